@@ -1,0 +1,52 @@
+// Admin: the calls of AdminService, with retries and clear errors; blocking, for programs and the
+// command line.
+//
+// Requests and answers are the messages of millrace/v1/admin_service.proto; see there for their
+// meaning. A failure of the whole call is a Status with its ErrorCode; failures per resource are in
+// the answer.
+//
+// Thread: any, one call at a time.
+#ifndef CLIENT_ADMIN_H_
+#define CLIENT_ADMIN_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "millrace/v1/admin_service.pb.h"
+
+namespace millrace::client {
+
+class Admin {
+ public:
+  // `bootstrap_servers`: "host:port", tried in turn. Errors: INVALID_CONFIG for a malformed address.
+  static absl::StatusOr<std::unique_ptr<Admin>> Create(std::vector<std::string> bootstrap_servers,
+                                                       absl::Duration timeout);
+  virtual ~Admin() = default;
+
+  // Errors of all: BROKER_NOT_AVAILABLE naming the addresses tried; REQUEST_TIMED_OUT.
+  virtual absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
+      const v1::CreateTopicsRequest& request) = 0;
+  virtual absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
+      const v1::DeleteTopicsRequest& request) = 0;
+  virtual absl::StatusOr<v1::ListTopicsResponse> ListTopics(
+      const v1::ListTopicsRequest& request) = 0;
+  virtual absl::StatusOr<v1::DescribeTopicsResponse> DescribeTopics(
+      const v1::DescribeTopicsRequest& request) = 0;
+  virtual absl::StatusOr<v1::CreatePartitionsResponse> CreatePartitions(
+      const v1::CreatePartitionsRequest& request) = 0;
+  virtual absl::StatusOr<v1::DescribeConfigsResponse> DescribeConfigs(
+      const v1::DescribeConfigsRequest& request) = 0;
+  virtual absl::StatusOr<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
+      const v1::IncrementalAlterConfigsRequest& request) = 0;
+  virtual absl::StatusOr<v1::DescribeClusterResponse> DescribeCluster(
+      const v1::DescribeClusterRequest& request) = 0;
+  virtual absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirs(
+      const v1::DescribeLogDirsRequest& request) = 0;
+};
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_ADMIN_H_

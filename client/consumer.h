@@ -1,0 +1,87 @@
+// Consumer: reads partitions that the caller assigns, over one FetchStream per broker, ahead of the
+// caller within a byte budget.
+//
+// The logic is in consumer_core.h (pure); this is its shell.
+//
+// Thread: one caller at a time.
+#ifndef CLIENT_CONSUMER_H_
+#define CLIENT_CONSUMER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/config.h"
+#include "client/record.h"
+
+namespace millrace::client {
+
+struct ConsumerConfig {
+  std::vector<std::string> bootstrap_servers;
+  std::string client_id;
+  std::string client_rack;
+  std::string isolation_level;    // "read_committed", "read_uncommitted".
+  std::string auto_offset_reset;  // "earliest", "latest", "none": for positions out of range.
+  int64_t fetch_max_bytes = 0;
+  int64_t max_partition_fetch_bytes = 0;
+  int64_t max_poll_records = 0;
+  // Bytes fetched ahead of the caller, over all partitions.
+  int64_t prefetch_bytes = 0;
+  int64_t request_timeout_ms = 0;
+  int64_t retry_backoff_ms = 0;
+  bool check_crcs = true;
+};
+
+const ConfigSchema<ConsumerConfig>& ConsumerSchema();
+
+// A partition by its topic's name, as users speak of it.
+struct NamedPartition {
+  std::string topic;
+  PartitionIndex partition;
+
+  friend auto operator<=>(const NamedPartition&, const NamedPartition&) = default;
+};
+
+// Where to begin reading.
+struct Position {
+  enum class Kind { kOffset, kEarliest, kLatest, kTimestamp };
+  Kind kind = Kind::kEarliest;
+  Offset offset;
+  int64_t timestamp_ms = 0;
+};
+
+class Consumer {
+ public:
+  static absl::StatusOr<std::unique_ptr<Consumer>> Create(const ConfigValues& config);
+  virtual ~Consumer() = default;
+
+  // The partitions of a topic now. Errors: UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT.
+  virtual absl::StatusOr<std::vector<PartitionIndex>> Partitions(const std::string& topic,
+                                                                 absl::Duration timeout) = 0;
+  // Replaces the assignment. Records of partitions no longer assigned are not returned any more.
+  virtual absl::Status Assign(std::map<NamedPartition, Position> partitions) = 0;
+  // REQUIRES: assigned, else INVALID_REQUEST.
+  virtual absl::Status Seek(const NamedPartition& partition, Position position) = 0;
+  virtual absl::Status Pause(const std::vector<NamedPartition>& partitions) = 0;
+  virtual absl::Status Resume(const std::vector<NamedPartition>& partitions) = 0;
+
+  // Up to max.poll.records records, as soon as there is one; empty after `timeout`. Errors that need the
+  // caller (OFFSET_OUT_OF_RANGE with reset none, CORRUPT_LOG, a topic deleted) name the partition.
+  virtual absl::StatusOr<std::vector<ConsumedRecord>> Poll(absl::Duration timeout) = 0;
+
+  // Offset of the next record that Poll would return; kNoOffset while it is being looked up.
+  virtual absl::StatusOr<Offset> PositionOf(const NamedPartition& partition) = 0;
+  // First offset, and the end as a reader sees it (the last stable offset), asked from the leader.
+  virtual absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> OffsetRange(
+      const std::vector<NamedPartition>& partitions, absl::Duration timeout) = 0;
+};
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_CONSUMER_H_

@@ -1,0 +1,76 @@
+// Producer: sends records to topics, in batches, pipelined over one ProduceStream per broker.
+//
+// A batch leaves at once when nothing is in flight for its partition's broker and fills while a
+// request is (linger_ms only adds to that). Retriable failures are sent again, in order per
+// partition (S-23), until delivery_timeout_ms; leaders are followed by WatchTopics and by hints.
+// Keys choose the partition by murmur2 as Kafka's Java client does; records without a key stick to one
+// partition for a batch.
+//
+// The logic is in producer_core.h (pure); this is its shell.
+//
+// Thread: one caller at a time (make a producer per thread); delivery callbacks run on the producer's
+// own I/O thread, must not block and must not call Flush or Close.
+#ifndef CLIENT_PRODUCER_H_
+#define CLIENT_PRODUCER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/config.h"
+#include "client/record.h"
+
+namespace millrace::client {
+
+// Kafka's names and meanings; see ProducerSchema for defaults and ranges.
+struct ProducerConfig {
+  std::vector<std::string> bootstrap_servers;
+  std::string client_id;
+  std::string acks;  // "none"/"0", "leader"/"1", "all"/"-1".
+  std::string compression_type;
+  int64_t linger_ms = 0;
+  int64_t batch_size = 0;
+  int64_t buffer_memory = 0;
+  int64_t max_request_size = 0;
+  int64_t max_in_flight = 0;
+  int64_t max_block_ms = 0;
+  int64_t delivery_timeout_ms = 0;
+  int64_t request_timeout_ms = 0;
+  int64_t retries = 0;
+  int64_t retry_backoff_ms = 0;
+};
+
+const ConfigSchema<ProducerConfig>& ProducerSchema();
+
+class Producer {
+ public:
+  using DeliveryCallback = absl::AnyInvocable<void(const DeliveryReport&) &&>;
+
+  // Starts connecting in the background. Errors: INVALID_CONFIG.
+  static absl::StatusOr<std::unique_ptr<Producer>> Create(const ConfigValues& config);
+  // Close with no time to spare: what is not acknowledged fails with CANCELLED.
+  virtual ~Producer() = default;
+
+  // Queues a record. `partition` overrides the key. Waits up to max_block_ms while buffer_memory is
+  // full. Errors (then the callback is not called): RESOURCE_EXHAUSTED still full; MESSAGE_TOO_LARGE;
+  // SHUTTING_DOWN after Close.
+  virtual absl::Status Send(const std::string& topic, Record record,
+                            std::optional<PartitionIndex> partition, DeliveryCallback done) = 0;
+
+  // Sends all that is queued without waiting for linger, and waits until each has been acknowledged or
+  // has failed. Errors: REQUEST_TIMED_OUT if `timeout` passes first.
+  virtual absl::Status Flush(absl::Duration timeout) = 0;
+
+  // Flush, then stop. Sending is refused from here on.
+  virtual absl::Status Close(absl::Duration timeout) = 0;
+};
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_PRODUCER_H_
