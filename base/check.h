@@ -33,9 +33,9 @@ struct Voidify {
 
 }  // namespace millrace::internal
 
-#define CHECK(condition)                 \
-  __builtin_expect(!!(condition), 1)     \
-      ? (void)0                          \
+#define CHECK(condition)                  \
+  __builtin_expect(!!(condition), 1)      \
+      ? (void)0                           \
       : ::millrace::internal::Voidify() & \
             ::millrace::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
 

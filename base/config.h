@@ -3,7 +3,8 @@
 // docs/configuration.md all read that one declaration.
 //
 // A module has one plain struct T (durations as `..._ms` or bytes as int64_t, text as std::string)
-// and one ConfigSchema<T> that binds keys to its fields. Names are Kafka's wherever Kafka has the key.
+// and one ConfigSchema<T> that binds keys to its fields. Names are Kafka's wherever Kafka has the
+// key.
 //
 // Thread: any once built (immutable).
 #ifndef BASE_CONFIG_H_
@@ -28,12 +29,12 @@ enum class ConfigType { kBool, kInt, kDouble, kString, kList };
 
 // The declaration of one key.
 struct ConfigKey {
-  std::string name;
+  std::string name = {};
   ConfigType type = ConfigType::kString;
   // In text form, as a user would write it.
-  std::string default_value;
+  std::string default_value = {};
   // One or two sentences; the unit is part of the name or said here.
-  std::string doc;
+  std::string doc = {};
   // Inclusive range of a number.
   int64_t min = std::numeric_limits<int64_t>::min();
   int64_t max = std::numeric_limits<int64_t>::max();
@@ -48,7 +49,8 @@ struct ConfigKey {
 // Name -> text value, as given by files, flags, the environment and the metadata.
 using ConfigValues = std::map<std::string, std::string>;
 
-// Whether `value` is allowed for `key`. Errors: INVALID_CONFIG naming key, value and what is allowed.
+// Whether `value` is allowed for `key`. Errors: INVALID_CONFIG naming key, value and what is
+// allowed.
 absl::Status CheckConfigValue(const ConfigKey& key, absl::string_view value);
 
 // Errors of the parsers: INVALID_CONFIG. Booleans are "true" or "false".

@@ -4,8 +4,8 @@
 // those; the scrape reads all cells and merges those of equal name and labels. Names follow
 // Prometheus's conventions: millrace_..._total, _seconds, _bytes.
 //
-// Thread: a cell has one writer; MetricRegistry is for any thread (a mutex, held at registration and
-// scrape only). Cells live as long as the registry.
+// Thread: a cell has one writer; MetricRegistry is for any thread (a mutex, held at registration
+// and scrape only). Cells live as long as the registry.
 #ifndef BASE_COUNTERS_H_
 #define BASE_COUNTERS_H_
 
@@ -46,8 +46,8 @@ class Gauge {
   std::atomic<double> value_{0};
 };
 
-// A distribution over fixed buckets, each twice as wide as the one before: bucket i counts values up
-// to `unit` * 2^i, the last all beyond.
+// A distribution over fixed buckets, each twice as wide as the one before: bucket i counts values
+// up to `unit` * 2^i, the last all beyond.
 class Histogram {
  public:
   static constexpr int kBuckets = 28;

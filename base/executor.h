@@ -1,11 +1,11 @@
 // Executor: a strand. Tasks run one at a time, in the order posted, each to completion; none blocks
 // (disk executors excepted: blocking on a file is what they are for).
 //
-// Real sides: rpc/ (a shard's completion queue), base/thread_executor.h. Simulated: one heap ordered
-// by (time, seeded tie-break).
+// Real sides: rpc/ (a shard's completion queue), base/thread_executor.h. Simulated: one heap
+// ordered by (time, seeded tie-break).
 //
-// Lifetime: an executor outlives every object that posts to it; after it has shut down, posted tasks
-// are destroyed unrun. A task that may outlive its object holds a weak reference to it.
+// Lifetime: an executor outlives every object that posts to it; after it has shut down, posted
+// tasks are destroyed unrun. A task that may outlive its object holds a weak reference to it.
 #ifndef BASE_EXECUTOR_H_
 #define BASE_EXECUTOR_H_
 

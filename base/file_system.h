@@ -1,9 +1,9 @@
 // FileSystem and File: the seam through which every byte on disk passes.
 //
-// Real side: base/posix_file_system.h. Simulated: base/sim/sim_file_system.h, whose crash image keeps,
-// loses or tears what was not synced. The contract is that of a journalling file system: data is
-// durable after Sync, a name (created, renamed or removed) after SyncDirectory of its parent; nothing
-// else is promised about order.
+// Real side: base/posix_file_system.h. Simulated: base/sim/sim_file_system.h, whose crash image
+// keeps, loses or tears what was not synced. The contract is that of a journalling file system:
+// data is durable after Sync, a name (created, renamed or removed) after SyncDirectory of its
+// parent; nothing else is promised about order.
 //
 // Calls block, so they belong on disk executors and the cold-read pool. Errors: STORAGE_FULL for
 // ENOSPC and EDQUOT; DIRECTORY_UNAVAILABLE for a missing or unwritable path (name = path);
@@ -39,8 +39,8 @@ class File {
   virtual absl::StatusOr<uint64_t> Size() const = 0;
   // Cuts or extends (with zeros) to `size`.
   virtual absl::Status Truncate(uint64_t size) = 0;
-  // Makes [offset, offset + length) real, zero-filled blocks, so that a later write there changes no
-  // file metadata. Existing bytes beyond the old size only. REQUIRES: offset >= Size().
+  // Makes [offset, offset + length) real, zero-filled blocks, so that a later write there changes
+  // no file metadata. Existing bytes beyond the old size only. REQUIRES: offset >= Size().
   virtual absl::Status ZeroFill(uint64_t offset, uint64_t length) = 0;
 };
 

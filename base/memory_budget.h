@@ -2,7 +2,8 @@
 // share of it that gives itself back.
 //
 // Past the budget the edge stops reading instead of growing. Reserving never blocks: the caller
-// parks itself and is woken by `on_release` (set once, by rpc/), which runs on the releasing thread.
+// parks itself and is woken by `on_release` (set once, by rpc/), which runs on the releasing
+// thread.
 //
 // Thread: any. Reservations may be released on another thread than the one that made them.
 #ifndef BASE_MEMORY_BUDGET_H_

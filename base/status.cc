@@ -54,10 +54,9 @@ absl::Status MakeError(ErrorCode code, absl::string_view message, ErrorDetail de
   if (!detail.name.empty()) status.SetPayload(kNameUrl, absl::Cord(detail.name));
   if (!detail.value.empty()) status.SetPayload(kValueUrl, absl::Cord(detail.value));
   if (detail.leader.has_value()) {
-    status.SetPayload(kLeaderUrl, absl::Cord(absl::StrCat(
-                                      detail.leader->leader.value(), " ",
-                                      detail.leader->leader_epoch.value(), " ",
-                                      detail.leader->address)));
+    status.SetPayload(kLeaderUrl, absl::Cord(absl::StrCat(detail.leader->leader.value(), " ",
+                                                          detail.leader->leader_epoch.value(), " ",
+                                                          detail.leader->address)));
   }
   return status;
 }
@@ -75,8 +74,8 @@ ErrorDetail DetailOf(const absl::Status& status) {
   int32_t id = 0;
   int32_t epoch = 0;
   if (parts.size() == 3 && absl::SimpleAtoi(parts[0], &id) && absl::SimpleAtoi(parts[1], &epoch)) {
-    detail.leader = LeaderHint{
-        .leader = NodeId(id), .leader_epoch = LeaderEpoch(epoch), .address = parts[2]};
+    detail.leader =
+        LeaderHint{.leader = NodeId(id), .leader_epoch = LeaderEpoch(epoch), .address = parts[2]};
   }
   return detail;
 }

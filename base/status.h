@@ -51,10 +51,9 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context);
 }  // namespace millrace
 
 // Returns from the enclosing function if the expression is not OK.
-#define RETURN_IF_ERROR(expression)                                 \
-  do {                                                              \
-    if (absl::Status status_of_it = (expression); !status_of_it.ok()) \
-      return status_of_it;                                          \
+#define RETURN_IF_ERROR(expression)                                                        \
+  do {                                                                                     \
+    if (absl::Status status_of_it = (expression); !status_of_it.ok()) return status_of_it; \
   } while (false)
 
 #define MILLRACE_CONCAT_INNER_(a, b) a##b

@@ -24,7 +24,12 @@ void AppendBigEndian(uint64_t value, std::string* out) {
 
 Uuid Uuid::Draw(Random& random) {
   Uuid uuid;
-  while (uuid.is_zero()) uuid = Uuid(random.Next(), random.Next());
+  while (uuid.is_zero()) {
+    // One after the other: the order of two draws among arguments is the compiler's choice, and a
+    // seed must give the same ids everywhere.
+    const uint64_t high = random.Next();
+    uuid = Uuid(high, random.Next());
+  }
   return uuid;
 }
 
