@@ -1,0 +1,51 @@
+// The controller's commands that are more than their proto request, with what Decide must not draw
+// itself. All others enter Decide as millrace::v1 (public) or millrace::internal::v1 messages.
+//
+// Thread: any (values).
+#ifndef CONTROLLER_COMMANDS_H_
+#define CONTROLLER_COMMANDS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/ids.h"
+#include "millrace/internal/v1/controller_service.pb.h"
+#include "millrace/v1/admin_service.pb.h"
+
+namespace millrace::controller {
+
+// The first entry of a cluster's log (S-18). Repeated with the same id it changes nothing.
+struct FoundClusterCommand {
+  ClusterId cluster_id;
+};
+struct FoundClusterReply {
+  ClusterId cluster_id;
+};
+
+struct CreateTopicsCommand {
+  v1::CreateTopicsRequest request;
+  // REQUIRES: at least one per topic asked for, never used before.
+  std::vector<TopicId> fresh_ids;
+  // Where placement begins; drawn anew for each command.
+  uint64_t placement_seed = 0;
+};
+
+struct CreatePartitionsCommand {
+  v1::CreatePartitionsRequest request;
+  uint64_t placement_seed = 0;
+};
+
+// The session of this broker ended.
+struct FenceBrokerCommand {
+  NodeId broker_id = kNoNode;
+  // A later registration is left alone.
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+};
+struct FenceBrokerReply {
+  // Partitions that have no leader now.
+  int partitions_without_leader = 0;
+};
+
+}  // namespace millrace::controller
+
+#endif  // CONTROLLER_COMMANDS_H_

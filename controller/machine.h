@@ -1,0 +1,69 @@
+// The controller's machine: what a command does to the cluster, as records, and what records do to
+// the controller's state. To be run by an rsm::Host over the metadata log.
+//
+// Decide reads the state and draws nothing: times come as Now, fresh ids and seeds in the command.
+// It returns a reply and the records that make it true; Apply is the only way the state changes.
+// The commands themselves live in topic_commands, config_commands and broker_commands; this header
+// is their list.
+//
+// Thread: any (pure functions of values).
+#ifndef CONTROLLER_MACHINE_H_
+#define CONTROLLER_MACHINE_H_
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "base/ids.h"
+#include "controller/commands.h"
+#include "controller/state.h"
+#include "rsm/record.h"
+
+namespace millrace::controller {
+
+struct Machine {
+  using State = controller::State;
+
+  // Founding; needs nothing. All other commands are refused before it.
+  static rsm::Decision<FoundClusterReply> Decide(const State&, const FoundClusterCommand&,
+                                                 rsm::Now);
+  // Topics (topic_commands.h).
+  static rsm::Decision<v1::CreateTopicsResponse> Decide(const State&, const CreateTopicsCommand&,
+                                                        rsm::Now);
+  static rsm::Decision<v1::DeleteTopicsResponse> Decide(const State&,
+                                                        const v1::DeleteTopicsRequest&, rsm::Now);
+  static rsm::Decision<v1::CreatePartitionsResponse> Decide(const State&,
+                                                            const CreatePartitionsCommand&,
+                                                            rsm::Now);
+  static rsm::Decision<v1::ListTopicsResponse> Decide(const State&, const v1::ListTopicsRequest&,
+                                                      rsm::Now);
+  static rsm::Decision<v1::DescribeTopicsResponse> Decide(const State&,
+                                                          const v1::DescribeTopicsRequest&,
+                                                          rsm::Now);
+  // Configs (config_commands.h).
+  static rsm::Decision<v1::DescribeConfigsResponse> Decide(const State&,
+                                                           const v1::DescribeConfigsRequest&,
+                                                           rsm::Now);
+  static rsm::Decision<v1::IncrementalAlterConfigsResponse> Decide(
+      const State&, const v1::IncrementalAlterConfigsRequest&, rsm::Now);
+  // Brokers (broker_commands.h).
+  static rsm::Decision<v1::DescribeClusterResponse> Decide(const State&,
+                                                           const v1::DescribeClusterRequest&,
+                                                           rsm::Now);
+  static rsm::Decision<internal::v1::RegisterBrokerResponse> Decide(
+      const State&, const internal::v1::RegisterBrokerRequest&, rsm::Now);
+  static rsm::Decision<internal::v1::BrokerHeartbeatResponse> Decide(
+      const State&, const internal::v1::BrokerHeartbeatRequest&, rsm::Now);
+  static rsm::Decision<FenceBrokerReply> Decide(const State&, const FenceBrokerCommand&, rsm::Now);
+  static rsm::Decision<internal::v1::AllocateProducerIdsResponse> Decide(
+      const State&, const internal::v1::AllocateProducerIdsRequest&, rsm::Now);
+
+  // Whether Apply can take these records; see metadata/apply.h. A host asks before it applies, and
+  // stops the node with the error.
+  static absl::Status Check(absl::Span<const rsm::Record> records);
+
+  // The state after the entry at `index`. REQUIRES: Check(records) is OK.
+  static State Apply(const State& state, LogIndex index, absl::Span<const rsm::Record> records);
+};
+
+}  // namespace millrace::controller
+
+#endif  // CONTROLLER_MACHINE_H_

@@ -1,0 +1,198 @@
+// Image: everything that is known of the cluster, as an immutable value at one index of the
+// metadata log: brokers, topics, partitions, configs, producer ids.
+//
+// A copy costs a few pointers and a change a few nodes, because the maps in it share what they have
+// in common (base/persistent_map.h). The same apply.h builds it on controllers, brokers and in
+// tools. It only says what was decided: it decides nothing.
+//
+// Thread: any (a value; share it as std::shared_ptr<const Image>).
+#ifndef METADATA_IMAGE_H_
+#define METADATA_IMAGE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
+#include "base/config.h"
+#include "base/ids.h"
+#include "metadata/versioned_map.h"
+
+namespace millrace::metadata {
+
+// Registrations of programs whose range of levels does not hold the cluster's are refused.
+inline constexpr int kFeatureLevelMin = 1;
+inline constexpr int kFeatureLevelMax = 1;
+
+struct Listener {
+  std::string name;
+  std::string host;
+  uint16_t port = 0;
+
+  // "NAME://host:port".
+  std::string ToString() const;
+  friend bool operator==(const Listener&, const Listener&) = default;
+};
+
+struct LogDirImage {
+  DirectoryId id;
+  // Under which broker epoch it was last open when it was registered (S-05).
+  BrokerEpoch last_open_epoch = kNoBrokerEpoch;
+  bool suspect = false;
+  // Its content may be what the metadata says it is (S-05).
+  bool trusted = true;
+
+  friend bool operator==(const LogDirImage&, const LogDirImage&) = default;
+};
+
+enum class BrokerState : uint8_t { kFenced, kActive, kShuttingDown };
+
+struct BrokerImage {
+  NodeId id = kNoNode;
+  // Log index of its latest registration.
+  BrokerEpoch epoch = kNoBrokerEpoch;
+  IncarnationId incarnation;
+  BrokerState state = BrokerState::kFenced;
+  // It was active at least once under this epoch.
+  bool was_active = false;
+  int32_t feature_level_min = 0;
+  int32_t feature_level_max = 0;
+  std::vector<Listener> listeners;
+  std::string rack;
+  std::vector<LogDirImage> log_dirs;
+  std::string version;
+
+  // Null if there is no such listener or directory.
+  const Listener* FindListener(absl::string_view name) const;
+  const LogDirImage* FindLogDir(DirectoryId directory) const;
+  friend bool operator==(const BrokerImage&, const BrokerImage&) = default;
+};
+
+struct ReplicaImage {
+  NodeId broker = kNoNode;
+  // Zero: not yet known.
+  DirectoryId directory;
+
+  friend bool operator==(const ReplicaImage&, const ReplicaImage&) = default;
+};
+
+// Sets of brokers of one partition; three replicas need no memory beside the struct.
+using Replicas = absl::InlinedVector<ReplicaImage, 3>;
+using BrokerList = absl::InlinedVector<NodeId, 4>;
+
+// KIP-704: kRecovering is a leader elected without proof that it has all that was acknowledged.
+enum class RecoveryState : uint8_t { kRecovered, kRecovering };
+
+struct PartitionImage {
+  // The preferred leader first.
+  Replicas replicas;
+  // In-sync replicas, the leader's included; empty while the eligible leader replicas hold the
+  // partition (KIP-966). Both in the order of `replicas`, without common members.
+  BrokerList isr;
+  BrokerList elr;
+  NodeId leader = kNoNode;
+  NodeId last_known_leader = kNoNode;
+  LeaderEpoch leader_epoch{0};
+  PartitionEpoch partition_epoch{0};
+  RecoveryState recovery_state = RecoveryState::kRecovered;
+
+  bool IsReplica(NodeId broker) const;
+  bool InIsr(NodeId broker) const;
+  bool InElr(NodeId broker) const;
+  // Zero if `broker` holds no replica.
+  DirectoryId DirectoryOf(NodeId broker) const;
+  friend bool operator==(const PartitionImage&, const PartitionImage&) = default;
+};
+
+struct TopicImage {
+  TopicId id;
+  std::string name;
+  // Dense from 0.
+  VersionedMap<PartitionIndex, PartitionImage> partitions;
+
+  int partition_count() const { return static_cast<int>(partitions.size()); }
+  // Null if there is no such partition.
+  const PartitionImage* FindPartition(PartitionIndex partition) const {
+    return partitions.Find(partition);
+  }
+  // In order of index.
+  void ForEachPartition(
+      const std::function<void(PartitionIndex, const PartitionImage&)>& visit) const;
+  friend bool operator==(const TopicImage&, const TopicImage&) = default;
+};
+
+enum class ConfigScope : uint8_t { kTopic = 1, kBroker = 2 };
+
+// What a set of configs belongs to: a topic (name: its id as text) or a broker (name: its id; empty
+// for the default of all brokers).
+struct ConfigOwner {
+  ConfigScope scope = ConfigScope::kTopic;
+  std::string name;
+
+  static ConfigOwner Topic(TopicId id) { return {ConfigScope::kTopic, id.ToString()}; }
+  static ConfigOwner Broker(NodeId id) {
+    return {ConfigScope::kBroker, std::to_string(id.value())};
+  }
+  static ConfigOwner AllBrokers() { return {ConfigScope::kBroker, ""}; }
+
+  friend auto operator<=>(const ConfigOwner&, const ConfigOwner&) = default;
+  template <class H>
+  friend H AbslHashValue(H h, const ConfigOwner& owner) {
+    return H::combine(std::move(h), owner.scope, owner.name);
+  }
+};
+
+class Image {
+ public:
+  Image() = default;
+
+  // Index of the last log entry applied; 0 for the empty image.
+  LogIndex index() const { return index_; }
+  // Zero before the cluster is founded.
+  ClusterId cluster_id() const { return cluster_id_; }
+  int feature_level() const { return feature_level_; }
+  // All ids below are given out.
+  ProducerId next_producer_id() const { return next_producer_id_; }
+
+  // Pointers live as long as this image. Null: not there.
+  const BrokerImage* FindBroker(NodeId id) const { return brokers_.Find(id); }
+  const TopicImage* FindTopic(TopicId id) const { return topics_.Find(id); }
+  const TopicImage* FindTopic(absl::string_view name) const;
+  const PartitionImage* FindPartition(const TopicPartition& partition) const;
+  // What is set on `owner` itself; empty if nothing is.
+  const ConfigValues& ConfigsOf(const ConfigOwner& owner) const;
+
+  size_t topic_count() const { return topics_.size(); }
+  size_t broker_count() const { return brokers_.size(); }
+
+  // Topics and config owners come in an order that depends on nothing but the content; brokers
+  // come in order of id.
+  void ForEachBroker(const std::function<void(const BrokerImage&)>& visit) const;
+  void ForEachTopic(const std::function<void(const TopicImage&)>& visit) const;
+  void ForEachConfig(
+      const std::function<void(const ConfigOwner&, const ConfigValues&)>& visit) const;
+  // Sorted by name.
+  std::vector<const TopicImage*> TopicsByName() const;
+
+  friend bool operator==(const Image&, const Image&) = default;
+
+ private:
+  // The only two that make images: from records, and from the store.
+  friend class ImageEditor;
+
+  LogIndex index_{0};
+  ClusterId cluster_id_;
+  int feature_level_ = 0;
+  ProducerId next_producer_id_{0};
+  VersionedMap<NodeId, BrokerImage> brokers_;
+  VersionedMap<TopicId, TopicImage> topics_;
+  VersionedMap<std::string, TopicId> topic_ids_;
+  VersionedMap<ConfigOwner, ConfigValues> configs_;
+};
+
+}  // namespace millrace::metadata
+
+#endif  // METADATA_IMAGE_H_
