@@ -1,0 +1,98 @@
+// Acceptor: our accept loop in front of gRPC. One thread waits for connections on the listening
+// sockets, asks ConnectionLimits, and hands admitted ones to gRPC.
+//
+// How it learns that a connection has ended, although gRPC owns the socket: it keeps a duplicate of
+// the descriptor and waits for EPOLLHUP on it, which the kernel raises once both directions are
+// shut down. gRPC shuts a socket down before it closes it, so this comes at the end and not before;
+// the duplicate is closed at once, and wakes nobody while data flows.
+//
+// Thread: its own; the public functions: any.
+#ifndef RPC_ACCEPTOR_H_
+#define RPC_ACCEPTOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "rpc/connection_limits.h"
+#include "rpc/listen_socket.h"
+
+namespace millrace::rpc {
+
+class Acceptor {
+ public:
+  // Takes a connected socket over; `listener_fd` is the one it came in by.
+  using HandOver = std::function<void(int listener_fd, int fd)>;
+
+  // Accepts from now on. `clock` and `metrics` outlive the acceptor.
+  Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits, const Clock* clock,
+           MetricRegistry* metrics, HandOver hand_over);
+  // Closes the listening sockets; connections stay with gRPC.
+  ~Acceptor();
+
+  // Accepts no more and closes the listening sockets; still counts connections that end.
+  void StopAccepting();
+
+  // Name of the listener by which a peer ("ipv4:127.0.0.1:40112", as gRPC calls it) came in; empty
+  // if the connection has ended.
+  std::string ListenerOf(const std::string& peer) const;
+
+  // Connections that are open now.
+  int64_t open_connections() const;
+
+ private:
+  struct Connection {
+    FileDescriptor duplicate;
+    std::string address;
+    std::string peer;
+    int listener = 0;
+  };
+
+  void Run();
+  // Accepts what waits on one listening socket, as far as the creation rate allows.
+  void AcceptFrom(size_t listener);
+  void Take(size_t listener, FileDescriptor fd, std::string address, std::string peer);
+  void Ended(uint64_t id);
+  // Stops or restarts listening for connections, for the creation rate.
+  void WatchListeners(bool watch);
+  void CloseListeners();
+
+  std::vector<ListenSocket> sockets_;
+  std::vector<std::string> listener_names_;
+  const Clock* const clock_;
+  const HandOver hand_over_;
+  Counter* accepted_;
+  Counter* refused_total_;
+  Counter* refused_per_address_;
+  Counter* accept_errors_;
+  Gauge* open_;
+
+  FileDescriptor epoll_;
+  FileDescriptor wakeup_;
+  // Accept thread only.
+  ConnectionLimits limits_;
+  bool watching_ = false;
+  // Accepting pauses until then, for the creation rate or for lack of descriptors.
+  MonotonicTime paused_until_;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::map<uint64_t, Connection> connections_;
+  std::map<std::string, int> listener_by_peer_;
+  uint64_t next_id_ = 0;
+  bool stop_accepting_ = false;
+  bool stop_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace millrace::rpc
+
+#endif  // RPC_ACCEPTOR_H_

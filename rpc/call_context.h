@@ -1,0 +1,36 @@
+// CallContext: who calls, from where and until when; every inbound call carries one.
+//
+// Thread: any (a value).
+#ifndef RPC_CALL_CONTEXT_H_
+#define RPC_CALL_CONTEXT_H_
+
+#include <string>
+
+#include "base/executor.h"
+#include "base/monotonic_time.h"
+
+namespace millrace::rpc {
+
+// On whose behalf a call acts. Until listeners authenticate, everyone is User:ANONYMOUS.
+struct Principal {
+  std::string type = "User";
+  std::string name = "ANONYMOUS";
+
+  friend bool operator==(const Principal&, const Principal&) = default;
+};
+
+struct CallContext {
+  // gRPC's form, "ipv4:127.0.0.1:40112": names the connection as long as that lives.
+  std::string peer;
+  // Name of the listener the connection came in by; empty if it is gone already.
+  std::string listener;
+  Principal principal;
+  // By the server's clock; Never() if the client set none.
+  MonotonicTime deadline = MonotonicTime::Never();
+  // Where the handler runs, and where its call lives.
+  Executor* executor = nullptr;
+};
+
+}  // namespace millrace::rpc
+
+#endif  // RPC_CALL_CONTEXT_H_

@@ -1,0 +1,53 @@
+// ChannelPool: one channel per (purpose, address), with our keepalive and size limits. Channels of
+// different purposes never share a connection, so that bulk data does not stand in the way of
+// heartbeats.
+//
+// Channels connect lazily and reconnect by themselves with back-off.
+//
+// Thread: any (a mutex around the map).
+#ifndef RPC_CHANNEL_POOL_H_
+#define RPC_CHANNEL_POOL_H_
+
+#include <grpcpp/channel.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace millrace::rpc {
+
+struct ChannelOptions {
+  // Pings after this much silence, and how long an answer may take until the connection is dead.
+  absl::Duration keepalive_time = absl::Seconds(20);
+  absl::Duration keepalive_timeout = absl::Seconds(5);
+  absl::Duration reconnect_backoff_min = absl::Milliseconds(50);
+  absl::Duration reconnect_backoff_max = absl::Seconds(1);
+  int64_t receive_message_bytes_max = 64 << 20;
+};
+
+class ChannelPool {
+ public:
+  explicit ChannelPool(ChannelOptions options) : options_(options) {}
+
+  // The channel to `address` ("host:port") for `purpose`, made at first use.
+  std::shared_ptr<grpc::Channel> Get(absl::string_view purpose, absl::string_view address);
+
+  // Forgets the channels to `address`; calls under way keep theirs.
+  void Drop(absl::string_view address);
+
+ private:
+  const ChannelOptions options_;
+  std::mutex mutex_;
+  // By (address, purpose). Guarded by mutex_.
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<grpc::Channel>> channels_;
+};
+
+}  // namespace millrace::rpc
+
+#endif  // RPC_CHANNEL_POOL_H_

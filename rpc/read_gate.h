@@ -1,0 +1,75 @@
+// ReadGate: what stands between a message that has come in and its handler. It is let through once
+// the process's memory budget has room for it; until then its call is parked and reads no more, so
+// that past the budget the edge stops reading instead of growing.
+//
+// Fair: parked messages are let through round-robin over connections, oldest first within one, and
+// nobody overtakes the parked; so a connection that floods waits for its own backlog, not the
+// others. Memory is bounded by the budget plus one message per parked call.
+//
+// Thread: any (a mutex, held only around queue operations). One per MemoryBudget.
+#ifndef RPC_READ_GATE_H_
+#define RPC_READ_GATE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "base/executor.h"
+#include "base/memory_budget.h"
+
+namespace millrace::rpc {
+
+class ReadGate {
+ public:
+  // Runs on the executor that the message was parked with.
+  using Admit = absl::AnyInvocable<void(Reservation) &&>;
+  // Names a parked message; 0 is none.
+  using Ticket = uint64_t;
+
+  // Takes the budget's on_release. REQUIRES: nothing is reserved yet; `budget` outlives the gate,
+  // and nothing is released once the gate is gone.
+  explicit ReadGate(MemoryBudget* budget);
+  ReadGate(const ReadGate&) = delete;
+  ReadGate& operator=(const ReadGate&) = delete;
+
+  // True, with `out` filled, if `bytes` may be let through now: there is room, and nobody waits.
+  bool TryEnter(int64_t bytes, Reservation* out);
+
+  // Queues a message behind the others of `connection`; `admit` is posted to `executor` with the
+  // reservation when its turn comes (perhaps at once).
+  Ticket Park(const std::string& connection, int64_t bytes, Executor* executor, Admit admit);
+
+  // Forgets a parked message. False if its turn has come already: `admit` runs, or ran.
+  bool Cancel(const std::string& connection, Ticket ticket);
+
+  // Messages that are parked now.
+  int64_t parked_count() const { return parked_count_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Waiter {
+    Ticket ticket;
+    int64_t bytes;
+    Executor* executor;
+    Admit admit;
+  };
+
+  // Lets through whoever fits, in order. Runs after each release.
+  void LetThrough();
+
+  MemoryBudget* const budget_;
+  std::atomic<int64_t> parked_count_{0};
+
+  std::mutex mutex_;
+  // Guarded by mutex_. A connection is in turns_ exactly if it has waiters.
+  std::map<std::string, std::deque<Waiter>> waiting_;
+  std::deque<std::string> turns_;
+  Ticket next_ticket_ = 1;
+};
+
+}  // namespace millrace::rpc
+
+#endif  // RPC_READ_GATE_H_

@@ -1,0 +1,114 @@
+// Server: a gRPC server over completion queues that are strands, with our accept loop in front,
+// size limits, keepalive, health (grpc.health.v1) and reflection.
+//
+//   Server server(options, &clock, &budget, &metrics);      // the queues exist and run from here
+//   on server.AddService(&service);                            // a generated AsyncService
+//   RegisterUnary(&server, server.queue(0), &service, ...);  // rpc/unary_call.h, rpc/stream_call.h
+//   RETURN_IF_ERROR(server.Start());                         // binds and serves
+//   ... server.Shutdown(grace); /* end what runs on the queues */ server.StopQueues();
+//
+// Thread: one owner, not on a queue. queue(i) may be used by any thread while the server lives.
+#ifndef RPC_SERVER_H_
+#define RPC_SERVER_H_
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/memory_budget.h"
+#include "rpc/acceptor.h"
+#include "rpc/completion_queue_executor.h"
+#include "rpc/connection_limits.h"
+#include "rpc/listen_socket.h"
+#include "rpc/method.h"
+#include "rpc/read_gate.h"
+
+namespace millrace::rpc {
+
+struct ServerOptions {
+  std::vector<ListenerAddress> listeners;
+  // One strand and thread each.
+  int queue_count = 1;
+  // Larger messages fail their call with RESOURCE_EXHAUSTED, which our client reads as
+  // MESSAGE_TOO_LARGE.
+  int64_t receive_message_bytes_max = 16 << 20;
+  int64_t concurrent_streams_per_connection_max = 1024;
+  int ready_calls_per_method = 8;
+  int64_t stream_write_bytes_max = 4 << 20;
+  // We ping a silent client after the first, and give it up after the second.
+  absl::Duration keepalive_time = absl::Seconds(60);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+  // A client that pings more often than this is disconnected.
+  absl::Duration client_ping_interval_min = absl::Seconds(10);
+  // Time a client has from connecting to a complete HTTP/2 (later also TLS) handshake.
+  absl::Duration handshake_timeout = absl::Seconds(10);
+  ConnectionLimitOptions connection_limits;
+};
+
+class HealthService;
+class ReflectionService;
+
+class Server {
+ public:
+  // `budget` may be null: then messages are not counted. All outlive the server.
+  Server(ServerOptions options, const Clock* clock, MemoryBudget* budget, MetricRegistry* metrics);
+  ~Server();
+
+  int queue_count() const { return static_cast<int>(queues_.size()); }
+  CompletionQueueExecutor* queue(int i) { return queues_[i].get(); }
+
+  // Both REQUIRE: not started. `service` outlives the server.
+  void AddService(grpc::Service* service);
+  void AddMethod(std::shared_ptr<Method> method);
+
+  // Binds all listeners and begins to serve. Errors: ADDRESS_IN_USE, INVALID_CONFIG; nothing is
+  // served then.
+  absl::Status Start();
+
+  // The bound listeners with their actual ports; empty before Start.
+  const std::vector<ListenerAddress>& listeners() const { return bound_; }
+
+  // What grpc.health.v1 answers; not serving until set. Thread: any.
+  void SetServing(bool serving);
+
+  // Stops accepting, asks every stream to end, waits for calls up to `grace`, then cancels the
+  // rest. The queues go on as executors. REQUIRES: not on a queue.
+  void Shutdown(absl::Duration grace);
+
+  // Ends the queues' threads; tasks that are left are destroyed. REQUIRES: Shutdown was called, or
+  // Start never succeeded.
+  void StopQueues();
+
+  int64_t open_connections() const { return acceptor_ ? acceptor_->open_connections() : 0; }
+
+ private:
+  void Configure(grpc::ServerBuilder* builder) const;
+
+  const ServerOptions options_;
+  const Clock* const clock_;
+  MetricRegistry* const metrics_;
+  std::unique_ptr<grpc::ServerBuilder> builder_;
+  std::unique_ptr<ReadGate> gate_;
+  std::vector<std::unique_ptr<CompletionQueueExecutor>> queues_;
+  std::unique_ptr<HealthService> health_;
+  std::unique_ptr<ReflectionService> reflection_;
+  std::vector<std::string> service_names_;
+  std::vector<std::shared_ptr<Method>> methods_;
+  std::vector<ListenerAddress> bound_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> hand_over_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Acceptor> acceptor_;
+  bool shut_down_ = false;
+};
+
+}  // namespace millrace::rpc
+
+#endif  // RPC_SERVER_H_
