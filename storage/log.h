@@ -1,0 +1,203 @@
+// Log: one partition's log of record batches on local disk, as its owner shard sees it.
+//
+// Positions: log_start_offset <= durable_offset <= written_offset <= end_offset. Stage assigns
+// offsets in memory and returns at once; the other two follow by callback, when the directory's
+// LogWriter has written (page cache) and synced (disk). A staged offset is never withdrawn (S-01):
+// if the write fails, the log fails. Batches are opaque: only the header fields outside the
+// checksum are stamped.
+//
+// Not here: the high watermark (the replica's; this only takes its word for what may be cut or
+// deleted), who leads, and all blocking work, which goes as operations through one FIFO to the disk
+// strand (log_writer.h), truncation too (S-13).
+//
+// Made by LogDir::OpenLog. Thread: its owner executor, for every call.
+#ifndef STORAGE_LOG_H_
+#define STORAGE_LOG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/executor.h"
+#include "base/ids.h"
+#include "base/monotonic_time.h"
+#include "storage/epoch_cache.h"
+#include "storage/log_config.h"
+#include "storage/producer_state.h"
+#include "storage/read_plan.h"
+
+namespace millrace::storage {
+
+class DiskLog;
+class Segment;
+class StagingPort;
+struct LogHandle;
+struct LogProgress;
+struct RecoveredLog;
+
+// The offsets that a Stage call assigned: [base_offset, end_offset).
+struct StagedRange {
+  Offset base_offset;
+  Offset end_offset;
+  size_t bytes = 0;
+};
+
+class Log {
+ public:
+  // Told on the owner executor, never from inside a call to the log.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    // One or both positions moved. What of it counts is the topic's durability (counted_offset).
+    virtual void OnAdvanced(Offset written, Offset durable) = 0;
+    // The directory failed: no position advances any more. Once.
+    virtual void OnFailed(const absl::Status& status) = 0;
+  };
+
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // Null: nobody. Must outlive the log or be replaced.
+  void SetListener(Listener* listener) { listener_ = listener; }
+  // Takes effect with the next batch, roll or retention run.
+  void SetConfig(const LogConfig& config) { config_ = config; }
+  const LogConfig& config() const { return config_; }
+
+  const TopicPartition& topic_partition() const { return topic_partition_; }
+  // "<topic>-<partition>".
+  const std::string& name() const { return name_; }
+
+  Offset log_start_offset() const { return log_start_; }
+  Offset end_offset() const { return end_; }
+  Offset written_offset() const { return written_; }
+  Offset durable_offset() const { return durable_; }
+  // The position that an acknowledgement of this topic may count (S-02, S-06).
+  Offset counted_offset() const {
+    return config_.durability == Durability::kDurable ? durable_ : written_;
+  }
+  const EpochCache& epochs() const { return epochs_; }
+  const ProducerState& producers() const { return producers_; }
+  // Of all segments.
+  int64_t size_bytes() const;
+  // OK while usable; else why not (STORAGE_ERROR: the directory failed).
+  const absl::Status& status() const { return status_; }
+
+  // Appends one or more whole validated batches, stamping base offsets and `leader_epoch`. The
+  // caller has checked sequences (producers().Check). `now` decides when a segment is old enough.
+  // Nothing is staged on error. Errors: STORAGE_FULL (the reserve is reached), RESOURCE_EXHAUSTED
+  // (too many bytes staged but unwritten), STORAGE_ERROR (failed), CORRUPT_MESSAGE (not batches),
+  // FENCED_LEADER_EPOCH (below the epoch of the log's last batch), MESSAGE_TOO_LARGE.
+  absl::StatusOr<StagedRange> StageAsLeader(Buffer batches, LeaderEpoch leader_epoch, WallTime now);
+  // Appends batches as the leader stamped them. Errors: as above, and OFFSET_OUT_OF_RANGE if the
+  // first does not begin at end_offset() or they do not abut; CORRUPT_LOG if epochs fall.
+  absl::StatusOr<StagedRange> StageAsFollower(Bytes batches, WallTime now);
+
+  // What of the log is committed: batches below are never truncated nor their producers' history
+  // needed beyond the last five; retention does not pass it.
+  void SetHighWatermark(Offset high_watermark);
+
+  // Cuts the uncommitted tail: end_offset() is `to` at once, on disk in the order of the FIFO
+  // before anything staged later. No effect if to >= end_offset(). REQUIRES: `to` is a batch
+  // boundary and to >= high_watermark.
+  void TruncateTo(Offset to, Offset high_watermark);
+  // The same where committed data goes: after an unclean election, by metadata's decision only.
+  void TruncateBelowHighWatermark(Offset to);
+  // Empties the log and lets it begin at `start`: a follower that is below its leader's log start.
+  void ResetTo(Offset start);
+
+  // A read from `from`, from memory or as a plan for the cold-read pool. Nothing beyond
+  // min(limits.up_to, end_offset()) is returned. Errors: OFFSET_OUT_OF_RANGE if `from` is below
+  // log_start_offset() or beyond end_offset(); STORAGE_ERROR.
+  absl::StatusOr<ReadPlan> Read(Offset from, const ReadLimits& limits);
+  // The first record below `up_to` whose timestamp is `timestamp_ms` or later.
+  absl::StatusOr<TimestampPlan> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to);
+  // The record of the greatest timestamp below `up_to`, the first of these if several.
+  absl::StatusOr<TimestampPlan> OffsetOfMaxTimestamp(Offset up_to);
+
+  // Prefix deletion (DeleteRecords): raises log_start_offset() at once; `done` is called when that
+  // is durable. Whole segments below are deleted. No effect below the current start.
+  // REQUIRES: start <= the high watermark last set.
+  void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done);
+
+  // Deletes whole closed segments that are too old or too much, never the active one nor beyond the
+  // high watermark; rolls an active segment that is older than segment.ms; forgets idle producers;
+  // frees memory of a log not appended to since the last call. Call every
+  // log.retention.check.interval.ms or more often. Returns how many segments go.
+  int Housekeep(WallTime now);
+
+  // Writes what a fast clean start needs (end trimmed and synced, epochs, producer snapshot).
+  // `done` is called when it is durable. Nothing may be staged afterwards.
+  void Close(absl::AnyInvocable<void(absl::Status) &&> done);
+
+ private:
+  friend class LogDir;
+  friend class LogFeedback;
+  Log(RecoveredLog recovered, std::shared_ptr<DiskLog> disk, std::shared_ptr<StagingPort> port,
+      FileSystem* files, const LogConfig& config);
+
+  struct CachedBatch {
+    Offset base_offset;
+    Offset end_offset;
+    Bytes bytes;
+  };
+  // A truncation whose disk side is not reported yet.
+  struct Cut {
+    uint64_t generation;
+    Offset to;
+  };
+
+  absl::Status Admit(size_t bytes) const;
+  void Commit(const StagedRange& range, Bytes batches, WallTime now);
+  void RollIfNeeded(Offset next, int32_t last_delta_max, size_t bytes, WallTime now);
+  void Roll(Offset base, WallTime now);
+  void Truncate(Offset to);
+  void DropCache(Offset from_end);
+  void TrimCache(int64_t bytes_max);
+  void ForgetSegmentsBelow(Offset start);
+  void OnProgress(LogProgress& progress);
+  const std::shared_ptr<Segment>& SegmentOf(Offset offset) const;
+  bool ReadFromCache(Offset from, const ReadLimits& limits, ReadResult* result) const;
+
+  const TopicPartition topic_partition_;
+  const std::string name_;
+  LogConfig config_;
+  FileSystem* const files_;
+  const std::shared_ptr<DiskLog> disk_;
+  const std::shared_ptr<StagingPort> port_;
+  const std::shared_ptr<LogHandle> handle_;
+  Listener* listener_ = nullptr;
+  absl::Status status_;
+
+  Offset log_start_;
+  Offset durable_;
+  Offset written_;
+  Offset end_;
+  Offset high_watermark_;
+  // Raised by every truncation; reports of older ones are clamped (S-13).
+  uint64_t generation_ = 0;
+  std::vector<Cut> cuts_;
+
+  // By base offset; the last is active. Empty until the first append.
+  std::vector<std::shared_ptr<Segment>> segments_;
+  EpochCache epochs_;
+  ProducerState producers_;
+  // The most recent batches, contiguous up to end_; those not written yet are always here.
+  // A vector, because an empty deque costs half a KiB; trimmed from the front in strides.
+  std::vector<CachedBatch> cache_;
+  size_t cache_first_ = 0;
+  int64_t cache_bytes_ = 0;
+  bool appended_since_housekeeping_ = false;
+};
+
+}  // namespace millrace::storage
+
+#endif  // STORAGE_LOG_H_
