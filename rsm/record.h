@@ -1,8 +1,8 @@
 // Record: one fact in a replicated log, and Decision: what a machine answers to a request.
 //
-// A machine decides on a request by looking at its state: the answer is a reply and the records that
-// make it true. Applying records is the only way state changes, on the node that decided and on
-// every other one, now and when the log is read again. Decide may refuse; Apply is total.
+// A machine decides on a request by looking at its state: the answer is a reply and the records
+// that make it true. Applying records is the only way state changes, on the node that decided and
+// on every other one, now and when the log is read again. Decide may refuse; Apply is total.
 //
 // Records are facts ("partition 3 is led by 2 in epoch 7"), never commands. All records of one
 // decision are one atomic entry of the log.
