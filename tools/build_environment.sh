@@ -1,0 +1,11 @@
+# What every script that calls Bazel sets first; to be sourced, from the root of the tree.
+
+# Bazel wants a home for its output; services and containers often run without one.
+if [[ -z "${HOME:-}" ]]; then
+  HOME="$(getent passwd "$(id -u)" | cut -d: -f6)"
+  export HOME="${HOME:-/tmp}"
+fi
+
+# A compiler that includes gRPC, under a sanitizer, takes up to 2 GiB: as many at once as memory allows.
+build_jobs="$(awk -v cores="$(nproc)" '/^MemAvailable:/ {
+    jobs = int($2 / (2 * 1024 * 1024)); if (jobs > cores) jobs = cores; print jobs < 1 ? 1 : jobs }' /proc/meminfo)"
