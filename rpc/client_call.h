@@ -83,7 +83,8 @@ class ClientStream {
   virtual void WritesDone() = 0;
   // OnDone follows with CANCELLED, unless the stream has ended already.
   virtual void Cancel() = 0;
-  // Reads no further message until ResumeReading. REQUIRES: on the executor.
+  // Reads no further message, and hears nothing of the stream's end, until ResumeReading. REQUIRES:
+  // on the executor.
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
 };

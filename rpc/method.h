@@ -21,7 +21,7 @@ namespace millrace::rpc {
 // What calls need of the server they belong to. Outlives them: calls hold it by shared_ptr.
 struct CallHost {
   // Null: messages are not counted.
-  ReadGate* gate = nullptr;
+  std::shared_ptr<ReadGate> gate;
   // The listener by which a peer's connection came in.
   std::function<std::string(const std::string& peer)> listener_of;
   // Calls that each method keeps ready for clients, per queue.

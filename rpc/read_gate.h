@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -30,9 +31,10 @@ class ReadGate {
   // Names a parked message; 0 is none.
   using Ticket = uint64_t;
 
-  // Takes the budget's on_release. REQUIRES: nothing is reserved yet; `budget` outlives the gate,
-  // and nothing is released once the gate is gone.
-  explicit ReadGate(MemoryBudget* budget);
+  // Takes the budget's on_release, which keeps the gate as long as the budget lives, since memory
+  // may be given back after the last server has gone. REQUIRES: nothing is reserved yet; `budget`
+  // outlives every call of the gate.
+  static std::shared_ptr<ReadGate> Create(MemoryBudget* budget);
   ReadGate(const ReadGate&) = delete;
   ReadGate& operator=(const ReadGate&) = delete;
 
@@ -56,6 +58,8 @@ class ReadGate {
     Executor* executor;
     Admit admit;
   };
+
+  explicit ReadGate(MemoryBudget* budget) : budget_(budget) {}
 
   // Lets through whoever fits, in order. Runs after each release.
   void LetThrough();

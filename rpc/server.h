@@ -1,11 +1,12 @@
 // Server: a gRPC server over completion queues that are strands, with our accept loop in front,
 // size limits, keepalive, health (grpc.health.v1) and reflection.
 //
-//   Server server(options, &clock, &budget, &metrics);      // the queues exist and run from here
-//   on server.AddService(&service);                            // a generated AsyncService
-//   RegisterUnary(&server, server.queue(0), &service, ...);  // rpc/unary_call.h, rpc/stream_call.h
-//   RETURN_IF_ERROR(server.Start());                         // binds and serves
-//   ... server.Shutdown(grace); /* end what runs on the queues */ server.StopQueues();
+//   Server server(options, &clock, ReadGate::Create(&budget), &metrics);  // Its queues run from
+//   here. server.AddService(&service, LogService::service_full_name()); RegisterUnary(&server,
+//   server.queue(0), &service, ...);  // Also RegisterStream. RETURN_IF_ERROR(server.Start());
+//   ...
+//   server.Shutdown(grace);  // Then end what runs on the queues.
+//   server.StopQueues();
 //
 // Thread: one owner, not on a queue. queue(i) may be used by any thread while the server lives.
 #ifndef RPC_SERVER_H_
@@ -23,7 +24,6 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/counters.h"
-#include "base/memory_budget.h"
 #include "rpc/acceptor.h"
 #include "rpc/completion_queue_executor.h"
 #include "rpc/connection_limits.h"
@@ -58,15 +58,18 @@ class ReflectionService;
 
 class Server {
  public:
-  // `budget` may be null: then messages are not counted. All outlive the server.
-  Server(ServerOptions options, const Clock* clock, MemoryBudget* budget, MetricRegistry* metrics);
+  // `gate` stands before the process's memory budget, and may be shared by servers; null: messages
+  // are not counted. `clock` and `metrics` outlive the server.
+  Server(ServerOptions options, const Clock* clock, std::shared_ptr<ReadGate> gate,
+         MetricRegistry* metrics);
   ~Server();
 
   int queue_count() const { return static_cast<int>(queues_.size()); }
   CompletionQueueExecutor* queue(int i) { return queues_[i].get(); }
 
-  // Both REQUIRE: not started. `service` outlives the server.
-  void AddService(grpc::Service* service);
+  // Both REQUIRE: not started. `service` outlives the server; `full_name` (the generated
+  // X::service_full_name()) is what reflection and health list it by.
+  void AddService(grpc::Service* service, const std::string& full_name);
   void AddMethod(std::shared_ptr<Method> method);
 
   // Binds all listeners and begins to serve. Errors: ADDRESS_IN_USE, INVALID_CONFIG; nothing is
@@ -96,9 +99,9 @@ class Server {
   const Clock* const clock_;
   MetricRegistry* const metrics_;
   std::unique_ptr<grpc::ServerBuilder> builder_;
-  std::unique_ptr<ReadGate> gate_;
+  const std::shared_ptr<ReadGate> gate_;
   std::vector<std::unique_ptr<CompletionQueueExecutor>> queues_;
-  std::unique_ptr<HealthService> health_;
+  std::shared_ptr<HealthService> health_;
   std::unique_ptr<ReflectionService> reflection_;
   std::vector<std::string> service_names_;
   std::vector<std::shared_ptr<Method>> methods_;

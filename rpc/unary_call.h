@@ -150,7 +150,7 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
     if (!ok) return done_.Abandon();
     queue()->AddCall(this);
     call_context_ = MakeCallContext(context_, *method_->host_, queue());
-    ReadGate* gate = method_->host_->gate;
+    ReadGate* gate = method_->host_->gate.get();
     const int64_t size = MessageTraits<Request>::Size(request_);
     Reservation reservation;
     if (gate == nullptr || gate->TryEnter(size, &reservation)) return Run(std::move(reservation));

@@ -1,0 +1,261 @@
+#include "rpc/acceptor.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/check.h"
+
+namespace millrace::rpc {
+namespace {
+
+// What an epoll event means: a listening socket (its index), the wake-up, or a connection's id.
+constexpr uint64_t kListenerBit = uint64_t{1} << 63;
+constexpr uint64_t kWakeup = ~uint64_t{0};
+
+// Pause after a failed accept: out of descriptors or memory, which others may give back.
+constexpr absl::Duration kErrorPause = absl::Milliseconds(50);
+
+// Connections taken from one listener before others get a turn.
+constexpr int kAcceptsPerTurn = 64;
+
+// "127.0.0.1" and "127.0.0.1:40112"; IPv4 within IPv6 counts as IPv4, as gRPC has it.
+struct PeerName {
+  std::string address;
+  std::string peer;
+};
+
+PeerName NameOf(const sockaddr_storage& storage) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (storage.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+    return {.address = text, .peer = HostPort(text, ntohs(v4->sin_port))};
+  }
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+  const int port = ntohs(v6->sin6_port);
+  if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+    inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, text, sizeof(text));
+  } else {
+    inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+  }
+  return {.address = text, .peer = HostPort(text, port)};
+}
+
+// gRPC's "ipv4:127.0.0.1:40112" or "ipv6:%5B::1%5D:40112" without scheme and escapes.
+std::string StripScheme(const std::string& peer) {
+  const size_t colon = peer.find(':');
+  if (colon == std::string::npos) return peer;
+  return absl::StrReplaceAll(peer.substr(colon + 1), {{"%5B", "["}, {"%5D", "]"}});
+}
+
+void Watch(int epoll, int fd, uint32_t events, uint64_t data) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = data;
+  CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0) << "errno " << errno;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits,
+                   const Clock* clock, MetricRegistry* metrics, HandOver hand_over)
+    : sockets_(std::move(sockets)),
+      clock_(clock),
+      hand_over_(std::move(hand_over)),
+      accepted_(&metrics->AddCounter("millrace_connections_accepted_total",
+                                     "Connections that were let in.")),
+      refused_total_(&metrics->AddCounter("millrace_connections_refused_total",
+                                          "Connections that were closed at once.",
+                                          {{"reason", "max.connections"}})),
+      refused_per_address_(&metrics->AddCounter("millrace_connections_refused_total",
+                                                "Connections that were closed at once.",
+                                                {{"reason", "max.connections.per.ip"}})),
+      accept_errors_(&metrics->AddCounter("millrace_accept_errors_total",
+                                          "Failures of the system to accept a connection.")),
+      open_(&metrics->AddGauge("millrace_connections", "Connections that are open.")),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wakeup_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      limits_(limits) {
+  CHECK(epoll_.get() >= 0 && wakeup_.get() >= 0) << "errno " << errno;
+  for (const ListenSocket& socket : sockets_) listener_names_.push_back(socket.address.name);
+  Watch(epoll_.get(), wakeup_.get(), EPOLLIN, kWakeup);
+  WatchListeners(true);
+  thread_ = std::thread([this] { Run(); });
+}
+
+Acceptor::~Acceptor() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  eventfd_write(wakeup_.get(), 1);
+  thread_.join();
+}
+
+void Acceptor::StopAccepting() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stop_accepting_ = true;
+  }
+  eventfd_write(wakeup_.get(), 1);
+}
+
+std::string Acceptor::ListenerOf(const std::string& peer) const {
+  const std::string key = StripScheme(peer);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto entry = listener_by_peer_.find(key);
+  return entry == listener_by_peer_.end() ? std::string() : listener_names_[entry->second];
+}
+
+int64_t Acceptor::open_connections() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<int64_t>(connections_.size());
+}
+
+void Acceptor::Run() {
+  pthread_setname_np(pthread_self(), "accept");
+  std::array<epoll_event, 64> events;
+  while (true) {
+    int timeout_ms = -1;
+    if (!sockets_.empty() && !watching_) {
+      const absl::Duration left = paused_until_ - clock_->Now();
+      timeout_ms =
+          static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0, 60'000));
+    }
+    const int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+    CHECK(count >= 0 || errno == EINTR) << "errno " << errno;
+    if (!watching_ && clock_->Now() >= paused_until_) WatchListeners(true);
+    for (int i = 0; i < count; ++i) {
+      const uint64_t what = events[i].data.u64;
+      if (what == kWakeup) {
+        eventfd_t ignored = 0;
+        eventfd_read(wakeup_.get(), &ignored);
+      } else if ((what & kListenerBit) != 0) {
+        AcceptFrom(what & ~kListenerBit);
+      } else {
+        Ended(what);
+      }
+    }
+    bool stop_accepting = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (stop_) return;
+      stop_accepting = stop_accepting_;
+    }
+    if (stop_accepting) CloseListeners();
+  }
+}
+
+void Acceptor::AcceptFrom(size_t listener) {
+  if (!watching_) return;
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    const MonotonicTime now = clock_->Now();
+    if (const MonotonicTime next = limits_.NextCreation(now); next > now) {
+      paused_until_ = next;
+      return WatchListeners(false);
+    }
+    sockaddr_storage address{};
+    socklen_t length = sizeof(address);
+    FileDescriptor fd(accept4(sockets_[listener].fd.get(), reinterpret_cast<sockaddr*>(&address),
+                              &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd.get() < 0) {
+      // ECONNABORTED and the like: that client has gone, the next may be there.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        accept_errors_->Add();
+        paused_until_ = now + kErrorPause;
+        WatchListeners(false);
+      }
+      return;
+    }
+    PeerName name = NameOf(address);
+    Take(listener, std::move(fd), std::move(name.address), std::move(name.peer));
+  }
+}
+
+void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std::string peer) {
+  switch (limits_.Admit(address, clock_->Now())) {
+    case ConnectionLimits::Verdict::kTooMany:
+      refused_total_->Add();
+      return;  // Closes it.
+    case ConnectionLimits::Verdict::kTooManyOfAddress:
+      refused_per_address_->Add();
+      return;
+    case ConnectionLimits::Verdict::kAdmitted:
+      break;
+  }
+  FileDescriptor duplicate(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (duplicate.get() < 0) {
+    accept_errors_->Add();
+    limits_.Closed(address);
+    return;
+  }
+  const int on = 1;
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  const int duplicate_fd = duplicate.get();
+  uint64_t id = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    id = next_id_++;
+    listener_by_peer_[peer] = static_cast<int>(listener);
+    connections_.emplace(id, Connection{.duplicate = std::move(duplicate),
+                                        .address = std::move(address),
+                                        .peer = std::move(peer),
+                                        .listener = static_cast<int>(listener)});
+    open_->Set(static_cast<double>(connections_.size()));
+  }
+  accepted_->Add();
+  // No events asked for: EPOLLHUP and EPOLLERR always come.
+  Watch(epoll_.get(), duplicate_fd, 0, id);
+  hand_over_(sockets_[listener].fd.get(), fd.Release());
+}
+
+void Acceptor::Ended(uint64_t id) {
+  Connection ended;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto entry = connections_.find(id);
+    if (entry == connections_.end()) return;
+    ended = std::move(entry->second);
+    connections_.erase(entry);
+    listener_by_peer_.erase(ended.peer);
+    open_->Set(static_cast<double>(connections_.size()));
+  }
+  // While gRPC still has the socket open, closing the duplicate would leave it in the epoll set.
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, ended.duplicate.get(), nullptr);
+  limits_.Closed(ended.address);
+}
+
+void Acceptor::WatchListeners(bool watch) {
+  if (watch == watching_) return;
+  watching_ = watch;
+  for (size_t i = 0; i < sockets_.size(); ++i) {
+    if (watch) {
+      Watch(epoll_.get(), sockets_[i].fd.get(), EPOLLIN, kListenerBit | i);
+    } else {
+      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, sockets_[i].fd.get(), nullptr);
+    }
+  }
+}
+
+void Acceptor::CloseListeners() {
+  if (sockets_.empty()) return;
+  WatchListeners(false);
+  sockets_.clear();
+}
+
+}  // namespace millrace::rpc
