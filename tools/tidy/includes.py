@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import re
 
 import cpp_text
 import layers
@@ -133,3 +134,25 @@ def check(tree):
                 yield from _check_use(path, line, include, user, used, test_only)
             else:
                 yield from _check_library(path, line, include, quoted)
+
+
+def documented_table(text):
+    """{layer: set of what it may use} from the rows `| \`layer\` | a, b |` of docs/architecture.md."""
+    table = {}
+    for match in re.finditer(r"^\| `([\w/:]+)` \| (.*) \|$", text, re.MULTILINE):
+        table[match.group(1)] = {part.strip() for part in match.group(2).split(",") if part.strip() not in ("-", "")}
+    return table
+
+
+def check_documentation(tree):
+    """The table that people read in docs/architecture.md is the one that is checked."""
+    path = "docs/architecture.md"
+    if not tree.has(path):
+        return
+    table = documented_table(tree.text(path))
+    for layer, allowed in layers.MAY_USE.items():
+        words = {"everything"} if allowed == layers.ALL else set(allowed)
+        if table.get(layer) != words:
+            yield Finding(path, 1, _USE_RULE,
+                          f"the row of {layer} differs from tools/tidy/layers.py, which says: "
+                          f"| `{layer}` | {', '.join(sorted(words)) or '-'} |")

@@ -19,6 +19,7 @@ from source_tree import SourceTree
 
 CHECKS = {
     "includes": includes.check,
+    "documented_table": includes.check_documentation,
     "banned_calls": banned_calls.check,
     "file_sizes": shape.check_sizes,
     "tests_beside_sources": shape.check_tests_beside_sources,

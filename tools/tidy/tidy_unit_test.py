@@ -11,6 +11,7 @@ import cpp_text
 import formatting
 import includes
 import junit
+import layers
 import proto_lint
 import shape
 import tidy_main
@@ -145,6 +146,12 @@ class IncludesTest(TreeTest):
 
     def test_includes_in_comments_do_not_count(self):
         self.assert_clean(includes.check, {"base/a.cc": '// #include "b.h"\n/*\n#include <x/y.h>\n*/\n'})
+
+    def test_the_documented_table_is_the_checked_one(self):
+        rows = [f"| `{layer}` | {'everything' if used == layers.ALL else ', '.join(used) or '-'} |\n"
+                for layer, used in layers.MAY_USE.items()]
+        self.assert_clean(includes.check_documentation, {"docs/architecture.md": "".join(rows)})
+        self.assert_one(includes.check_documentation, {"docs/architecture.md": "".join(rows[1:])}, "the row of base ")
 
 
 class BannedCallsTest(TreeTest):
