@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
@@ -54,7 +53,7 @@ class BatchBuilder {
                                absl::Span<const Header> headers = {});
 
   // What Build would return now, before compression: an upper bound of its size.
-  size_t estimated_bytes() const { return kBatchHeaderSize + records_.size(); }
+  size_t estimated_bytes() const { return size_; }
   int32_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
 
@@ -71,16 +70,22 @@ class BatchBuilder {
   void Clear();
 
  private:
-  Buffer Assemble(Compression* used);
+  void Reserve(size_t more_bytes);
+  // The compressed records, in scratch_; nullopt if that saves nothing.
+  absl::optional<Slice> CompressRecords();
   void WriteHeader(char* batch, size_t size, Compression compression) const;
+  Slice records() const {
+    return Slice(buffer_.get() + kBatchHeaderSize, size_ - kBatchHeaderSize);
+  }
 
   Options options_;
   absl::optional<Compressor> compressor_;
-  // Encoded records.
-  std::string records_;
-  // Room for compressed ones, kept from batch to batch.
+  // Encoded records, after room for the header. Kept from batch to batch, like scratch_.
+  std::unique_ptr<char[]> buffer_;
+  size_t capacity_ = 0;
+  size_t size_ = kBatchHeaderSize;
   std::unique_ptr<char[]> scratch_;
-  size_t scratch_bytes_ = 0;
+  size_t scratch_capacity_ = 0;
   int32_t count_ = 0;
   int64_t base_timestamp_ms_ = kNoTimestamp;
   int64_t max_timestamp_ms_ = kNoTimestamp;

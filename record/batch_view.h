@@ -16,9 +16,9 @@
 
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
+#include "base/coding.h"
 #include "base/ids.h"
 #include "record/format.h"
-#include "record/wire.h"
 
 namespace millrace::record {
 
@@ -86,7 +86,7 @@ class BatchView {
 
   template <class T>
   T Get(size_t at) const {
-    return LoadBigEndian<T>(bytes_.data() + at);
+    return LoadBig<T>(bytes_.data() + at);
   }
   bool Has(int16_t bit) const { return (attributes() & bit) != 0; }
 

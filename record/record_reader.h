@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
+#include "base/coding.h"
 #include "record/batch_view.h"
 #include "record/compression.h"
 #include "record/record.h"
@@ -53,13 +54,12 @@ class RecordReader {
   RecordReader(const BatchView& batch, Bytes decompressed);
 
   absl::Status ReadRecord(RecordView* record);
-  absl::Status ReadHeaders(const char** position, const char* end);
+  absl::Status ReadHeaders(Reader* body);
   absl::Status Malformed(absl::string_view what) const;
 
   BatchView batch_;
   Bytes decompressed_;
-  const char* position_;
-  const char* end_;
+  Reader rest_;
   int32_t records_left_;
   // Offset deltas rise strictly from here.
   int32_t previous_offset_delta_ = -1;

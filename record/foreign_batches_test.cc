@@ -1,0 +1,118 @@
+// Batches that a client which is not ours wrote: testdata/make_fixtures.py, with python-kafka.
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "record/batch_view.h"
+#include "record/produce_checks.h"
+#include "record/record_reader.h"
+#include "record/sample_records.h"
+
+namespace millrace::record {
+namespace {
+
+std::string ReadFixture(absl::string_view name) {
+  std::ifstream file(absl::StrCat("record/testdata/python_kafka_", name, ".bin"), std::ios::binary);
+  std::ostringstream contents;
+  contents << file.rdbuf();
+  EXPECT_TRUE(file.good()) << name;
+  return std::move(contents).str();
+}
+
+// The records are the samples, and the header says what those imply.
+void ExpectSamples(const BatchView& batch, int count) {
+  EXPECT_EQ(batch.base_offset(), Offset(0));
+  EXPECT_EQ(batch.last_offset(), Offset(count - 1));
+  EXPECT_EQ(batch.leader_epoch(), LeaderEpoch(0));
+  EXPECT_EQ(batch.magic(), 2);
+  EXPECT_EQ(batch.timestamp_type(), TimestampType::kCreateTime);
+  EXPECT_FALSE(batch.is_control());
+  EXPECT_FALSE(batch.has_delete_horizon());
+  EXPECT_EQ(batch.base_timestamp_ms(), kSampleTimestampMs);
+  EXPECT_EQ(batch.record_count(), count);
+  std::vector<SampleRecord> records;
+  int64_t max_timestamp_ms = 0;
+  EXPECT_OK(ForEachRecord(batch, {}, [&](const RecordView& record) {
+    EXPECT_EQ(record.offset, Offset(static_cast<int64_t>(records.size())));
+    max_timestamp_ms = std::max(max_timestamp_ms, record.timestamp_ms);
+    records.push_back(Owned(record));
+    return absl::OkStatus();
+  }));
+  EXPECT_EQ(records, SampleRecords(count));
+  EXPECT_EQ(batch.max_timestamp_ms(), max_timestamp_ms);
+}
+
+TEST(ForeignBatchesTest, EveryCodecOfPythonKafkaIsRead) {
+  for (const Compression compression : kAllCompressions) {
+    for (const int count : {50, 1500}) {
+      if (compression == Compression::kNone && count > 50) continue;
+      SCOPED_TRACE(absl::StrCat(CompressionName(compression), " ", count));
+      const std::string bytes = ReadFixture(absl::StrCat(CompressionName(compression), "_", count));
+      ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
+      EXPECT_EQ(batch.compression(), compression);
+      EXPECT_EQ(batch.producer_id(), kNoProducerId);
+      EXPECT_EQ(batch.producer_epoch(), kNoProducerEpoch);
+      EXPECT_EQ(batch.base_sequence(), kNoSequence);
+      EXPECT_FALSE(batch.is_transactional());
+      ExpectSamples(batch, count);
+    }
+  }
+}
+
+TEST(ForeignBatchesTest, RawSnappyIsRead) {
+  const std::string bytes = ReadFixture("raw_snappy_50");
+  ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
+  EXPECT_EQ(batch.compression(), Compression::kSnappy);
+  ExpectSamples(batch, 50);
+}
+
+TEST(ForeignBatchesTest, IdempotentProducerIsRead) {
+  const std::string bytes = ReadFixture("idempotent");
+  ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
+  EXPECT_EQ(batch.producer_id(), ProducerId(4711));
+  EXPECT_EQ(batch.producer_epoch(), ProducerEpoch(3));
+  EXPECT_EQ(batch.base_sequence(), 2147483646);
+  EXPECT_EQ(batch.last_sequence(), 0) << "sequences wrap";
+  ExpectSamples(batch, 3);
+}
+
+TEST(ForeignBatchesTest, TransactionalProducerIsRead) {
+  const std::string bytes = ReadFixture("transactional");
+  ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
+  EXPECT_TRUE(batch.is_transactional());
+  EXPECT_EQ(batch.compression(), Compression::kLz4);
+  EXPECT_EQ(batch.producer_id(), ProducerId(int64_t{1} << 40));
+  EXPECT_EQ(batch.producer_epoch(), ProducerEpoch(32767));
+  EXPECT_EQ(batch.base_sequence(), 99);
+  ExpectSamples(batch, 50);
+}
+
+TEST(ForeignBatchesTest, StampedBatchIsRead) {
+  const std::string bytes = ReadFixture("log_append_time");
+  ASSERT_OK_AND_ASSIGN(const BatchView batch, BatchView::Parse(bytes));
+  EXPECT_EQ(batch.base_offset(), Offset(int64_t{1} << 33));
+  EXPECT_EQ(batch.leader_epoch(), LeaderEpoch(42));
+  EXPECT_EQ(batch.timestamp_type(), TimestampType::kLogAppendTime);
+  EXPECT_EQ(batch.max_timestamp_ms(), 1800000000000);
+  int count = 0;
+  EXPECT_OK(ForEachRecord(batch, {}, [&](const RecordView& record) {
+    EXPECT_EQ(record.offset, Offset((int64_t{1} << 33) + count));
+    EXPECT_EQ(record.timestamp_ms, 1800000000000);
+    ++count;
+    return absl::OkStatus();
+  }));
+  EXPECT_EQ(count, 5);
+}
+
+// Without compression there is one way to encode a record, so ours and theirs are the same bytes.
+TEST(ForeignBatchesTest, OurBuilderWritesTheSameBytes) {
+  EXPECT_EQ(BuildSampleBatch(50, {.leader_epoch = LeaderEpoch(0)}).ToString(),
+            ReadFixture("none_50"));
+}
+
+}  // namespace
+}  // namespace millrace::record
