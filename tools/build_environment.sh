@@ -7,5 +7,9 @@ if [[ -z "${HOME:-}" ]]; then
 fi
 
 # A compiler that includes gRPC, under a sanitizer, takes up to 2 GiB: as many at once as memory allows.
-build_jobs="$(awk -v cores="$(nproc)" '/^MemAvailable:/ {
+_jobs="$(awk -v cores="$(nproc)" '/^MemAvailable:/ {
     jobs = int($2 / (2 * 1024 * 1024)); if (jobs > cores) jobs = cores; print jobs < 1 ? 1 : jobs }' /proc/meminfo)"
+
+# On a terminal Bazel draws its progress in place; elsewhere a line now and then shows that it lives.
+build_flags=("--jobs=$_jobs")
+[[ -t 2 ]] || build_flags+=(--show_progress_rate_limit=20)

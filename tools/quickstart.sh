@@ -115,7 +115,7 @@ rate() { awk -v n="$1" -v ms="$2" 'BEGIN { printf "%d records in %.2f s, %.0f re
 tools/install.sh --package-index
 
 say 'building the release binary (the first time takes some minutes)'
-bazel build --config=release "--jobs=$build_jobs" --noshow_progress //tools/millrace >&2 </dev/null ||
+bazel build --config=release "${build_flags[@]}" //tools/millrace >&2 </dev/null ||
   fail 'the build failed'
 millrace="$(bazel info --config=release bazel-bin 2>/dev/null </dev/null)/tools/millrace/millrace"
 [[ -x "$millrace" ]] || fail "the build left no program at $millrace"

@@ -32,7 +32,7 @@ files=()
 for build in "${builds[@]}"; do
   printf '\n==== %s ====\n' "$build" >&2
   files+=("$events/$build")
-  bazel test "--config=$build" "--jobs=$build_jobs" --keep_going --noshow_progress \
+  bazel test "--config=$build" "${build_flags[@]}" --keep_going \
     "--build_event_json_file=$events/$build" //... </dev/null >&2
 done
 

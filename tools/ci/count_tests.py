@@ -95,12 +95,13 @@ def count_run(path):
         elif "finished" in event:
             exit_code = event["finished"].get("exitCode", {}).get("code", 0)
     counts = Counts()
+    missing = wanted - set(results)
     for label in sorted(wanted | set(results)):
-        if label in results:
+        if label not in missing:
             counts.add(count_target(label, results[label].values()))
         else:
             counts.failures.append(f"{label}: did not build or did not run")
-    if exit_code not in _TESTS_SPOKE and not counts.failures:
+    if exit_code not in _TESTS_SPOKE and not missing:
         counts.failures.append(f"the build failed, Bazel's exit code is {exit_code}")
     return counts
 

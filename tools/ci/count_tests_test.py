@@ -68,6 +68,7 @@ class CountTest(unittest.TestCase):
     def test_a_failed_build_is_a_failure_even_if_all_tests_passed(self):
         self.assertEqual((1, 1, 0), self.count([self.result("//a", "PASSED", _ONE)], 1))
         self.assertEqual((1, 1, 0), self.count([self.result("//a", "PASSED", _ONE)], None))
+        self.assertEqual((1, 2, 1), self.count([self.result("//a", "FAILED", _GTEST)], 1))
 
     def test_a_run_that_left_no_events_is_a_failure(self):
         self.assertEqual(1, len(count_tests.count_run(os.path.join(self.folder, "none")).failures))

@@ -5,6 +5,7 @@ Enough of a parser to know what each statement is and where it stands; protoc it
 
 import re
 
+import layers
 from finding import Finding
 
 _RULE = "proto"
@@ -138,5 +139,5 @@ def check(tree):
     for path in tree.with_suffix(".proto"):
         if path.startswith("proto/"):
             yield from check_text(path, tree.text(path))
-        else:
+        elif not layers.matches(path, layers.FOREIGN_PROTOS):
             yield Finding(path, 1, _RULE, "proto files live below proto/, the module root")

@@ -179,7 +179,12 @@ class BannedCallsTest(TreeTest):
         self.assert_clean(banned_calls.check, {"broker/a.cc": "\n".join([
             "file->read(1); file.write(x); log.open(p); clock->time(nullptr);", "bool open() const;",
             "Status Open(Slice p); storage::open(p); std::rename_me(x); brand(1); my_time(0);",
-            "std::threads; random_thread; broker::kill(1); batch.send(1); int kill_count(3);", ""])})
+            "std::threads; random_thread; broker::kill(1); batch.send(1); int kill_count(3);",
+            "WriteSink write(1); std::vector<int> read(2); const Bytes& open(p);", ""])})
+
+    def test_a_call_after_a_keyword_is_a_call(self):
+        self.assert_banned("return read(fd, b, n);", "file")
+        self.assert_banned("Sink write(1); write(fd, b, n);", "file")
 
     def test_comments_and_literals_do_not_count(self):
         self.assert_clean(banned_calls.check, {"broker/a.cc": "\n".join([
@@ -298,6 +303,9 @@ class ProtoLintTest(TreeTest):
 
     def test_protos_live_below_proto(self):
         self.assert_one(proto_lint.check, {"base/a.proto": _PROTO_HEAD}, "base/a.proto:1:", "below proto/")
+
+    def test_contracts_of_others_keep_their_own_rules(self):
+        self.assert_clean(proto_lint.check, {"rpc/proto/health.proto": 'syntax = "proto3"; package grpc.health.v1;'})
 
 
 class FormattingTest(TreeTest):
