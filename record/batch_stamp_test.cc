@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "record/batch_view.h"
 #include "record/record_reader.h"
-#include "record/sample_records.h"
+#include "record/testing/sample_records.h"
 
 namespace millrace::record {
 namespace {

@@ -1,14 +1,14 @@
 #include "record/batch_view.h"
 
 #include <limits>
-#include <random>
 #include <string>
 
 #include "base/crc32c.h"
+#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "record/record_reader.h"
-#include "record/sample_records.h"
+#include "record/testing/sample_records.h"
 
 namespace millrace::record {
 namespace {
@@ -184,19 +184,19 @@ TEST(BatchViewTest, SequencesWrapToZero) {
 
 // Damage that a checksum was computed over, as a malicious client would send it.
 TEST(BatchViewTest, MutationsUnderAGoodChecksumAreAnErrorOrRecordsButNoCrash) {
-  std::minstd_rand random(7);
+  sim::SimRandom random(7);
   for (const Compression compression : kAllCompressions) {
     const Bytes good = BuildSampleBatch(40, {.compression = compression});
     int readable = 0;
     for (int round = 0; round < 3000; ++round) {
       std::string mutated = good.ToString();
-      const size_t changes = 1 + random() % 4;
+      const size_t changes = 1 + random.Below(4);
       for (size_t i = 0; i < changes; ++i) {
         const size_t from = round % 3 == 0 ? kCrcCoversFrom : kBatchHeaderSize;
-        mutated[from + random() % (mutated.size() - from)] = static_cast<char>(random());
+        mutated[from + random.Below(mutated.size() - from)] = static_cast<char>(random.Next());
       }
       if (round % 5 == 0) {
-        mutated.resize(kBatchHeaderSize + random() % (mutated.size() - kBatchHeaderSize));
+        mutated.resize(kBatchHeaderSize + random.Below(mutated.size() - kBatchHeaderSize));
         StoreBig<int32_t>(mutated.data() + kBatchLengthAt,
                           static_cast<int32_t>(mutated.size()) - 12);
       }

@@ -1,4 +1,4 @@
-#include "record/codec_test_cases.h"
+#include "record/testing/codec_test_cases.h"
 
 namespace millrace::record {
 namespace {

@@ -1,6 +1,4 @@
 // Batches that a client which is not ours wrote: testdata/make_fixtures.py, with python-kafka.
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -10,17 +8,16 @@
 #include "record/batch_view.h"
 #include "record/produce_checks.h"
 #include "record/record_reader.h"
-#include "record/sample_records.h"
+#include "record/testing/python_kafka_fixtures.h"
+#include "record/testing/sample_records.h"
 
 namespace millrace::record {
 namespace {
 
-std::string ReadFixture(absl::string_view name) {
-  std::ifstream file(absl::StrCat("record/testdata/python_kafka_", name, ".bin"), std::ios::binary);
-  std::ostringstream contents;
-  contents << file.rdbuf();
-  EXPECT_TRUE(file.good()) << name;
-  return std::move(contents).str();
+Slice Fixture(absl::string_view name) {
+  const Slice bytes = PythonKafkaFixture(name);
+  EXPECT_FALSE(bytes.empty()) << name;
+  return bytes;
 }
 
 // The records are the samples, and the header says what those imply.
@@ -51,7 +48,7 @@ TEST(ForeignBatchesTest, EveryCodecOfPythonKafkaIsRead) {
     for (const int count : {50, 1500}) {
       if (compression == Compression::kNone && count > 50) continue;
       SCOPED_TRACE(absl::StrCat(CompressionName(compression), " ", count));
-      const std::string bytes = ReadFixture(absl::StrCat(CompressionName(compression), "_", count));
+      const Slice bytes = Fixture(absl::StrCat(CompressionName(compression), "_", count));
       ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
       EXPECT_EQ(batch.compression(), compression);
       EXPECT_EQ(batch.producer_id(), kNoProducerId);
@@ -64,14 +61,14 @@ TEST(ForeignBatchesTest, EveryCodecOfPythonKafkaIsRead) {
 }
 
 TEST(ForeignBatchesTest, RawSnappyIsRead) {
-  const std::string bytes = ReadFixture("raw_snappy_50");
+  const Slice bytes = Fixture("raw_snappy_50");
   ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
   EXPECT_EQ(batch.compression(), Compression::kSnappy);
   ExpectSamples(batch, 50);
 }
 
 TEST(ForeignBatchesTest, IdempotentProducerIsRead) {
-  const std::string bytes = ReadFixture("idempotent");
+  const Slice bytes = Fixture("idempotent");
   ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
   EXPECT_EQ(batch.producer_id(), ProducerId(4711));
   EXPECT_EQ(batch.producer_epoch(), ProducerEpoch(3));
@@ -81,7 +78,7 @@ TEST(ForeignBatchesTest, IdempotentProducerIsRead) {
 }
 
 TEST(ForeignBatchesTest, TransactionalProducerIsRead) {
-  const std::string bytes = ReadFixture("transactional");
+  const Slice bytes = Fixture("transactional");
   ASSERT_OK_AND_ASSIGN(const BatchView batch, ParseProducedBatch(bytes, {.deep = true}));
   EXPECT_TRUE(batch.is_transactional());
   EXPECT_EQ(batch.compression(), Compression::kLz4);
@@ -92,7 +89,7 @@ TEST(ForeignBatchesTest, TransactionalProducerIsRead) {
 }
 
 TEST(ForeignBatchesTest, StampedBatchIsRead) {
-  const std::string bytes = ReadFixture("log_append_time");
+  const Slice bytes = Fixture("log_append_time");
   ASSERT_OK_AND_ASSIGN(const BatchView batch, BatchView::Parse(bytes));
   EXPECT_EQ(batch.base_offset(), Offset(int64_t{1} << 33));
   EXPECT_EQ(batch.leader_epoch(), LeaderEpoch(42));
@@ -110,8 +107,7 @@ TEST(ForeignBatchesTest, StampedBatchIsRead) {
 
 // Without compression there is one way to encode a record, so ours and theirs are the same bytes.
 TEST(ForeignBatchesTest, OurBuilderWritesTheSameBytes) {
-  EXPECT_EQ(BuildSampleBatch(50, {.leader_epoch = LeaderEpoch(0)}).ToString(),
-            ReadFixture("none_50"));
+  EXPECT_EQ(BuildSampleBatch(50, {.leader_epoch = LeaderEpoch(0)}).slice(), Fixture("none_50"));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "record/batch_builder.h"
 #include "record/control_record.h"
-#include "record/sample_records.h"
+#include "record/testing/sample_records.h"
 
 namespace millrace::record {
 namespace {

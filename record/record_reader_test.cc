@@ -7,7 +7,7 @@
 #include "base/crc32c.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
-#include "record/sample_records.h"
+#include "record/testing/sample_records.h"
 
 namespace millrace::record {
 namespace {

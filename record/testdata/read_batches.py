@@ -1,11 +1,9 @@
 #!/usr/bin/python3
 """Reads batches that our BatchBuilder wrote with python-kafka, and compares every record.
 
-Usage: read_batches.py DIRECTORY, as filled by write_sample_batches. Ends with 1 at a difference.
+Usage: read_batches.py FILE, as written by write_sample_batches. Ends with 1 at a difference.
 """
 
-import glob
-import os
 import sys
 
 from kafka.record.default_records import DefaultRecordBatch
@@ -21,30 +19,25 @@ def expect(name, what, actual, expected):
         sys.exit("%s: %s is %r, expected %r" % (name, what, actual, expected))
 
 
-def check(path):
-    # <codec>-<count>.bin
-    name = os.path.basename(path)
-    codec, count = name[: -len(".bin")].split("-")
-    with open(path, "rb") as file:
-        data = file.read()
-
+def check(data, codec, count):
+    name = "%s, %d records" % (codec, count)
     batch = DefaultRecordBatch(data)
     expect(name, "crc", batch.validate_crc(), True)
     expect(name, "magic", batch.magic, 2)
     expect(name, "base_offset", batch.base_offset, 1000)
-    expect(name, "last_offset_delta", batch.last_offset_delta, int(count) - 1)
+    expect(name, "last_offset_delta", batch.last_offset_delta, count - 1)
     expect(name, "compression", batch.compression_type, CODECS[codec])
     expect(name, "timestamp_type", batch.timestamp_type, 0)
     expect(name, "is_transactional", batch.is_transactional, False)
     expect(name, "is_control_batch", batch.is_control_batch, False)
-    expected = list(sample_records(int(count)))
+    expected = list(sample_records(count))
     expect(name, "first_timestamp", batch.first_timestamp, expected[0][1])
     expect(name, "max_timestamp", batch.max_timestamp, max(record[1] for record in expected))
     # Producer id, epoch, base sequence and record count, which have no accessor.
-    expect(name, "tail of the header", batch._header_data[9:], (77, 5, 123, int(count)))
+    expect(name, "tail of the header", batch._header_data[9:], (77, 5, 123, count))
 
     records = list(batch)
-    expect(name, "number of records", len(records), int(count))
+    expect(name, "number of records", len(records), count)
     for record, (delta, timestamp, key, value, headers) in zip(records, expected):
         where = "%s, record %d" % (name, delta)
         expect(where, "offset", record.offset, 1000 + delta)
@@ -53,19 +46,24 @@ def check(path):
         expect(where, "value", record.value, value)
         expect(where, "headers", record.headers, headers)
 
-    # As the fetcher of a consumer sees it: two batches in one response.
-    memory = MemoryRecords(data + data)
-    for _ in range(2):
-        expect(name, "records in a response", len(list(memory.next_batch())), int(count))
-    expect(name, "end of the response", memory.has_next(), False)
-
 
 def main():
-    paths = sorted(glob.glob(os.path.join(sys.argv[1], "*.bin")))
-    expect(sys.argv[1], "number of files", len(paths), 10)
-    for path in paths:
-        check(path)
-    print("python-kafka read %d batches of ours" % len(paths))
+    with open(sys.argv[1], "rb") as file:
+        response = file.read()
+    # As the fetcher of a consumer takes a response apart.
+    batches = MemoryRecords(response)
+    sizes = [(codec, count) for codec in CODECS for count in (50, 5000)]
+    position = 0
+    for codec, count in sizes:
+        expect(codec, "has_next", batches.has_next(), True)
+        batch = batches.next_batch()
+        expect(codec, "records in the response", len(list(batch)), count)
+        size = 12 + int.from_bytes(response[position + 8 : position + 12], "big")
+        check(response[position : position + size], codec, count)
+        position += size
+    expect(sys.argv[1], "bytes", position, len(response))
+    expect(sys.argv[1], "has_next", batches.has_next(), False)
+    print("python-kafka read %d batches of ours" % len(sizes))
 
 
 if __name__ == "__main__":

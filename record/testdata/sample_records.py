@@ -1,6 +1,6 @@
 """The records that both sides of the format tests agree on.
 
-record/sample_records.h has the same rule in C++; a change here is a change there.
+record/testing/sample_records.h has the same rule in C++; a change here is a change there.
 """
 
 BASE_TIMESTAMP_MS = 1700000000000

@@ -2,13 +2,13 @@
 // it.
 //
 // Thread: any.
-#ifndef RECORD_CODEC_TEST_CASES_H_
-#define RECORD_CODEC_TEST_CASES_H_
+#ifndef RECORD_TESTING_CODEC_TEST_CASES_H_
+#define RECORD_TESTING_CODEC_TEST_CASES_H_
 
-#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "record/codec.h"
@@ -40,9 +40,9 @@ inline std::string Compressible(size_t bytes) {
 }
 
 inline std::string Incompressible(size_t bytes) {
-  std::minstd_rand random(3);
+  sim::SimRandom random(3);
   std::string text(bytes, '\0');
-  for (char& c : text) c = static_cast<char>(random() >> 8);
+  for (char& c : text) c = static_cast<char>(random.Next());
   return text;
 }
 
@@ -71,13 +71,13 @@ inline void ExpectTruncationsFail(Encoder& encoder, Decoder& decoder, size_t leg
 // Damage is an error or other bytes, within the bound, and the decoder is as good as new
 // afterwards.
 inline void ExpectDamageIsHarmless(Encoder& encoder, Decoder& decoder) {
-  std::minstd_rand random(5);
+  sim::SimRandom random(5);
   const std::string input = Compressible(3000);
   const std::string whole = Encoded(encoder, input);
   for (int round = 0; round < 5000; ++round) {
     std::string damaged = whole;
-    for (size_t n = 1 + random() % 3; n > 0; --n) {
-      damaged[random() % damaged.size()] = static_cast<char>(random() >> 8);
+    for (size_t n = 1 + random.Below(3); n > 0; --n) {
+      damaged[random.Below(damaged.size())] = static_cast<char>(random.Next());
     }
     const absl::StatusOr<std::string> result = Decoded(decoder, damaged, 10000);
     if (result.ok()) {
@@ -98,4 +98,4 @@ inline void ExpectBoundHoldsExactly(Encoder& encoder, Decoder& decoder) {
 
 }  // namespace millrace::record
 
-#endif  // RECORD_CODEC_TEST_CASES_H_
+#endif  // RECORD_TESTING_CODEC_TEST_CASES_H_

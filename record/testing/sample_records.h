@@ -5,8 +5,8 @@
 // with null values, timestamps that go back. Only tests may depend on this.
 //
 // Thread: any (a value).
-#ifndef RECORD_SAMPLE_RECORDS_H_
-#define RECORD_SAMPLE_RECORDS_H_
+#ifndef RECORD_TESTING_SAMPLE_RECORDS_H_
+#define RECORD_TESTING_SAMPLE_RECORDS_H_
 
 #include <string>
 #include <utility>
@@ -93,4 +93,4 @@ inline Bytes BuildSampleBatch(int count, const BatchBuilder::Options& options = 
 
 }  // namespace millrace::record
 
-#endif  // RECORD_SAMPLE_RECORDS_H_
+#endif  // RECORD_TESTING_SAMPLE_RECORDS_H_
