@@ -1,0 +1,223 @@
+// Broker: the facade of everything that serves partitions on this node, as services, node/ and the
+// simulator use it: calls in as api structs, answers out by callback.
+//
+// It composes: log directories, shards (shard.h), the reconciler (reconciler.h) that makes replicas
+// follow the metadata, and gathers (gather.h) that split a call over shards. It decides nothing
+// about the cluster and knows no gRPC.
+//
+// Life: OpenLogDirs, register with the controller, Registered, then OnMetadata for every committed
+// image; calls are answered from the first image on. Shutdown before destruction.
+//
+// Thread: lifecycle functions on `home`. Calls (Produce ... OpenWatch) best on a shard's executor,
+// which then serves them without a hand-off; from any other strand they are posted to a shard.
+// Their callbacks run on the shard that took the call.
+#ifndef BROKER_BROKER_H_
+#define BROKER_BROKER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "api/delete_records.h"
+#include "api/fetch.h"
+#include "api/list_offsets.h"
+#include "api/produce.h"
+#include "api/watch_topics.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/counters.h"
+#include "base/executor.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "base/memory_budget.h"
+#include "base/random.h"
+#include "metadata/authorizer.h"
+#include "metadata/feed.h"
+#include "metadata/image.h"
+#include "storage/log_dir.h"
+
+namespace millrace::broker {
+
+class FetchStream;
+class Gather;
+class LogDirSet;
+class ProduceStream;
+class Reconciler;
+class Shard;
+class TopicWatch;
+
+struct BrokerOptions {
+  NodeId node_id = kNoNode;
+  ClusterId cluster_id;
+  // log.dirs: at least one.
+  std::vector<std::string> log_dirs;
+  // What all directories share; path, cluster and node are filled in from above.
+  storage::LogDirOptions log_dir;
+  // The node's own file: the weakest layer of topic configs but the defaults.
+  ConfigValues static_config;
+  // log.retention.check.interval.ms: how often each log is rolled, trimmed and cut by retention.
+  absl::Duration housekeeping_interval = absl::Seconds(300);
+  // fetch.max.bytes: no answer gets larger than this, whatever the client allows.
+  int64_t fetch_bytes_max = 55 << 20;
+  // Longest wait for the in-sync set, and for a long poll, whatever the client asks for.
+  absl::Duration produce_timeout_max = absl::Minutes(5);
+  absl::Duration fetch_wait_max = absl::Minutes(5);
+  // Bytes of written batches that each log keeps in memory for readers at its end.
+  int64_t tail_cache_bytes_max = 1 << 20;
+};
+
+// Seams; all outlive the broker.
+struct BrokerDeps {
+  Clock* clock = nullptr;
+  FileSystem* files = nullptr;
+  Random* random = nullptr;
+  MetricRegistry* metrics = nullptr;
+  MemoryBudget* budget = nullptr;
+  const metadata::Authorizer* authorizer = nullptr;  // Null: everything is allowed.
+  // Lifecycle and reconciliation.
+  Executor* home = nullptr;
+  std::vector<Executor*> shards;
+  Executor* cold_reads = nullptr;
+  std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
+};
+
+// Who calls, and by which listener: the addresses in leader hints are that listener's.
+struct Caller {
+  std::string listener;
+  metadata::Principal principal;
+};
+
+// A directory as it was found, or why it could not be opened.
+struct OpenedLogDir {
+  std::string path;
+  // OK, or DIRECTORY_UNAVAILABLE or STORAGE_ERROR: then this directory is offline.
+  absl::Status status;
+  storage::LogDirState state;
+};
+
+// How far the start has come; see /readyz.
+struct RecoveryProgress {
+  int log_dirs_total = 0;
+  int log_dirs_opened = 0;
+  // Replicas that the metadata wants here, and those whose logs are open.
+  int64_t replicas_wanted = 0;
+  int64_t replicas_open = 0;
+
+  bool done() const {
+    return log_dirs_opened == log_dirs_total && replicas_open >= replicas_wanted;
+  }
+};
+
+struct ReplicaDescription {
+  std::string topic;
+  TopicPartition topic_partition;
+  int64_t size_bytes = 0;
+  Offset log_start_offset;
+  Offset high_watermark;
+  Offset end_offset;
+  bool is_leader = false;
+  // Why it is offline; OK if it is not.
+  absl::Status status;
+};
+
+struct LogDirDescription {
+  std::string path;
+  DirectoryId directory_id;
+  // OK, or why the directory is offline.
+  absl::Status status;
+  uint64_t total_bytes = 0;
+  uint64_t free_bytes = 0;
+  // By topic id and partition.
+  std::vector<ReplicaDescription> replicas;
+};
+
+class Broker {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status) &&>;
+  using OpenDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<OpenedLogDir>>) &&>;
+
+  Broker(BrokerOptions options, BrokerDeps deps);
+  // REQUIRES: Shutdown is done, or every executor has been shut down. An abandoned broker leaves
+  // its directories as a crash would.
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  // Opens and recovers all directories, each on its own disk executor. `done` runs on `home`. A
+  // directory that fails is offline; the whole fails only if all do, or one is not ours (foreign,
+  // locked, of a newer format, or damaged: its own error is passed on).
+  void OpenLogDirs(OpenDone done);
+
+  // The registration that carried OpenLogDirs' result is committed as `epoch`: makes it durable in
+  // every directory (S-03, S-21), after which replicas may append. `done` runs on `home`. Images
+  // may come before or after; leaderships count only in images that show this epoch (S-01).
+  void Registered(BrokerEpoch epoch, Done done);
+
+  // A committed image. Subscribe this to the feed, on `home`.
+  void OnMetadata(const metadata::Update& update);
+
+  // Called on `home` when a directory fails, and when a replica without a directory in the metadata
+  // was given one, so that the controller learns of it (KIP-858). Set before OpenLogDirs.
+  void SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback);
+  void SetOnDirectoryAssigned(std::function<void(const TopicPartition&, DirectoryId)> callback);
+
+  // Refuses new produce (SHUTTING_DOWN), answers what is parked, waits up to `drain` for what was
+  // appended, closes all logs and writes the clean-shutdown files. `done` runs on `home`.
+  void Shutdown(absl::Duration drain, Done done);
+
+  // Thread: any.
+  RecoveryProgress recovery_progress() const;
+
+  // --- Calls ---
+  // Appends; answers when `acks` is satisfied for every partition. Failures are per partition.
+  void Produce(api::ProduceRequest request, const Caller& caller,
+               absl::AnyInvocable<void(api::ProduceResponse) &&> done);
+  // Reads, waiting up to max_wait for bytes_min. `done` is called once.
+  void Fetch(api::FetchRequest request, const Caller& caller,
+             absl::AnyInvocable<void(api::FetchResponse) &&> done);
+  void ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
+                   absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
+  void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
+                     absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done);
+
+  // A pipelined produce: answers per partition in order (S-23). REQUIRES: on a shard's executor,
+  // where the stream lives and `sink` is called.
+  std::unique_ptr<ProduceStream> OpenProduceStream(
+      const Caller& caller, std::function<void(api::ProduceStreamResponse)> sink);
+  // A push fetch under byte credit. REQUIRES: as above.
+  std::unique_ptr<FetchStream> OpenFetchStream(const Caller& caller,
+                                               std::function<void(api::FetchStreamResponse)> sink);
+  // Leaders of topics, now and whenever they change. REQUIRES: as above.
+  std::unique_ptr<TopicWatch> OpenTopicWatch(const Caller& caller, api::WatchTopicsRequest request,
+                                             std::function<void(api::WatchTopicsResponse)> sink);
+
+  // `done` runs on `home`. REQUIRES: on `home`.
+  void DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done);
+
+  int shard_count() const { return static_cast<int>(shards_.size()); }
+  const BrokerOptions& options() const { return options_; }
+
+ private:
+  // The shard that takes a call: the caller's own, or one chosen for it.
+  template <class Call>
+  void OnSomeShard(Call call);
+  Shard* CurrentShard();
+
+  const BrokerOptions options_;
+  const BrokerDeps deps_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<LogDirSet> log_dirs_;
+  std::unique_ptr<Reconciler> reconciler_;
+  std::atomic<uint32_t> next_shard_{0};
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_BROKER_H_
