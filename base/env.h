@@ -30,6 +30,8 @@ struct Env {
   // A small pool for reads that may block on the disk; a task may run on any of its threads.
   Executor* cold_reads = nullptr;
   std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
+  // A source of randomness for another strand: a Random has one owner.
+  std::function<std::unique_ptr<Random>()> make_random;
 };
 
 }  // namespace millrace

@@ -75,6 +75,7 @@ constexpr Entry kEntries[] = {
     {ErrorCode::kShuttingDown, "SHUTTING_DOWN", true, S::kUnavailable},
     {ErrorCode::kBrokerNotAvailable, "BROKER_NOT_AVAILABLE", true, S::kUnavailable},
     {ErrorCode::kCancelled, "CANCELLED", false, S::kCancelled},
+    {ErrorCode::kAuthorizationFailed, "AUTHORIZATION_FAILED", false, S::kPermissionDenied},
 };
 
 const Entry* Find(ErrorCode code) {

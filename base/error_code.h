@@ -79,6 +79,8 @@ enum class ErrorCode : int32_t {
   kShuttingDown = 61,
   kBrokerNotAvailable = 62,
   kCancelled = 63,
+  // The principal may not do this.
+  kAuthorizationFailed = 64,
 };
 
 // "UNKNOWN_TOPIC_OR_PARTITION"; "UNKNOWN_CODE" for a number of a newer version.
