@@ -19,6 +19,7 @@
 namespace millrace::http {
 
 struct HttpServerOptions {
+  // IPv4 only; empty: all addresses.
   std::string host = "127.0.0.1";
   // 0: any free port.
   int port = 0;

@@ -57,8 +57,9 @@ class UnaryClientCall final : public ClientCall,
  private:
   void Finished(bool) {
     executor_->RemoveCall(this);
-    absl::StatusOr<Bytes> result = FromGrpcStatus(status_);
-    if (result.status().ok()) result = Flatten(response_);
+    const absl::Status status = FromGrpcStatus(status_);
+    absl::StatusOr<Bytes> result =
+        status.ok() ? Flatten(response_) : absl::StatusOr<Bytes>(status);
     response_.Clear();
     std::move(done_)(std::move(result));
     done_ = nullptr;
@@ -100,7 +101,7 @@ class BidiClientStream final : public ClientStream,
   void Write(BytesList message) override {
     grpc::ByteBuffer buffer = ToByteBuffer(message);
     OnExecutor([self = shared_from_this(), buffer = std::move(buffer)]() mutable {
-      if (self->handler_ == nullptr || self->writes_done_) return;
+      if (self->closed_ || self->writes_done_) return;
       self->writes_.Push(std::move(buffer));
       self->writable_.store(self->writes_.writable(), std::memory_order_relaxed);
       self->StartNextWrite();
@@ -188,7 +189,7 @@ class BidiClientStream final : public ClientStream,
     const bool turned_writable = writes_.Sent();
     writable_.store(writes_.writable(), std::memory_order_relaxed);
     StartNextWrite();
-    if (turned_writable && handler_ != nullptr && !finish_started_) handler_->OnWritable();
+    if (turned_writable && !finish_started_) handler_->OnWritable();
     CloseIfIdle();
   }
   void HalfClosed(bool) { CloseIfIdle(); }
@@ -210,7 +211,7 @@ class BidiClientStream final : public ClientStream,
   }
 
   void CloseIfIdle() {
-    if (!status_.has_value() || handler_ == nullptr) return;
+    if (!status_.has_value() || closed_) return;
     if (written_.pending() || half_closing_.pending() || finished_.pending()) return;
     executor_->RemoveCall(this);
     writes_.Clear();
@@ -218,6 +219,7 @@ class BidiClientStream final : public ClientStream,
   }
   void Close(const absl::Status& status) {
     // The handler owns a reference to this stream, and goes now.
+    closed_ = true;
     const std::unique_ptr<ClientStreamHandler> handler = std::move(handler_);
     handler->OnDone(status);
   }
@@ -233,6 +235,7 @@ class BidiClientStream final : public ClientStream,
   grpc::ByteBuffer inbound_;
   grpc::Status grpc_status_;
   std::optional<absl::Status> status_;
+  bool closed_ = false;
   bool running_ = false;
   bool paused_ = false;
   bool read_all_ = false;

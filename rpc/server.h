@@ -34,7 +34,7 @@
 namespace millrace::rpc {
 
 struct ServerOptions {
-  std::vector<ListenerAddress> listeners;
+  std::vector<ListenerAddress> listeners = {};
   // One strand and thread each.
   int queue_count = 1;
   // Larger messages fail their call with RESOURCE_EXHAUSTED, which our client reads as
@@ -50,7 +50,7 @@ struct ServerOptions {
   absl::Duration client_ping_interval_min = absl::Seconds(10);
   // Time a client has from connecting to a complete HTTP/2 (later also TLS) handshake.
   absl::Duration handshake_timeout = absl::Seconds(10);
-  ConnectionLimitOptions connection_limits;
+  ConnectionLimitOptions connection_limits = {};
 };
 
 class HealthService;

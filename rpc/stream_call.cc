@@ -198,11 +198,12 @@ void StreamCall::Done(bool) {
 }
 
 void StreamCall::CloseIfIdle() {
-  if (!done_seen_ || handler_ == nullptr) return;
+  if (!done_seen_ || closed_) return;
   if (read_.pending() || written_.pending() || finished_.pending()) return;
   queue()->RemoveCall(this);
   writes_.Clear();
   // The handler owns a reference to this stream, and goes now.
+  closed_ = true;
   const std::unique_ptr<StreamHandler> handler = std::move(handler_);
   handler->OnDone(cancelled_);
 }

@@ -120,7 +120,7 @@ class StreamCall : public ServerStream,
   void Finished(bool ok);
   void Done(bool ok);
 
-  bool open() const { return handler_ != nullptr && !done_seen_; }
+  bool open() const { return !closed_ && !done_seen_; }
   void WriteHere(grpc::ByteBuffer message);
   void FinishHere(absl::Status status);
   void ReadNext();
@@ -146,6 +146,8 @@ class StreamCall : public ServerStream,
   bool finish_started_ = false;
   bool done_seen_ = false;
   bool cancelled_ = false;
+  // The handler has gone.
+  bool closed_ = false;
   Operation<StreamCall> accepted_{&StreamCall::Accepted};
   Operation<StreamCall> read_{&StreamCall::HasRead};
   Operation<StreamCall> written_{&StreamCall::Written};
