@@ -1,13 +1,13 @@
 #!/bin/sh
-# Writes a C++ source that defines PythonKafkaFixture() with the contents of python_kafka_NAME.bin files.
+# Writes a C++ source that defines ForeignFixture() with the contents of NAME.bin files.
 # Usage: embed_fixtures.sh FILE...
 set -eu
-echo '#include "record/testing/python_kafka_fixtures.h"'
+echo '#include "record/testing/foreign_fixtures.h"'
 echo 'namespace millrace::record {'
-echo 'Slice PythonKafkaFixture(absl::string_view name) {'
+echo 'Slice ForeignFixture(absl::string_view name) {'
 for file in "$@"; do
     name=$(basename "$file" .bin)
-    printf '  if (name == "%s") {\n    return Slice(\n' "${name#python_kafka_}"
+    printf '  if (name == "%s") {\n    return Slice(\n' "$name"
     od -An -v -tx1 "$file" | sed 's/ \(..\)/\\x\1/g; s/^/        "/; s/$/"/'
     printf '        , %d);\n  }\n' "$(wc -c < "$file")"
 done
