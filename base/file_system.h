@@ -6,8 +6,9 @@
 // parent; nothing else is promised about order.
 //
 // Calls block, so they belong on disk executors and the cold-read pool. Errors: STORAGE_FULL for
-// ENOSPC and EDQUOT; DIRECTORY_UNAVAILABLE for a missing or unwritable path (name = path);
-// STORAGE_ERROR for the rest, among them every failed sync, which is never retried.
+// ENOSPC and EDQUOT; DIRECTORY_UNAVAILABLE for a path that is missing, may not be used, or exists
+// where it must not (name = path); STORAGE_ERROR for the rest, among them every failed sync, which
+// is never retried.
 //
 // Thread: FileSystem any; a File any for ReadAt, one at a time for the rest.
 #ifndef BASE_FILE_SYSTEM_H_
@@ -18,7 +19,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -49,10 +49,10 @@ struct FileWrite {
   File* file = nullptr;
   uint64_t offset = 0;
   // Written one after the other from `offset`. May be empty: only a sync.
-  absl::InlinedVector<Slice, 4> pieces;
+  std::vector<Slice> pieces = {};
   bool sync = true;
   // The outcome; set by WriteAndSync.
-  absl::Status status;
+  absl::Status status = {};
 };
 
 enum class OpenMode {
