@@ -21,7 +21,8 @@ namespace millrace::client {
 
 class Admin {
  public:
-  // `bootstrap_servers`: "host:port", tried in turn. Errors: INVALID_CONFIG for a malformed address.
+  // `bootstrap_servers`: "host:port", tried in turn. Errors: INVALID_CONFIG for a malformed
+  // address.
   static absl::StatusOr<std::unique_ptr<Admin>> Create(std::vector<std::string> bootstrap_servers,
                                                        absl::Duration timeout);
   virtual ~Admin() = default;

@@ -71,8 +71,9 @@ class Consumer {
   virtual absl::Status Pause(const std::vector<NamedPartition>& partitions) = 0;
   virtual absl::Status Resume(const std::vector<NamedPartition>& partitions) = 0;
 
-  // Up to max.poll.records records, as soon as there is one; empty after `timeout`. Errors that need the
-  // caller (OFFSET_OUT_OF_RANGE with reset none, CORRUPT_LOG, a topic deleted) name the partition.
+  // Up to max.poll.records records, as soon as there is one; empty after `timeout`. Errors that
+  // need the caller (OFFSET_OUT_OF_RANGE with reset none, CORRUPT_LOG, a topic deleted) name the
+  // partition.
   virtual absl::StatusOr<std::vector<ConsumedRecord>> Poll(absl::Duration timeout) = 0;
 
   // Offset of the next record that Poll would return; kNoOffset while it is being looked up.

@@ -3,13 +3,13 @@
 // A batch leaves at once when nothing is in flight for its partition's broker and fills while a
 // request is (linger_ms only adds to that). Retriable failures are sent again, in order per
 // partition (S-23), until delivery_timeout_ms; leaders are followed by WatchTopics and by hints.
-// Keys choose the partition by murmur2 as Kafka's Java client does; records without a key stick to one
-// partition for a batch.
+// Keys choose the partition by murmur2 as Kafka's Java client does; records without a key stick to
+// one partition for a batch.
 //
 // The logic is in producer_core.h (pure); this is its shell.
 //
-// Thread: one caller at a time (make a producer per thread); delivery callbacks run on the producer's
-// own I/O thread, must not block and must not call Flush or Close.
+// Thread: one caller at a time (make a producer per thread); delivery callbacks run on the
+// producer's own I/O thread, must not block and must not call Flush or Close.
 #ifndef CLIENT_PRODUCER_H_
 #define CLIENT_PRODUCER_H_
 
@@ -58,13 +58,13 @@ class Producer {
   virtual ~Producer() = default;
 
   // Queues a record. `partition` overrides the key. Waits up to max_block_ms while buffer_memory is
-  // full. Errors (then the callback is not called): RESOURCE_EXHAUSTED still full; MESSAGE_TOO_LARGE;
-  // SHUTTING_DOWN after Close.
+  // full. Errors (then the callback is not called): RESOURCE_EXHAUSTED still full;
+  // MESSAGE_TOO_LARGE; SHUTTING_DOWN after Close.
   virtual absl::Status Send(const std::string& topic, Record record,
                             std::optional<PartitionIndex> partition, DeliveryCallback done) = 0;
 
-  // Sends all that is queued without waiting for linger, and waits until each has been acknowledged or
-  // has failed. Errors: REQUEST_TIMED_OUT if `timeout` passes first.
+  // Sends all that is queued without waiting for linger, and waits until each has been acknowledged
+  // or has failed. Errors: REQUEST_TIMED_OUT if `timeout` passes first.
   virtual absl::Status Flush(absl::Duration timeout) = 0;
 
   // Flush, then stop. Sending is refused from here on.

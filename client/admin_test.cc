@@ -1,0 +1,123 @@
+#include "client/admin.h"
+
+#include <atomic>
+#include <functional>
+
+#include "base/counters.h"
+#include "base/status_matchers.h"
+#include "base/system_clock.h"
+#include "millrace/v1/admin_service.grpc.pb.h"
+#include "rpc/listen_socket.h"
+#include "rpc/server.h"
+#include "rpc/unary_call.h"
+
+namespace millrace::client {
+namespace {
+
+using testing::HasSubstr;
+
+// A server that answers ListTopics as the test says, and nothing else.
+class FakeAdminServer {
+ public:
+  using Decide = std::function<absl::StatusOr<v1::ListTopicsResponse>(int call)>;
+
+  explicit FakeAdminServer(Decide decide)
+      : server_({.listeners = {{.name = "A", .host = "127.0.0.1", .port = 0}}}, &clock_, nullptr,
+                &metrics_) {
+    server_.AddService(&service_, v1::AdminService::service_full_name());
+    rpc::RegisterUnary(
+        &server_, server_.queue(0), &service_, &v1::AdminService::AsyncService::RequestListTopics,
+        [this, decide](const rpc::CallContext&, v1::ListTopicsRequest,
+                       rpc::Reply<v1::ListTopicsResponse> reply) { reply(decide(++calls_)); });
+    // Held back for ever: a server that hangs.
+    rpc::RegisterUnary(&server_, server_.queue(0), &service_,
+                       &v1::AdminService::AsyncService::RequestDescribeCluster,
+                       [this](const rpc::CallContext&, v1::DescribeClusterRequest,
+                              rpc::Reply<v1::DescribeClusterResponse> reply) {
+                         held_.push_back(std::move(reply));
+                       });
+    EXPECT_OK(server_.Start());
+  }
+  ~FakeAdminServer() {
+    server_.Shutdown(absl::ZeroDuration());
+    server_.StopQueues();
+  }
+
+  std::string address() const {
+    return absl::StrCat("127.0.0.1:", server_.listeners().front().port);
+  }
+  int calls() const { return calls_; }
+
+ private:
+  const SystemClock clock_;
+  MetricRegistry metrics_;
+  v1::AdminService::AsyncService service_;
+  std::atomic<int> calls_{0};
+  std::vector<rpc::Reply<v1::DescribeClusterResponse>> held_;
+  rpc::Server server_;
+};
+
+absl::StatusOr<v1::ListTopicsResponse> OneTopic(int) {
+  v1::ListTopicsResponse response;
+  response.add_topics()->set_name("orders");
+  return response;
+}
+
+TEST(Admin, RefusesMalformedAddresses) {
+  EXPECT_THAT(Admin::Create({"localhost"}, absl::Seconds(1)),
+              IsError(ErrorCode::kInvalidConfig, "has no port"));
+}
+
+TEST(Admin, ReturnsTheAnswer) {
+  FakeAdminServer server(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  ASSERT_OK_AND_ASSIGN(const auto response, admin->ListTopics({}));
+  ASSERT_EQ(response.topics_size(), 1);
+  EXPECT_EQ(response.topics(0).name(), "orders");
+}
+
+TEST(Admin, TriesTheNextServerWhenOneCannotBeReached) {
+  FakeAdminServer server(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({"127.0.0.1:1", server.address()}, absl::Seconds(20)));
+  EXPECT_OK(admin->ListTopics({}));
+  EXPECT_OK(admin->ListTopics({}));
+}
+
+TEST(Admin, NamesTheAddressesTriedWhenNobodyIsThere) {
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({"127.0.0.1:1", "127.0.0.1:2"}, absl::Seconds(20)));
+  const absl::Status status = admin->ListTopics({}).status();
+  EXPECT_THAT(status, HasCode(ErrorCode::kBrokerNotAvailable));
+  EXPECT_THAT(std::string(status.message()),
+              testing::AllOf(HasSubstr("127.0.0.1:1 ("), HasSubstr("127.0.0.1:2 ("),
+                             HasSubstr("millrace server")));
+}
+
+TEST(Admin, TriesAgainWhileThereIsNoController) {
+  FakeAdminServer server([](int call) -> absl::StatusOr<v1::ListTopicsResponse> {
+    if (call < 3) return MakeError(ErrorCode::kNotController, "no controller is elected yet");
+    return OneTopic(call);
+  });
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  EXPECT_OK(admin->ListTopics({}));
+  EXPECT_EQ(server.calls(), 3);
+}
+
+TEST(Admin, PassesOnWhatTheServerDecides) {
+  FakeAdminServer server([](int) -> absl::StatusOr<v1::ListTopicsResponse> {
+    return MakeError(ErrorCode::kAuthorizationFailed, "not you");
+  });
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  EXPECT_THAT(admin->ListTopics({}), IsError(ErrorCode::kAuthorizationFailed, "not you"));
+  EXPECT_EQ(server.calls(), 1);
+}
+
+TEST(Admin, TellsWhichServerDidNotAnswerInTime) {
+  FakeAdminServer server(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Milliseconds(50)));
+  EXPECT_THAT(admin->DescribeCluster({}), IsError(ErrorCode::kRequestTimedOut, server.address()));
+}
+
+}  // namespace
+}  // namespace millrace::client
