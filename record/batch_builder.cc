@@ -1,3 +1,6 @@
+// Encoding is in two passes over a record's parts: the first adds up its length, which stands
+// before it as a varint of unknown width; the second writes. So nothing is moved, and nothing
+// allocated but the one buffer.
 #include "record/batch_builder.h"
 
 #include <algorithm>
@@ -11,7 +14,9 @@
 namespace millrace::record {
 namespace {
 
+// Enough for a small batch; larger ones double it, once for the life of the builder.
 constexpr size_t kFirstCapacity = 4096;
+// The length field is an int32.
 constexpr size_t kBatchBytesMax = std::numeric_limits<int32_t>::max();
 constexpr int64_t kNullLength = -1;
 
@@ -60,6 +65,7 @@ BatchBuilder::BatchBuilder(const Options& options) : options_(options) {
 void BatchBuilder::Add(int64_t timestamp_ms, absl::optional<Slice> key, absl::optional<Slice> value,
                        absl::Span<const Header> headers) {
   CHECK_LT(count_, std::numeric_limits<int32_t>::max());
+  // The base is the first record's time, not the least: deltas may be negative.
   if (empty()) base_timestamp_ms_ = max_timestamp_ms_ = timestamp_ms;
   max_timestamp_ms_ = std::max(max_timestamp_ms_, timestamp_ms);
   const int64_t timestamp_delta = Difference(timestamp_ms, base_timestamp_ms_);
@@ -83,6 +89,7 @@ void BatchBuilder::Add(int64_t timestamp_ms, absl::optional<Slice> key, absl::op
   }
   size_ += record_bytes;
   ++count_;
+  // Both passes agree, or the next record would overwrite this one's end.
   CHECK(to == buffer_.get() + size_);
 }
 
@@ -107,6 +114,8 @@ Bytes BatchBuilder::Build() {
     stored = *compressed;
     compression = options_.compression;
   }
+  // Of exactly its size: it may stay in a queue or a log's tail for long, and is accounted for by
+  // size(), not by capacity.
   Buffer batch(kBatchHeaderSize + stored.size());
   std::memcpy(batch.data() + kBatchHeaderSize, stored.data(), stored.size());
   WriteHeader(batch.data(), batch.size(), compression);
@@ -123,6 +132,7 @@ void BatchBuilder::Clear() {
 void BatchBuilder::Reserve(size_t more_bytes) {
   CHECK_LE(more_bytes, kBatchBytesMax - size_) << "the caller bounds batches";
   if (size_ + more_bytes <= capacity_) return;
+  // Doubling makes the copies of all growth together no more than the bytes themselves.
   const size_t capacity = std::max(2 * capacity_, size_ + more_bytes);
   auto larger = std::make_unique_for_overwrite<char[]>(capacity);
   if (buffer_ != nullptr) std::memcpy(larger.get(), buffer_.get(), size_);
@@ -161,6 +171,7 @@ void BatchBuilder::WriteHeader(char* batch, size_t size, Compression compression
   StoreBig<int16_t>(batch + kProducerEpochAt, options_.producer_epoch.value());
   StoreBig<int32_t>(batch + kBaseSequenceAt, options_.base_sequence);
   StoreBig<int32_t>(batch + kRecordCountAt, count_);
+  // Last, since it covers what was written above.
   const Slice covered(batch + kCrcCoversFrom, size - kCrcCoversFrom);
   StoreBig<uint32_t>(batch + kCrcAt, Crc32c(covered));
 }

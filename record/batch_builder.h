@@ -30,10 +30,13 @@ class BatchBuilder {
     absl::optional<int> compression_level = absl::nullopt;
     // kLogAppendTime makes the largest timestamp that of every record; producers use kCreateTime.
     TimestampType timestamp_type = TimestampType::kCreateTime;
+    // An idempotent producer sets all three; sequences count records, per partition.
     ProducerId producer_id = kNoProducerId;
     ProducerEpoch producer_epoch = kNoProducerEpoch;
     int32_t base_sequence = kNoSequence;
+    // The batch is part of its producer's transaction (KIP-98).
     bool is_transactional = false;
+    // Its records are control records (control_record.h): brokers only.
     bool is_control = false;
     // A broker stamps these; set them for batches that do not pass through one.
     Offset base_offset = Offset(0);
@@ -87,6 +90,7 @@ class BatchBuilder {
   std::unique_ptr<char[]> scratch_;
   size_t scratch_capacity_ = 0;
   int32_t count_ = 0;
+  // Of the records since the last Build.
   int64_t base_timestamp_ms_ = kNoTimestamp;
   int64_t max_timestamp_ms_ = kNoTimestamp;
 };

@@ -1,3 +1,5 @@
+// Each check names the field, its value and what is wrong with it. None of them trusts the one
+// before it further than it says: the order is size, magic, checksum, attributes, positions.
 #include "record/batch_view.h"
 
 #include <cinttypes>
@@ -19,6 +21,7 @@ absl::Status Corrupt(absl::string_view name, int64_t value, absl::string_view wh
       {.name = std::string(name), .value = absl::StrCat(value)});
 }
 
+// Old formats get an error of their own, since their senders can do something about it.
 absl::Status CheckMagic(int8_t magic) {
   if (magic == kMagic) return absl::OkStatus();
   if (magic == 0 || magic == 1) {
@@ -67,10 +70,12 @@ absl::Status CheckPositions(const BatchView& batch) {
     return Corrupt("leader_epoch", batch.leader_epoch().value(), "but must not be below -1");
   }
   if (count < 0) return Corrupt("record_count", count, "but must not be negative");
+  // Fewer than offsets there may be, after compaction; more would have to share one.
   if (count > static_cast<int64_t>(last_delta) + 1) {
     return Corrupt("record_count", count,
                    absl::StrCat("more than the ", int64_t{last_delta} + 1, " offsets it spans"));
   }
+  // Bounds what a reader may reserve for a batch; compressed records are bounded when decompressed.
   const size_t bytes = batch.records().size();
   if (batch.compression() == Compression::kNone &&
       static_cast<size_t>(count) > bytes / kRecordBytesMin) {
@@ -106,6 +111,7 @@ absl::StatusOr<BatchView> BatchView::ParseWithVerifiedCrc(Slice bytes) {
     return Corrupt("batch_length", LoadBig<int32_t>(bytes.data() + kBatchLengthAt),
                    absl::StrCat("but only ", bytes.size() - kBatchLengthEnd, " bytes follow it"));
   }
+  // From here on the fields can be read, though nothing is known of their values.
   const BatchView batch(bytes.substr(0, size));
   RETURN_IF_ERROR(CheckMagic(batch.magic()));
   RETURN_IF_ERROR(CheckAttributes(batch.attributes()));
@@ -134,6 +140,7 @@ int32_t BatchView::last_sequence() const {
 }
 
 int32_t SequenceAfter(int32_t sequence, int32_t delta) {
+  // In 64 bits nothing overflows.
   constexpr int64_t kSequences = int64_t{1} << 31;
   return static_cast<int32_t>((int64_t{sequence} + delta) % kSequences);
 }

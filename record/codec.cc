@@ -1,3 +1,5 @@
+// The block has one byte more than the bound allows. A decoder that fills it has gone too far, and
+// one that ends at the bound has not: no decoder needs to know which byte is its last.
 #include "record/codec.h"
 
 #include <algorithm>
@@ -31,12 +33,14 @@ absl::StatusOr<absl::Span<char>> BoundedOutput::Room(size_t bytes) {
 
 void BoundedOutput::Grow(size_t capacity) {
   CHECK_GT(capacity, size_);
+  // Uninitialised memory, so that what is never written costs no page.
   Buffer larger(capacity);
   std::memcpy(larger.data(), block_.data(), size_);
   block_ = std::move(larger);
 }
 
 absl::StatusOr<Bytes> BoundedOutput::Finish() && {
+  // A decoder may end exactly when the extra byte is written.
   if (size_ > bytes_max_) return TooLarge();
   return std::move(block_).Freeze(size_);
 }

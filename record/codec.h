@@ -31,6 +31,7 @@ class BoundedOutput {
   // REQUIRES: within what Room returned last.
   void Wrote(size_t bytes) { size_ += bytes; }
 
+  // Bytes written so far, at most one more than the bound.
   size_t size() const { return size_; }
   // What was written. Errors: MESSAGE_TOO_LARGE if that is more than the bound.
   absl::StatusOr<Bytes> Finish() &&;
@@ -41,9 +42,11 @@ class BoundedOutput {
 
   size_t bytes_max_;
   size_t size_ = 0;
+  // Never larger than bytes_max_ + 1.
   Buffer block_;
 };
 
+// Compresses one run of bytes after another, each on its own.
 class Encoder {
  public:
   virtual ~Encoder() = default;
@@ -52,6 +55,7 @@ class Encoder {
   virtual absl::StatusOr<size_t> Encode(Slice input, char* out, size_t out_bytes) = 0;
 };
 
+// Decompresses one run of bytes after another, each on its own.
 class Decoder {
  public:
   virtual ~Decoder() = default;

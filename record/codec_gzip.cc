@@ -21,6 +21,7 @@ uInt Chunk(size_t bytes) {
 
 Bytef* In(const char* from) { return reinterpret_cast<Bytef*>(const_cast<char*>(from)); }
 
+// Its state is about 256 KiB: the reason why encoders are kept from batch to batch.
 class GzipEncoder : public Encoder {
  public:
   explicit GzipEncoder(absl::optional<int> level) {
@@ -72,6 +73,7 @@ class GzipDecoder : public Decoder {
     if (input.size() > std::numeric_limits<uInt>::max()) return DamagedData("gzip", "over 4 GiB");
     stream_.next_in = In(input.data());
     stream_.avail_in = Chunk(input.size());
+    // Each member has a header and a trailer with the CRC and size of its own content.
     do {
       if (!ready_ || inflateReset(&stream_) != Z_OK) {
         return MakeError(ErrorCode::kResourceExhausted, "there is no memory for gzip's tables");

@@ -1,3 +1,5 @@
+// The table of codecs: their levels, and which encoder and decoder belong to which number. All
+// bounds on what decompression may take are set here; the codecs only keep within them.
 #include "record/compression.h"
 
 #include <algorithm>
@@ -12,6 +14,8 @@
 namespace millrace::record {
 namespace {
 
+// Kafka's ranges (KIP-390), but for lz4, whose library has 12 levels, and zstd, whose negative
+// levels give the speed of lz4 without its ratio.
 struct LevelRange {
   int low;
   int high;
@@ -69,6 +73,7 @@ std::unique_ptr<Decoder> NewDecoder(Compression compression, const Decompression
 }  // namespace
 
 size_t DecompressionLimits::OutputMax(size_t compressed_bytes) const {
+  // The product saturates instead of wrapping around to a small bound.
   const size_t no_overflow = std::numeric_limits<size_t>::max() / std::max<size_t>(ratio_max, 1);
   const size_t by_ratio = std::min(compressed_bytes, no_overflow) * ratio_max;
   return std::min(bytes_max, std::max(by_ratio, ratio_free_bytes));
@@ -90,6 +95,7 @@ absl::Status CheckCompressionLevel(Compression compression, int level) {
       {.name = "compression.level", .value = absl::StrCat(level)});
 }
 
+// Defined here, where Encoder and Decoder are complete types.
 Compressor::Compressor(Compression compression, absl::optional<int> level)
     : encoder_(NewEncoder(compression, level)) {}
 Compressor::~Compressor() = default;
@@ -117,6 +123,7 @@ absl::StatusOr<Bytes> Decompressor::Decompress(Compression compression, Slice in
                      {.name = "compression", .value = absl::StrCat(number)});
   }
   if (decoders_[number] == nullptr) decoders_[number] = NewDecoder(compression, limits_);
+  // The bound is computed anew for each input: the ratio depends on it.
   // Records shrink to a quarter or so: a first guess that spares most batches a second block.
   constexpr size_t kGuessedRatio = 4;
   constexpr size_t kFirstBytesMin = 1024;

@@ -1,3 +1,7 @@
+// From the cheapest check to the dearest, so that a batch which is refused costs as little as it
+// can. The rules are those of Kafka's LogValidator; where Kafka would repair a batch
+// (max_timestamp), this refuses it, since a broker here never rewrites what a producer has
+// checksummed.
 #include "record/produce_checks.h"
 
 #include <algorithm>
@@ -34,12 +38,14 @@ absl::Status CheckOrigin(const BatchView& batch) {
                    absl::StrCat("but last_offset_delta ", batch.last_offset_delta(),
                                 " promises one record per offset"));
   }
+  // A client that could end transactions could end those of others.
   if (batch.is_control()) {
     return Invalid("control", 1, "but only brokers write control batches");
   }
   if (batch.has_delete_horizon()) {
     return Invalid("delete_horizon", 1, "but only compaction sets it");
   }
+  // Its records would all have a time that no broker has seen.
   if (batch.timestamp_type() == TimestampType::kLogAppendTime) {
     return MakeError(ErrorCode::kInvalidTimestamp,
                      "the batch's timestamp type is LogAppendTime, which only brokers set; send "
@@ -49,6 +55,8 @@ absl::Status CheckOrigin(const BatchView& batch) {
   return absl::OkStatus();
 }
 
+// The log's producer state relies on these: a sequence without an id, or an id without a sequence,
+// would pass its duplicate check unseen.
 absl::Status CheckProducer(const BatchView& batch) {
   const int64_t id = batch.producer_id().value();
   if (id < kNoProducerId.value()) return Invalid("producer_id", id, "but must not be below -1");
@@ -73,6 +81,7 @@ absl::Status CheckRecords(const BatchView& batch, const ProduceChecks& checks) {
   int64_t max_timestamp_ms = std::numeric_limits<int64_t>::min();
   RETURN_IF_ERROR(ForEachRecord(batch, checks.limits, [&](const RecordView& record) {
     max_timestamp_ms = std::max(max_timestamp_ms, record.timestamp_ms);
+    // A compacted topic keeps the last record of each key: without one, none would be the last.
     if (checks.keys_required && !record.key.has_value()) {
       return Invalid("record", record.offset - batch.base_offset(),
                      "which has no key, but a compacted topic needs one in every record");

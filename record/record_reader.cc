@@ -1,3 +1,5 @@
+// A record is taken as a run of bytes first, by its length, and then apart within that run:
+// whatever its fields claim, they cannot reach into the next record.
 #include "record/record_reader.h"
 
 #include <string>
@@ -58,6 +60,7 @@ RecordReader::RecordReader(const BatchView& batch, Bytes decompressed)
       records_left_(batch.record_count()) {}
 
 absl::StatusOr<bool> RecordReader::Next(RecordView* record) {
+  // The count decides where the batch ends, and the bytes have to agree.
   absl::Status status;
   if (records_left_ > 0) {
     status = ReadRecord(record);
@@ -96,6 +99,7 @@ absl::Status RecordReader::ReadRecord(RecordView* record) {
   if (!body.ReadSignedVarint32(&offset_delta)) {
     return Malformed("its offset is cut off or no number");
   }
+  // Rising strictly, since compaction leaves holes; the produce checks want them without.
   if (offset_delta <= previous_offset_delta_ || offset_delta > batch_.last_offset_delta()) {
     return Malformed(absl::StrCat("its offset delta is ", offset_delta, ", but must be over ",
                                   previous_offset_delta_, " and at most ",
@@ -108,6 +112,7 @@ absl::Status RecordReader::ReadRecord(RecordView* record) {
   RETURN_IF_ERROR(ReadHeaders(&body));
   if (!body.empty()) return Malformed(absl::StrCat(body.remaining(), " bytes are left within it"));
 
+  // Only a whole record is handed out.
   previous_offset_delta_ = offset_delta;
   record->offset = batch_.base_offset() + offset_delta;
   record->timestamp_ms = batch_.timestamp_type() == TimestampType::kLogAppendTime
@@ -129,6 +134,7 @@ absl::Status RecordReader::ReadHeaders(Reader* body) {
     return Malformed(absl::StrCat("it has ", count, " headers in ", body->remaining(), " bytes"));
   }
   for (int32_t i = 0; i < count; ++i) {
+    // Keys may repeat and may be empty, but not null (KIP-82).
     absl::optional<Slice> key;
     absl::optional<Slice> value;
     if (!ReadNullable(body, &key) || !key.has_value()) {
