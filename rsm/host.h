@@ -18,6 +18,8 @@
 // A record that CheckRecord refuses (of a newer feature level), or an entry that cannot be decoded,
 // stops the host with OnFailed: never a skip, because a skipped fact makes another state.
 //
+// Destroying a host drops its waiters unanswered.
+//
 // Thread: owner's executor, the one that the CommitLog calls back on. Callbacks may call Submit.
 #ifndef RSM_HOST_H_
 #define RSM_HOST_H_

@@ -10,9 +10,9 @@
 #ifndef RAFT_HOST_SINGLE_VOTER_LOG_H_
 #define RAFT_HOST_SINGLE_VOTER_LOG_H_
 
+#include <deque>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -61,7 +61,7 @@ class SingleVoterLog final : public rsm::CommitLog {
 
   void PersistVote();
   void PersistNoOp();
-  void DeliverReplayed(size_t from);
+  void DeliverReplayed();
   absl::Status Persist(Entry entry);
   void OnPersisted(EntryId id);
   void Fail(const absl::Status& status);
@@ -77,7 +77,7 @@ class SingleVoterLog final : public rsm::CommitLog {
   bool leading_ = false;
   absl::Status failed_;
   // Appended, not delivered; in log order.
-  std::vector<rsm::CommittedEntry> pending_;
+  std::deque<rsm::CommittedEntry> pending_;
   std::unique_ptr<Wal> wal_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };

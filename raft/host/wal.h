@@ -43,8 +43,8 @@ class WalWriter;
 struct WalOptions {
   // Created if missing (its parent must exist). Holds nothing else.
   std::string directory;
-  // Size of a full segment. REQUIRES: a multiple of 4 KiB, at least 64 KiB, and room for the
-  // largest entry: entry_bytes_max + 16 KiB.
+  // Size of a full segment. REQUIRES: a multiple of 4 KiB, at least entry_bytes_max + 68 KiB, so
+  // that the largest entry fits behind a segment's start.
   uint64_t segment_bytes = 16 << 20;
   // The largest payload of one entry; equal to rsm::kEntryBytesMax unless a test wants less.
   uint64_t entry_bytes_max = 8 << 20;
@@ -54,6 +54,9 @@ struct WalOptions {
   uint64_t unsynced_bytes_max = 64 << 20;
   // Zero-filled ahead of the append, at a time; bounds how long one such step delays a group.
   uint64_t fill_step_bytes = 1 << 20;
+  // A snapshot that is not on the log's history: refuse it (CORRUPT_LOG) instead of restarting the
+  // log after it. For a lone voter, or where the "snapshot" is a cached image (S-36).
+  bool refuse_conflicting_snapshot = false;
   // A last group is sealed this long after it became durable, if none followed.
   absl::Duration idle_seal_after = absl::Milliseconds(10);
 };
