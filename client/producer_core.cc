@@ -1,0 +1,404 @@
+#include "client/producer_core.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "api/topic_checksum.h"
+#include "base/check.h"
+#include "base/status.h"
+
+namespace millrace::client {
+namespace {
+
+// What a batch that was in flight on a stream is told when the stream ends. It may have been
+// appended: sent again, it may be there twice, unless the stream was refused as such.
+absl::Status StreamLost(const absl::Status& why, bool timed_out) {
+  if (timed_out) {
+    return MakeError(ErrorCode::kRequestTimedOut,
+                     "the broker did not answer within request.timeout.ms");
+  }
+  switch (CodeOf(why)) {
+    // The same bytes fare no better on another stream.
+    case ErrorCode::kMessageTooLarge:
+    case ErrorCode::kInvalidRequest:
+    case ErrorCode::kAuthorizationFailed:
+    case ErrorCode::kUnsupportedVersion:
+      return why;
+    default:
+      return MakeError(ErrorCode::kBrokerNotAvailable,
+                       absl::StrCat("the connection was lost before the answer: ", why.message()));
+  }
+}
+
+absl::Status RefusalOf(const api::PartitionName& name, const api::PartitionOutcome& outcome) {
+  const absl::string_view why =
+      outcome.message.empty() ? ErrorCodeName(outcome.code) : absl::string_view(outcome.message);
+  return MakeError(outcome.code, absl::StrCat(name.topic, "-", name.partition.value(), ": ", why));
+}
+
+}  // namespace
+
+SlotIndex ProducerCore::AddPartition(const std::string& topic, TopicId topic_id,
+                                     PartitionIndex partition) {
+  const SlotIndex slot(static_cast<int32_t>(partitions_.size()));
+  CHECK(slots_.emplace(std::pair(topic_id, partition), slot).second) << topic;
+  partitions_.emplace_back();
+  partitions_.back().name = {.topic = topic, .topic_id = topic_id, .partition = partition};
+  return slot;
+}
+
+SlotIndex ProducerCore::SlotNamed(const api::PartitionName& name) const {
+  const auto found = slots_.find({name.topic_id, name.partition});
+  if (found != slots_.end()) return found->second;
+  // An answer may name the topic by its name alone.
+  for (size_t i = 0; name.topic_id.is_zero() && i < partitions_.size(); ++i) {
+    const api::PartitionName& known = partitions_[i].name;
+    if (known.topic == name.topic && known.partition == name.partition) {
+      return SlotIndex(static_cast<int32_t>(i));
+    }
+  }
+  return SlotIndex(-1);
+}
+
+void ProducerCore::OnRecords(SlotIndex slot, bool full, MonotonicTime now) {
+  Partition& partition = At(slot);
+  if (!partition.has_open) {
+    partition.open_since = now;
+    partition.lingered = options_.linger == absl::ZeroDuration();
+  }
+  partition.has_open = true;
+  partition.has_full = partition.has_full || full;
+  SendReady(now);
+}
+
+bool ProducerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch) {
+  if (epoch < partition->leader_epoch) return false;
+  if (epoch == partition->leader_epoch && partition->leader != kNoNode) return false;
+  partition->leader = leader;
+  partition->leader_epoch = epoch;
+  // A new leader is worth an attempt at once.
+  partition->retry_at = MonotonicTime();
+  return true;
+}
+
+void ProducerCore::OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now) {
+  if (AdoptLeader(&At(slot), leader, epoch)) SendReady(now);
+}
+
+void ProducerCore::OnStreamUp(NodeId id, MonotonicTime now) {
+  Broker& broker = brokers_[id];
+  broker.up = true;
+  broker.connecting = false;
+  SendReady(now);
+}
+
+void ProducerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTime now) {
+  Broker& broker = brokers_[id];
+  const absl::Status lost = StreamLost(why, broker.resetting);
+  broker.up = broker.connecting = broker.resetting = false;
+  broker.down = lost;
+  const std::map<uint64_t, Request> unanswered = std::exchange(broker.requests, {});
+  for (const auto& [number, request] : unanswered) {
+    for (const auto& [slot, token] : request.batches) FailAttempt(slot, token, id, lost, now);
+  }
+  // Partitions with nothing in flight there wait too: a broker that is gone refuses at once, and
+  // asking it without pause would be a busy loop.
+  for (Partition& partition : partitions_) {
+    if (partition.leader == id) {
+      partition.retry_at = std::max(partition.retry_at, now + options_.retry_backoff);
+    }
+  }
+  SendReady(now);
+}
+
+void ProducerCore::OnResponse(NodeId id, const api::ProduceStreamResponse& response,
+                              MonotonicTime now) {
+  Broker& broker = brokers_[id];
+  const auto found = broker.requests.find(response.request_number);
+  // An answer to what was given up already.
+  if (found == broker.requests.end()) return;
+  for (const api::ProducePartitionResult& result : response.partitions) {
+    const SlotIndex slot = SlotNamed(result.name);
+    const auto sent = found->second.batches.find(slot);
+    if (sent == found->second.batches.end()) continue;
+    const BatchToken token = sent->second;
+    found->second.batches.erase(sent);
+    // Also an answer that succeeded may name the leader: it was forwarded.
+    if (const std::optional<LeaderHint>& hint = result.outcome.leader; hint.has_value()) {
+      AdoptLeader(&At(slot), hint->leader, hint->leader_epoch);
+    }
+    if (result.outcome.ok()) {
+      Acknowledge(slot, token, result);
+    } else {
+      FailAttempt(slot, token, id, RefusalOf(At(slot).name, result.outcome), now);
+    }
+  }
+  if (found->second.batches.empty()) broker.requests.erase(found);
+  SendReady(now);
+}
+
+void ProducerCore::Acknowledge(SlotIndex slot, BatchToken token,
+                               const api::ProducePartitionResult& result) {
+  Partition& partition = At(slot);
+  output_.fates.push_back({.token = token,
+                           .slot = slot,
+                           .status = absl::OkStatus(),
+                           .base_offset = result.base_offset,
+                           .log_append_time_ms = result.log_append_time_ms});
+  Remove(&partition, token);
+  --partition.in_flight;
+  SettleIfReturned(&partition);
+}
+
+// `from` is the broker that refused it, or was to answer.
+void ProducerCore::FailAttempt(SlotIndex slot, BatchToken token, NodeId from,
+                               const absl::Status& why, MonotonicTime now) {
+  Partition& partition = At(slot);
+  Batch* batch = Find(&partition, token);
+  CHECK(batch != nullptr && batch->in_flight) << partition.name;
+  batch->in_flight = false;
+  --partition.in_flight;
+  partition.broken = true;
+  const bool retriable = IsRetriable(CodeOf(why));
+  if (CodeOf(why) == ErrorCode::kStreamOrderBroken) {
+    // A batch that was refused only because an earlier one failed has not had its attempt.
+    --batch->attempts;
+  } else {
+    batch->failure = why;
+    // One who does not lead any more was worth one question; the new leader is asked at once.
+    if (retriable && partition.leader == from) {
+      partition.retry_at = std::max(partition.retry_at, now + options_.retry_backoff);
+    }
+  }
+  const bool again = retriable && batch->attempts <= options_.retries &&
+                     now < batch->core.created + options_.delivery_timeout;
+  if (!again) {
+    Report(slot, *batch, why);
+    Remove(&partition, token);
+  }
+  SettleIfReturned(&partition);
+}
+
+void ProducerCore::SettleIfReturned(Partition* partition) {
+  if (!partition->broken || partition->in_flight != 0) return;
+  // All have come back: the partition goes on from its oldest batch, under a new number.
+  partition->broken = false;
+  ++partition->restart;
+}
+
+void ProducerCore::Report(SlotIndex slot, const Batch& batch, absl::Status status) {
+  output_.fates.push_back({.token = batch.core.token, .slot = slot, .status = std::move(status)});
+}
+
+ProducerCore::Batch* ProducerCore::Find(Partition* partition, BatchToken token) {
+  for (Batch& batch : partition->batches) {
+    if (batch.core.token == token) return &batch;
+  }
+  return nullptr;
+}
+
+void ProducerCore::Remove(Partition* partition, BatchToken token) {
+  auto& batches = partition->batches;
+  batches.erase(std::find_if(batches.begin(), batches.end(),
+                             [&](const Batch& batch) { return batch.core.token == token; }));
+}
+
+bool ProducerCore::MayTakeOpen(const Partition& partition, const Broker& broker,
+                               MonotonicTime now) const {
+  if (!partition.has_open) return false;
+  if (flushing_) return true;
+  if (!partition.lingered && now < partition.open_since + options_.linger) return false;
+  // The pipe is busy: the batch may as well fill until it is not.
+  return broker.requests.empty();
+}
+
+ProducerCore::Batch* ProducerCore::NextBatch(SlotIndex slot, const Broker& broker,
+                                             MonotonicTime now) {
+  Partition& partition = At(slot);
+  if (partition.broken || now < partition.retry_at) return nullptr;
+  auto waiting = std::find_if(partition.batches.begin(), partition.batches.end(),
+                              [](const Batch& batch) { return !batch.in_flight; });
+  if (waiting != partition.batches.end()) return &*waiting;
+  const bool open_too = MayTakeOpen(partition, broker, now);
+  if (!partition.has_full && !open_too) return nullptr;
+  const size_t first = partition.batches.size();
+  TakeFromSource(slot, open_too);
+  return partition.batches.size() > first ? &partition.batches[first] : nullptr;
+}
+
+void ProducerCore::TakeFromSource(SlotIndex slot, bool open_too) {
+  Partition& partition = At(slot);
+  std::vector<CoreBatch> taken;
+  // What is open and was not taken goes on lingering.
+  partition.has_open = source_->Take(slot, open_too, &taken);
+  for (CoreBatch& batch : taken)
+    partition.batches.push_back({.core = std::move(batch), .failure = {}});
+  partition.has_full = false;
+}
+
+void ProducerCore::SendReady(MonotonicTime now) {
+  for (const Partition& partition : partitions_) {
+    if (partition.leader != kNoNode) brokers_.try_emplace(partition.leader);
+  }
+  for (auto& [id, broker] : brokers_) SendTo(id, &broker, now);
+}
+
+void ProducerCore::SendTo(NodeId id, Broker* broker, MonotonicTime now) {
+  if (!broker->up) return ConnectIfWanted(id, broker, now);
+  // A stream that is being cancelled takes nothing more.
+  while (!broker->resetting && static_cast<int>(broker->requests.size()) < options_.max_in_flight) {
+    ProducerOutput::Send send{.broker = id, .request = {}};
+    Request request{.sent = now, .batches = {}};
+    size_t bytes = 0;
+    for (size_t i = 0; i < partitions_.size(); ++i) {
+      const SlotIndex slot(static_cast<int32_t>((first_slot_ + i) % partitions_.size()));
+      Partition& partition = At(slot);
+      if (partition.leader != id) continue;
+      // What is in flight to a former leader may come back; until then nothing may overtake it.
+      if (partition.in_flight != 0 && partition.in_flight_at != id) continue;
+      Batch* batch = NextBatch(slot, *broker, now);
+      if (batch == nullptr) continue;
+      if (bytes != 0 && bytes + batch->core.bytes.size() > options_.request_bytes_max) continue;
+      bytes += batch->core.bytes.size();
+      batch->in_flight = true;
+      ++batch->attempts;
+      ++partition.in_flight;
+      partition.in_flight_at = id;
+      AddToRequest(partition, *batch, &send.request.request);
+      request.batches[slot] = batch->core.token;
+    }
+    if (request.batches.empty()) return;
+    first_slot_ = (first_slot_ + 1) % partitions_.size();
+    send.request.request_number = next_request_;
+    send.request.request.acks = options_.acks;
+    // The broker gives up before we do, so that its answer is not lost with the stream.
+    send.request.request.timeout = options_.request_timeout * 0.8;
+    send.request.request.client_id = options_.client_id;
+    broker->requests[next_request_++] = std::move(request);
+    output_.sends.push_back(std::move(send));
+  }
+}
+
+void ProducerCore::ConnectIfWanted(NodeId id, Broker* broker, MonotonicTime now) {
+  if (broker->connecting) return;
+  for (const Partition& partition : partitions_) {
+    const bool has_records = !partition.batches.empty() || partition.has_open || partition.has_full;
+    if (partition.leader != id || !has_records || now < partition.retry_at) continue;
+    broker->connecting = true;
+    output_.connects.push_back(id);
+    return;
+  }
+}
+
+void ProducerCore::AddToRequest(const Partition& partition, const Batch& batch,
+                                api::ProduceRequest* request) {
+  const absl::StatusOr<uint32_t> checksum =
+      api::TopicChecksum({partition.name.topic_id, partition.name.partition}, batch.core.bytes);
+  CHECK_OK(checksum);
+  request->partitions.push_back({.name = partition.name,
+                                 .batches = batch.core.bytes,
+                                 .plain_records = {},
+                                 .leader_epoch = partition.leader_epoch,
+                                 .topic_checksum = *checksum,
+                                 .restart = partition.restart});
+}
+
+absl::Status ProducerCore::Expired(const Partition& partition, const Batch& batch) const {
+  if (!batch.failure.ok()) return batch.failure;
+  std::string why = "it has no leader";
+  if (const auto broker = brokers_.find(partition.leader); broker != brokers_.end()) {
+    why = broker->second.down.ok() ? "the broker takes no more"
+                                   : std::string(broker->second.down.message());
+  }
+  return MakeError(ErrorCode::kRequestTimedOut,
+                   absl::StrCat(partition.name.topic, "-", partition.name.partition.value(),
+                                ": not sent within delivery.timeout.ms (",
+                                absl::FormatDuration(options_.delivery_timeout), "): ", why));
+}
+
+void ProducerCore::ExpireBatches(MonotonicTime now) {
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    const SlotIndex slot(static_cast<int32_t>(i));
+    Partition& partition = partitions_[i];
+    // Records that nobody leads wait in the source: they expire too.
+    if (partition.has_open && now >= partition.open_since + options_.delivery_timeout) {
+      TakeFromSource(slot, /*open_too=*/true);
+    }
+    for (auto batch = partition.batches.begin(); batch != partition.batches.end();) {
+      const bool expired = now >= batch->core.created + options_.delivery_timeout;
+      // One in flight is answered, or its stream is reset: its outcome is not guessed here.
+      if (batch->in_flight || !expired) {
+        ++batch;
+        continue;
+      }
+      Report(slot, *batch, Expired(partition, *batch));
+      batch = partition.batches.erase(batch);
+    }
+  }
+}
+
+void ProducerCore::OnTime(MonotonicTime now) {
+  // A deadline that has passed is one no longer: what waits then waits for an answer.
+  for (Partition& partition : partitions_) {
+    if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
+    if (now >= partition.open_since + options_.linger) partition.lingered = true;
+  }
+  ExpireBatches(now);
+  for (auto& [id, broker] : brokers_) {
+    if (broker.requests.empty() || broker.resetting) continue;
+    if (now >= broker.requests.begin()->second.sent + options_.request_timeout) {
+      broker.resetting = true;
+      output_.resets.push_back(id);
+    }
+  }
+  SendReady(now);
+}
+
+void ProducerCore::SetFlushing(bool flushing, MonotonicTime now) {
+  flushing_ = flushing;
+  SendReady(now);
+}
+
+void ProducerCore::FailAll(const absl::Status& why) {
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    const SlotIndex slot(static_cast<int32_t>(i));
+    Partition& partition = partitions_[i];
+    TakeFromSource(slot, /*open_too=*/true);
+    for (const Batch& batch : partition.batches) Report(slot, batch, why);
+    partition.batches.clear();
+    partition.in_flight = 0;
+    partition.has_open = partition.has_full = partition.broken = false;
+  }
+  for (auto& [id, broker] : brokers_) broker.requests.clear();
+}
+
+MonotonicTime ProducerCore::next_deadline() const {
+  MonotonicTime next = MonotonicTime::Never();
+  for (const Partition& partition : partitions_) {
+    if (partition.has_open) {
+      next = std::min(next, partition.open_since + options_.delivery_timeout);
+      if (!partition.lingered) next = std::min(next, partition.open_since + options_.linger);
+    }
+    if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
+    for (const Batch& batch : partition.batches) {
+      if (!batch.in_flight) next = std::min(next, batch.core.created + options_.delivery_timeout);
+    }
+  }
+  for (const auto& [id, broker] : brokers_) {
+    if (broker.requests.empty() || broker.resetting) continue;
+    next = std::min(next, broker.requests.begin()->second.sent + options_.request_timeout);
+  }
+  return next;
+}
+
+bool ProducerCore::idle() const {
+  return std::all_of(partitions_.begin(), partitions_.end(), [](const Partition& partition) {
+    return partition.batches.empty() && !partition.has_open && !partition.has_full;
+  });
+}
+
+ProducerOutput ProducerCore::TakeOutput() { return std::exchange(output_, {}); }
+
+}  // namespace millrace::client
