@@ -63,8 +63,7 @@ TEST(Server, MessageOverTheLimitFailsItsCallOnly) {
 
   const absl::Status status = server.Echo("Echo", std::string(2000, 'x')).status();
   EXPECT_THAT(status, HasCode(ErrorCode::kMessageTooLarge));
-  EXPECT_THAT(server.Echo("RawEcho", std::string(2000, 'x')),
-              HasCode(ErrorCode::kMessageTooLarge));
+  EXPECT_THAT(server.Echo("RawEcho", std::string(2000, 'x')), HasCode(ErrorCode::kMessageTooLarge));
   // The stream on the same connection goes on.
   stream->Write(EchoText("small too"));
   EXPECT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 2; }));

@@ -75,29 +75,29 @@ void EchoServer::Register(StreamHandlerFactory chat) {
   }
   for (int i = 0; i < server_.queue_count(); ++i) {
     CompletionQueueExecutor* queue = server_.queue(i);
-    RegisterUnary(&server_, queue, &service_, &Service::RequestEcho,
-                  [this](const CallContext& context, EchoRequest request,
-                         Reply<EchoResponse> reply) {
-                    last_context_.Change([&](CallContext& c) { c = context; });
-                    if (request.text() == "never") {
-                      reply.SetOnCancel([this] { cancelled_.Change([](int& n) { ++n; }); });
-                      const std::lock_guard<std::mutex> lock(mutex_);
-                      held_.push_back(std::move(reply));
-                      return held_changed_.notify_all();
-                    }
-                    if (request.text() == "drop") return;
-                    if (request.text() == "fail") {
-                      return reply(MakeError(ErrorCode::kNotLeaderOrFollower, "not here: try there",
-                                             {.name = "topic",
-                                              .value = "orders",
-                                              .leader = LeaderHint{.leader = NodeId(3),
-                                                                   .leader_epoch = LeaderEpoch(7),
-                                                                   .address = "there:9092"}}));
-                    }
-                    EchoResponse response;
-                    response.set_text(request.text());
-                    reply(std::move(response));
-                  });
+    RegisterUnary(
+        &server_, queue, &service_, &Service::RequestEcho,
+        [this](const CallContext& context, EchoRequest request, Reply<EchoResponse> reply) {
+          last_context_.Change([&](CallContext& c) { c = context; });
+          if (request.text() == "never") {
+            reply.SetOnCancel([this] { cancelled_.Change([](int& n) { ++n; }); });
+            const std::lock_guard<std::mutex> lock(mutex_);
+            held_.push_back(std::move(reply));
+            return held_changed_.notify_all();
+          }
+          if (request.text() == "drop") return;
+          if (request.text() == "fail") {
+            return reply(MakeError(ErrorCode::kNotLeaderOrFollower, "not here: try there",
+                                   {.name = "topic",
+                                    .value = "orders",
+                                    .leader = LeaderHint{.leader = NodeId(3),
+                                                         .leader_epoch = LeaderEpoch(7),
+                                                         .address = "there:9092"}}));
+          }
+          EchoResponse response;
+          response.set_text(request.text());
+          reply(std::move(response));
+        });
     RegisterUnary(&server_, queue, &service_, &Service::RequestRawEcho,
                   [](const CallContext&, Bytes request, Reply<BytesList> reply) {
                     reply(BytesList{std::move(request)});
@@ -105,8 +105,7 @@ void EchoServer::Register(StreamHandlerFactory chat) {
     RegisterStream(&server_, queue, &service_, &Service::RequestChat, chat);
     RegisterServerStream(&server_, queue, &service_, &Service::RequestCount,
                          [this](std::shared_ptr<ServerStream> stream) {
-                           return std::make_unique<CountHandler>(std::move(stream),
-                                                                 &streams_done_);
+                           return std::make_unique<CountHandler>(std::move(stream), &streams_done_);
                          });
   }
 }
@@ -117,9 +116,10 @@ absl::StatusOr<std::string> EchoServer::Echo(const std::string& method, const st
   request.set_text(text);
   std::promise<absl::StatusOr<EchoResponse>> promise;
   auto answer = promise.get_future();
-  StartUnaryTyped<EchoResponse>(
-      &client_, Channel(), kPath + method, request, options,
-      [&promise](absl::StatusOr<EchoResponse> response) { promise.set_value(std::move(response)); });
+  StartUnaryTyped<EchoResponse>(&client_, Channel(), kPath + method, request, options,
+                                [&promise](absl::StatusOr<EchoResponse> response) {
+                                  promise.set_value(std::move(response));
+                                });
   ASSIGN_OR_RETURN(EchoResponse response, answer.get());
   return response.text();
 }
@@ -137,10 +137,9 @@ bool EchoServer::WaitForHeld(size_t count) {
 std::shared_ptr<ClientStream> OpenLogged(EchoServer* server, const std::string& method,
                                          Watched<StreamLog>* log, ClientCallOptions options,
                                          absl::string_view purpose) {
-  return StartStream(server->client(), server->Channel(purpose), kPath + method, options,
-                     [log](std::shared_ptr<ClientStream>) {
-                       return std::make_unique<LoggingStreamHandler>(log);
-                     });
+  return StartStream(
+      server->client(), server->Channel(purpose), kPath + method, options,
+      [log](std::shared_ptr<ClientStream>) { return std::make_unique<LoggingStreamHandler>(log); });
 }
 
 BytesList EchoText(const std::string& text) {

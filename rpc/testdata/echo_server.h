@@ -1,8 +1,8 @@
 // EchoServer: a Server of the test service on a free local port, with a client side, for tests.
 //
-// Echo and RawEcho answer with the request's text; "fail" answers an error with all details, "never"
-// is not answered until the test takes it from `held`. Chat echoes each message; Count answers as
-// many messages as its request's text has characters.
+// Echo and RawEcho answer with the request's text; "fail" answers an error with all details,
+// "never" is not answered until the test takes it from `held`. Chat echoes each message; Count
+// answers as many messages as its request's text has characters.
 //
 // Thread: one owner; what handlers record is guarded.
 #ifndef RPC_TESTDATA_ECHO_SERVER_H_
@@ -68,8 +68,8 @@ class Watched {
 
 class EchoServer {
  public:
-  using Service = EchoService::WithRawMethod_RawEcho<EchoService::WithRawMethod_Chat<
-      EchoService::WithRawMethod_Count<EchoService::AsyncService>>>;
+  using Service = EchoService::WithRawMethod_RawEcho<
+      EchoService::WithRawMethod_Chat<EchoService::WithRawMethod_Count<EchoService::AsyncService>>>;
 
   // `chat`: serves Chat instead of the echo.
   explicit EchoServer(ServerOptions options = {}, std::shared_ptr<ReadGate> gate = nullptr,

@@ -1,0 +1,122 @@
+#include "rpc/acceptor.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rpc/testdata/echo_server.h"
+
+namespace millrace::rpc {
+namespace {
+
+using testdata::EchoServer;
+using testdata::EchoText;
+using testdata::OpenLogged;
+using testdata::StreamLog;
+using testdata::Watched;
+
+FileDescriptor Connect(int port) {
+  FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  timeval patience{.tv_sec = testdata::kPatience.count(), .tv_usec = 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  return fd;
+}
+
+int PortOf(EchoServer& server) { return server.server().listeners().front().port; }
+
+// Whether the server closes the connection, rather than greeting with its HTTP/2 settings.
+bool IsRefused(const FileDescriptor& fd) {
+  char byte = 0;
+  return recv(fd.get(), &byte, 1, 0) <= 0;
+}
+
+bool WaitForOpen(EchoServer& server, int64_t count) {
+  const auto deadline = std::chrono::steady_clock::now() + testdata::kPatience;
+  while (server.server().open_connections() != count) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+double Metric(EchoServer& server, const std::string& name, const std::string& label = "") {
+  for (const MetricSample& sample : server.metrics().Collect()) {
+    if (sample.name == name && (label.empty() || sample.labels.front().second == label)) {
+      return sample.value;
+    }
+  }
+  return -1;
+}
+
+TEST(Acceptor, CountsConnectionsUntilTheyEnd) {
+  EchoServer server;
+  const FileDescriptor kept = Connect(PortOf(server));
+  {
+    const FileDescriptor closed = Connect(PortOf(server));
+    EXPECT_FALSE(IsRefused(closed));
+    ASSERT_TRUE(WaitForOpen(server, 2));
+  }
+  // The client hung up: gRPC notices, shuts its side down, and our duplicate tells.
+  EXPECT_TRUE(WaitForOpen(server, 1));
+  EXPECT_EQ(Metric(server, "millrace_connections"), 1);
+  EXPECT_EQ(Metric(server, "millrace_connections_accepted_total"), 2);
+}
+
+TEST(Acceptor, CountsAConnectionThatTheServerEnds) {
+  // A client that says nothing is given up after the handshake timeout.
+  EchoServer server({.handshake_timeout = absl::Milliseconds(50)});
+  const FileDescriptor silent = Connect(PortOf(server));
+  ASSERT_TRUE(WaitForOpen(server, 1));
+  EXPECT_TRUE(WaitForOpen(server, 0));
+}
+
+TEST(Acceptor, RefusesAboveTheLimitAndCountsIt) {
+  EchoServer server({.connection_limits = {.connections_max = 1}});
+  {
+    const FileDescriptor first = Connect(PortOf(server));
+    EXPECT_FALSE(IsRefused(first));
+    EXPECT_TRUE(IsRefused(Connect(PortOf(server))));
+    EXPECT_EQ(Metric(server, "millrace_connections_refused_total", "max.connections"), 1);
+  }
+  ASSERT_TRUE(WaitForOpen(server, 0));
+  EXPECT_FALSE(IsRefused(Connect(PortOf(server))));
+}
+
+TEST(Acceptor, RefusesAboveTheLimitPerAddress) {
+  EchoServer server({.connection_limits = {.connections_per_address_max = 1}});
+  const FileDescriptor first = Connect(PortOf(server));
+  EXPECT_FALSE(IsRefused(first));
+  EXPECT_TRUE(IsRefused(Connect(PortOf(server))));
+  EXPECT_EQ(Metric(server, "millrace_connections_refused_total", "max.connections.per.ip"), 1);
+}
+
+TEST(Acceptor, CreationRateDelaysAndDoesNotRefuse) {
+  EchoServer server({.connection_limits = {.creations_per_second_max = 20}});
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<FileDescriptor> connections;
+  // One second's worth at once, and four more at 20 per second.
+  for (int i = 0; i < 24; ++i) connections.push_back(Connect(PortOf(server)));
+  ASSERT_TRUE(WaitForOpen(server, 24));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(190));
+  for (const FileDescriptor& connection : connections) EXPECT_FALSE(IsRefused(connection));
+}
+
+TEST(Acceptor, RefusedClientsDoNotDisturbOthers) {
+  EchoServer server({.connection_limits = {.connections_max = 1}});
+  Watched<StreamLog> log;
+  auto stream = OpenLogged(&server, "Chat", &log);
+  stream->Write(EchoText("a"));
+  ASSERT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 1; }));
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(IsRefused(Connect(PortOf(server))));
+  stream->Write(EchoText("b"));
+  EXPECT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 2; }));
+}
+
+}  // namespace
+}  // namespace millrace::rpc
