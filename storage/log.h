@@ -39,7 +39,9 @@ namespace millrace::storage {
 class DiskLog;
 class Segment;
 class StagingPort;
+struct LogFilesIdentity;
 struct LogHandle;
+struct LogOp;
 struct LogProgress;
 struct RecoveredLog;
 
@@ -140,9 +142,9 @@ class Log {
 
  private:
   friend class LogDir;
-  friend class LogFeedback;
-  Log(RecoveredLog recovered, std::shared_ptr<DiskLog> disk, std::shared_ptr<StagingPort> port,
-      FileSystem* files, const LogConfig& config);
+  friend void Deliver(LogProgress& progress);
+  Log(RecoveredLog recovered, std::shared_ptr<StagingPort> port, FileSystem* files,
+      const LogConfig& config);
 
   struct CachedBatch {
     Offset base_offset;
@@ -151,27 +153,35 @@ class Log {
   };
   // A truncation whose disk side is not reported yet.
   struct Cut {
-    uint64_t generation;
+    uint64_t generation = 0;
     Offset to;
+    // The segment that was cut, and what was staged into it since.
+    std::shared_ptr<Segment> segment;
+    int64_t bytes_since = 0;
+    int64_t max_timestamp_since_ms = -1;
   };
 
   absl::Status Admit(size_t bytes) const;
-  void Commit(const StagedRange& range, Bytes batches, WallTime now);
-  void RollIfNeeded(Offset next, int32_t last_delta_max, size_t bytes, WallTime now);
-  void Roll(Offset base, WallTime now);
+  void PrepareSegment(Offset base, Offset end, size_t bytes, WallTime now);
+  void Roll(WallTime now);
+  StagedRange Append(Bytes batches, Offset end, WallTime now);
   void Truncate(Offset to);
-  void DropCache(Offset from_end);
+  void DropCacheFrom(Offset end);
   void TrimCache(int64_t bytes_max);
-  void ForgetSegmentsBelow(Offset start);
+  void ReleaseCache();
+  std::vector<std::shared_ptr<const Segment>> TakeSegmentsBelow(Offset start);
+  bool Expired(const Segment& segment, WallTime now) const;
   void OnProgress(LogProgress& progress);
-  const std::shared_ptr<Segment>& SegmentOf(Offset offset) const;
-  bool ReadFromCache(Offset from, const ReadLimits& limits, ReadResult* result) const;
+  void OnTruncated(LogProgress& progress);
+  std::optional<ReadResult> ReadFromCache(Offset from, const ReadLimits& limits) const;
+  LogOp MakeOp() const;
 
   const TopicPartition topic_partition_;
   const std::string name_;
   LogConfig config_;
   FileSystem* const files_;
   const std::shared_ptr<DiskLog> disk_;
+  const std::shared_ptr<LogFilesIdentity> identity_;
   const std::shared_ptr<StagingPort> port_;
   const std::shared_ptr<LogHandle> handle_;
   Listener* listener_ = nullptr;
@@ -191,10 +201,11 @@ class Log {
   EpochCache epochs_;
   ProducerState producers_;
   // The most recent batches, contiguous up to end_; those not written yet are always here.
-  // A vector, because an empty deque costs half a KiB; trimmed from the front in strides.
+  // A vector, because an empty deque costs half a KiB; its front is [cache_first_].
   std::vector<CachedBatch> cache_;
   size_t cache_first_ = 0;
   int64_t cache_bytes_ = 0;
+  int64_t records_unsynced_ = 0;
   bool appended_since_housekeeping_ = false;
 };
 

@@ -58,6 +58,7 @@ class ReadPlan {
 
  private:
   friend class Log;
+  // In memory; or, with a segment, what to read from it.
   ReadResult result_;
   std::shared_ptr<const Segment> segment_;
   FileSystem* files_ = nullptr;
@@ -82,9 +83,16 @@ class TimestampPlan {
   absl::StatusOr<std::optional<TimestampAndOffset>> Execute();
 
  private:
+  absl::StatusOr<std::optional<TimestampAndOffset>> Find() const;
+  bool Truncated() const;
+
   friend class Log;
-  // Oldest first; all that may hold the answer.
-  std::vector<std::shared_ptr<const Segment>> segments_;
+  struct Candidate {
+    std::shared_ptr<const Segment> segment;
+    int64_t max_timestamp_ms = -1;
+  };
+  // All that may hold the answer: oldest first, or for `latest_` latest first.
+  std::vector<Candidate> candidates_;
   FileSystem* files_ = nullptr;
   int64_t timestamp_ms_ = 0;
   // The record of the greatest timestamp instead.

@@ -1,0 +1,276 @@
+#include "storage/disk_log.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "storage/checked_text.h"
+#include "storage/file_names.h"
+#include "storage/producer_snapshot.h"
+
+namespace millrace::storage {
+namespace {
+
+constexpr uint64_t kSnapshotBytesMax = uint64_t{256} << 20;
+
+absl::Status RemoveIfExists(FileSystem& files, const std::string& path) {
+  ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+  return exists ? files.RemoveFile(path) : absl::OkStatus();
+}
+
+}  // namespace
+
+void DiskLog::SetRecovered(Offset recovered_end, std::optional<Offset> base, SegmentScan* scan) {
+  exists = base.has_value();
+  active_base = base;
+  end = durable = recovered_end;
+  if (!base.has_value()) return;
+  size = allocated = scan->size;
+  index_size = scan->offset_index.size();
+  time_size = scan->time_index.size();
+  builder = scan->builder;
+}
+
+absl::Status DiskLog::CreateDirectoryFor() {
+  RETURN_IF_ERROR(files_->CreateDirectory(directory()));
+  const std::string text = EncodeCheckedText(
+      "partition", {absl::StrCat("topic_id=", topic_partition_.topic_id.ToString()),
+                    absl::StrCat("partition=", topic_partition_.partition.value())});
+  RETURN_IF_ERROR(ReplaceFile(*files_, JoinPath(directory(), kPartitionMetadataFile), text));
+  return files_->SyncDirectory(ParentPath(directory()));
+}
+
+absl::Status DiskLog::CreateSegment(Offset base, bool* created) {
+  if (!exists) {
+    RETURN_IF_ERROR(CreateDirectoryFor());
+    *created = true;
+  }
+  ASSIGN_OR_RETURN(log_file, files_->Open(Path(base, kLogSuffix), OpenMode::kTruncateCreate));
+  ASSIGN_OR_RETURN(index_file,
+                   files_->Open(Path(base, kOffsetIndexSuffix), OpenMode::kTruncateCreate));
+  ASSIGN_OR_RETURN(time_file,
+                   files_->Open(Path(base, kTimeIndexSuffix), OpenMode::kTruncateCreate));
+  RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+  exists = true;
+  active_base = base;
+  size = allocated = index_size = time_size = 0;
+  builder = IndexBuilder(base, 0);
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::OpenActive(Offset base, bool* created) {
+  if (active_base != base) {
+    CHECK(!active_base.has_value() || log_file == nullptr) << "the segment before is not sealed";
+    return CreateSegment(base, created);
+  }
+  if (log_file != nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(log_file, files_->Open(Path(base, kLogSuffix), OpenMode::kReadWrite));
+  ASSIGN_OR_RETURN(index_file,
+                   files_->Open(Path(base, kOffsetIndexSuffix), OpenMode::kOpenOrCreate));
+  ASSIGN_OR_RETURN(time_file, files_->Open(Path(base, kTimeIndexSuffix), OpenMode::kOpenOrCreate));
+  ASSIGN_OR_RETURN(allocated, log_file->Size());
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::Allocate(uint64_t bytes, int64_t step_min, int64_t step_max) {
+  if (step_min <= 0 || size + bytes <= allocated) return absl::OkStatus();
+  // Doubling, so that a small log costs little and a busy one few steps.
+  const uint64_t step = std::clamp<uint64_t>(allocated, static_cast<uint64_t>(step_min),
+                                             static_cast<uint64_t>(std::max(step_min, step_max)));
+  const uint64_t length = std::max(step, size + bytes - allocated);
+  const absl::Status filled = log_file->ZeroFill(allocated, length);
+  // Too little room for the step may still be enough for the batch: the write will tell.
+  if (CodeOf(filled) == ErrorCode::kStorageFull) {
+    RETURN_IF_ERROR(log_file->Truncate(allocated));
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(filled);
+  allocated += length;
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::SyncData() {
+  if (!unsynced || log_file == nullptr) return absl::OkStatus();
+  RETURN_IF_ERROR(log_file->Sync());
+  unsynced = false;
+  records_since_sync = 0;
+  durable = end;
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::FinishActive() {
+  if (!active_base.has_value()) return absl::OkStatus();
+  bool created = false;
+  RETURN_IF_ERROR(OpenActive(*active_base, &created));
+  std::string times;
+  builder.Finish(&times);
+  if (!times.empty()) {
+    RETURN_IF_ERROR(time_file->WriteAt(time_size, times));
+    time_size += times.size();
+  }
+  if (allocated != size) {
+    RETURN_IF_ERROR(log_file->Truncate(size));
+    allocated = size;
+  }
+  RETURN_IF_ERROR(log_file->Sync());
+  RETURN_IF_ERROR(index_file->Sync());
+  RETURN_IF_ERROR(time_file->Sync());
+  unsynced = false;
+  records_since_sync = 0;
+  durable = end;
+  return absl::OkStatus();
+}
+
+void DiskLog::ForgetFiles() {
+  log_file.reset();
+  index_file.reset();
+  time_file.reset();
+}
+
+absl::Status DiskLog::Seal(int64_t index_interval_bytes) {
+  builder.set_interval_bytes(index_interval_bytes);
+  RETURN_IF_ERROR(FinishActive());
+  ForgetFiles();
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::CloseFiles() {
+  RETURN_IF_ERROR(SyncData());
+  ForgetFiles();
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::RemoveSegment(Offset base) {
+  // The log file last: while it is there, the segment exists.
+  RETURN_IF_ERROR(RemoveIfExists(*files_, Path(base, kOffsetIndexSuffix)));
+  RETURN_IF_ERROR(RemoveIfExists(*files_, Path(base, kTimeIndexSuffix)));
+  RETURN_IF_ERROR(RemoveIfExists(*files_, Path(base, kSnapshotSuffix)));
+  return RemoveIfExists(*files_, Path(base, kLogSuffix));
+}
+
+absl::Status DiskLog::RemoveSnapshotsAbove(Offset offset) {
+  ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files_->ListDirectory(directory()));
+  for (const DirectoryEntry& entry : entries) {
+    const std::optional<Offset> of = ParseSegmentFileName(entry.name, kSnapshotSuffix);
+    if (of.has_value() && *of > offset) {
+      RETURN_IF_ERROR(files_->RemoveFile(JoinPath(directory(), entry.name)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::Truncate(Offset to, Offset keep, int64_t index_interval_bytes) {
+  ForgetFiles();
+  RETURN_IF_ERROR(RemoveSnapshotsAbove(to));
+  ASSIGN_OR_RETURN(const std::vector<Offset> segments, ListSegments());
+  for (size_t i = segments.size(); i > 0 && segments[i - 1] > keep; --i) {
+    RETURN_IF_ERROR(RemoveSegment(segments[i - 1]));
+    // One after the other, so that no crash leaves a hole.
+    RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+  }
+  active_base = keep;
+  bool created = false;
+  RETURN_IF_ERROR(OpenActive(keep, &created));
+  SegmentScanOptions options;
+  options.base_offset = keep;
+  options.index_interval_bytes = index_interval_bytes;
+  options.stop_at = to;
+  ASSIGN_OR_RETURN(SegmentScan scan, ScanSegment(*log_file, options));
+  if (scan.end_offset != to) {
+    return MakeError(
+        ErrorCode::kCorruptLog,
+        absl::StrCat("partition ", identity_->name, " cannot be cut at offset ", to.value(),
+                     ": its batches end at ", scan.end_offset.value(), " there. ",
+                     scan.damage.message()),
+        {.name = identity_->name, .value = absl::StrCat(to.value())});
+  }
+  RETURN_IF_ERROR(log_file->Truncate(scan.size));
+  RETURN_IF_ERROR(log_file->Sync());
+  index_file.reset();
+  time_file.reset();
+  RETURN_IF_ERROR(WriteIndexes(*files_, directory(), keep, &scan, true));
+  ForgetFiles();
+  SetRecovered(to, keep, &scan);
+  unsynced = false;
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::Restart(Offset base) {
+  ForgetFiles();
+  std::vector<Offset> segments;
+  if (exists) {
+    ASSIGN_OR_RETURN(segments, ListSegments());
+  }
+  bool created = false;
+  active_base.reset();
+  // The new segment first: a replica that had data never stands without any.
+  RETURN_IF_ERROR(CreateSegment(base, &created));
+  ForgetFiles();
+  for (size_t i = segments.size(); i > 0; --i) {
+    if (segments[i - 1] == base) continue;
+    RETURN_IF_ERROR(RemoveSegment(segments[i - 1]));
+  }
+  RETURN_IF_ERROR(RemoveSnapshotsAbove(Offset(-1)));
+  RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+  end = durable = base;
+  unsynced = false;
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::WriteEpochs(const std::string& text) {
+  if (!exists) return absl::OkStatus();
+  return ReplaceFile(*files_, JoinPath(directory(), kEpochCheckpointFile), text);
+}
+
+absl::Status DiskLog::WriteSnapshot(Offset offset, const std::string& bytes) {
+  return ReplaceFile(*files_, Path(offset, kSnapshotSuffix), bytes);
+}
+
+absl::StatusOr<std::vector<Offset>> DiskLog::ListSegments() const {
+  ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files_->ListDirectory(directory()));
+  std::vector<Offset> segments;
+  for (const DirectoryEntry& entry : entries) {
+    const std::optional<Offset> base = ParseSegmentFileName(entry.name, kLogSuffix);
+    if (base.has_value()) segments.push_back(*base);
+  }
+  return segments;  // Sorted: the names are, and have equal length.
+}
+
+absl::StatusOr<LoadedSnapshot> LoadSnapshot(FileSystem& files, const std::string& directory,
+                                            Offset to) {
+  ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(directory));
+  for (size_t i = entries.size(); i > 0; --i) {
+    const std::optional<Offset> offset =
+        ParseSegmentFileName(entries[i - 1].name, kSnapshotSuffix);
+    if (!offset.has_value() || *offset > to) continue;
+    ASSIGN_OR_RETURN(
+        const std::string contents,
+        ReadWholeFile(files, JoinPath(directory, entries[i - 1].name), kSnapshotBytesMax));
+    absl::StatusOr<ProducerState> state = DecodeProducerSnapshot(contents, *offset);
+    // A damaged one is of no use: an older one, and more batches, say the same.
+    if (state.ok()) return LoadedSnapshot{*offset, *std::move(state)};
+  }
+  return LoadedSnapshot{Offset(0), ProducerState()};
+}
+
+absl::StatusOr<ProducerState> RebuildProducers(FileSystem& files, const std::string& directory,
+                                               const std::vector<Offset>& segments, Offset to) {
+  ASSIGN_OR_RETURN(LoadedSnapshot snapshot, LoadSnapshot(files, directory, to));
+  for (size_t i = 0; i < segments.size() && segments[i] < to; ++i) {
+    if (i + 1 < segments.size() && segments[i + 1] <= snapshot.offset) continue;
+    ASSIGN_OR_RETURN(const std::unique_ptr<File> log,
+                     files.Open(JoinPath(directory, SegmentFileName(segments[i], kLogSuffix)),
+                                OpenMode::kRead));
+    SegmentScanOptions options;
+    options.base_offset = segments[i];
+    options.stop_at = to;
+    options.producers = &snapshot.state;
+    options.producers_from = snapshot.offset;
+    ASSIGN_OR_RETURN(const SegmentScan scan, ScanSegment(*log, options));
+    if (!scan.damage.ok()) break;
+  }
+  return std::move(snapshot.state);
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,135 @@
+// DiskLog: the disk strand's side of one log: its open files and where they end.
+//
+// Every change of a partition's files is made here, in the order of the writer's FIFO. A log's
+// active segment is preallocated ahead of the append; sealed segments are trimmed and synced before
+// the next one exists, so that after a crash only the last segment can have a torn tail.
+//
+// Not here: rounds, journals and reports (log_writer.h), and what the owner shard sees (log.h).
+//
+// Thread: the disk executor.
+#ifndef STORAGE_DISK_LOG_H_
+#define STORAGE_DISK_LOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/executor.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "base/monotonic_time.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+#include "storage/segment_scan.h"
+
+namespace millrace::storage {
+
+struct LogHandle;
+
+class DiskLog {
+ public:
+  DiskLog(FileSystem* files, uint32_t number, const TopicPartition& topic_partition,
+          std::shared_ptr<LogFilesIdentity> identity)
+      : files_(files),
+        number_(number),
+        topic_partition_(topic_partition),
+        identity_(std::move(identity)) {}
+
+  uint32_t number() const { return number_; }
+  const TopicPartition& topic_partition() const { return topic_partition_; }
+  const std::shared_ptr<LogFilesIdentity>& identity() const { return identity_; }
+  const std::string& directory() const { return identity_->directory; }
+
+  // As recovery found it: the last segment's base and scan, or none.
+  void SetRecovered(Offset end, std::optional<Offset> active_base, SegmentScan* scan);
+
+  // Makes the segment of `base` the open one: created durably if it is new, reopened if it was
+  // closed. Sets *created if the log's first file appeared. Blocks.
+  absl::Status OpenActive(Offset base, bool* created);
+  // Where the next batch goes, and room for it allocated. Blocks. REQUIRES: OpenActive.
+  absl::Status Allocate(uint64_t bytes, int64_t step_min, int64_t step_max);
+  // The active segment is full: trimmed, synced, closed. Blocks.
+  absl::Status Seal(int64_t index_interval_bytes);
+  // Syncs the active segment's log file, if written since the last sync. Blocks.
+  absl::Status SyncData();
+  // Trims and syncs, and writes the last time index entry. Blocks.
+  absl::Status FinishActive();
+  // Closes the active segment's files, synced; they are reopened when needed.
+  absl::Status CloseFiles();
+
+  // Cuts the log at `to`: removes the segments after `keep`, highest first, and shortens that one.
+  // Durable on return. Errors: CORRUPT_LOG if `to` is no batch boundary of the log.
+  absl::Status Truncate(Offset to, Offset keep, int64_t index_interval_bytes);
+  // Replaces all segments by an empty one at `base`. Durable on return. REQUIRES: base > all others.
+  absl::Status Restart(Offset base);
+  // Small files of the partition's directory.
+  absl::Status WriteEpochs(const std::string& text);
+  absl::Status WriteSnapshot(Offset offset, const std::string& bytes);
+  absl::Status RemoveSnapshotsAbove(Offset offset);
+
+  // The base offsets of the segments that are there, rising.
+  absl::StatusOr<std::vector<Offset>> ListSegments() const;
+
+  FileSystem* const files_;
+  const uint32_t number_;
+  const TopicPartition topic_partition_;
+  const std::shared_ptr<LogFilesIdentity> identity_;
+
+  // Whom to report to; null until opened.
+  Executor* owner = nullptr;
+  std::shared_ptr<LogHandle> handle;
+  // Operations of an older generation are void (S-13).
+  uint64_t generation = 0;
+  // Deleted: operations still on their way are dropped.
+  bool gone = false;
+  // A directory and files exist.
+  bool exists = false;
+
+  // The active segment. Files are null while closed.
+  std::optional<Offset> active_base;
+  std::unique_ptr<File> log_file;
+  std::unique_ptr<File> index_file;
+  std::unique_ptr<File> time_file;
+  uint64_t size = 0;
+  uint64_t allocated = 0;
+  uint64_t index_size = 0;
+  uint64_t time_size = 0;
+  IndexBuilder builder;
+
+  // written offset, durable offset.
+  Offset end;
+  Offset durable;
+  bool unsynced = false;
+  MonotonicTime last_append;
+  int64_t records_since_sync = 0;
+
+ private:
+  std::string Path(Offset base, absl::string_view suffix) const {
+    return JoinPath(directory(), SegmentFileName(base, suffix));
+  }
+  absl::Status CreateSegment(Offset base, bool* created);
+  absl::Status CreateDirectoryFor();
+  absl::Status RemoveSegment(Offset base);
+  void ForgetFiles();
+};
+
+// The producers as of `to`, from the newest usable snapshot and the batches after it.
+// `segments`: base offsets, rising. Errors: those of reading.
+absl::StatusOr<ProducerState> RebuildProducers(FileSystem& files, const std::string& directory,
+                                               const std::vector<Offset>& segments, Offset to);
+
+// The newest valid snapshot at or below `to`: its offset, 0 and an empty state if there is none.
+struct LoadedSnapshot {
+  Offset offset;
+  ProducerState state;
+};
+absl::StatusOr<LoadedSnapshot> LoadSnapshot(FileSystem& files, const std::string& directory,
+                                            Offset to);
+
+}  // namespace millrace::storage
+
+#endif  // STORAGE_DISK_LOG_H_

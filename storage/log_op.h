@@ -1,0 +1,99 @@
+// LogOp and LogProgress: what an owner shard sends to the disk strand, and what comes back.
+//
+// Both are values that are moved between strands; the DiskLog named in an operation is touched on
+// the disk strand only, the LogHandle in a report on the owner executor only.
+//
+// Thread: one at a time.
+#ifndef STORAGE_LOG_OP_H_
+#define STORAGE_LOG_OP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+namespace millrace::storage {
+
+class DiskLog;
+class Log;
+
+// How reports find a log that may be gone. Read and written on the owner executor only.
+struct LogHandle {
+  Log* log = nullptr;
+};
+
+// One operation on a log, for the disk strand.
+struct LogOp {
+  enum class Kind {
+    kAppend,
+    kRoll,      // Seal the active segment; batches that follow name another.
+    kTruncate,  // Cut at `to`; `segment_base` becomes the active segment.
+    kRestart,   // Empty the log; it begins again at `to`.
+    kLogStart,  // Note `to` as log start, then delete `segments`.
+    kClose,     // Finish the active segment, write the hints.
+  };
+  Kind kind = Kind::kAppend;
+  std::shared_ptr<DiskLog> log;
+  uint64_t generation = 0;
+  // kAppend: whole batches, the segment they go to, and where the log ends after them.
+  Bytes batches;
+  Offset segment_base;
+  Offset end;
+  bool sync = true;
+  int64_t index_interval_bytes = 4096;
+  int64_t preallocate_bytes_min = 0;
+  int64_t preallocate_bytes_max = 0;
+  // kRoll, kTruncate, kRestart, kClose: the epoch checkpoint as of then. kRoll, kClose: a producer
+  // snapshot of `to`.
+  std::string epochs;
+  std::string snapshot;
+  Offset to;
+  bool rebuild_producers = false;
+  // kLogStart: no longer in the log; deleted when nobody else refers to them.
+  std::vector<std::shared_ptr<const Segment>> segments;
+  int64_t delete_delay_ms = 0;
+  // Called on the owner executor when the operation is durable, or failed. May be null.
+  absl::AnyInvocable<void(absl::Status) &&> done;
+};
+
+// What became of operations on one log, for its owner.
+struct LogProgress {
+  // After a truncation: what the active segment is like now.
+  struct Truncated {
+    int64_t size_bytes = 0;
+    int64_t max_timestamp_ms = -1;
+    std::optional<ProducerState> producers;
+  };
+  std::shared_ptr<LogHandle> handle;
+  uint64_t generation = 0;
+  Offset written;
+  Offset durable;
+  std::optional<Truncated> truncated;
+  // Not OK: the log, or the directory, failed.
+  absl::Status failure;
+};
+
+// Hands a report to its log, if that still lives. Thread: the log's owner.
+void Deliver(LogProgress& progress);
+
+// What the directory's strand lets every thread know.
+struct LogDirFlags {
+  // The reserve is reached: nothing more is staged.
+  std::atomic<bool> full{false};
+  std::atomic<bool> failed{false};
+  std::atomic<uint64_t> free_bytes{0};
+  std::atomic<uint64_t> total_bytes{0};
+};
+
+}  // namespace millrace::storage
+
+#endif  // STORAGE_LOG_OP_H_

@@ -1,0 +1,71 @@
+// Recovery of one log: what its files hold after a stop of any kind, made consistent again.
+//
+// Sealed segments were trimmed and synced before the next one existed, so only the last segment is
+// read batch by batch: a torn tail is cut, zero-filled room trimmed, indexes, epochs and producers
+// rebuilt. Earlier ones are read only where the epoch checkpoint, the producer snapshot or an index
+// does not cover them; damage there is found by reads. What the sync journal (S-08) or the
+// clean-shutdown file vouches for and is not there makes the log CORRUPT_LOG: it stays offline,
+// nothing of it is cut.
+//
+// Thread: the disk executor (blocks).
+#ifndef STORAGE_LOG_RECOVERY_H_
+#define STORAGE_LOG_RECOVERY_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "storage/disk_log.h"
+#include "storage/epoch_cache.h"
+#include "storage/partitions_journal.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+namespace millrace::storage {
+
+struct RecoveryInput {
+  ReplicaRecord replica;
+  std::shared_ptr<LogFilesIdentity> identity;
+  // Up to where the sync journal vouches for the log.
+  std::optional<Offset> mark;
+  // Where the clean-shutdown file says it ends.
+  std::optional<Offset> clean_end;
+  int64_t index_interval_bytes = 4096;
+};
+
+struct RecoveredSegment {
+  Offset base_offset;
+  Offset end_offset;
+  int64_t size_bytes = 0;
+  int64_t max_timestamp_ms = -1;
+  // Of the first batch; -1 if not known.
+  int64_t first_timestamp_ms = -1;
+};
+
+struct RecoveredLog {
+  TopicPartition topic_partition;
+  std::string name;
+  // OK, or why the replica is offline; the rest is then not filled in.
+  absl::Status status;
+  Offset log_start;
+  Offset end;
+  std::vector<RecoveredSegment> segments;
+  EpochCache epochs;
+  ProducerState producers;
+  // Bytes of a torn tail that were cut.
+  uint64_t cut_bytes = 0;
+  std::shared_ptr<DiskLog> disk;
+};
+
+// Errors: those of the file system, which concern the whole directory. What concerns this log only
+// is in `status`: CORRUPT_LOG, INVALID_DIRECTORY.
+absl::StatusOr<RecoveredLog> RecoverLog(FileSystem& files, const RecoveryInput& input);
+
+}  // namespace millrace::storage
+
+#endif  // STORAGE_LOG_RECOVERY_H_

@@ -1,0 +1,75 @@
+// What a Log gives up at its beginning: prefix deletion, retention by time and size, idle memory.
+
+#include <utility>
+
+#include "base/check.h"
+#include "storage/log.h"
+#include "storage/log_op.h"
+#include "storage/segment.h"
+#include "storage/staging_port.h"
+
+namespace millrace::storage {
+
+std::vector<std::shared_ptr<const Segment>> Log::TakeSegmentsBelow(Offset start) {
+  size_t count = 0;
+  while (count + 1 < segments_.size() && segments_[count + 1]->base_offset <= start) ++count;
+  const auto end = segments_.begin() + static_cast<std::ptrdiff_t>(count);
+  std::vector<std::shared_ptr<const Segment>> taken(segments_.begin(), end);
+  segments_.erase(segments_.begin(), end);
+  return taken;
+}
+
+void Log::RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) {
+  CHECK_LE(start, end_) << name_;
+  if (!status_.ok()) {
+    if (done) std::move(done)(status_);
+    return;
+  }
+  // Even without effect it goes through the FIFO: an earlier one may not be durable yet.
+  if (start > log_start_) log_start_ = start;
+  LogOp op = MakeOp();
+  op.kind = LogOp::Kind::kLogStart;
+  op.to = log_start_;
+  op.segments = TakeSegmentsBelow(log_start_);
+  op.delete_delay_ms = config_.file_delete_delay_ms;
+  op.done = std::move(done);
+  port_->Push(std::move(op));
+  epochs_.TruncateFromStart(log_start_);
+}
+
+bool Log::Expired(const Segment& segment, WallTime now) const {
+  if (config_.retention_ms < 0) return false;
+  // Records without timestamps are as old as their segment.
+  const int64_t newest =
+      segment.max_timestamp_ms >= 0 ? segment.max_timestamp_ms : segment.created.ms;
+  return now.ms - newest > config_.retention_ms;
+}
+
+int Log::Housekeep(WallTime now) {
+  if (!status_.ok()) return 0;
+  if (!segments_.empty() && segments_.back()->end_offset > segments_.back()->base_offset &&
+      segments_.back()->created.ms >= 0 && now.ms - segments_.back()->created.ms > config_.segment_ms) {
+    Roll(now);
+  }
+  int64_t bytes = size_bytes();
+  Offset start = log_start_;
+  int count = 0;
+  for (size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const Segment& segment = *segments_[i];
+    if (segment.end_offset > high_watermark_) break;
+    const bool too_much =
+        config_.retention_bytes >= 0 && bytes - segment.size_bytes >= config_.retention_bytes;
+    if (!too_much && !Expired(segment, now)) break;
+    bytes -= segment.size_bytes;
+    start = segment.end_offset;
+    ++count;
+  }
+  if (count > 0) RaiseLogStart(start, nullptr);
+  producers_.Expire(now, config_.producer_id_expiration_ms);
+  // An idle log keeps nothing in memory that the disk has.
+  if (!appended_since_housekeeping_ && written_ == end_) ReleaseCache();
+  appended_since_housekeeping_ = false;
+  return count;
+}
+
+}  // namespace millrace::storage

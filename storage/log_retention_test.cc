@@ -1,0 +1,130 @@
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/log_fixture.h"
+
+namespace millrace::storage {
+namespace {
+
+class LogRetentionTest : public testing::Test {
+ protected:
+  LogRetentionTest() {
+    world_.config.segment_bytes = 500;
+    world_.config.retention_ms = -1;
+  }
+  void Start() {
+    ASSERT_OK(world_.Open());
+    ASSERT_OK(world_.Begin(5));
+    ASSERT_OK_AND_ASSIGN(log_, world_.OpenLog());
+  }
+  void Fill(int count, int64_t timestamp = kTestTime) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_OK(log_->StageAsLeader(MakeBatch("value", 1, timestamp + i), LeaderEpoch(1),
+                                    world_.Now()));
+    }
+    world_.RunBriefly();
+    log_->SetHighWatermark(log_->end_offset());
+  }
+  int FilesLike(const std::string& part) {
+    int count = 0;
+    const auto entries = world_.files->ListDirectory("data/topic-0");
+    EXPECT_OK(entries);
+    for (const DirectoryEntry& entry : entries.value()) {
+      if (entry.name.find(part) != std::string::npos) ++count;
+    }
+    return count;
+  }
+
+  LogFixture world_;
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(LogRetentionTest, BySizeDeletesWholeClosedSegmentsOnly) {
+  world_.config.retention_bytes = 1000;
+  Start();
+  Fill(40);
+  const int segments = FilesLike(".log");
+  ASSERT_GT(segments, 4);
+  EXPECT_GT(log_->Housekeep(world_.Now()), 0);
+  EXPECT_GE(log_->size_bytes(), 1000);
+  EXPECT_LT(log_->size_bytes(), 1500);
+  EXPECT_GT(log_->log_start_offset(), Offset(0));
+  world_.RunBriefly();
+  EXPECT_GT(FilesLike(".deleted"), 0);
+  world_.Run(absl::Seconds(2));
+  EXPECT_EQ(FilesLike(".deleted"), 0);
+  EXPECT_LT(FilesLike(".log"), segments);
+  EXPECT_FALSE(ReadAll(*log_, log_->log_start_offset(), log_->end_offset()).empty());
+}
+
+TEST_F(LogRetentionTest, NeverPassesTheHighWatermark) {
+  world_.config.retention_bytes = 0;
+  Start();
+  Fill(40);
+  log_->SetHighWatermark(Offset(0));
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+}
+
+TEST_F(LogRetentionTest, ByTimeUsesTheLatestTimestampOfASegment) {
+  world_.config.retention_ms = 3600 * 1000;
+  Start();
+  Fill(20, world_.Now().ms - 2 * 3600 * 1000);
+  Fill(20, world_.Now().ms);
+  log_->Housekeep(world_.Now());
+  EXPECT_GT(log_->log_start_offset(), Offset(0));
+  EXPECT_LE(log_->log_start_offset(), Offset(20));
+}
+
+TEST_F(LogRetentionTest, AnOldActiveSegmentIsRolledAndThenGoes) {
+  world_.config.retention_ms = 3600 * 1000;
+  world_.config.segment_ms = 3600 * 1000;
+  Start();
+  Fill(2, world_.Now().ms);
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+  world_.Run(absl::Hours(2));
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 1);
+  EXPECT_EQ(log_->log_start_offset(), Offset(2));
+  world_.Run(absl::Seconds(5));
+  EXPECT_EQ(FilesLike(".log"), 1);
+}
+
+TEST_F(LogRetentionTest, DeletionWaitsForTheLastReader) {
+  world_.config.retention_bytes = 0;
+  Start();
+  Fill(20);
+  log_->Housekeep(world_.Now());
+  log_.reset();
+  world_.Stop();
+  LogFixture again(world_.files);
+  again.config = world_.config;
+  ASSERT_OK(again.Open());
+  ASSERT_OK(again.Begin(6));
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, again.OpenLog());
+  log->SetHighWatermark(log->end_offset());
+  ASSERT_OK_AND_ASSIGN(ReadPlan plan, log->Read(log->log_start_offset(), {log->end_offset()}));
+  ASSERT_FALSE(plan.ready());
+  log->RaiseLogStart(log->end_offset(), nullptr);
+  log->Housekeep(again.Now());
+  again.Run(absl::Seconds(10));
+  EXPECT_OK(plan.Execute());
+}
+
+TEST_F(LogRetentionTest, RaisedLogStartIsDurableWhenItIsSaid) {
+  Start();
+  Fill(20);
+  absl::Status told = absl::UnknownError("not told");
+  log_->RaiseLogStart(Offset(7), [&](absl::Status status) { told = status; });
+  EXPECT_EQ(log_->log_start_offset(), Offset(7));
+  world_.RunBriefly();
+  ASSERT_OK(told);
+  sim::SimRandom random(1);
+  LogFixture again(
+      std::shared_ptr<sim::SimFileSystem>(
+          world_.files->CrashImage(sim::CrashMode::kLoseAll, random)));
+  ASSERT_OK(again.Open());
+  ASSERT_EQ(again.dir->opened().replicas.size(), 1u);
+  EXPECT_EQ(again.dir->opened().replicas[0].log_start_offset, Offset(7));
+  log_.reset();
+}
+
+}  // namespace
+}  // namespace millrace::storage

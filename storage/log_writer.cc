@@ -1,0 +1,532 @@
+#include "storage/log_writer.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "record/batch_view.h"
+#include "storage/file_names.h"
+
+namespace millrace::storage {
+namespace {
+
+// How often the free space is looked at while bytes flow.
+constexpr uint64_t kSpaceCheckBytes = 4 << 20;
+constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
+// A deletion that waits for readers looks again after this.
+constexpr absl::Duration kDeleteRetryDelay = absl::Milliseconds(100);
+
+absl::Status FirstError(const std::vector<FileWrite>& writes) {
+  for (const FileWrite& write : writes) RETURN_IF_ERROR(write.status);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+LogWriter::LogWriter(const Options& options, FileSystem* files, Executor* disk, Clock* clock,
+                     PartitionsJournal* partitions, SyncJournal* syncs,
+                     std::shared_ptr<LogDirFlags> flags, const Metrics& metrics,
+                     DoneOnDisk on_failure)
+    : options_(options),
+      files_(files),
+      disk_(disk),
+      clock_(clock),
+      partitions_(partitions),
+      syncs_(syncs),
+      flags_(std::move(flags)),
+      metrics_(metrics),
+      on_failure_(std::move(on_failure)) {}
+
+void LogWriter::Accept(std::shared_ptr<StagingPort> port, std::vector<LogOp> ops) {
+  for (LogOp& op : ops) queue_.push_back({port, std::move(op)});
+  PostRound();
+}
+
+void LogWriter::AfterRound(DoneOnDisk done) {
+  if (!status_.ok()) {
+    std::move(done)(status_);
+    return;
+  }
+  after_round_.push_back(std::move(done));
+  PostRound();
+}
+
+void LogWriter::PostRound() {
+  if (round_posted_) return;
+  round_posted_ = true;
+  // Behind all tasks that wait already: what they bring goes into the same round.
+  disk_->Post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->RunRound();
+  });
+}
+
+void LogWriter::RunRound() {
+  round_posted_ = false;
+  if (status_.ok()) {
+    if (const absl::Status status = RunQueue(); !status.ok()) Fail(status);
+  }
+  if (!status_.ok()) {
+    DropQueue();
+    return;
+  }
+  ScheduleSeal();
+  ScheduleIdleClose();
+}
+
+absl::Status LogWriter::RunQueue() {
+  const MonotonicTime now = clock_->Now();
+  if (bytes_since_space_check_ >= kSpaceCheckBytes || now - last_space_check_ > kSpaceCheckDelay) {
+    RETURN_IF_ERROR(CheckSpace());
+  }
+  while (!queue_.empty()) {
+    std::vector<Queued> queue = std::exchange(queue_, {});
+    for (size_t i = 0; i < queue.size(); ++i) {
+      Queued& queued = queue[i];
+      if (!queued.op.batches.empty()) {
+        ReportTo(queued.port->owner())
+            .released.emplace_back(queued.port, static_cast<int64_t>(queued.op.batches.size()));
+      }
+      absl::Status status;
+      if (queued.op.log->gone) {
+        if (queued.op.done) {
+          ReportTo(queued.port->owner())
+              .done.emplace_back(std::move(queued.op.done),
+                                 MakeError(ErrorCode::kStorageError, "the replica is gone"));
+        }
+      } else if (queued.op.kind == LogOp::Kind::kAppend) {
+        held_.push_back(std::move(queued.op));
+        status = Gather(held_.back());
+      } else {
+        if (append_of_.count(queued.op.log->number()) != 0) status = Commit();
+        if (status.ok()) status = Perform(queued.op);
+      }
+      if (!status.ok()) {
+        // The rest is dropped by whoever fails the writer.
+        queue_.assign(std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(i)),
+                      std::make_move_iterator(queue.end()));
+        return status;
+      }
+    }
+  }
+  return Commit();
+}
+
+absl::Status LogWriter::Gather(const LogOp& op) {
+  DiskLog& log = *op.log;
+  bool created = false;
+  RETURN_IF_ERROR(log.OpenActive(op.segment_base, &created));
+  if (!partitions_->replicas().at(log.number()).has_data) partitions_->SetHasData(log.number());
+  RETURN_IF_ERROR(
+      log.Allocate(op.batches.size(), op.preallocate_bytes_min, op.preallocate_bytes_max));
+  const auto [at, first] = append_of_.try_emplace(log.number(), appends_.size());
+  if (first) {
+    appends_.emplace_back();
+    appends_.back().log = &log;
+    appends_.back().position = log.size;
+  }
+  Append& append = appends_[at->second];
+  log.builder.set_interval_bytes(op.index_interval_bytes);
+  Slice rest = op.batches;
+  while (!rest.empty()) {
+    // Validated when staged.
+    const absl::StatusOr<record::BatchView> batch = record::BatchView::ParseWithVerifiedCrc(rest);
+    CHECK_OK(batch.status());
+    log.builder.Add(*batch, log.size, &append.offset_entries, &append.time_entries);
+    log.size += batch->size();
+    rest.remove_prefix(batch->size());
+  }
+  append.pieces.push_back(op.batches);
+  append.bytes += op.batches.size();
+  append.sync |= op.sync;
+  append.end = op.end;
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::WriteAppends(bool sync) {
+  std::vector<FileWrite> writes;
+  const auto add = [&](File* file, uint64_t offset, Slice piece, bool synced) {
+    FileWrite write;
+    write.file = file;
+    write.offset = offset;
+    if (!piece.empty()) write.pieces.push_back(piece);
+    write.sync = synced;
+    writes.push_back(std::move(write));
+  };
+  for (Append& append : appends_) {
+    if (append.sync != sync) continue;
+    DiskLog& log = *append.log;
+    add(log.log_file.get(), append.position, Slice(), sync);
+    writes.back().pieces = std::move(append.pieces);
+    // The indexes are hints: synced when the segment is sealed.
+    if (!append.offset_entries.empty()) {
+      add(log.index_file.get(), log.index_size, append.offset_entries, false);
+      log.index_size += append.offset_entries.size();
+    }
+    if (!append.time_entries.empty()) {
+      add(log.time_file.get(), log.time_size, append.time_entries, false);
+      log.time_size += append.time_entries.size();
+    }
+    bytes_since_space_check_ += append.bytes;
+    if (metrics_.written_bytes != nullptr) {
+      metrics_.written_bytes->Add(static_cast<int64_t>(append.bytes));
+    }
+  }
+  bool partitions = false;
+  bool syncs = false;
+  if (sync) RETURN_IF_ERROR(AddJournals(&writes, &partitions, &syncs));
+  if (writes.empty()) return absl::OkStatus();
+  files_->WriteAndSync(absl::MakeSpan(writes));
+  RETURN_IF_ERROR(FirstError(writes));
+  if (partitions) partitions_->Finish();
+  if (syncs) syncs_->Finish();
+  for (const Append& append : appends_) {
+    if (append.sync == sync) Advance(append);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::AddJournals(std::vector<FileWrite>* writes, bool* partitions,
+                                    bool* syncs) {
+  if (partitions_->has_pending()) {
+    FileWrite write;
+    RETURN_IF_ERROR(partitions_->Begin(&write));
+    writes->push_back(std::move(write));
+    *partitions = true;
+  }
+  // The ends of earlier rounds: those of this one follow with the next (S-08).
+  if (syncs_->has_pending()) {
+    FileWrite write;
+    RETURN_IF_ERROR(syncs_->Begin(&write));
+    writes->push_back(std::move(write));
+    *syncs = true;
+  }
+  return absl::OkStatus();
+}
+
+void LogWriter::Advance(const Append& append) {
+  DiskLog& log = *append.log;
+  log.end = append.end;
+  log.last_append = clock_->Now();
+  log.unsynced = !append.sync;
+  if (append.sync) {
+    log.durable = log.end;
+    syncs_->SetDurable(log.number(), log.end);
+  }
+  ReportProgress(log, std::nullopt, absl::OkStatus());
+}
+
+absl::Status LogWriter::Commit() {
+  const MonotonicTime begin = clock_->Now();
+  uint64_t bytes = 0;
+  bool any_unsynced = false;
+  for (const Append& append : appends_) {
+    bytes += append.bytes;
+    any_unsynced |= !append.sync;
+  }
+  if (any_unsynced) {
+    RETURN_IF_ERROR(WriteAppends(false));
+    SendReports();
+  }
+  RETURN_IF_ERROR(WriteAppends(true));
+  if (!appends_.empty() && metrics_.round_seconds != nullptr) {
+    metrics_.round_seconds->Record(absl::ToDoubleSeconds(clock_->Now() - begin));
+    metrics_.round_bytes->Record(static_cast<double>(bytes));
+    metrics_.round_logs->Record(static_cast<double>(appends_.size()));
+  }
+  appends_.clear();
+  append_of_.clear();
+  held_.clear();
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    ReportTo(waiting.owner).done.emplace_back(std::move(waiting.done), absl::OkStatus());
+  }
+  SendReports();
+  for (DoneOnDisk& done : std::exchange(after_round_, {})) std::move(done)(absl::OkStatus());
+  for (Deletion& deletion : std::exchange(deletions_, {})) DeleteWhenFree(std::move(deletion));
+  if (partitions_->grown()) RETURN_IF_ERROR(partitions_->Rewrite());
+  if (syncs_->grown()) RETURN_IF_ERROR(syncs_->Rewrite());
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::Perform(LogOp& op) {
+  switch (op.kind) {
+    case LogOp::Kind::kAppend:
+      break;
+    case LogOp::Kind::kRoll:
+      return PerformRoll(op);
+    case LogOp::Kind::kTruncate:
+      return PerformTruncate(op);
+    case LogOp::Kind::kRestart:
+      return PerformRestart(op);
+    case LogOp::Kind::kClose:
+      return PerformClose(op);
+    case LogOp::Kind::kLogStart:
+      partitions_->SetLogStart(op.log->number(), op.to);
+      deletions_.push_back({std::move(op.segments), op.delete_delay_ms});
+      if (op.done) waiting_.push_back({op.log->owner, std::move(op.done)});
+      return absl::OkStatus();
+  }
+  CHECK(false) << "an append is gathered, not performed";
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PerformRoll(LogOp& op) {
+  DiskLog& log = *op.log;
+  RETURN_IF_ERROR(log.Seal(op.index_interval_bytes));
+  RETURN_IF_ERROR(log.WriteSnapshot(op.to, op.snapshot));
+  RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
+  // At once, so that retention may delete all segments before it.
+  bool created = false;
+  RETURN_IF_ERROR(log.OpenActive(op.to, &created));
+  log.last_append = clock_->Now();
+  syncs_->SetDurable(log.number(), log.durable);
+  ReportProgress(log, std::nullopt, absl::OkStatus());
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PerformTruncate(LogOp& op) {
+  DiskLog& log = *op.log;
+  log.generation = op.generation;
+  LogProgress::Truncated truncated;
+  if (log.exists) {
+    // First the mark and the hint, which must never vouch for more than is there.
+    RETURN_IF_ERROR(syncs_->Lower(log.number(), op.to));
+    RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
+    const absl::Status cut = log.Truncate(op.to, op.segment_base, op.index_interval_bytes);
+    if (CodeOf(cut) == ErrorCode::kCorruptLog) {
+      // Of this log only: it goes offline, the directory lives.
+      log.gone = true;
+      ReportProgress(log, std::nullopt, cut);
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(cut);
+    truncated.size_bytes = static_cast<int64_t>(log.size);
+    truncated.max_timestamp_ms = log.builder.max_timestamp_ms();
+    if (op.rebuild_producers) {
+      ASSIGN_OR_RETURN(const std::vector<Offset> segments, log.ListSegments());
+      ASSIGN_OR_RETURN(truncated.producers,
+                       RebuildProducers(*files_, log.directory(), segments, op.to));
+    }
+  }
+  log.end = log.durable = op.to;
+  ReportProgress(log, std::move(truncated), absl::OkStatus());
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PerformRestart(LogOp& op) {
+  DiskLog& log = *op.log;
+  log.generation = op.generation;
+  // Both are durable before anything is removed: a crash in between finds a log that ends below
+  // its start, and finishes the work.
+  syncs_->Forget(log.number());
+  partitions_->SetLogStart(log.number(), op.to);
+  RETURN_IF_ERROR(syncs_->Flush());
+  RETURN_IF_ERROR(partitions_->Flush());
+  // Nothing but the start needs to be on disk of a log without files.
+  if (log.exists) {
+    RETURN_IF_ERROR(log.Restart(op.to));
+    RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
+  }
+  log.end = log.durable = op.to;
+  ReportProgress(log, LogProgress::Truncated{}, absl::OkStatus());
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PerformClose(LogOp& op) {
+  DiskLog& log = *op.log;
+  if (log.exists) {
+    RETURN_IF_ERROR(log.Seal(op.index_interval_bytes));
+    RETURN_IF_ERROR(log.WriteSnapshot(op.to, op.snapshot));
+    RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
+    syncs_->SetDurable(log.number(), log.durable);
+    ReportProgress(log, std::nullopt, absl::OkStatus());
+  }
+  if (op.done) ReportTo(log.owner).done.emplace_back(std::move(op.done), absl::OkStatus());
+  return absl::OkStatus();
+}
+
+void LogWriter::DeleteWhenFree(Deletion deletion) {
+  const bool free = std::all_of(deletion.segments.begin(), deletion.segments.end(),
+                                [](const auto& segment) { return segment.use_count() == 1; });
+  if (!free) {
+    After(kDeleteRetryDelay, [deletion = std::move(deletion)](LogWriter& self) mutable {
+      self.DeleteWhenFree(std::move(deletion));
+      return self.status_;
+    });
+    return;
+  }
+  if (const absl::Status status = DeleteNow(deletion); !status.ok()) Fail(status);
+}
+
+absl::Status LogWriter::DeleteNow(const Deletion& deletion) {
+  for (const auto& segment : deletion.segments) {
+    for (const absl::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
+      const std::string path = segment->Path(suffix);
+      // Nothing to do for a replica deleted meanwhile.
+      ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
+      if (exists) RETURN_IF_ERROR(files_->Rename(path, absl::StrCat(path, kDeletedSuffix)));
+    }
+  }
+  if (deletion.segments.empty()) return absl::OkStatus();
+  After(absl::Milliseconds(deletion.delay_ms), [segments = deletion.segments](LogWriter& self) {
+    return self.RemoveDeleted(segments);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::RemoveDeleted(const Segments& segments) {
+  for (const auto& segment : segments) {
+    for (const absl::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
+      const std::string path = absl::StrCat(segment->Path(suffix), kDeletedSuffix);
+      ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
+      if (exists) RETURN_IF_ERROR(files_->RemoveFile(path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LogWriter::AddLog(std::shared_ptr<DiskLog> log) { logs_[log->number()] = std::move(log); }
+
+void LogWriter::RemoveLog(const DiskLog& log) { logs_.erase(log.number()); }
+
+absl::Status LogWriter::Drain() {
+  RETURN_IF_ERROR(status_);
+  absl::Status status = RunQueue();
+  if (status.ok()) status = partitions_->Flush();
+  if (status.ok()) status = syncs_->Flush();
+  if (!status.ok()) Fail(status);
+  return status_;
+}
+
+LogWriter::Report& LogWriter::ReportTo(Executor* owner) {
+  for (Report& report : reports_) {
+    if (report.owner == owner) return report;
+  }
+  reports_.emplace_back();
+  reports_.back().owner = owner;
+  return reports_.back();
+}
+
+void LogWriter::ReportProgress(const DiskLog& log,
+                               std::optional<LogProgress::Truncated> truncated,
+                               const absl::Status& failure) {
+  if (log.owner == nullptr) return;
+  LogProgress progress;
+  progress.handle = log.handle;
+  progress.generation = log.generation;
+  progress.written = log.end;
+  progress.durable = log.durable;
+  progress.truncated = std::move(truncated);
+  progress.failure = failure;
+  ReportTo(log.owner).progress.push_back(std::move(progress));
+}
+
+void LogWriter::SendReports() {
+  for (Report& report : std::exchange(reports_, {})) {
+    Executor* const owner = report.owner;
+    owner->Post([report = std::move(report)]() mutable {
+      for (const auto& [port, bytes] : report.released) port->Release(bytes);
+      for (LogProgress& progress : report.progress) Deliver(progress);
+      for (auto& [done, status] : report.done) std::move(done)(status);
+    });
+  }
+}
+
+void LogWriter::DropQueue() {
+  for (Queued& queued : std::exchange(queue_, {})) {
+    Report& report = ReportTo(queued.port->owner());
+    report.released.emplace_back(queued.port, static_cast<int64_t>(queued.op.batches.size()));
+    if (queued.op.done) report.done.emplace_back(std::move(queued.op.done), status_);
+  }
+  SendReports();
+}
+
+void LogWriter::Fail(const absl::Status& status) {
+  if (!status_.ok()) return;
+  status_ = status;
+  flags_->failed.store(true, std::memory_order_relaxed);
+  for (const auto& [number, log] : logs_) ReportProgress(*log, std::nullopt, status);
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    ReportTo(waiting.owner).done.emplace_back(std::move(waiting.done), status);
+  }
+  DropQueue();
+  for (DoneOnDisk& done : std::exchange(after_round_, {})) std::move(done)(status);
+  deletions_.clear();
+  appends_.clear();
+  append_of_.clear();
+  held_.clear();
+  std::move(on_failure_)(status);
+}
+
+absl::Status LogWriter::CheckSpace() {
+  bytes_since_space_check_ = 0;
+  last_space_check_ = clock_->Now();
+  ASSIGN_OR_RETURN(const SpaceInfo space, files_->Space(options_.directory));
+  flags_->free_bytes.store(space.free_bytes, std::memory_order_relaxed);
+  flags_->total_bytes.store(space.total_bytes, std::memory_order_relaxed);
+  const bool full = space.free_bytes < options_.reserve_bytes;
+  flags_->full.store(full, std::memory_order_relaxed);
+  if (full && !space_check_posted_) {
+    // Nothing is written any more that would bring another look.
+    space_check_posted_ = true;
+    After(kSpaceCheckDelay, [](LogWriter& self) {
+      self.space_check_posted_ = false;
+      return self.CheckSpace();
+    });
+  }
+  return absl::OkStatus();
+}
+
+void LogWriter::ScheduleSeal() {
+  if (seal_posted_ || !syncs_->has_pending()) return;
+  seal_posted_ = true;
+  After(options_.seal_delay, [](LogWriter& self) {
+    self.seal_posted_ = false;
+    return self.syncs_->Flush();
+  });
+}
+
+void LogWriter::ScheduleIdleClose() {
+  if (idle_close_posted_) return;
+  const bool any = std::any_of(logs_.begin(), logs_.end(),
+                               [](const auto& log) { return log.second->log_file != nullptr; });
+  if (!any) return;
+  idle_close_posted_ = true;
+  After(options_.idle_close_delay, [](LogWriter& self) {
+    self.idle_close_posted_ = false;
+    return self.CloseIdle();
+  });
+}
+
+absl::Status LogWriter::CloseIdle() {
+  const MonotonicTime before = clock_->Now() - options_.idle_close_delay;
+  for (const auto& [number, log] : logs_) {
+    if (log->log_file == nullptr || log->last_append > before) continue;
+    const bool was_unsynced = log->unsynced;
+    RETURN_IF_ERROR(log->CloseFiles());
+    if (was_unsynced) {
+      syncs_->SetDurable(number, log->durable);
+      ReportProgress(*log, std::nullopt, absl::OkStatus());
+    }
+  }
+  SendReports();
+  ScheduleSeal();
+  ScheduleIdleClose();
+  return absl::OkStatus();
+}
+
+void LogWriter::After(absl::Duration delay,
+                      absl::AnyInvocable<absl::Status(LogWriter&) &&> what) {
+  disk_->PostAt(clock_->Now() + delay,
+                [weak = weak_from_this(), what = std::move(what)]() mutable {
+                  const auto self = weak.lock();
+                  if (self == nullptr || !self->status_.ok()) return;
+                  if (const absl::Status status = std::move(what)(*self); !status.ok()) {
+                    self->Fail(status);
+                  }
+                });
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,177 @@
+// LogWriter: group commit over all logs of one directory.
+//
+// Owner shards stage operations through a StagingPort. The writer takes all that has arrived and
+// carries it out in order: appends are gathered into a round, one WriteAndSync over all its files
+// with the journals' frames among them; anything else (seal, truncation, deletion) is done between
+// rounds. While one round syncs, the next gathers in the executor's queue. Results go back to each
+// owner in one task.
+//
+// Logs of `replicated` topics are written before the round's syncs, so that they do not wait for
+// others' disks. A failed write or sync fails the writer for good, and with it the directory.
+//
+// Owned by LogDir. Thread: the disk executor.
+#ifndef STORAGE_LOG_WRITER_H_
+#define STORAGE_LOG_WRITER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/executor.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "storage/disk_log.h"
+#include "storage/log_op.h"
+#include "storage/partitions_journal.h"
+#include "storage/staging_port.h"
+#include "storage/sync_journal.h"
+
+namespace millrace::storage {
+
+class LogWriter : public std::enable_shared_from_this<LogWriter> {
+ public:
+  struct Options {
+    std::string directory;
+    uint64_t reserve_bytes = 0;
+    absl::Duration seal_delay = absl::Milliseconds(20);
+    absl::Duration idle_close_delay = absl::Seconds(30);
+  };
+  // Cells of the disk strand; each may be null.
+  struct Metrics {
+    Histogram* round_seconds = nullptr;
+    Histogram* round_bytes = nullptr;
+    Histogram* round_logs = nullptr;
+    Counter* written_bytes = nullptr;
+  };
+  using DoneOnDisk = absl::AnyInvocable<void(const absl::Status&) &&>;
+
+  // The journals are rewritten (opened for appending) before. `on_failure` is called once, here.
+  LogWriter(const Options& options, FileSystem* files, Executor* disk, Clock* clock,
+            PartitionsJournal* partitions, SyncJournal* syncs, std::shared_ptr<LogDirFlags> flags,
+            const Metrics& metrics, DoneOnDisk on_failure);
+
+  // Operations of one port, in order. They are carried out by a task posted now, so that what
+  // arrives until it runs goes together.
+  void Accept(std::shared_ptr<StagingPort> port, std::vector<LogOp> ops);
+  // `done` runs on the disk strand when the journals' entries made so far are durable.
+  void AfterRound(DoneOnDisk done);
+
+  // Logs that reports of failure go to, and whose idle files are closed.
+  void AddLog(std::shared_ptr<DiskLog> log);
+  void RemoveLog(const DiskLog& log);
+
+  // Carries out all that has arrived and flushes the journals. Blocks.
+  absl::Status Drain();
+  // The directory is lost for this process: tells everybody.
+  void Fail(const absl::Status& status);
+  const absl::Status& status() const { return status_; }
+  // Looks at the free space, and again in a second while the directory is full.
+  absl::Status CheckSpace();
+
+ private:
+  using Segments = std::vector<std::shared_ptr<const Segment>>;
+
+  // What a round does to one log.
+  struct Append {
+    DiskLog* log = nullptr;
+    bool sync = false;
+    uint64_t position = 0;
+    uint64_t bytes = 0;
+    Offset end;
+    std::vector<Slice> pieces;
+    std::string offset_entries;
+    std::string time_entries;
+  };
+  struct Queued {
+    std::shared_ptr<StagingPort> port;
+    LogOp op;
+  };
+  // What goes back to one owner.
+  struct Report {
+    Executor* owner = nullptr;
+    std::vector<LogProgress> progress;
+    std::vector<std::pair<std::shared_ptr<StagingPort>, int64_t>> released;
+    std::vector<std::pair<absl::AnyInvocable<void(absl::Status) &&>, absl::Status>> done;
+  };
+  struct Deletion {
+    Segments segments;
+    int64_t delay_ms = 0;
+  };
+  struct Waiting {
+    Executor* owner = nullptr;
+    absl::AnyInvocable<void(absl::Status) &&> done;
+  };
+
+  void PostRound();
+  void RunRound();
+  absl::Status RunQueue();
+  absl::Status Gather(const LogOp& op);
+  absl::Status Commit();
+  absl::Status WriteAppends(bool sync);
+  absl::Status AddJournals(std::vector<FileWrite>* writes, bool* partitions, bool* syncs);
+  void Advance(const Append& append);
+  absl::Status Perform(LogOp& op);
+  absl::Status PerformRoll(LogOp& op);
+  absl::Status PerformTruncate(LogOp& op);
+  absl::Status PerformRestart(LogOp& op);
+  absl::Status PerformClose(LogOp& op);
+  void DeleteWhenFree(Deletion deletion);
+  absl::Status DeleteNow(const Deletion& deletion);
+  absl::Status RemoveDeleted(const Segments& segments);
+  Report& ReportTo(Executor* owner);
+  void ReportProgress(const DiskLog& log, std::optional<LogProgress::Truncated> truncated,
+                      const absl::Status& failure);
+  void SendReports();
+  void DropQueue();
+  void ScheduleSeal();
+  void ScheduleIdleClose();
+  absl::Status CloseIdle();
+  // Runs `what` here after `delay`, unless the writer is gone or failed; its error is a failure.
+  void After(absl::Duration delay, absl::AnyInvocable<absl::Status(LogWriter&) &&> what);
+
+  const Options options_;
+  FileSystem* const files_;
+  Executor* const disk_;
+  Clock* const clock_;
+  PartitionsJournal* const partitions_;
+  SyncJournal* const syncs_;
+  const std::shared_ptr<LogDirFlags> flags_;
+  const Metrics metrics_;
+  DoneOnDisk on_failure_;
+  absl::Status status_;
+
+  std::vector<Queued> queue_;
+  // The operations of the round under way: they own the memory that appends_ refers to.
+  std::vector<LogOp> held_;
+  // In order of first append; and where a log's is, by number.
+  std::vector<Append> appends_;
+  std::map<uint32_t, size_t> append_of_;
+  // What waits for the journals' frames of this round.
+  std::vector<Deletion> deletions_;
+  std::vector<DoneOnDisk> after_round_;
+  std::vector<Waiting> waiting_;
+  // In order of first report.
+  std::vector<Report> reports_;
+  // By number.
+  std::map<uint32_t, std::shared_ptr<DiskLog>> logs_;
+  bool round_posted_ = false;
+  bool seal_posted_ = false;
+  bool idle_close_posted_ = false;
+  bool space_check_posted_ = false;
+  uint64_t bytes_since_space_check_ = 0;
+  MonotonicTime last_space_check_;
+};
+
+}  // namespace millrace::storage
+
+#endif  // STORAGE_LOG_WRITER_H_

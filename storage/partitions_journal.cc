@@ -1,0 +1,160 @@
+#include "storage/partitions_journal.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/coding.h"
+#include "base/status.h"
+
+namespace millrace::storage {
+namespace {
+
+// What an entry says of the replica `number`.
+enum EntryType : uint8_t {
+  kCreated = 1,   // {16 bytes topic id, i32 partition, i64 log start, u8 flags, name}
+  kHasData = 2,   // {}
+  kDeleted = 3,   // {}
+  kStray = 4,     // {}
+  kLogStart = 5,  // {i64 log start}
+  kNext = 6,      // {}: no number below this one is free
+};
+constexpr uint8_t kHasDataFlag = 1;
+constexpr uint8_t kStrayFlag = 2;
+
+std::string Head(EntryType type, uint32_t number) {
+  std::string out;
+  AppendLittle<uint8_t>(type, &out);
+  AppendLittle<uint32_t>(number, &out);
+  return out;
+}
+
+std::string EncodeCreated(const ReplicaRecord& replica) {
+  std::string out = Head(kCreated, replica.number);
+  out += replica.topic_partition.topic_id.ToBytes();
+  AppendLittle<int32_t>(replica.topic_partition.partition.value(), &out);
+  AppendLittle<int64_t>(replica.log_start.value(), &out);
+  AppendLittle<uint8_t>(static_cast<uint8_t>((replica.has_data ? kHasDataFlag : 0) |
+                                             (replica.stray ? kStrayFlag : 0)),
+                        &out);
+  out += replica.topic_name;
+  return out;
+}
+
+bool DecodeCreated(Reader* reader, ReplicaRecord* replica) {
+  Slice id;
+  int32_t partition = 0;
+  int64_t log_start = 0;
+  uint8_t flags = 0;
+  if (!reader->ReadBytes(Uuid::kSize, &id) || !reader->ReadLittle(&partition) ||
+      !reader->ReadLittle(&log_start) || !reader->ReadLittle(&flags)) {
+    return false;
+  }
+  const absl::StatusOr<TopicId> topic_id = TopicId::FromBytes(id);
+  if (!topic_id.ok()) return false;
+  replica->topic_partition = {*topic_id, PartitionIndex(partition)};
+  replica->topic_name = std::string(reader->rest());
+  replica->log_start = Offset(log_start);
+  replica->has_data = (flags & kHasDataFlag) != 0;
+  replica->stray = (flags & kStrayFlag) != 0;
+  return true;
+}
+
+}  // namespace
+
+absl::Status PartitionsJournal::Replay(Slice entry) {
+  Reader reader(entry);
+  uint8_t type = 0;
+  ReplicaRecord replica;
+  const absl::Status bad = MakeError(
+      ErrorCode::kCorruptLog,
+      absl::StrCat("journal '", path_, "' has an entry that contradicts those before it"),
+      {.name = path_});
+  if (!reader.ReadLittle(&type) || !reader.ReadLittle(&replica.number)) return bad;
+  next_number_ = std::max(next_number_, type == kNext ? replica.number : replica.number + 1);
+  if (type == kNext) return absl::OkStatus();
+  if (type == kCreated) {
+    if (!DecodeCreated(&reader, &replica)) return bad;
+    return replicas_.try_emplace(replica.number, replica).second ? absl::OkStatus() : bad;
+  }
+  const auto found = replicas_.find(replica.number);
+  if (found == replicas_.end()) return bad;
+  int64_t log_start = 0;
+  switch (type) {
+    case kHasData:
+      found->second.has_data = true;
+      return absl::OkStatus();
+    case kStray:
+      found->second.stray = true;
+      return absl::OkStatus();
+    case kDeleted:
+      deleted_.push_back(found->second);
+      replicas_.erase(found);
+      return absl::OkStatus();
+    case kLogStart:
+      if (!reader.ReadLittle(&log_start)) return bad;
+      found->second.log_start = Offset(log_start);
+      return absl::OkStatus();
+    default:
+      return MakeError(ErrorCode::kUnsupportedFormatVersion,
+                       absl::StrCat("journal '", path_, "' has an entry of unknown type ", type,
+                                    ": it was written by a newer program"),
+                       {.name = path_, .value = absl::StrCat(type)});
+  }
+}
+
+absl::Status PartitionsJournal::Load() {
+  ASSIGN_OR_RETURN(const JournalContents contents,
+                   ReadJournal(*files_, path_, JournalKind::kPartitions));
+  found_ = contents.found;
+  if (contents.damaged_at != 0) {
+    return MakeError(ErrorCode::kCorruptLog,
+                     absl::StrCat("journal '", path_, "' is damaged at byte ", contents.damaged_at,
+                                  ", before valid entries: which replicas the directory holds is "
+                                  "not known; restore it, or empty the directory"),
+                     {.name = path_, .value = absl::StrCat(contents.damaged_at)});
+  }
+  for (const std::string& entry : contents.entries) RETURN_IF_ERROR(Replay(entry));
+  return absl::OkStatus();
+}
+
+absl::Status PartitionsJournal::Rewrite() {
+  std::vector<std::string> entries = {Head(kNext, next_number_)};
+  for (const auto& [number, replica] : replicas_) entries.push_back(EncodeCreated(replica));
+  return journal_.Rewrite(entries);
+}
+
+uint32_t PartitionsJournal::Create(const TopicPartition& topic_partition,
+                                   const std::string& topic_name) {
+  ReplicaRecord replica;
+  replica.number = next_number_++;
+  replica.topic_partition = topic_partition;
+  replica.topic_name = topic_name;
+  journal_.Add(EncodeCreated(replica));
+  replicas_[replica.number] = replica;
+  return replica.number;
+}
+
+void PartitionsJournal::SetHasData(uint32_t number) {
+  replicas_.at(number).has_data = true;
+  journal_.Add(Head(kHasData, number));
+}
+
+void PartitionsJournal::SetStray(uint32_t number) {
+  replicas_.at(number).stray = true;
+  journal_.Add(Head(kStray, number));
+}
+
+void PartitionsJournal::SetLogStart(uint32_t number, Offset log_start) {
+  replicas_.at(number).log_start = log_start;
+  std::string entry = Head(kLogStart, number);
+  AppendLittle<int64_t>(log_start.value(), &entry);
+  journal_.Add(entry);
+}
+
+void PartitionsJournal::Delete(uint32_t number) {
+  CHECK_EQ(replicas_.erase(number), size_t{1});
+  journal_.Add(Head(kDeleted, number));
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,83 @@
+// PartitionsJournal: which replicas the directory holds, and whether each ever held data.
+//
+// So a replica is created by a few bytes in a frame that is synced for all created together, its
+// files appear at the first append, and "named with data, but gone" is damage, not emptiness. A
+// replica has a number, never used again, by which the sync journal names it.
+//
+// Entries, little-endian, begin with {u8 type, u32 number}; see partitions_journal.cc and
+// docs/formats/partitions_journal.md.
+//
+// Thread: the disk executor.
+#ifndef STORAGE_PARTITIONS_JOURNAL_H_
+#define STORAGE_PARTITIONS_JOURNAL_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "storage/journal.h"
+
+namespace millrace::storage {
+
+struct ReplicaRecord {
+  uint32_t number = 0;
+  TopicPartition topic_partition;
+  std::string topic_name;
+  // Batches below are deleted, as far as readers are concerned.
+  Offset log_start;
+  bool has_data = false;
+  bool stray = false;
+
+  friend bool operator==(const ReplicaRecord&, const ReplicaRecord&) = default;
+};
+
+class PartitionsJournal {
+ public:
+  PartitionsJournal(FileSystem* files, const std::string& path, uint64_t bytes_max)
+      : files_(files), path_(path), journal_(files, path, JournalKind::kPartitions, bytes_max) {}
+
+  // Errors: those of ReadJournal; CORRUPT_LOG if it is damaged in the middle (a replica's very
+  // existence may be lost) or contradicts itself.
+  absl::Status Load();
+  bool found() const { return found_; }
+  // Deleted by an entry of the file read, so that the removal of their files may be unfinished.
+  const std::vector<ReplicaRecord>& deleted() const { return deleted_; }
+
+  // Replaces the file by the replicas of now. REQUIRED before anything is written.
+  absl::Status Rewrite();
+
+  // By number. What is not flushed yet is included.
+  const std::map<uint32_t, ReplicaRecord>& replicas() const { return replicas_; }
+
+  // For the next frame. REQUIRES: the numbers exist.
+  uint32_t Create(const TopicPartition& topic_partition, const std::string& topic_name);
+  void SetHasData(uint32_t number);
+  void SetStray(uint32_t number);
+  void SetLogStart(uint32_t number, Offset log_start);
+  void Delete(uint32_t number);
+
+  bool has_pending() const { return journal_.has_pending(); }
+  absl::Status Begin(FileWrite* write) { return journal_.Begin(write); }
+  void Finish() { journal_.Finish(); }
+  absl::Status Flush() { return journal_.Flush(); }
+  bool grown() const { return journal_.grown(); }
+
+ private:
+  absl::Status Replay(Slice entry);
+
+  FileSystem* const files_;
+  const std::string path_;
+  Journal journal_;
+  std::map<uint32_t, ReplicaRecord> replicas_;
+  std::vector<ReplicaRecord> deleted_;
+  uint32_t next_number_ = 1;
+  bool found_ = false;
+};
+
+}  // namespace millrace::storage
+
+#endif  // STORAGE_PARTITIONS_JOURNAL_H_

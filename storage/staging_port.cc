@@ -1,0 +1,51 @@
+#include "storage/staging_port.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "storage/log_writer.h"
+
+namespace millrace::storage {
+
+absl::Status StagingPort::Admit(size_t bytes) const {
+  if (flags_->failed.load(std::memory_order_relaxed)) {
+    return MakeError(ErrorCode::kStorageError, "the log directory has failed");
+  }
+  if (flags_->full.load(std::memory_order_relaxed)) {
+    return MakeError(
+        ErrorCode::kStorageFull,
+        absl::StrCat("the log directory has only ",
+                     flags_->free_bytes.load(std::memory_order_relaxed),
+                     " bytes left, which are its reserve: free space, or delete topics or records"));
+  }
+  // A single batch is always admitted, or a small bound would refuse it for ever.
+  if (staged_bytes_ > 0 && staged_bytes_ + static_cast<int64_t>(bytes) > staged_bytes_max_) {
+    return MakeError(ErrorCode::kResourceExhausted,
+                     absl::StrCat(staged_bytes_, " bytes wait to be written to the disk, and at "
+                                                 "most ",
+                                  staged_bytes_max_, " may: retry"),
+                     {.name = "staged_bytes", .value = absl::StrCat(bytes)});
+  }
+  return absl::OkStatus();
+}
+
+void StagingPort::Push(LogOp op) {
+  staged_bytes_ += static_cast<int64_t>(op.batches.size());
+  ops_.push_back(std::move(op));
+  if (flush_posted_) return;
+  flush_posted_ = true;
+  owner_->Post([self = shared_from_this()] { self->Flush(); });
+}
+
+void StagingPort::Flush() {
+  flush_posted_ = false;
+  disk_->Post([self = shared_from_this(), ops = std::move(ops_)]() mutable {
+    if (const std::shared_ptr<LogWriter> writer = self->writer_.lock()) {
+      writer->Accept(self, std::move(ops));
+    }
+  });
+  ops_.clear();
+}
+
+}  // namespace millrace::storage
