@@ -67,6 +67,7 @@ class ReflectionStream final : public StreamHandler {
 void ReflectionService::Register(Server* server, CompletionQueueExecutor* queue,
                                  std::vector<std::string> service_names) {
   server->AddService(&service_, full_name());
+  service_names.push_back(full_name());
   auto names = std::make_shared<const std::vector<std::string>>(std::move(service_names));
   RegisterStream(server, queue, &service_, &decltype(service_)::RequestServerReflectionInfo,
                  [names](std::shared_ptr<ServerStream> stream) {

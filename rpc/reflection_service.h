@@ -19,7 +19,7 @@ namespace millrace::rpc {
 
 class ReflectionService {
  public:
-  // Adds itself to `server`, on `queue`; lists these services. REQUIRES: not started.
+  // Adds itself to `server`, on `queue`; lists these services and itself. REQUIRES: not started.
   void Register(Server* server, CompletionQueueExecutor* queue,
                 std::vector<std::string> service_names);
 
