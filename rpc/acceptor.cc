@@ -62,6 +62,7 @@ std::string StripScheme(const std::string& peer) {
   return absl::StrReplaceAll(peer.substr(colon + 1), {{"%5B", "["}, {"%5D", "]"}});
 }
 
+// Adds a descriptor to the epoll set; level-triggered.
 void Watch(int epoll, int fd, uint32_t events, uint64_t data) {
   epoll_event event{};
   event.events = events;
@@ -126,6 +127,7 @@ int64_t Acceptor::open_connections() const {
   return static_cast<int64_t>(connections_.size());
 }
 
+// Waits without polling; a timeout is used only while accepting pauses.
 void Acceptor::Run() {
   pthread_setname_np(pthread_self(), "accept");
   std::array<epoll_event, 64> events;
@@ -162,6 +164,7 @@ void Acceptor::Run() {
 }
 
 void Acceptor::AcceptFrom(size_t listener) {
+  // An event of before the pause.
   if (!watching_) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const MonotonicTime now = clock_->Now();
@@ -187,6 +190,7 @@ void Acceptor::AcceptFrom(size_t listener) {
   }
 }
 
+// The connection is registered before gRPC gets it, so that its first call finds its listener.
 void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std::string peer) {
   switch (limits_.Admit(address, clock_->Now())) {
     case ConnectionLimits::Verdict::kTooMany:
@@ -204,6 +208,7 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
     limits_.Closed(address);
     return;
   }
+  // gRPC sets this only on sockets it accepts itself.
   const int on = 1;
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   const int duplicate_fd = duplicate.get();
@@ -252,6 +257,7 @@ void Acceptor::WatchListeners(bool watch) {
   }
 }
 
+// Clients that wait in the backlog are reset by this.
 void Acceptor::CloseListeners() {
   if (sockets_.empty()) return;
   WatchListeners(false);

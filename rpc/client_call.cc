@@ -20,6 +20,7 @@ absl::Status Stopped() {
                    "this process is shutting down: the call was not made");
 }
 
+// gRPC's deadlines are by the wall clock.
 void Prepare(const ClientCallOptions& options, grpc::ClientContext* context) {
   context->set_wait_for_ready(options.wait_for_ready);
   if (options.timeout == absl::InfiniteDuration()) return;
@@ -27,6 +28,7 @@ void Prepare(const ClientCallOptions& options, grpc::ClientContext* context) {
                         absl::ToChronoNanoseconds(options.timeout));
 }
 
+// One unary call; its one operation keeps it alive until the answer is here.
 class UnaryClientCall final : public ClientCall,
                               public QueueCall,
                               public std::enable_shared_from_this<UnaryClientCall> {
@@ -58,8 +60,7 @@ class UnaryClientCall final : public ClientCall,
   void Finished(bool) {
     executor_->RemoveCall(this);
     const absl::Status status = FromGrpcStatus(status_);
-    absl::StatusOr<Bytes> result =
-        status.ok() ? Flatten(response_) : absl::StatusOr<Bytes>(status);
+    absl::StatusOr<Bytes> result = status.ok() ? Flatten(response_) : absl::StatusOr<Bytes>(status);
     response_.Clear();
     std::move(done_)(std::move(result));
     done_ = nullptr;
@@ -76,6 +77,8 @@ class UnaryClientCall final : public ClientCall,
   Operation<UnaryClientCall> finished_{&UnaryClientCall::Finished};
 };
 
+// One stream. Its life: StartCall, then reads and writes side by side, until a read fails; then
+// Finish, which brings the status; then, when no operation is under way, OnDone.
 class BidiClientStream final : public ClientStream,
                                public QueueCall,
                                public std::enable_shared_from_this<BidiClientStream> {
@@ -142,6 +145,7 @@ class BidiClientStream final : public ClientStream,
     StartNextWrite();
   }
 
+  // At most one read is under way.
   void ReadNext() {
     if (!running_ || paused_ || read_all_ || read_.pending()) return;
     if (!executor_->AcceptsOperations()) return;
@@ -164,6 +168,7 @@ class BidiClientStream final : public ClientStream,
     ReadNext();
   }
 
+  // The one place that starts writes and, when nothing is left to write, the half-close.
   void StartNextWrite() {
     if (!running_ || broken_ || written_.pending() || half_closed_) return;
     if (!executor_->AcceptsOperations()) return;
@@ -210,6 +215,7 @@ class BidiClientStream final : public ClientStream,
     CloseIfIdle();
   }
 
+  // gRPC still uses the buffers of operations that are under way, so the end waits for them.
   void CloseIfIdle() {
     if (!status_.has_value() || closed_) return;
     if (written_.pending() || half_closing_.pending() || finished_.pending()) return;
@@ -235,11 +241,15 @@ class BidiClientStream final : public ClientStream,
   grpc::ByteBuffer inbound_;
   grpc::Status grpc_status_;
   std::optional<absl::Status> status_;
+  // The handler has gone.
   bool closed_ = false;
+  // Between the start of the call and the failing read.
   bool running_ = false;
   bool paused_ = false;
   bool read_all_ = false;
+  // A write failed: no further one is tried.
   bool broken_ = false;
+  // WritesDone was called; it was passed on to gRPC.
   bool writes_done_ = false;
   bool half_closed_ = false;
   bool finish_started_ = false;

@@ -125,6 +125,7 @@ void CompletionQueueExecutor::DrainCalls() {
   }
 }
 
+// Tasks, then one event, in turns, until the queue is shut down and empty.
 void CompletionQueueExecutor::Run(const std::string& name) {
   thread_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   // The kernel takes at most 15 characters.
@@ -163,6 +164,7 @@ MonotonicTime CompletionQueueExecutor::RunTasks() {
       if (batch_.empty() && !begin_shutdown) {
         MonotonicTime wait_until = timers_.empty() ? MonotonicTime::Never() : timers_.front().when;
         if (stopping_) wait_until = std::min(wait_until, clock_->Now() + kWindDownInterval);
+        // In one step with having seen that there is nothing to do: who posts after this wakes us.
         sleeping_ = true;
         return wait_until;
       }
@@ -194,6 +196,7 @@ bool CompletionQueueExecutor::CompleteNextEvent(MonotonicTime deadline) {
 }
 
 void CompletionQueueExecutor::BeginQueueShutdown() {
+  // First, so that no call starts another operation: gRPC ends the process if one does.
   queue_shut_down_ = true;
   const std::vector<QueueCall*> calls(calls_.begin(), calls_.end());
   for (QueueCall* call : calls) {

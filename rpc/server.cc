@@ -47,6 +47,7 @@ Server::~Server() {
   StopQueues();
 }
 
+// gRPC keeps the pointer until BuildAndStart.
 void Server::AddService(grpc::Service* service, const std::string& full_name) {
   builder_->RegisterService(service);
   service_names_.push_back(full_name);
@@ -58,6 +59,7 @@ void Server::AddMethod(std::shared_ptr<Method> method) {
 }
 
 void Server::Configure(grpc::ServerBuilder* builder) const {
+  // The size of what we send is bounded where it is made; a limit here would only break streams.
   builder->SetMaxReceiveMessageSize(ToInt(options_.receive_message_bytes_max));
   builder->SetMaxSendMessageSize(-1);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
@@ -82,9 +84,11 @@ absl::Status Server::Start() {
     bound.push_back(of_address.front().address);
     for (ListenSocket& socket : of_address) sockets.push_back(std::move(socket));
   }
+  // Last, since they list the services that were added.
   health_->Register(this, service_names_);
   reflection_->Register(this, queue(0), service_names_);
   Configure(builder_.get());
+  // No port of gRPC's own: all connections come through our accept loop.
   hand_over_ = builder_->experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       grpc::InsecureServerCredentials());
@@ -124,6 +128,8 @@ void Server::Shutdown(absl::Duration grace) {
   for (const auto& queue : queues_) {
     queue->Post([queue = queue.get()] { queue->DrainCalls(); });
   }
+  // Blocks until every call has ended, by itself or cancelled at the deadline; the queues' threads
+  // complete them meanwhile.
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(grace));
 }
 

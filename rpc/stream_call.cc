@@ -8,6 +8,7 @@
 namespace millrace::rpc::internal {
 namespace {
 
+// The operations of a bidirectional stream.
 class BidiCall final : public StreamCall {
  public:
   BidiCall(std::shared_ptr<StreamMethod> method, const BeginBidi* begin)
@@ -30,6 +31,7 @@ class BidiCall final : public StreamCall {
   BidiStream stream_;
 };
 
+// The operations of a stream with one request, which gRPC reads together with the call itself.
 class ServerStreamCall final : public StreamCall {
  public:
   ServerStreamCall(std::shared_ptr<StreamMethod> method, const BeginServerStream* begin)
@@ -59,6 +61,7 @@ StreamCall::StreamCall(std::shared_ptr<StreamMethod> method)
 CompletionQueueExecutor* StreamCall::queue() const { return method_->queue(); }
 
 void StreamCall::Accept() {
+  // gRPC wants the notification to be asked for before the call is requested.
   grpc_context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
   StartAccept(accepted_.Start(shared_from_this()));
 }
@@ -66,6 +69,8 @@ void StreamCall::Accept() {
 void StreamCall::Accepted(bool ok) {
   // The server shuts down. gRPC never completes the notification of a call that did not start.
   if (!ok) return done_.Abandon();
+  // The place among the calls kept ready is filled again at once: an open stream costs nothing that
+  // a parked message would not count.
   method_->AcceptOne();
   queue()->AddCall(this);
   call_context_ = MakeCallContext(grpc_context_, method_->host(), queue());
@@ -75,6 +80,8 @@ void StreamCall::Accepted(bool ok) {
   EnterGate();
 }
 
+// At most one read is under way, and none while a message waits at the gate (inbound_ is valid
+// then): so a stream holds one message beyond the budget and no more.
 void StreamCall::ReadNext() {
   if (!open() || paused_ || read_all_ || finish_started_ || final_status_.has_value()) return;
   if (read_.pending() || inbound_.Valid() || !queue()->AcceptsOperations()) return;
@@ -94,6 +101,8 @@ void StreamCall::HasRead(bool ok) {
   CloseIfIdle();
 }
 
+// inbound_ exists already, so the budget is asked after the fact; while it has no room the stream
+// does not read on, and HTTP/2 flow control holds the client back.
 void StreamCall::EnterGate() {
   ReadGate* gate = method_->host().gate.get();
   const auto size = static_cast<int64_t>(inbound_.Length());
@@ -129,6 +138,7 @@ void StreamCall::ResumeReading() {
   ReadNext();
 }
 
+// The slices are made on the caller's thread; only the queue is the stream's.
 void StreamCall::Write(BytesList message) {
   grpc::ByteBuffer buffer = ToByteBuffer(message);
   if (queue()->IsCurrent()) return WriteHere(std::move(buffer));
@@ -144,6 +154,7 @@ void StreamCall::WriteHere(grpc::ByteBuffer message) {
   StartNextWrite();
 }
 
+// The one place that starts writes and, when nothing is left to write, the finish.
 void StreamCall::StartNextWrite() {
   if (written_.pending() || finish_started_ || done_seen_ || !queue()->AcceptsOperations()) return;
   if (!writes_.empty()) {
@@ -184,6 +195,7 @@ void StreamCall::FinishHere(absl::Status status) {
   StartNextWrite();
 }
 
+// Whether the status got through does not matter: Done comes in any case.
 void StreamCall::Finished(bool) { CloseIfIdle(); }
 
 void StreamCall::Done(bool) {
@@ -197,6 +209,8 @@ void StreamCall::Done(bool) {
   CloseIfIdle();
 }
 
+// The handler may go only when the notification has come and no operation can call back any more:
+// gRPC still uses the buffers of those that are under way.
 void StreamCall::CloseIfIdle() {
   if (!done_seen_ || closed_) return;
   if (read_.pending() || written_.pending() || finished_.pending()) return;

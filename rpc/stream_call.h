@@ -86,7 +86,7 @@ class StreamCall : public ServerStream,
  public:
   explicit StreamCall(std::shared_ptr<StreamMethod> method);
 
-  // Makes the call ready for a client.
+  // Makes the call ready for a client: it waits inside gRPC until one opens the stream.
   void Accept();
 
   void Write(BytesList message) override;
@@ -100,6 +100,7 @@ class StreamCall : public ServerStream,
   void OnCancel() override { grpc_context_.TryCancel(); }
 
  protected:
+  // What the two kinds of stream are made of; each starts one operation with this tag.
   grpc::ServerContext* grpc_context() { return &grpc_context_; }
   CompletionQueueExecutor* queue() const;
 
@@ -121,12 +122,16 @@ class StreamCall : public ServerStream,
   void Done(bool ok);
 
   bool open() const { return !closed_ && !done_seen_; }
+  // Write and Finish, on the queue.
   void WriteHere(grpc::ByteBuffer message);
   void FinishHere(absl::Status status);
+  // Starts a read unless one is under way or none is wanted.
   void ReadNext();
   // Takes inbound_ through the gate.
   void EnterGate();
+  // Hands inbound_ to the handler; the reservation goes with its bytes.
   void Deliver(Reservation reservation);
+  // Sends the next message, or the final status when there is none left.
   void StartNextWrite();
   // Ends the handler once nothing of gRPC's is under way.
   void CloseIfIdle();
@@ -135,15 +140,20 @@ class StreamCall : public ServerStream,
   grpc::ServerContext grpc_context_;
   CallContext call_context_;
   std::unique_ptr<StreamHandler> handler_;
+  // The message being read, or waiting at the gate.
   grpc::ByteBuffer inbound_;
+  // Not 0: inbound_ waits at the gate.
   ReadGate::Ticket parked_ = 0;
   WriteQueue writes_;
+  // writes_.writable(), for other threads.
   std::atomic<bool> writable_{true};
   bool paused_ = false;
   // The client has half-closed, or the stream is broken.
   bool read_all_ = false;
+  // Set by the first Finish; sent once writes_ is empty.
   std::optional<absl::Status> final_status_;
   bool finish_started_ = false;
+  // gRPC has said that the call is over; the client may have gone before.
   bool done_seen_ = false;
   bool cancelled_ = false;
   // The handler has gone.
@@ -180,6 +190,7 @@ class StreamMethod final : public Method, public std::enable_shared_from_this<St
   std::shared_ptr<const CallHost> host_;
 };
 
+// The shapes of the generated Request methods, raw.
 using BidiStream = grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
 using OutboundStream = grpc::ServerAsyncWriter<grpc::ByteBuffer>;
 using BeginBidi = std::function<void(grpc::ServerContext*, BidiStream*, grpc::CompletionQueue*,

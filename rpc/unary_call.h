@@ -33,14 +33,16 @@
 
 namespace millrace::rpc {
 
-// The side of a call that Reply knows.
+// The side of a call that Reply knows: one type per response, whatever the request is.
 template <class Response>
 class UnaryCallBase {
  public:
   virtual ~UnaryCallBase() = default;
   // The first answer counts. Thread: any.
   virtual void Answer(absl::StatusOr<Response> response) = 0;
+  // Runs at once if the call is cancelled already. Thread: the call's executor.
   virtual void SetOnCancel(Task on_cancel) = 0;
+  // Thread: any.
   virtual bool cancelled() const = 0;
 };
 
@@ -83,10 +85,12 @@ using UnaryHandler =
 template <class Request, class Response>
 class UnaryCall;
 
+// A unary method on one queue, with its handler.
 template <class Request, class Response>
 class UnaryMethod final : public Method,
                           public std::enable_shared_from_this<UnaryMethod<Request, Response>> {
  public:
+  // The generated Request method, bound to its service.
   using Begin =
       std::function<void(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*)>;
@@ -102,6 +106,7 @@ class UnaryMethod final : public Method,
 
  private:
   friend class UnaryCall<Request, Response>;
+  // Makes one more call ready, unless the queue shuts down.
   void AcceptOne();
 
   CompletionQueueExecutor* const queue_;
@@ -121,6 +126,7 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
   explicit UnaryCall(std::shared_ptr<UnaryMethod<Request, Response>> method)
       : method_(std::move(method)) {}
 
+  // Waits inside gRPC for a client. The calls under way keep themselves alive through their tags.
   void Accept() {
     context_.AsyncNotifyWhenDone(done_.Start(this->shared_from_this()));
     method_->begin_(&context_, &request_, &writer_, queue()->queue(), queue()->server_queue(),
@@ -139,6 +145,7 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
   }
   bool cancelled() const override { return cancelled_.load(std::memory_order_relaxed); }
 
+  // A unary call ends by itself; the server's grace is for it.
   void OnDrain() override {}
   void OnCancel() override { context_.TryCancel(); }
 
@@ -151,6 +158,7 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
     queue()->AddCall(this);
     call_context_ = MakeCallContext(context_, *method_->host_, queue());
     ReadGate* gate = method_->host_->gate.get();
+    // gRPC has read the request with the call, so it is counted after the fact.
     const int64_t size = MessageTraits<Request>::Size(request_);
     Reservation reservation;
     if (gate == nullptr || gate->TryEnter(size, &reservation)) return Run(std::move(reservation));
@@ -160,15 +168,18 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
                          });
   }
 
+  // The request is counted: the place among the ready calls is filled again, and the handler runs.
   void Run(Reservation reservation) {
     method_->AcceptOne();
     auto request = MessageTraits<Request>::Receive(&request_, &reservation);
+    // Empty if the bytes took it with them.
     reservation_ = std::move(reservation);
     if (!request.ok()) return AnswerHere(request.status());
     method_->handler_(call_context_, *std::move(request),
                       Reply<Outbound>(this->shared_from_this()));
   }
 
+  // The first answer counts, and none after the client has gone.
   void AnswerHere(absl::StatusOr<Outbound> response) {
     if (answered_ || cancelled() || !queue()->AcceptsOperations()) return;
     answered_ = true;
@@ -197,10 +208,13 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
 
   const std::shared_ptr<UnaryMethod<Request, Response>> method_;
   grpc::ServerContext context_;
+  // gRPC reads into it; empty once it was handed on.
   Request request_;
   grpc::ServerAsyncResponseWriter<Response> writer_{&context_};
   CallContext call_context_;
+  // Of a typed request, until it is answered.
   Reservation reservation_;
+  // Not 0: the request waits at the gate.
   ReadGate::Ticket parked_ = 0;
   bool answered_ = false;
   std::atomic<bool> cancelled_{false};
