@@ -56,11 +56,11 @@ struct Machine {
   static rsm::Decision<internal::v1::AllocateProducerIdsResponse> Decide(
       const State&, const internal::v1::AllocateProducerIdsRequest&, rsm::Now);
 
-  // Whether Apply can take these records; see metadata/apply.h. A host asks before it applies, and
+  // Whether Apply can take this record; see metadata/apply.h. A host asks before it applies, and
   // stops the node with the error.
-  static absl::Status Check(absl::Span<const rsm::Record> records);
+  static absl::Status CheckRecord(const rsm::Record& record);
 
-  // The state after the entry at `index`. REQUIRES: Check(records) is OK.
+  // The state after the entry at `index`. REQUIRES: CheckRecord is OK for all of `records`.
   static State Apply(const State& state, LogIndex index, absl::Span<const rsm::Record> records);
 };
 

@@ -8,9 +8,12 @@
 #include <memory>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "base/config.h"
 #include "base/ids.h"
+#include "base/persistent_map.h"
 #include "metadata/image.h"
+#include "rsm/record.h"
 
 namespace millrace::controller {
 
@@ -27,10 +30,18 @@ struct State {
   metadata::Image image;
   // Never null.
   std::shared_ptr<const Settings> settings = std::make_shared<const Settings>();
-  // Elections without proof that all acknowledged records are there (S-32), since this process
-  // started to apply; for the metrics.
+  // Elections without proof that all acknowledged records are there (S-32), since this state was
+  // made; for the metrics.
   int64_t recovering_elections = 0;
+  // Replicas assigned to each broker, for their bound.
+  PersistentMap<NodeId, int> replicas_per_broker;
 };
+
+// The state of a controller that starts from `image`.
+State MakeState(metadata::Image image, std::shared_ptr<const Settings> settings);
+
+// The state after the log entry at `index`. REQUIRES: metadata::CheckKnown(records) is OK.
+State ApplyToState(const State& state, LogIndex index, absl::Span<const rsm::Record> records);
 
 }  // namespace millrace::controller
 

@@ -19,7 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "base/config.h"
 #include "base/ids.h"
-#include "metadata/versioned_map.h"
+#include "base/persistent_map.h"
 
 namespace millrace::metadata {
 
@@ -111,7 +111,7 @@ struct TopicImage {
   TopicId id;
   std::string name;
   // Dense from 0.
-  VersionedMap<PartitionIndex, PartitionImage> partitions;
+  PersistentMap<PartitionIndex, PartitionImage> partitions;
 
   int partition_count() const { return static_cast<int>(partitions.size()); }
   // Null if there is no such partition.
@@ -168,8 +168,7 @@ class Image {
   size_t topic_count() const { return topics_.size(); }
   size_t broker_count() const { return brokers_.size(); }
 
-  // Topics and config owners come in an order that depends on nothing but the content; brokers
-  // come in order of id.
+  // In order of id, or of owner.
   void ForEachBroker(const std::function<void(const BrokerImage&)>& visit) const;
   void ForEachTopic(const std::function<void(const TopicImage&)>& visit) const;
   void ForEachConfig(
@@ -187,10 +186,10 @@ class Image {
   ClusterId cluster_id_;
   int feature_level_ = 0;
   ProducerId next_producer_id_{0};
-  VersionedMap<NodeId, BrokerImage> brokers_;
-  VersionedMap<TopicId, TopicImage> topics_;
-  VersionedMap<std::string, TopicId> topic_ids_;
-  VersionedMap<ConfigOwner, ConfigValues> configs_;
+  PersistentMap<NodeId, BrokerImage> brokers_;
+  PersistentMap<TopicId, TopicImage> topics_;
+  PersistentMap<std::string, TopicId> topic_ids_;
+  PersistentMap<ConfigOwner, ConfigValues> configs_;
 };
 
 }  // namespace millrace::metadata

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -58,6 +59,10 @@ class ImageStore {
   absl::Status SaveWhole(const Image& image, const LogPosition& position);
 
  private:
+  absl::Status DeleteTopic(TopicId id, storage::WriteBatch* batch);
+  // Adds a deletion of every key there is that starts with `prefix`.
+  absl::Status DeletePrefix(const std::string& prefix, storage::WriteBatch* batch);
+
   storage::KvStore* store_;
 };
 

@@ -1,0 +1,293 @@
+#include "controller/config_commands.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "controller/config_resource.h"
+#include "controller/entry.h"
+#include "controller/limits.h"
+#include "controller/results.h"
+#include "controller/topic_rules.h"
+#include "metadata/broker_config.h"
+#include "metadata/image_records.h"
+
+namespace millrace::controller {
+
+using metadata::ConfigSource;
+
+namespace {
+
+constexpr absl::string_view kMinIsr = "min.insync.replicas";
+constexpr absl::string_view kDurability = "durability";
+
+v1::ConfigSource ToProto(ConfigSource source) {
+  switch (source) {
+    case ConfigSource::kTopic:
+      return v1::CONFIG_SOURCE_TOPIC;
+    case ConfigSource::kDynamicBroker:
+      return v1::CONFIG_SOURCE_DYNAMIC_BROKER;
+    case ConfigSource::kDynamicDefaultBroker:
+      return v1::CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER;
+    case ConfigSource::kStaticBroker:
+      return v1::CONFIG_SOURCE_STATIC_BROKER;
+    case ConfigSource::kDefault:
+      return v1::CONFIG_SOURCE_DEFAULT;
+  }
+  return v1::CONFIG_SOURCE_UNSPECIFIED;
+}
+
+absl::string_view TypeName(ConfigType type) {
+  switch (type) {
+    case ConfigType::kBool:
+      return "boolean";
+    case ConfigType::kInt:
+      return "int";
+    case ConfigType::kDouble:
+      return "double";
+    case ConfigType::kString:
+      return "string";
+    case ConfigType::kList:
+      return "list";
+  }
+  return "";
+}
+
+absl::Status Invalid(absl::string_view key, const std::string& why, const std::string& value) {
+  return MakeError(ErrorCode::kInvalidConfig, absl::StrCat("config key '", key, "': ", why),
+                   {.name = std::string(key), .value = value});
+}
+
+void Describe(const FoundResource& resource, const ConfigKey& key, v1::ConfigDescription* out) {
+  const metadata::ResolvedConfig resolved = Resolve(resource, key);
+  out->set_name(key.name);
+  out->set_value(resolved.value);
+  out->set_source(ToProto(resolved.source));
+  out->set_read_only(!key.dynamic);
+  out->set_type(std::string(TypeName(key.type)));
+  out->set_documentation(key.doc);
+  out->set_default_value(key.default_value);
+  for (const metadata::ConfigSynonym& synonym : resolved.synonyms) {
+    v1::ConfigSynonym* message = out->add_synonyms();
+    message->set_name(synonym.name);
+    message->set_value(synonym.value);
+    message->set_source(ToProto(synonym.source));
+  }
+}
+
+absl::Status DescribeResource(const State& state, const v1::DescribeConfigsRequest& request,
+                              const v1::ConfigResource& asked, v1::DescribeConfigsResult* result) {
+  ASSIGN_OR_RETURN(const FoundResource resource, FindResource(state, asked));
+  const std::vector<ConfigKey> keys = KeysOf(state, resource);
+  std::set<std::string> names(request.names().begin(), request.names().end());
+  for (const ConfigKey& key : keys) {
+    if (!request.names().empty() && names.erase(key.name) == 0) continue;
+    // The default of all brokers is what is set for them, not what each makes of it.
+    const bool all_brokers = resource.owner == metadata::ConfigOwner::AllBrokers();
+    if (all_brokers && !resource.layers.dynamic_default_broker->contains(key.name)) continue;
+    Describe(resource, key, result->add_configs());
+  }
+  if (!names.empty()) {
+    result->clear_configs();
+    return UnknownConfigKey(keys, *names.begin());
+  }
+  return absl::OkStatus();
+}
+
+// The new value of a list after elements were added or taken away.
+absl::StatusOr<std::string> AlteredList(const ConfigKey& key, const std::string& current,
+                                        const v1::ConfigAlteration& alteration) {
+  if (key.type != ConfigType::kList) {
+    return Invalid(key.name,
+                   absl::StrCat("is a ", TypeName(key.type),
+                                ", not a list: it can be set or deleted, not appended to or "
+                                "subtracted from"),
+                   alteration.value());
+  }
+  ASSIGN_OR_RETURN(std::vector<std::string> elements, ParseConfigList(key, current));
+  ASSIGN_OR_RETURN(const std::vector<std::string> given, ParseConfigList(key, alteration.value()));
+  for (const std::string& element : given) {
+    const auto there = std::find(elements.begin(), elements.end(), element);
+    if (alteration.operation() == v1::CONFIG_OPERATION_SUBTRACT) {
+      if (there != elements.end()) elements.erase(there);
+    } else if (there == elements.end()) {
+      elements.push_back(element);
+    }
+  }
+  return absl::StrJoin(elements, ",");
+}
+
+absl::Status AlterOne(const FoundResource& resource, const std::vector<ConfigKey>& keys,
+                      const v1::ConfigAlteration& alteration, ConfigValues* values) {
+  const std::string& name = alteration.name();
+  const auto key = std::find_if(keys.begin(), keys.end(),
+                                [&](const ConfigKey& candidate) { return candidate.name == name; });
+  if (key == keys.end()) return UnknownConfigKey(keys, name);
+  if (alteration.value().size() > kConfigValueBytesMax) {
+    return Invalid(name,
+                   absl::StrCat("the value has ", alteration.value().size(), " bytes; at most ",
+                                kConfigValueBytesMax, " are allowed"),
+                   "");
+  }
+  switch (alteration.operation()) {
+    case v1::CONFIG_OPERATION_SET:
+      (*values)[name] = alteration.value();
+      return absl::OkStatus();
+    case v1::CONFIG_OPERATION_DELETE:
+      values->erase(name);
+      return absl::OkStatus();
+    case v1::CONFIG_OPERATION_APPEND:
+    case v1::CONFIG_OPERATION_SUBTRACT: {
+      auto own = values->find(name);
+      const std::string current =
+          own != values->end() ? own->second : Resolve(resource, *key).value;
+      ASSIGN_OR_RETURN((*values)[name], AlteredList(*key, current, alteration));
+      return absl::OkStatus();
+    }
+    default:
+      return MakeError(ErrorCode::kInvalidRequest,
+                       absl::StrCat("config key '", name, "': operation ", alteration.operation(),
+                                    " is not known; use SET, DELETE, APPEND or SUBTRACT"),
+                       {.name = "operation", .value = absl::StrCat(alteration.operation())});
+  }
+}
+
+absl::StatusOr<ConfigValues> AlteredValues(const State& state, const FoundResource& resource,
+                                           const v1::AlterConfigsResource& asked) {
+  ConfigValues values = state.image.ConfigsOf(resource.owner);
+  const std::vector<ConfigKey> keys = KeysOf(state, resource);
+  std::set<std::string> seen;
+  for (const v1::ConfigAlteration& alteration : asked.alterations()) {
+    if (!seen.insert(alteration.name()).second) {
+      return Invalid(alteration.name(), "is altered twice in one request", alteration.value());
+    }
+    RETURN_IF_ERROR(AlterOne(resource, keys, alteration, &values));
+  }
+  return values;
+}
+
+// The rules for what a topic fixes at creation, and the records that a change of them needs beside
+// the config itself.
+absl::Status AlterFixedConfigs(const State& state, const metadata::TopicImage& topic,
+                               const ConfigValues& before, ConfigValues* after, Entry::Part* part) {
+  const int replicas = static_cast<int>(topic.FindPartition(PartitionIndex(0))->replicas.size());
+  int min_isr = 0;
+  // A topic never goes without its own value: "back to the default" is a new fact (S-16).
+  if (!after->contains(std::string(kMinIsr))) {
+    CHECK(absl::SimpleAtoi(InheritedTopicConfig(state, kMinIsr), &min_isr));
+    (*after)[std::string(kMinIsr)] = absl::StrCat(std::min(min_isr, replicas));
+  }
+  const std::string& min_isr_text = after->at(std::string(kMinIsr));
+  CHECK(absl::SimpleAtoi(min_isr_text, &min_isr));
+  const bool min_isr_changed =
+      !before.contains(std::string(kMinIsr)) || before.at(std::string(kMinIsr)) != min_isr_text;
+  if (min_isr_changed && min_isr > replicas) {
+    return Invalid(kMinIsr,
+                   absl::StrCat(min_isr, " in-sync replicas cannot be had: topic '", topic.name,
+                                "' has ", replicas),
+                   min_isr_text);
+  }
+  after->emplace(kDurability, InheritedTopicConfig(state, kDurability));
+  const std::string& durability = after->at(std::string(kDurability));
+  if (durability == "durable" && !TopicRulesOf(state, topic.id).durable) {
+    return Invalid(kDurability,
+                   absl::StrCat("topic '", topic.name,
+                                "' is 'replicated', and a live topic cannot be raised to "
+                                "'durable' yet: its old records may not be on any disk; create "
+                                "a new topic"),
+                   durability);
+  }
+  if (!min_isr_changed) return absl::OkStatus();
+  topic.ForEachPartition([&](PartitionIndex index, const metadata::PartitionImage& partition) {
+    // While the ISR is empty nothing can be acknowledged, so its eligible leaders stay eligible.
+    if (partition.isr.empty()) return;
+    metadata::PartitionImage cleared = partition;
+    cleared.elr.clear();
+    AddPartitionChange({topic.id, index}, partition, std::move(cleared), part);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status AlterResource(const State& state, const v1::AlterConfigsResource& asked,
+                           Entry* entry) {
+  ASSIGN_OR_RETURN(const FoundResource resource, FindResource(state, asked.resource()));
+  const ConfigValues& before = state.image.ConfigsOf(resource.owner);
+  ASSIGN_OR_RETURN(ConfigValues after, AlteredValues(state, resource, asked));
+  RETURN_IF_ERROR(resource.is_topic() ? metadata::CheckTopicConfigs(after)
+                                      : metadata::CheckDynamicBrokerConfigs(after));
+  Entry::Part part;
+  if (resource.is_topic()) {
+    RETURN_IF_ERROR(AlterFixedConfigs(state, *resource.topic, before, &after, &part));
+  }
+  for (const auto& [key, value] : before) {
+    if (!after.contains(key)) {
+      part.emplace_back(metadata::ConfigRecordOf(resource.owner, key, nullptr));
+    }
+  }
+  for (const auto& [key, value] : after) {
+    auto old = before.find(key);
+    if (old == before.end() || old->second != value) {
+      part.emplace_back(metadata::ConfigRecordOf(resource.owner, key, &value));
+    }
+  }
+  return entry->Add(part, absl::StrCat("altering configs of '", asked.resource().name(), "'"));
+}
+
+std::string IdentityOf(const v1::ConfigResource& resource) {
+  return absl::StrCat(resource.type(), ":", resource.name());
+}
+
+}  // namespace
+
+rsm::Decision<v1::DescribeConfigsResponse> DescribeConfigs(
+    const State& state, const v1::DescribeConfigsRequest& request) {
+  v1::DescribeConfigsResponse response;
+  response.set_metadata_index(state.image.index().value());
+  for (const v1::ConfigResource& resource : request.resources()) {
+    v1::DescribeConfigsResult* result = response.add_resources();
+    *result->mutable_resource() = resource;
+    const absl::Status status = DescribeResource(state, request, resource, result);
+    if (!status.ok()) SetError(status, result);
+  }
+  return {response, {}};
+}
+
+rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
+    const State& state, const v1::IncrementalAlterConfigsRequest& request) {
+  int alterations = 0;
+  for (const auto& asked : request.resources()) alterations += asked.alterations_size();
+  if (alterations > kConfigAlterationsPerRequestMax) {
+    return {MakeError(ErrorCode::kInvalidRequest,
+                      absl::StrCat("a request may make ", kConfigAlterationsPerRequestMax,
+                                   " alterations, not ", alterations),
+                      {.name = "alterations", .value = absl::StrCat(alterations)}),
+            {}};
+  }
+  v1::IncrementalAlterConfigsResponse response;
+  response.set_metadata_index(state.image.index().value());
+  Entry entry;
+  std::set<std::string> seen;
+  for (const v1::AlterConfigsResource& asked : request.resources()) {
+    v1::AlterConfigsResult* result = response.add_resources();
+    *result->mutable_resource() = asked.resource();
+    const absl::Status status =
+        seen.insert(IdentityOf(asked.resource())).second
+            ? AlterResource(state, asked, &entry)
+            : MakeError(
+                  ErrorCode::kInvalidRequest,
+                  absl::StrCat("resource '", asked.resource().name(), "' is in this request twice"),
+                  {.name = "resource", .value = asked.resource().name()});
+    if (!status.ok()) SetError(status, result);
+  }
+  if (request.validate_only()) return {response, {}};
+  return {response, std::move(entry).Take()};
+}
+
+}  // namespace millrace::controller

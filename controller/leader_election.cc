@@ -1,0 +1,113 @@
+#include "controller/leader_election.h"
+
+#include <algorithm>
+
+namespace millrace::controller {
+
+using metadata::BrokerList;
+using metadata::PartitionImage;
+using metadata::ReplicaImage;
+
+namespace {
+
+void Remove(NodeId broker, BrokerList* list) {
+  list->erase(std::remove(list->begin(), list->end(), broker), list->end());
+}
+
+// The first replica, in order of preference, that is in `set` and may lead; kNoNode if none.
+NodeId FirstIn(const BrokerList& set, const Electorate& electorate,
+               const PartitionImage& partition) {
+  for (const ReplicaImage& replica : partition.replicas) {
+    const bool member = std::find(set.begin(), set.end(), replica.broker) != set.end();
+    if (member && electorate.MayLead(replica)) return replica.broker;
+  }
+  return kNoNode;
+}
+
+void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) {
+  if (!partition->InIsr(leader)) partition->isr = {leader};
+  Remove(leader, &partition->elr);
+  if (static_cast<int>(partition->isr.size()) >= rules.min_isr) partition->elr.clear();
+  partition->leader = leader;
+  partition->last_known_leader = kNoNode;
+  ++partition->leader_epoch;
+}
+
+// A leader for a partition whose ISR and ELR cannot give one; kNoNode if that is not allowed.
+NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rules,
+                          const PartitionImage& partition) {
+  const bool only_copy = partition.replicas.size() == 1;
+  if (!rules.unclean && !only_copy) return kNoNode;
+  // Whoever led last has most probably the most (KIP-966), but only if it is unfenced
+  // (KAFKA-19522).
+  for (const ReplicaImage& replica : partition.replicas) {
+    if (replica.broker == partition.last_known_leader && electorate.MayLead(replica)) {
+      return replica.broker;
+    }
+  }
+  for (const ReplicaImage& replica : partition.replicas) {
+    if (electorate.MayLead(replica)) return replica.broker;
+  }
+  return kNoNode;
+}
+
+}  // namespace
+
+bool Electorate::MayLead(const ReplicaImage& replica) const {
+  const metadata::BrokerImage* broker =
+      override_.id == replica.broker ? &override_ : image_.FindBroker(replica.broker);
+  return broker != nullptr && broker->state == metadata::BrokerState::kActive &&
+         broker->FindLogDir(replica.directory) != nullptr;
+}
+
+void LeaveIsr(NodeId broker, int min_isr, PartitionImage* partition) {
+  if (!partition->InIsr(broker)) return;
+  Remove(broker, &partition->isr);
+  if (static_cast<int>(partition->isr.size()) >= min_isr) return;
+  const BrokerList before = partition->elr;
+  partition->elr.clear();
+  for (const ReplicaImage& replica : partition->replicas) {
+    const bool eligible = replica.broker == broker ||
+                          std::find(before.begin(), before.end(), replica.broker) != before.end();
+    if (eligible) partition->elr.push_back(replica.broker);
+  }
+}
+
+void LoseTrust(NodeId broker, PartitionImage* partition) {
+  Remove(broker, &partition->isr);
+  Remove(broker, &partition->elr);
+}
+
+ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
+                     PartitionImage* partition) {
+  const NodeId old_leader = partition->leader;
+  if (old_leader != kNoNode && partition->InIsr(old_leader) &&
+      electorate.MayLead({old_leader, partition->DirectoryOf(old_leader)})) {
+    return ElectionResult::kKept;
+  }
+  NodeId leader = FirstIn(partition->isr, electorate, *partition);
+  if (leader == kNoNode) leader = FirstIn(partition->elr, electorate, *partition);
+  if (leader != kNoNode) {
+    Lead(leader, rules, partition);
+    return ElectionResult::kElected;
+  }
+  leader = LeaderWithoutProof(electorate, rules, *partition);
+  if (leader != kNoNode) {
+    partition->isr.clear();
+    partition->elr.clear();
+    // A lone copy has nobody to reconcile with, so it has recovered by being elected.
+    partition->recovery_state = partition->replicas.size() == 1
+                                    ? metadata::RecoveryState::kRecovered
+                                    : metadata::RecoveryState::kRecovering;
+    Lead(leader, rules, partition);
+    return ElectionResult::kElectedWithoutProof;
+  }
+  if (old_leader != kNoNode) {
+    partition->leader = kNoNode;
+    partition->last_known_leader = old_leader;
+    ++partition->leader_epoch;
+  }
+  return ElectionResult::kNone;
+}
+
+}  // namespace millrace::controller

@@ -1,0 +1,69 @@
+// Who leads a partition, and who is in its in-sync set after a member left.
+//
+// Leaders come from the ISR, then from the eligible leader replicas, and only where it is allowed
+// from those that may lack acknowledged records. A leader epoch is raised by every election and
+// every loss of a leader, also if the same broker leads again (S-01), and by nothing else.
+//
+// Thread: any (pure functions).
+// Source: KIP-966 (ELR), KIP-841 (fenced replicas leave the ISR), KIP-704 (recovery state).
+#ifndef CONTROLLER_LEADER_ELECTION_H_
+#define CONTROLLER_LEADER_ELECTION_H_
+
+#include <map>
+
+#include "base/ids.h"
+#include "metadata/image.h"
+
+namespace millrace::controller {
+
+// Which brokers may lead: those of an image, with one of them as it is about to be.
+class Electorate {
+ public:
+  // `image` is borrowed.
+  explicit Electorate(const metadata::Image& image) : image_(image) {}
+  Electorate(const metadata::Image& image, metadata::BrokerImage about_to_be)
+      : image_(image), override_(std::move(about_to_be)) {}
+
+  // Active, and with that directory among its registered ones (S-05).
+  bool MayLead(const metadata::ReplicaImage& replica) const;
+
+ private:
+  const metadata::Image& image_;
+  metadata::BrokerImage override_;
+};
+
+// Takes `broker` out of the ISR. Where fewer than `min_isr` stay, what it has cannot fall behind
+// the acknowledged end, so it becomes an eligible leader replica (KIP-966). One that is in neither
+// set, or is an eligible leader replica already, stays what it is.
+void LeaveIsr(NodeId broker, int min_isr, metadata::PartitionImage* partition);
+
+// Takes `broker` out of ISR and ELR: what it has is not known (S-03, S-05).
+void LoseTrust(NodeId broker, metadata::PartitionImage* partition);
+
+enum class ElectionResult {
+  // The leader stays, in its epoch.
+  kKept,
+  // Another leader, or the same one anew; it has all that was acknowledged.
+  kElected,
+  // A leader that may lack acknowledged records (S-32); to be counted and logged.
+  kElectedWithoutProof,
+  // There is none now.
+  kNone,
+};
+
+// How a partition may be led.
+struct ElectionRules {
+  int min_isr = 1;
+  // unclean.leader.election.enable of the topic.
+  bool unclean = false;
+};
+
+// Gives the partition a leader that `electorate` allows, if its present one is not allowed any more
+// or there is none. The only replica of a partition is elected again whatever is known of it: there
+// is no other copy that it could contradict (S-32).
+ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
+                     metadata::PartitionImage* partition);
+
+}  // namespace millrace::controller
+
+#endif  // CONTROLLER_LEADER_ELECTION_H_

@@ -1,0 +1,121 @@
+#include "controller/leader_election.h"
+
+#include <vector>
+
+#include "controller/test_cluster.h"
+
+namespace millrace::controller {
+namespace {
+
+using metadata::PartitionImage;
+using metadata::RecoveryState;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class LeaderElectionTest : public ::testing::Test {
+ protected:
+  LeaderElectionTest() {
+    for (int id = 1; id <= 3; ++id) cluster_.Start(id, 1);
+  }
+
+  static PartitionImage Partition(std::vector<int> isr, std::vector<int> elr, int leader) {
+    PartitionImage partition;
+    for (int id = 1; id <= 3; ++id) {
+      partition.replicas.push_back({NodeId(id), TestCluster::DirectoryOf(id)});
+    }
+    for (const int id : isr) partition.isr.push_back(NodeId(id));
+    for (const int id : elr) partition.elr.push_back(NodeId(id));
+    partition.leader = NodeId(leader);
+    return partition;
+  }
+  ElectionResult Run(PartitionImage* partition, ElectionRules rules = {.min_isr = 2}) {
+    return Elect(Electorate(cluster_.image()), rules, partition);
+  }
+
+  TestCluster cluster_;
+};
+
+TEST_F(LeaderElectionTest, LeaderThatMayLeadIsKeptInItsEpoch) {
+  PartitionImage partition = Partition({1, 2}, {}, 2);
+  const PartitionImage before = partition;
+  EXPECT_EQ(Run(&partition), ElectionResult::kKept);
+  EXPECT_EQ(partition, before);
+}
+
+TEST_F(LeaderElectionTest, IsrComesFirstInOrderOfReplicas) {
+  PartitionImage partition = Partition({3, 2}, {1}, -1);
+  EXPECT_EQ(Run(&partition), ElectionResult::kElected);
+  EXPECT_EQ(partition.leader, NodeId(2));
+  EXPECT_EQ(partition.leader_epoch, LeaderEpoch(1));
+  EXPECT_THAT(Ids(partition.isr), ElementsAre(3, 2));
+}
+
+TEST_F(LeaderElectionTest, KIP966_EligibleLeaderComesNextAndIsThenTheIsr) {
+  PartitionImage partition = Partition({}, {2, 3}, -1);
+  EXPECT_EQ(Run(&partition), ElectionResult::kElected);
+  EXPECT_EQ(partition.leader, NodeId(2));
+  EXPECT_THAT(Ids(partition.isr), ElementsAre(2));
+  EXPECT_THAT(Ids(partition.elr), ElementsAre(3));
+  EXPECT_EQ(partition.recovery_state, RecoveryState::kRecovered);
+}
+
+TEST_F(LeaderElectionTest, KIP966_EligibleLeadersAreClearedOnceEnoughAreInSync) {
+  PartitionImage partition = Partition({}, {2, 3}, -1);
+  EXPECT_EQ(Run(&partition, {.min_isr = 1}), ElectionResult::kElected);
+  EXPECT_THAT(Ids(partition.elr), IsEmpty());
+}
+
+TEST_F(LeaderElectionTest, NobodyIsElectedWithoutProofUnlessAllowed) {
+  PartitionImage partition = Partition({}, {}, -1);
+  partition.last_known_leader = NodeId(3);
+  EXPECT_EQ(Run(&partition), ElectionResult::kNone);
+  EXPECT_EQ(partition.leader_epoch, LeaderEpoch(0));
+  EXPECT_EQ(Run(&partition, {.min_isr = 2, .unclean = true}), ElectionResult::kElectedWithoutProof);
+  EXPECT_EQ(partition.leader, NodeId(3));
+  EXPECT_EQ(partition.recovery_state, RecoveryState::kRecovering);
+  EXPECT_THAT(Ids(partition.isr), ElementsAre(3));
+}
+
+TEST_F(LeaderElectionTest, KAFKA19522_FencedLastKnownLeaderIsNotElected) {
+  cluster_.Fence(3);
+  PartitionImage partition = Partition({}, {}, -1);
+  partition.last_known_leader = NodeId(3);
+  EXPECT_EQ(Run(&partition, {.min_isr = 2, .unclean = true}), ElectionResult::kElectedWithoutProof);
+  EXPECT_EQ(partition.leader, NodeId(1));
+}
+
+TEST_F(LeaderElectionTest, LossOfTheLeaderRaisesTheEpochOnce) {
+  for (int id = 1; id <= 3; ++id) cluster_.Fence(id);
+  PartitionImage partition = Partition({}, {1}, 1);
+  EXPECT_EQ(Run(&partition), ElectionResult::kNone);
+  EXPECT_EQ(partition.leader, kNoNode);
+  EXPECT_EQ(partition.last_known_leader, NodeId(1));
+  EXPECT_EQ(partition.leader_epoch, LeaderEpoch(1));
+  EXPECT_EQ(Run(&partition), ElectionResult::kNone);
+  EXPECT_EQ(partition.leader_epoch, LeaderEpoch(1));
+}
+
+TEST_F(LeaderElectionTest, S05_DirectoryThatIsNotTheRegisteredOneNeverLeads) {
+  PartitionImage partition = Partition({1, 2}, {}, 1);
+  partition.replicas[0].directory = DirectoryId(Uuid(4, 4));
+  EXPECT_EQ(Run(&partition), ElectionResult::kElected);
+  EXPECT_EQ(partition.leader, NodeId(2));
+}
+
+TEST_F(LeaderElectionTest, MemberThatLeavesAFullIsrIsNotEligible) {
+  PartitionImage partition = Partition({1, 2, 3}, {}, 1);
+  LeaveIsr(NodeId(3), 2, &partition);
+  EXPECT_THAT(Ids(partition.elr), IsEmpty());
+  LeaveIsr(NodeId(2), 2, &partition);
+  EXPECT_THAT(Ids(partition.elr), ElementsAre(2));
+  LeaveIsr(NodeId(3), 2, &partition);
+  EXPECT_THAT(Ids(partition.elr), ElementsAre(2));
+  LeaveIsr(NodeId(1), 2, &partition);
+  EXPECT_THAT(Ids(partition.isr), IsEmpty());
+  EXPECT_THAT(Ids(partition.elr), ElementsAre(1, 2));
+  LoseTrust(NodeId(2), &partition);
+  EXPECT_THAT(Ids(partition.elr), ElementsAre(1));
+}
+
+}  // namespace
+}  // namespace millrace::controller

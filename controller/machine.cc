@@ -1,0 +1,102 @@
+#include "controller/machine.h"
+
+#include "base/status.h"
+#include "controller/broker_commands.h"
+#include "controller/config_commands.h"
+#include "controller/topic_commands.h"
+#include "controller/topic_creation.h"
+#include "metadata/apply.h"
+
+namespace millrace::controller {
+
+namespace {
+
+// Runs `decide` if there is a cluster to decide about. Retriable: its founder is on the way.
+template <class DecideFunction>
+auto IfFounded(const State& state, DecideFunction&& decide) -> decltype(decide()) {
+  if (!state.image.cluster_id().is_zero()) return decide();
+  return {MakeError(ErrorCode::kNotController, "the cluster is not founded yet; try again"), {}};
+}
+
+}  // namespace
+
+rsm::Decision<FoundClusterReply> Machine::Decide(const State& state,
+                                                 const FoundClusterCommand& command, rsm::Now) {
+  return FoundCluster(state, command);
+}
+
+rsm::Decision<v1::CreateTopicsResponse> Machine::Decide(const State& state,
+                                                        const CreateTopicsCommand& command,
+                                                        rsm::Now) {
+  return IfFounded(state, [&] { return CreateTopics(state, command); });
+}
+
+rsm::Decision<v1::DeleteTopicsResponse> Machine::Decide(const State& state,
+                                                        const v1::DeleteTopicsRequest& request,
+                                                        rsm::Now) {
+  return IfFounded(state, [&] { return DeleteTopics(state, request); });
+}
+
+rsm::Decision<v1::CreatePartitionsResponse> Machine::Decide(const State& state,
+                                                            const CreatePartitionsCommand& command,
+                                                            rsm::Now) {
+  return IfFounded(state, [&] { return CreatePartitions(state, command); });
+}
+
+rsm::Decision<v1::ListTopicsResponse> Machine::Decide(const State& state,
+                                                      const v1::ListTopicsRequest& request,
+                                                      rsm::Now) {
+  return IfFounded(state, [&] { return ListTopics(state, request); });
+}
+
+rsm::Decision<v1::DescribeTopicsResponse> Machine::Decide(const State& state,
+                                                          const v1::DescribeTopicsRequest& request,
+                                                          rsm::Now) {
+  return IfFounded(state, [&] { return DescribeTopics(state, request); });
+}
+
+rsm::Decision<v1::DescribeConfigsResponse> Machine::Decide(
+    const State& state, const v1::DescribeConfigsRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return DescribeConfigs(state, request); });
+}
+
+rsm::Decision<v1::IncrementalAlterConfigsResponse> Machine::Decide(
+    const State& state, const v1::IncrementalAlterConfigsRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return IncrementalAlterConfigs(state, request); });
+}
+
+rsm::Decision<v1::DescribeClusterResponse> Machine::Decide(const State& state,
+                                                           const v1::DescribeClusterRequest&,
+                                                           rsm::Now) {
+  return IfFounded(state, [&] { return DescribeCluster(state); });
+}
+
+rsm::Decision<internal::v1::RegisterBrokerResponse> Machine::Decide(
+    const State& state, const internal::v1::RegisterBrokerRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return RegisterBroker(state, request); });
+}
+
+rsm::Decision<internal::v1::BrokerHeartbeatResponse> Machine::Decide(
+    const State& state, const internal::v1::BrokerHeartbeatRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return BrokerHeartbeat(state, request); });
+}
+
+rsm::Decision<FenceBrokerReply> Machine::Decide(const State& state,
+                                                const FenceBrokerCommand& command, rsm::Now) {
+  return IfFounded(state, [&] { return FenceBroker(state, command); });
+}
+
+rsm::Decision<internal::v1::AllocateProducerIdsResponse> Machine::Decide(
+    const State& state, const internal::v1::AllocateProducerIdsRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return AllocateProducerIds(state, request); });
+}
+
+absl::Status Machine::CheckRecord(const rsm::Record& record) {
+  return metadata::CheckKnown({&record, 1});
+}
+
+State Machine::Apply(const State& state, LogIndex index, absl::Span<const rsm::Record> records) {
+  return ApplyToState(state, index, records);
+}
+
+}  // namespace millrace::controller

@@ -1,0 +1,78 @@
+#include "controller/state.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "metadata/apply.h"
+#include "metadata/delta.h"
+
+namespace millrace::controller {
+
+using metadata::Delta;
+using metadata::Image;
+using metadata::PartitionImage;
+using metadata::TopicImage;
+
+namespace {
+
+// How many replicas each broker gains or loses.
+using Counts = std::map<NodeId, int>;
+
+void Count(const PartitionImage& partition, int weight, Counts* counts) {
+  for (const metadata::ReplicaImage& replica : partition.replicas) {
+    (*counts)[replica.broker] += weight;
+  }
+}
+
+void Count(const TopicImage& topic, int weight, Counts* counts) {
+  topic.ForEachPartition(
+      [&](PartitionIndex, const PartitionImage& partition) { Count(partition, weight, counts); });
+}
+
+void AddCounts(const Counts& counts, State* state) {
+  for (const auto& [broker, count] : counts) {
+    if (count == 0) continue;
+    const int* before = state->replicas_per_broker.Find(broker);
+    state->replicas_per_broker.Set(broker, count + (before == nullptr ? 0 : *before));
+  }
+}
+
+// Whether the change gave a leader to a partition that had nobody known to hold everything.
+bool ElectedWithoutProof(const PartitionImage& before, const PartitionImage& after) {
+  return after.leader != kNoNode && before.isr.empty() && before.elr.empty();
+}
+
+}  // namespace
+
+State MakeState(Image image, std::shared_ptr<const Settings> settings) {
+  State state;
+  state.settings = std::move(settings);
+  Counts counts;
+  image.ForEachTopic([&](const TopicImage& topic) { Count(topic, 1, &counts); });
+  AddCounts(counts, &state);
+  state.image = std::move(image);
+  return state;
+}
+
+State ApplyToState(const State& state, LogIndex index, absl::Span<const rsm::Record> records) {
+  State after = state;
+  after.image = metadata::Apply(state.image, index, records);
+  const Delta delta = metadata::DeltaOf(state.image, after.image, records);
+  Counts counts;
+  for (const metadata::RemovedTopic& topic : delta.topics_removed) {
+    Count(*state.image.FindTopic(topic.id), -1, &counts);
+  }
+  for (const TopicPartition& id : delta.partitions_changed) {
+    const PartitionImage* old = state.image.FindPartition(id);
+    const PartitionImage& now = *after.image.FindPartition(id);
+    Count(now, 1, &counts);
+    if (old == nullptr) continue;
+    Count(*old, -1, &counts);
+    if (ElectedWithoutProof(*old, now)) ++after.recovering_elections;
+  }
+  AddCounts(counts, &after);
+  return after;
+}
+
+}  // namespace millrace::controller

@@ -1,0 +1,37 @@
+#include "controller/state.h"
+
+#include "controller/test_cluster.h"
+
+namespace millrace::controller {
+namespace {
+
+std::map<int, int> CountsOf(const State& state) {
+  std::map<int, int> counts;
+  state.replicas_per_broker.ForEach([&](NodeId broker, int count) {
+    if (count != 0) counts[broker.value()] = count;
+  });
+  return counts;
+}
+
+TEST(StateTest, ReplicasPerBrokerFollowCreationAndDeletion) {
+  TestCluster cluster;
+  for (int id = 1; id <= 2; ++id) cluster.Start(id, 1);
+  cluster.Create("a", 4, 2);
+  cluster.CreateOn("b", {1});
+  EXPECT_EQ(CountsOf(cluster.state()), (std::map<int, int>{{1, 5}, {2, 4}}));
+  v1::DeleteTopicsRequest request;
+  *request.add_names() = "a";
+  ASSERT_OK(cluster.Run(request));
+  EXPECT_EQ(CountsOf(cluster.state()), (std::map<int, int>{{1, 1}}));
+}
+
+TEST(StateTest, StateMadeFromAnImageCountsTheSame) {
+  TestCluster cluster;
+  for (int id = 1; id <= 3; ++id) cluster.Start(id, 1);
+  cluster.Create("a", 10, 2);
+  const State made = MakeState(cluster.image(), cluster.state().settings);
+  EXPECT_EQ(CountsOf(made), CountsOf(cluster.state()));
+}
+
+}  // namespace
+}  // namespace millrace::controller

@@ -1,0 +1,125 @@
+#include "metadata/delta.h"
+
+#include "base/check.h"
+#include "metadata/image_records.h"
+#include "metadata/record_types.h"
+
+namespace millrace::metadata {
+
+namespace {
+
+// Notes what one record touches.
+struct Recorder {
+  const Image& before;
+  const Image& after;
+  Delta& delta;
+
+  void operator()(const records::NoOpRecord&) {}
+  void operator()(const records::ClusterFoundedRecord&) { delta.founded_or_feature_changed = true; }
+  void operator()(const records::FeatureLevelRecord&) { delta.founded_or_feature_changed = true; }
+  void operator()(const records::BrokerRegistrationRecord& record) {
+    delta.brokers_changed.insert(NodeId(record.broker_id()));
+  }
+  void operator()(const records::BrokerChangeRecord& record) {
+    delta.brokers_changed.insert(NodeId(record.broker_id()));
+  }
+  void operator()(const records::TopicRecord& record) {
+    const TopicId id = IdFrom<TopicId>(record.topic_id());
+    if (after.FindTopic(id) != nullptr) delta.topics_created.insert(id);
+  }
+  void operator()(const records::TopicRemovedRecord& record) {
+    const TopicId id = IdFrom<TopicId>(record.topic_id());
+    // Only what was there before: a topic made and removed in one entry never had data.
+    const TopicImage* topic = before.FindTopic(id);
+    if (topic == nullptr) return;
+    delta.topics_removed.insert({id, topic->name});
+    const ConfigOwner owner = ConfigOwner::Topic(id);
+    if (!before.ConfigsOf(owner).empty()) delta.configs_changed.insert(owner);
+  }
+  void operator()(const records::PartitionRecord& record) {
+    NotePartition(record.topic_id(), record.partition());
+  }
+  void operator()(const records::PartitionChangeRecord& record) {
+    NotePartition(record.topic_id(), record.partition());
+  }
+  void operator()(const records::ConfigRecord& record) {
+    delta.configs_changed.insert(OwnerFrom(record));
+  }
+  void operator()(const records::ProducerIdBlockRecord&) {}
+
+  void NotePartition(const std::string& topic_id, int32_t partition) {
+    const TopicPartition id{IdFrom<TopicId>(topic_id), PartitionIndex(partition)};
+    if (after.FindPartition(id) != nullptr) delta.partitions_changed.insert(id);
+  }
+};
+
+void CompareTopics(const Image& before, const Image& after, Delta* delta) {
+  before.ForEachTopic([&](const TopicImage& topic) {
+    if (after.FindTopic(topic.id) == nullptr) delta->topics_absent.insert({topic.id, topic.name});
+  });
+  after.ForEachTopic([&](const TopicImage& topic) {
+    const TopicImage* old = before.FindTopic(topic.id);
+    if (old == nullptr) delta->topics_created.insert(topic.id);
+    topic.ForEachPartition([&](PartitionIndex index, const PartitionImage& partition) {
+      const PartitionImage* old_partition = old == nullptr ? nullptr : old->FindPartition(index);
+      if (old_partition == nullptr || *old_partition != partition) {
+        delta->partitions_changed.insert({topic.id, index});
+      }
+    });
+  });
+}
+
+void CompareBrokers(const Image& before, const Image& after, Delta* delta) {
+  before.ForEachBroker([&](const BrokerImage& broker) {
+    if (after.FindBroker(broker.id) == nullptr) delta->brokers_removed.insert(broker.id);
+  });
+  after.ForEachBroker([&](const BrokerImage& broker) {
+    const BrokerImage* old = before.FindBroker(broker.id);
+    if (old == nullptr || *old != broker) delta->brokers_changed.insert(broker.id);
+  });
+}
+
+void CompareConfigs(const Image& before, const Image& after, Delta* delta) {
+  before.ForEachConfig([&](const ConfigOwner& owner, const ConfigValues&) {
+    if (after.ConfigsOf(owner).empty()) delta->configs_changed.insert(owner);
+  });
+  after.ForEachConfig([&](const ConfigOwner& owner, const ConfigValues& values) {
+    if (before.ConfigsOf(owner) != values) delta->configs_changed.insert(owner);
+  });
+}
+
+}  // namespace
+
+bool Delta::empty() const {
+  return !founded_or_feature_changed && brokers_changed.empty() && brokers_removed.empty() &&
+         topics_created.empty() && topics_removed.empty() && topics_absent.empty() &&
+         partitions_changed.empty() && configs_changed.empty();
+}
+
+Delta DeltaOf(const Image& before, const Image& after, absl::Span<const rsm::Record> records) {
+  Delta delta;
+  delta.from = before.index();
+  delta.to = after.index();
+  Recorder recorder{before, after, delta};
+  for (const rsm::Record& record : records) {
+    const absl::StatusOr<AnyRecord> decoded = Decode(record);
+    CHECK(decoded.ok()) << "at metadata index " << after.index() << ": "
+                        << std::string(decoded.status().message());
+    std::visit(recorder, *decoded);
+  }
+  return delta;
+}
+
+Delta DeltaBetween(const Image& before, const Image& after) {
+  Delta delta;
+  delta.from = before.index();
+  delta.to = after.index();
+  delta.founded_or_feature_changed =
+      before.cluster_id() != after.cluster_id() || before.feature_level() != after.feature_level();
+  CompareBrokers(before, after, &delta);
+  CompareTopics(before, after, &delta);
+  CompareConfigs(before, after, &delta);
+  return delta;
+}
+
+}  // namespace millrace::metadata

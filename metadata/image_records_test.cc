@@ -1,0 +1,57 @@
+#include "metadata/image_records.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "metadata/test_image.h"
+
+namespace millrace::metadata {
+namespace {
+
+const TopicPartition kId{TestTopicId(1), PartitionIndex(0)};
+
+TEST(ImageRecordsTest, PartitionSurvivesItsRecord) {
+  PartitionImage partition = TestPartition();
+  partition.elr = {NodeId(3)};
+  partition.leader = kNoNode;
+  partition.last_known_leader = NodeId(0);
+  partition.leader_epoch = LeaderEpoch(7);
+  partition.partition_epoch = PartitionEpoch(9);
+  partition.recovery_state = RecoveryState::kRecovering;
+  EXPECT_EQ(PartitionFrom(PartitionRecordOf(kId, partition)), partition);
+}
+
+TEST(ImageRecordsTest, ChangeTakesOneImageToTheOther) {
+  PartitionImage after = TestPartition();
+  after.isr.clear();
+  after.elr = {NodeId(1)};
+  after.leader = kNoNode;
+  after.leader_epoch = LeaderEpoch(1);
+  after.last_known_leader = NodeId(1);
+  after.partition_epoch = PartitionEpoch(1);
+  const auto change = PartitionChangeOf(kId, TestPartition(), after);
+  EXPECT_FALSE(change.has_replicas());
+  EXPECT_EQ(ChangedPartition(TestPartition(), change), after);
+}
+
+TEST(ImageRecordsTest, BrokerSurvivesItsRecord) {
+  const BrokerImage broker = *TestImage().FindBroker(NodeId(1));
+  EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);
+}
+
+TEST(ImageRecordsTest, UnknownBrokerStateIsFenced) {
+  EXPECT_EQ(StateFromRecord(static_cast<records::BrokerState>(99)), BrokerState::kFenced);
+  for (const BrokerState state :
+       {BrokerState::kFenced, BrokerState::kActive, BrokerState::kShuttingDown}) {
+    EXPECT_EQ(StateFromRecord(StateToRecord(state)), state);
+  }
+}
+
+TEST(ImageRecordsTest, ConfigOwnerSurvivesItsRecord) {
+  for (const ConfigOwner& owner : {ConfigOwner::Topic(TestTopicId(1)),
+                                   ConfigOwner::Broker(NodeId(3)), ConfigOwner::AllBrokers()}) {
+    EXPECT_EQ(OwnerFrom(ConfigRecordOf(owner, "a", nullptr)), owner);
+  }
+}
+
+}  // namespace
+}  // namespace millrace::metadata

@@ -1,0 +1,251 @@
+#include "metadata/image_store.h"
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "metadata/image_editor.h"
+#include "metadata/image_records.h"
+#include "millrace/internal/v1/metadata_image.pb.h"
+
+namespace millrace::metadata {
+
+namespace {
+
+namespace stored = ::millrace::internal::v1;
+
+constexpr int kFormatVersion = 1;
+
+// The first byte of a key says what it is about; the position sorts first and is read first.
+constexpr char kPositionKey[] = "0";
+constexpr char kBrokerPrefix = 'b';
+constexpr char kConfigPrefix = 'c';
+constexpr char kPartitionPrefix = 'p';
+constexpr char kTopicPrefix = 't';
+
+// Big-endian, so that keys sort as the numbers do.
+std::string BigEndian(int32_t value) {
+  const auto bits = static_cast<uint32_t>(value);
+  return {static_cast<char>(bits >> 24), static_cast<char>(bits >> 16),
+          static_cast<char>(bits >> 8), static_cast<char>(bits)};
+}
+
+std::string BrokerKey(NodeId id) {
+  return absl::StrCat(std::string(1, kBrokerPrefix), BigEndian(id.value()));
+}
+std::string TopicKey(TopicId id) {
+  return absl::StrCat(std::string(1, kTopicPrefix), id.ToBytes());
+}
+std::string PartitionPrefixOf(TopicId id) {
+  return absl::StrCat(std::string(1, kPartitionPrefix), id.ToBytes());
+}
+std::string PartitionKey(const TopicPartition& id) {
+  return absl::StrCat(PartitionPrefixOf(id.topic_id), BigEndian(id.partition.value()));
+}
+// Neither owners' names nor config keys hold a zero byte.
+std::string ConfigPrefixOf(const ConfigOwner& owner) {
+  std::string key(1, kConfigPrefix);
+  key += static_cast<char>('0' + static_cast<int>(owner.scope));
+  absl::StrAppend(&key, owner.name);
+  key += '\0';
+  return key;
+}
+
+std::string PositionValue(const Image& image, const LogPosition& position) {
+  stored::StoredPosition message;
+  message.set_format_version(kFormatVersion);
+  message.set_index(position.index.value());
+  message.set_term(position.term.value());
+  message.set_hash(position.hash);
+  message.set_cluster_id(image.cluster_id().ToBytes());
+  message.set_feature_level(image.feature_level());
+  message.set_next_producer_id(image.next_producer_id().value());
+  message.set_image_index(image.index().value());
+  message.set_broker_count(static_cast<int64_t>(image.broker_count()));
+  message.set_topic_count(static_cast<int64_t>(image.topic_count()));
+  return message.SerializeAsString();
+}
+
+void PutBroker(const BrokerImage& broker, storage::WriteBatch* batch) {
+  stored::StoredBroker message;
+  *message.mutable_registration() = RegistrationRecordOf(broker);
+  message.set_broker_epoch(broker.epoch.value());
+  message.set_state(StateToRecord(broker.state));
+  message.set_was_active(broker.was_active);
+  batch->Put(BrokerKey(broker.id), message.SerializeAsString());
+}
+
+void PutTopic(const TopicImage& topic, storage::WriteBatch* batch) {
+  records::TopicRecord message;
+  message.set_topic_id(topic.id.ToBytes());
+  message.set_name(topic.name);
+  batch->Put(TopicKey(topic.id), message.SerializeAsString());
+}
+
+void PutPartition(const TopicPartition& id, const PartitionImage& partition,
+                  storage::WriteBatch* batch) {
+  batch->Put(PartitionKey(id), PartitionRecordOf(id, partition).SerializeAsString());
+}
+
+void PutConfigs(const ConfigOwner& owner, const ConfigValues& values, storage::WriteBatch* batch) {
+  const std::string prefix = ConfigPrefixOf(owner);
+  for (const auto& [key, value] : values) {
+    batch->Put(prefix + key, ConfigRecordOf(owner, key, &value).SerializeAsString());
+  }
+}
+
+template <class Message>
+absl::Status Parse(Slice value, Message* message) {
+  if (message->ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+    return absl::OkStatus();
+  }
+  return MakeError(ErrorCode::kCorruptLog, "the image store has a value that cannot be parsed");
+}
+
+absl::Status CheckId(const std::string& id) {
+  if (id.size() == Uuid::kSize) return absl::OkStatus();
+  return MakeError(ErrorCode::kCorruptLog, "the image store has an id that is not 16 bytes");
+}
+
+absl::Status LoadBroker(Slice value, ImageEditor* editor) {
+  stored::StoredBroker message;
+  RETURN_IF_ERROR(Parse(value, &message));
+  // The same checks that a record of the log passes.
+  RETURN_IF_ERROR(CheckId(message.registration().incarnation_id()));
+  for (const auto& dir : message.registration().log_dirs()) {
+    RETURN_IF_ERROR(CheckId(dir.directory_id()));
+  }
+  BrokerImage broker = BrokerFrom(message.registration(), BrokerEpoch(message.broker_epoch()));
+  broker.state = StateFromRecord(message.state());
+  broker.was_active = message.was_active();
+  editor->SetBroker(std::move(broker));
+  return absl::OkStatus();
+}
+
+absl::Status LoadTopic(Slice value, ImageEditor* editor) {
+  records::TopicRecord message;
+  RETURN_IF_ERROR(Parse(value, &message));
+  RETURN_IF_ERROR(CheckId(message.topic_id()));
+  editor->AddTopic(IdFrom<TopicId>(message.topic_id()), message.name());
+  return absl::OkStatus();
+}
+
+absl::Status LoadPartition(Slice value, ImageEditor* editor) {
+  records::PartitionRecord message;
+  RETURN_IF_ERROR(Parse(value, &message));
+  RETURN_IF_ERROR(CheckId(message.topic_id()));
+  for (const auto& replica : message.replicas()) RETURN_IF_ERROR(CheckId(replica.directory_id()));
+  editor->SetPartition({IdFrom<TopicId>(message.topic_id()), PartitionIndex(message.partition())},
+                       PartitionFrom(message));
+  return absl::OkStatus();
+}
+
+absl::Status LoadConfig(Slice value, ImageEditor* editor) {
+  records::ConfigRecord message;
+  RETURN_IF_ERROR(Parse(value, &message));
+  editor->SetConfig(OwnerFrom(message), message.key(), &message.value());
+  return absl::OkStatus();
+}
+
+// Everything but the position, into an image at `position`.
+absl::StatusOr<Image> LoadAll(const storage::KvStore& store,
+                              const stored::StoredPosition& position) {
+  ImageEditor editor{Image()};
+  editor.SetIndex(LogIndex(position.image_index()));
+  editor.SetClusterId(IdFrom<ClusterId>(position.cluster_id()));
+  editor.SetFeatureLevel(position.feature_level());
+  editor.SetNextProducerId(ProducerId(position.next_producer_id()));
+  using Loader = absl::Status (*)(Slice, ImageEditor*);
+  // Topics before the partitions that belong to them.
+  const std::pair<char, Loader> loaders[] = {{kBrokerPrefix, LoadBroker},
+                                             {kTopicPrefix, LoadTopic},
+                                             {kPartitionPrefix, LoadPartition},
+                                             {kConfigPrefix, LoadConfig}};
+  for (const auto& [prefix, load] : loaders) {
+    const Loader loader = load;
+    RETURN_IF_ERROR(store.ForEach(Slice(&prefix, 1), [&editor, loader](Slice, Slice value) {
+      return loader(value, &editor);
+    }));
+  }
+  Image image = std::move(editor).Finish();
+  if (static_cast<int64_t>(image.broker_count()) != position.broker_count() ||
+      static_cast<int64_t>(image.topic_count()) != position.topic_count()) {
+    return MakeError(ErrorCode::kCorruptLog,
+                     absl::StrCat("the image store has ", image.topic_count(), " topics and ",
+                                  image.broker_count(), " brokers, but says it has ",
+                                  position.topic_count(), " and ", position.broker_count()));
+  }
+  return image;
+}
+
+absl::StatusOr<std::optional<StoredImage>> LoadIfUsable(
+    const storage::KvStore& store, const ImageStore::HistoryCheck& on_history) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, store.Get(kPositionKey));
+  if (!value.has_value()) return std::nullopt;
+  stored::StoredPosition message;
+  RETURN_IF_ERROR(Parse(*value, &message));
+  if (message.format_version() != kFormatVersion || message.feature_level() > kFeatureLevelMax) {
+    return std::nullopt;
+  }
+  RETURN_IF_ERROR(CheckId(message.cluster_id()));
+  const LogPosition position{LogIndex(message.index()), Term(message.term()), message.hash()};
+  if (!on_history(position)) return std::nullopt;
+  ASSIGN_OR_RETURN(Image image, LoadAll(store, message));
+  return StoredImage{std::move(image), position};
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<StoredImage>> ImageStore::Load(const HistoryCheck& on_history) {
+  absl::StatusOr<std::optional<StoredImage>> loaded = LoadIfUsable(*store_, on_history);
+  // Damage costs only time: the log has it all.
+  if (!loaded.ok() && CodeOf(loaded.status()) != ErrorCode::kCorruptLog) return loaded.status();
+  if (loaded.ok() && loaded->has_value()) return loaded;
+  RETURN_IF_ERROR(store_->Clear());
+  return std::nullopt;
+}
+
+absl::Status ImageStore::Save(const Image& image, const Delta& delta, const LogPosition& position) {
+  CHECK_EQ(delta.to, image.index());
+  storage::WriteBatch batch;
+  for (const NodeId id : delta.brokers_removed) batch.Delete(BrokerKey(id));
+  for (const NodeId id : delta.brokers_changed) {
+    if (const BrokerImage* broker = image.FindBroker(id)) PutBroker(*broker, &batch);
+  }
+  for (const std::set<RemovedTopic>* gone : {&delta.topics_removed, &delta.topics_absent}) {
+    for (const RemovedTopic& topic : *gone) RETURN_IF_ERROR(DeleteTopic(topic.id, &batch));
+  }
+  for (const TopicId id : delta.topics_created) PutTopic(*image.FindTopic(id), &batch);
+  for (const TopicPartition& id : delta.partitions_changed) {
+    PutPartition(id, *image.FindPartition(id), &batch);
+  }
+  for (const ConfigOwner& owner : delta.configs_changed) {
+    RETURN_IF_ERROR(DeletePrefix(ConfigPrefixOf(owner), &batch));
+    PutConfigs(owner, image.ConfigsOf(owner), &batch);
+  }
+  batch.Put(kPositionKey, PositionValue(image, position));
+  return store_->Write(batch);
+}
+
+absl::Status ImageStore::SaveWhole(const Image& image, const LogPosition& position) {
+  // A crash in between leaves an empty store, which is a legal one.
+  RETURN_IF_ERROR(store_->Clear());
+  return Save(image, DeltaBetween(Image(), image), position);
+}
+
+absl::Status ImageStore::DeleteTopic(TopicId id, storage::WriteBatch* batch) {
+  batch->Delete(TopicKey(id));
+  return DeletePrefix(PartitionPrefixOf(id), batch);
+}
+
+absl::Status ImageStore::DeletePrefix(const std::string& prefix, storage::WriteBatch* batch) {
+  return store_->ForEach(prefix, [batch](Slice key, Slice) {
+    batch->Delete(key);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace millrace::metadata
