@@ -38,6 +38,9 @@
 #include "base/ids.h"
 #include "base/memory_budget.h"
 #include "base/random.h"
+#include "broker/gather.h"
+#include "broker/log_dir_set.h"
+#include "broker/topic_watch.h"
 #include "metadata/authorizer.h"
 #include "metadata/feed.h"
 #include "metadata/image.h"
@@ -45,13 +48,10 @@
 
 namespace millrace::broker {
 
+class FetchCall;
 class FetchStream;
-class Gather;
-class LogDirSet;
 class ProduceStream;
 class Reconciler;
-class Shard;
-class TopicWatch;
 
 struct BrokerOptions {
   NodeId node_id = kNoNode;
@@ -88,20 +88,6 @@ struct BrokerDeps {
   std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
 };
 
-// Who calls, and by which listener: the addresses in leader hints are that listener's.
-struct Caller {
-  std::string listener;
-  metadata::Principal principal;
-};
-
-// A directory as it was found, or why it could not be opened.
-struct OpenedLogDir {
-  std::string path;
-  // OK, or DIRECTORY_UNAVAILABLE or STORAGE_ERROR: then this directory is offline.
-  absl::Status status;
-  storage::LogDirState state;
-};
-
 // How far the start has come; see /readyz.
 struct RecoveryProgress {
   int log_dirs_total = 0;
@@ -115,18 +101,6 @@ struct RecoveryProgress {
   }
 };
 
-struct ReplicaDescription {
-  std::string topic;
-  TopicPartition topic_partition;
-  int64_t size_bytes = 0;
-  Offset log_start_offset;
-  Offset high_watermark;
-  Offset end_offset;
-  bool is_leader = false;
-  // Why it is offline; OK if it is not.
-  absl::Status status;
-};
-
 struct LogDirDescription {
   std::string path;
   DirectoryId directory_id;
@@ -135,7 +109,7 @@ struct LogDirDescription {
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;
   // By topic id and partition.
-  std::vector<ReplicaDescription> replicas;
+  std::vector<ReplicaState> replicas;
 };
 
 class Broker {
@@ -179,9 +153,10 @@ class Broker {
   // Appends; answers when `acks` is satisfied for every partition. Failures are per partition.
   void Produce(api::ProduceRequest request, const Caller& caller,
                absl::AnyInvocable<void(api::ProduceResponse) &&> done);
-  // Reads, waiting up to max_wait for bytes_min. `done` is called once.
-  void Fetch(api::FetchRequest request, const Caller& caller,
-             absl::AnyInvocable<void(api::FetchResponse) &&> done);
+  // Reads, waiting up to max_wait for bytes_min. `done` is called once, unless the call is
+  // cancelled through what is returned (which is gone once it has answered; never set off a shard).
+  std::weak_ptr<FetchCall> Fetch(api::FetchRequest request, const Caller& caller,
+                                 absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
@@ -205,17 +180,18 @@ class Broker {
   const BrokerOptions& options() const { return options_; }
 
  private:
-  // The shard that takes a call: the caller's own, or one chosen for it.
-  template <class Call>
-  void OnSomeShard(Call call);
-  Shard* CurrentShard();
+  // Where a call is taken up: by the caller's own shard, or by one chosen for it.
+  Gather* CurrentGather();
+  void OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call);
+  void CloseShards(Done done);
 
   const BrokerOptions options_;
   const BrokerDeps deps_;
-  std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<LogDirSet> log_dirs_;
+  std::vector<std::shared_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<Gather>> gathers_;
   std::unique_ptr<Reconciler> reconciler_;
-  std::atomic<uint32_t> next_shard_{0};
+  std::atomic<uint32_t> next_gather_{0};
 };
 
 }  // namespace millrace::broker

@@ -1,0 +1,268 @@
+#include "broker/broker.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "broker/fetch_call.h"
+#include "broker/fetch_stream.h"
+#include "broker/produce_stream.h"
+#include "broker/reconciler.h"
+
+namespace millrace::broker {
+namespace {
+
+LogDirSet::Deps LogDirSetDeps(const BrokerDeps& deps) {
+  LogDirSet::Deps out;
+  out.storage.files = deps.files;
+  out.storage.clock = deps.clock;
+  out.storage.random = deps.random;
+  out.storage.metrics = deps.metrics;
+  out.home = deps.home;
+  out.make_disk_executor = deps.make_disk_executor;
+  return out;
+}
+
+storage::LogDirOptions LogDirOptionsOf(const BrokerOptions& options) {
+  storage::LogDirOptions out = options.log_dir;
+  out.cluster_id = options.cluster_id;
+  out.node_id = options.node_id;
+  return out;
+}
+
+}  // namespace
+
+Broker::Broker(BrokerOptions options, BrokerDeps deps)
+    : options_(std::move(options)),
+      deps_(std::move(deps)),
+      log_dirs_(std::make_unique<LogDirSet>(options_.log_dirs, LogDirOptionsOf(options_),
+                                            LogDirSetDeps(deps_))) {
+  CHECK(!options_.log_dirs.empty() && !deps_.shards.empty());
+  for (size_t i = 0; i < deps_.shards.size(); ++i) {
+    Shard::Deps shard;
+    shard.self = options_.node_id;
+    shard.index = static_cast<int>(i);
+    shard.executor = deps_.shards[i];
+    shard.cold_reads = deps_.cold_reads;
+    shard.clock = deps_.clock;
+    shard.metrics = deps_.metrics;
+    shard.budget = deps_.budget;
+    shard.housekeeping_interval = options_.housekeeping_interval;
+    shards_.push_back(std::make_shared<Shard>(shard));
+  }
+  const GatherOptions gather{.fetch_bytes_max = options_.fetch_bytes_max,
+                             .produce_timeout_max = options_.produce_timeout_max,
+                             .fetch_wait_max = options_.fetch_wait_max};
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    gathers_.push_back(
+        std::make_unique<Gather>(static_cast<int>(i), shards_, deps_.authorizer, gather));
+  }
+  Reconciler::Deps reconciler;
+  reconciler.self = options_.node_id;
+  reconciler.home = deps_.home;
+  reconciler.log_dirs = log_dirs_.get();
+  reconciler.shards = shards_;
+  reconciler.static_config = &options_.static_config;
+  reconciler.tail_cache_bytes_max = options_.tail_cache_bytes_max;
+  reconciler_ = std::make_unique<Reconciler>(std::move(reconciler));
+}
+
+Broker::~Broker() = default;
+
+// --- Life ---
+
+void Broker::OpenLogDirs(OpenDone done) {
+  log_dirs_->Open([reconciler = reconciler_.get(), done = std::move(done)](
+                      absl::StatusOr<std::vector<OpenedLogDir>> opened) mutable {
+    if (opened.ok()) reconciler->OnLogDirsOpen();
+    std::move(done)(std::move(opened));
+  });
+}
+
+void Broker::Registered(BrokerEpoch epoch, Done done) {
+  log_dirs_->BeginEpoch(epoch, [reconciler = reconciler_.get(), epoch,
+                                done = std::move(done)](absl::Status status) mutable {
+    if (status.ok()) reconciler->OnRegistered(epoch);
+    std::move(done)(std::move(status));
+  });
+}
+
+void Broker::OnMetadata(const metadata::Update& update) { reconciler_->OnMetadata(update); }
+
+void Broker::SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback) {
+  log_dirs_->SetOnFailed(std::move(callback));
+}
+
+void Broker::SetOnDirectoryAssigned(
+    std::function<void(const TopicPartition&, DirectoryId)> callback) {
+  reconciler_->SetOnAssigned(std::move(callback));
+}
+
+void Broker::Shutdown(absl::Duration drain, Done done) {
+  reconciler_->Stop();
+  // Once, when every shard has nothing left to acknowledge, or when the time is up.
+  struct Draining {
+    size_t left;
+    Done done;
+  };
+  auto draining = std::make_shared<Draining>(Draining{shards_.size(), std::move(done)});
+  const auto go_on = [this, draining] {
+    if (draining->done == nullptr) return;
+    CloseShards(std::exchange(draining->done, nullptr));
+  };
+  for (const std::shared_ptr<Shard>& shard : shards_) {
+    shard->executor()->Post([shard, draining, go_on, home = deps_.home] {
+      shard->RefuseProduce();
+      shard->OnProduceIdle([draining, go_on, home] {
+        home->Post([draining, go_on] {
+          if (--draining->left == 0) go_on();
+        });
+      });
+    });
+  }
+  deps_.home->PostAt(deps_.clock->Now() + drain, [go_on] { go_on(); });
+}
+
+void Broker::CloseShards(Done done) {
+  struct Closing {
+    size_t left;
+    absl::Status status;
+    Done done;
+  };
+  auto closing =
+      std::make_shared<Closing>(Closing{shards_.size(), absl::OkStatus(), std::move(done)});
+  for (const std::shared_ptr<Shard>& shard : shards_) {
+    shard->executor()->Post([this, shard, closing] {
+      shard->CloseAll([this, closing](absl::Status status) {
+        deps_.home->Post([this, closing, status] {
+          if (!status.ok()) closing->status = status;
+          if (--closing->left > 0) return;
+          log_dirs_->Close([closing](absl::Status closed) {
+            std::move(closing->done)(closing->status.ok() ? closed : closing->status);
+          });
+        });
+      });
+    });
+  }
+}
+
+RecoveryProgress Broker::recovery_progress() const {
+  RecoveryProgress progress;
+  progress.log_dirs_total = static_cast<int>(options_.log_dirs.size());
+  progress.log_dirs_opened = log_dirs_->opened_count();
+  progress.replicas_wanted = reconciler_->wanted_count();
+  progress.replicas_open = reconciler_->open_count();
+  return progress;
+}
+
+// --- Calls ---
+
+Gather* Broker::CurrentGather() {
+  for (const std::unique_ptr<Gather>& gather : gathers_) {
+    if (gather->edge()->executor()->IsCurrent()) return gather.get();
+  }
+  return nullptr;
+}
+
+void Broker::OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call) {
+  if (Gather* const gather = CurrentGather(); gather != nullptr) return std::move(call)(gather);
+  Gather* const chosen = gathers_[next_gather_.fetch_add(1) % gathers_.size()].get();
+  chosen->edge()->executor()->Post(
+      [chosen, call = std::move(call)]() mutable { std::move(call)(chosen); });
+}
+
+void Broker::Produce(api::ProduceRequest request, const Caller& caller,
+                     absl::AnyInvocable<void(api::ProduceResponse) &&> done) {
+  OnSomeGather(
+      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        gather->Produce(std::move(request), caller, std::move(done));
+      });
+}
+
+std::weak_ptr<FetchCall> Broker::Fetch(api::FetchRequest request, const Caller& caller,
+                                       absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+  if (Gather* const gather = CurrentGather(); gather != nullptr) {
+    return gather->Fetch(std::move(request), caller, std::move(done));
+  }
+  OnSomeGather(
+      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        gather->Fetch(std::move(request), caller, std::move(done));
+      });
+  return {};
+}
+
+void Broker::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
+                         absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done) {
+  OnSomeGather(
+      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        gather->ListOffsets(std::move(request), caller, std::move(done));
+      });
+}
+
+void Broker::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
+                           absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
+  OnSomeGather(
+      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        gather->DeleteRecords(std::move(request), caller, std::move(done));
+      });
+}
+
+std::unique_ptr<ProduceStream> Broker::OpenProduceStream(
+    const Caller& caller, std::function<void(api::ProduceStreamResponse)> sink) {
+  Gather* const gather = CurrentGather();
+  CHECK(gather != nullptr) << "streams live on a shard";
+  return std::make_unique<ProduceStream>(gather, caller, std::move(sink));
+}
+
+std::unique_ptr<FetchStream> Broker::OpenFetchStream(
+    const Caller& caller, std::function<void(api::FetchStreamResponse)> sink) {
+  Gather* const gather = CurrentGather();
+  CHECK(gather != nullptr) << "streams live on a shard";
+  return std::make_unique<FetchStream>(gather, caller, std::move(sink));
+}
+
+std::unique_ptr<TopicWatch> Broker::OpenTopicWatch(
+    const Caller& caller, api::WatchTopicsRequest request,
+    std::function<void(api::WatchTopicsResponse)> sink) {
+  Gather* const gather = CurrentGather();
+  CHECK(gather != nullptr) << "streams live on a shard";
+  return std::make_unique<TopicWatch>(gather, caller,
+                                      ConfigView{options_.node_id, &options_.static_config},
+                                      std::move(request), std::move(sink));
+}
+
+void Broker::DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done) {
+  struct Describing {
+    size_t left;
+    std::map<TopicPartition, ReplicaState> replicas;
+    absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done;
+  };
+  auto describing = std::make_shared<Describing>(Describing{shards_.size(), {}, std::move(done)});
+  for (const std::shared_ptr<Shard>& shard : shards_) {
+    shard->executor()->Post([this, shard, describing] {
+      deps_.home->Post([this, describing, states = shard->Describe()] {
+        for (const ReplicaState& state : states) {
+          describing->replicas[state.topic_partition] = state;
+        }
+        if (--describing->left > 0) return;
+        std::vector<LogDirDescription> dirs;
+        for (const LogDirSlot& slot : log_dirs_->slots()) {
+          LogDirDescription& dir = dirs.emplace_back();
+          dir.path = slot.path;
+          dir.directory_id = slot.id();
+          dir.status = slot.status;
+          if (slot.dir == nullptr) continue;
+          dir.total_bytes = slot.dir->total_bytes();
+          dir.free_bytes = slot.dir->free_bytes();
+        }
+        for (const auto& [partition, log_dir] : reconciler_->Placement()) {
+          const auto state = describing->replicas.find(partition);
+          if (log_dir < 0 || state == describing->replicas.end()) continue;
+          dirs[log_dir].replicas.push_back(state->second);
+        }
+        std::move(describing->done)(std::move(dirs));
+      });
+    });
+  }
+}
+
+}  // namespace millrace::broker

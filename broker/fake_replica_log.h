@@ -1,0 +1,105 @@
+// FakeReplicaLog: a log in memory that keeps ReplicaLog's contract, for tests of replicas and
+// shards.
+//
+// By itself nothing becomes written or durable: the test moves the positions (Write, Sync), or
+// makes an executor do both soon after each append. Reads are at hand, or cold if the test wants
+// so.
+//
+// Thread: the test's.
+#ifndef BROKER_FAKE_REPLICA_LOG_H_
+#define BROKER_FAKE_REPLICA_LOG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "broker/replica_log.h"
+#include "record/batch_builder.h"
+#include "storage/producer_state.h"
+
+namespace millrace::broker {
+
+// A batch of `count` records with values of `value_bytes`, timestamped `timestamp_ms`.
+Bytes MakeBatch(int count = 1, size_t value_bytes = 10, int64_t timestamp_ms = 1'767'225'600'000,
+                const record::BatchBuilder::Options& options = {});
+
+class FakeReplicaLog : public ReplicaLog {
+ public:
+  // Advances by tasks on this executor, as a disk would; null: by the test only.
+  explicit FakeReplicaLog(Executor* executor = nullptr) : executor_(executor) {}
+  ~FakeReplicaLog() override { *self_ = nullptr; }
+
+  // --- The test's side ---
+  // All that is staged is in the page cache; and on the disk.
+  void Write() { written_ = end_; }
+  void Sync() { written_ = durable_ = end_; }
+  // Tells the listener where the positions are.
+  void Tell() {
+    if (listener_ != nullptr) listener_->OnAdvanced(written_, durable_);
+  }
+  void Fail(const absl::Status& status) {
+    status_ = status;
+    if (listener_ != nullptr) listener_->OnFailed(status);
+  }
+  void set_cold(bool cold) { cold_ = cold; }
+  void set_stage_error(absl::Status status) { stage_error_ = std::move(status); }
+  void set_auto_advance(bool on) { auto_advance_ = on; }
+  const storage::LogConfig& config() const { return config_; }
+  Offset told_high_watermark() const { return high_watermark_; }
+  // Stamped as the log stores them.
+  const std::vector<Bytes>& batches() const { return batches_; }
+  bool closed() const { return closed_; }
+
+  // --- ReplicaLog ---
+  void SetListener(storage::Log::Listener* listener) override { listener_ = listener; }
+  void SetConfig(const storage::LogConfig& config) override { config_ = config; }
+  Offset log_start_offset() const override { return start_; }
+  Offset end_offset() const override { return end_; }
+  Offset written_offset() const override { return written_; }
+  Offset durable_offset() const override { return durable_; }
+  LeaderEpoch latest_epoch() const override { return epoch_; }
+  int64_t size_bytes() const override;
+  const absl::Status& status() const override { return status_; }
+  absl::StatusOr<std::optional<storage::ProducerBatch>> CheckSequence(
+      const record::BatchView& batch) const override {
+    return producers_.Check(batch);
+  }
+  absl::StatusOr<storage::StagedRange> StageAsLeader(Buffer batches, LeaderEpoch epoch,
+                                                     WallTime now) override;
+  void SetHighWatermark(Offset high_watermark) override { high_watermark_ = high_watermark; }
+  absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
+  absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;
+  absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) override;
+  void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void Housekeep(WallTime) override { ++housekeepings; }
+  void Close(absl::AnyInvocable<void(absl::Status) &&> done) override;
+
+  int housekeepings = 0;
+
+ private:
+  storage::ReadResult ReadNow(Offset from, const storage::ReadLimits& limits) const;
+
+  Executor* const executor_;
+  storage::Log::Listener* listener_ = nullptr;
+  storage::LogConfig config_;
+  absl::Status status_;
+  absl::Status stage_error_;
+  bool cold_ = false;
+  bool auto_advance_ = true;
+  bool closed_ = false;
+  Offset start_{0};
+  Offset durable_{0};
+  Offset written_{0};
+  Offset end_{0};
+  Offset high_watermark_{0};
+  LeaderEpoch epoch_ = kNoLeaderEpoch;
+  storage::ProducerState producers_;
+  std::vector<Bytes> batches_;
+  // Tasks that outlive the log find it gone.
+  const std::shared_ptr<FakeReplicaLog*> self_ = std::make_shared<FakeReplicaLog*>(this);
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_FAKE_REPLICA_LOG_H_

@@ -1,0 +1,89 @@
+// FetchRun: one pass of reading over partitions of one shard, in the order given, within a budget
+// of bytes. Reads of the tail are at hand; those that need the disk go to the cold-read pool, one
+// at a time, and the pass goes on when they return.
+//
+// Made by Shard::Fetch; keeps itself alive until it is done. Thread: its shard's executor.
+#ifndef BROKER_FETCH_RUN_H_
+#define BROKER_FETCH_RUN_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "api/fetch.h"
+#include "api/partition_name.h"
+#include "base/ids.h"
+#include "base/monotonic_time.h"
+#include "broker/replica.h"
+
+namespace millrace::broker {
+
+class Shard;
+
+struct ShardFetchItem {
+  // The caller's: comes back in the result.
+  size_t slot = 0;
+  TopicPartition topic_partition;
+  Offset offset;
+  std::optional<LeaderEpoch> leader_epoch;
+  size_t bytes_max = 0;
+};
+
+struct ShardFetchResult {
+  size_t slot = 0;
+  api::PartitionOutcome outcome;
+  Offset high_watermark = kNoOffset;
+  Offset last_stable_offset = kNoOffset;
+  Offset log_start_offset = kNoOffset;
+  api::BatchPieces batches;
+  size_t bytes = 0;
+  // Where the next read continues.
+  Offset next_offset = kNoOffset;
+};
+
+// Over all partitions of a call.
+struct FetchBudget {
+  size_t bytes_left = 0;
+  // Nothing has been read yet: one batch may be larger than any limit.
+  bool nothing_yet = true;
+};
+
+// The results in the order of the items, and what is left of the budget.
+using ShardFetchDone = absl::AnyInvocable<void(std::vector<ShardFetchResult>, FetchBudget) &&>;
+
+class FetchRun : public std::enable_shared_from_this<FetchRun> {
+ public:
+  FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads, MemoryBudget* memory,
+           std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done);
+
+  void Start() { Continue(); }
+
+ private:
+  // Reads on until a read needs the disk, or all is done.
+  void Continue();
+  // False if the answer is still to come.
+  bool ReadOne(const ShardFetchItem& item, ShardFetchResult* result);
+  void ReadCold(LogRead read, size_t bytes_max);
+  void OnCold(absl::StatusOr<storage::ReadResult> read, Reservation reservation);
+  // Takes a read into the current result. Cold memory holds its reservation until it is let go.
+  void Take(storage::ReadResult read, Reservation reservation);
+
+  // The shard must live while a read of it is under way, but must not be kept alive by one: it is
+  // asked for again when the read returns.
+  const std::weak_ptr<Shard> shard_;
+  Executor* const executor_;
+  Executor* const cold_reads_;
+  MemoryBudget* const memory_;
+  const MonotonicTime started_;
+  std::vector<ShardFetchItem> items_;
+  FetchBudget budget_;
+  ShardFetchDone done_;
+  std::vector<ShardFetchResult> results_;
+  MonotonicTime item_started_;
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_FETCH_RUN_H_

@@ -1,0 +1,263 @@
+#include "broker/gather.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "broker/fetch_call.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+namespace {
+
+// The answers of one call, until the last is in. Used on the edge only.
+template <class Response>
+struct Gathering {
+  Response response;
+  size_t left = 0;
+  absl::AnyInvocable<void(Response) &&> done;
+
+  void OneDone() {
+    if (--left == 0) std::move(done)(std::move(response));
+  }
+};
+
+// A gathering with a named, still empty result per partition; and one count for the caller, who
+// gives it back with OneDone when all partitions have been asked.
+template <class Response, class Request>
+std::shared_ptr<Gathering<Response>> Begin(const Request& request,
+                                           absl::AnyInvocable<void(Response) &&> done) {
+  auto gathering = std::make_shared<Gathering<Response>>();
+  gathering->response.partitions.resize(request.partitions.size());
+  for (size_t i = 0; i < request.partitions.size(); ++i) {
+    gathering->response.partitions[i].name = request.partitions[i].name;
+  }
+  gathering->left = request.partitions.size() + 1;
+  gathering->done = std::move(done);
+  return gathering;
+}
+
+}  // namespace
+
+int ShardIndexOf(const TopicPartition& topic_partition, int count) {
+  const Uuid id = topic_partition.topic_id.uuid();
+  uint64_t hash = id.high() ^ id.low();
+  // Consecutive partitions of a topic go to different shards; topics begin anywhere.
+  hash ^= hash >> 29;
+  hash *= 0xBF58476D1CE4E5B9;
+  hash ^= hash >> 32;
+  hash += static_cast<uint64_t>(topic_partition.partition.value());
+  return static_cast<int>(hash % static_cast<uint64_t>(count));
+}
+
+Gather::Gather(int edge, std::vector<std::shared_ptr<Shard>> shards,
+               const metadata::Authorizer* authorizer, const GatherOptions& options)
+    : edge_(edge), shards_(std::move(shards)), authorizer_(authorizer), options_(options) {}
+
+// --- Calls ---
+
+void Gather::Produce(api::ProduceRequest request, const Caller& caller,
+                     absl::AnyInvocable<void(api::ProduceResponse) &&> done) {
+  auto gathering = Begin<api::ProduceResponse>(request, std::move(done));
+  const MonotonicTime deadline = ProduceDeadline(request.timeout);
+  for (size_t i = 0; i < request.partitions.size(); ++i) {
+    api::ProducePartition& partition = request.partitions[i];
+    api::ProducePartitionResult& result = gathering->response.partitions[i];
+    const absl::StatusOr<TopicPartition> resolved =
+        Resolve(partition.name, caller, metadata::Operation::kWrite);
+    if (!resolved.ok()) {
+      result.outcome = api::PartitionOutcome::Of(resolved.status());
+      gathering->OneDone();
+      continue;
+    }
+    result.name.topic_id = resolved->topic_id;
+    ShardProduce produce;
+    produce.topic_partition = *resolved;
+    produce.event = {.batches = std::move(partition.batches),
+                     .leader_epoch = partition.leader_epoch,
+                     .topic_checksum = partition.topic_checksum,
+                     .acks = request.acks,
+                     .deadline = deadline};
+    ProduceOne(std::move(produce), [this, gathering, i, caller](ProduceReply reply) {
+      api::ProducePartitionResult& result = gathering->response.partitions[i];
+      result.outcome = std::move(reply.outcome);
+      result.base_offset = reply.base_offset;
+      result.log_append_time_ms = reply.log_append_time_ms;
+      result.log_start_offset = reply.log_start_offset;
+      result.level = reply.level;
+      FillHint(caller, &result.outcome);
+      gathering->OneDone();
+    });
+  }
+  gathering->OneDone();
+}
+
+void Gather::ProduceOne(ShardProduce produce, ShardProduceDone done) {
+  const std::shared_ptr<Shard>& shard = ShardOf(produce.topic_partition);
+  if (shard == edge()) return shard->Produce(std::move(produce), std::move(done));
+  On(shard, [this, shard, produce = std::move(produce), done = std::move(done)]() mutable {
+    shard->Produce(std::move(produce),
+                   [this, shard, done = std::move(done)](ProduceReply reply) mutable {
+                     Back(*shard, [done = std::move(done), reply = std::move(reply)]() mutable {
+                       std::move(done)(std::move(reply));
+                     });
+                   });
+  });
+}
+
+std::weak_ptr<FetchCall> Gather::Fetch(api::FetchRequest request, const Caller& caller,
+                                       absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+  auto call =
+      std::make_shared<FetchCall>(this, std::move(request), caller, rotation_++, std::move(done));
+  call->Start();
+  return call;
+}
+
+void Gather::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
+                         absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done) {
+  auto gathering = Begin<api::ListOffsetsResponse>(request, std::move(done));
+  for (size_t i = 0; i < request.partitions.size(); ++i) {
+    const absl::StatusOr<TopicPartition> resolved =
+        Resolve(request.partitions[i].name, caller, metadata::Operation::kDescribe);
+    if (!resolved.ok()) {
+      gathering->response.partitions[i].outcome = api::PartitionOutcome::Of(resolved.status());
+      gathering->OneDone();
+      continue;
+    }
+    gathering->response.partitions[i].name.topic_id = resolved->topic_id;
+    auto take = [this, gathering, i, caller](api::ListOffsetsPartitionResult result) {
+      result.name = std::move(gathering->response.partitions[i].name);
+      FillHint(caller, &result.outcome);
+      gathering->response.partitions[i] = std::move(result);
+      gathering->OneDone();
+    };
+    const std::shared_ptr<Shard>& shard = ShardOf(*resolved);
+    On(shard, [this, shard, resolved = *resolved, asked = std::move(request.partitions[i]),
+               take = std::move(take)]() mutable {
+      shard->ListOffsets(
+          resolved, asked,
+          [this, shard, take = std::move(take)](api::ListOffsetsPartitionResult result) mutable {
+            Back(*shard, [take = std::move(take), result = std::move(result)]() mutable {
+              take(std::move(result));
+            });
+          });
+    });
+  }
+  gathering->OneDone();
+}
+
+void Gather::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
+                           absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
+  auto gathering = Begin<api::DeleteRecordsResponse>(request, std::move(done));
+  for (size_t i = 0; i < request.partitions.size(); ++i) {
+    const absl::StatusOr<TopicPartition> resolved =
+        Resolve(request.partitions[i].name, caller, metadata::Operation::kDelete);
+    if (!resolved.ok()) {
+      gathering->response.partitions[i].outcome = api::PartitionOutcome::Of(resolved.status());
+      gathering->OneDone();
+      continue;
+    }
+    gathering->response.partitions[i].name.topic_id = resolved->topic_id;
+    auto take = [this, gathering, i, caller](api::DeleteRecordsPartitionResult result) {
+      result.name = std::move(gathering->response.partitions[i].name);
+      FillHint(caller, &result.outcome);
+      gathering->response.partitions[i] = std::move(result);
+      gathering->OneDone();
+    };
+    const std::shared_ptr<Shard>& shard = ShardOf(*resolved);
+    On(shard, [this, shard, resolved = *resolved, before = request.partitions[i].before_offset,
+               take = std::move(take)]() mutable {
+      shard->DeleteRecords(
+          resolved, before,
+          [this, shard, take = std::move(take)](api::DeleteRecordsPartitionResult result) mutable {
+            Back(*shard, [take = std::move(take), result = std::move(result)]() mutable {
+              take(std::move(result));
+            });
+          });
+    });
+  }
+  gathering->OneDone();
+}
+
+// --- What all calls need ---
+
+absl::StatusOr<TopicPartition> Gather::Resolve(const api::PartitionName& name, const Caller& caller,
+                                               metadata::Operation operation) const {
+  const std::shared_ptr<const metadata::Image>& image = edge()->image();
+  if (image == nullptr) {
+    return MakeError(ErrorCode::kBrokerNotAvailable, "the broker is starting; try again");
+  }
+  const bool by_id = !name.topic_id.is_zero();
+  const metadata::TopicImage* topic =
+      by_id ? image->FindTopic(name.topic_id) : image->FindTopic(name.topic);
+  // By name, whether it exists or not: who may not see a topic learns nothing of it.
+  const std::string& asked = topic == nullptr ? name.topic : topic->name;
+  if (authorizer_ != nullptr &&
+      !authorizer_->Allows(caller.principal, operation, {metadata::ResourceType::kTopic, asked})) {
+    return MakeError(ErrorCode::kAuthorizationFailed,
+                     absl::StrCat(caller.principal.name, " may not do this with topic '", asked,
+                                  "'; ask for the right to"),
+                     {.name = "topic", .value = asked});
+  }
+  if (topic == nullptr && by_id) {
+    return MakeError(ErrorCode::kUnknownTopicId,
+                     "no topic has this id; it may have been deleted, and made again under another",
+                     {.name = "topic_id", .value = name.topic_id.ToString()});
+  }
+  if (topic == nullptr) {
+    return MakeError(ErrorCode::kUnknownTopicOrPartition,
+                     absl::StrCat("there is no topic '", name.topic, "'; create it first"),
+                     {.name = "topic", .value = name.topic});
+  }
+  if (by_id && !name.topic.empty() && name.topic != topic->name) {
+    return MakeError(ErrorCode::kUnknownTopicId,
+                     absl::StrCat("the topic with this id is called '", topic->name, "', not '",
+                                  name.topic, "'; name it by one of both"),
+                     {.name = "topic_id", .value = name.topic_id.ToString()});
+  }
+  if (topic->FindPartition(name.partition) == nullptr) {
+    return MakeError(ErrorCode::kUnknownTopicOrPartition,
+                     absl::StrCat("topic '", topic->name, "' has ", topic->partition_count(),
+                                  " partitions, from 0; there is no ", name.partition.value()),
+                     {.name = "partition", .value = absl::StrCat(name.partition.value())});
+  }
+  return TopicPartition{topic->id, name.partition};
+}
+
+const std::shared_ptr<Shard>& Gather::ShardOf(const TopicPartition& topic_partition) const {
+  return shards_[ShardIndexOf(topic_partition, static_cast<int>(shards_.size()))];
+}
+
+void Gather::On(const std::shared_ptr<Shard>& shard, Task task) const {
+  if (shard == edge()) return std::move(task)();
+  shard->executor()->Post(std::move(task));
+}
+
+void Gather::Back(const Shard& shard, Task task) const {
+  if (&shard == edge().get()) return std::move(task)();
+  edge()->executor()->Post(std::move(task));
+}
+
+void Gather::FillHint(const Caller& caller, api::PartitionOutcome* outcome) const {
+  if (!outcome->leader || outcome->leader->leader == kNoNode) return;
+  const metadata::BrokerImage* leader =
+      edge()->image() == nullptr ? nullptr : edge()->image()->FindBroker(outcome->leader->leader);
+  const metadata::Listener* listener =
+      leader == nullptr ? nullptr : leader->FindListener(caller.listener);
+  if (listener != nullptr) {
+    outcome->leader->address = absl::StrCat(listener->host, ":", listener->port);
+  }
+}
+
+MonotonicTime Gather::ProduceDeadline(absl::Duration timeout) const {
+  if (timeout <= absl::ZeroDuration()) timeout = api::kDefaultProduceTimeout;
+  return now() + std::min(timeout, options_.produce_timeout_max);
+}
+
+ParkId Gather::NewParkId() {
+  // The edge in the low bits: no two edges ever give the same.
+  return ParkId(++next_park_ * shards_.size() + static_cast<uint64_t>(edge_));
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,121 @@
+// Reconciler: makes the replicas on this broker's disks follow the metadata: opens what is assigned
+// here, hands on configs, removes what is deleted.
+//
+// S-20: data is deleted only by a committed deletion or unassignment that names the topic id; what
+// is merely absent from an image is set aside as `-stray`. S-05: a replica stays in the directory
+// where it is; a new one goes where the metadata says, or else where there are fewest.
+//
+// Thread: `home`. Replicas themselves belong to their shards, and are asked by posting.
+#ifndef BROKER_RECONCILER_H_
+#define BROKER_RECONCILER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/config.h"
+#include "base/executor.h"
+#include "base/ids.h"
+#include "broker/log_dir_set.h"
+#include "broker/shard.h"
+#include "metadata/feed.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+
+class Reconciler {
+ public:
+  struct Deps {
+    NodeId self = kNoNode;
+    Executor* home = nullptr;
+    LogDirSet* log_dirs = nullptr;
+    std::vector<std::shared_ptr<Shard>> shards;
+    // The weakest layer of topic configs; outlives this.
+    const ConfigValues* static_config = nullptr;
+    int64_t tail_cache_bytes_max = 1 << 20;
+  };
+  using OnAssigned = std::function<void(const TopicPartition&, DirectoryId)>;
+
+  explicit Reconciler(Deps deps);
+  ~Reconciler();
+
+  void SetOnAssigned(OnAssigned on_assigned) { on_assigned_ = std::move(on_assigned); }
+
+  // The directories are open: replicas may be opened from now on.
+  void OnLogDirsOpen();
+  // This broker's registration `epoch` is durable in the directories: it may lead, in images that
+  // show it (S-01).
+  void OnRegistered(BrokerEpoch epoch);
+  // The next image; one below the newest seen is refused (S-20).
+  void OnMetadata(const metadata::Update& update);
+  // Nothing is opened or removed any more.
+  void Stop() { stopped_ = true; }
+
+  // Replicas that are assigned here, and those of them that are open or known to be offline.
+  // Thread: any.
+  int64_t wanted_count() const { return wanted_.load(std::memory_order_relaxed); }
+  int64_t open_count() const { return open_.load(std::memory_order_relaxed); }
+
+  // The directory of each replica, by its place in the LogDirSet.
+  std::map<TopicPartition, int> Placement() const;
+
+ private:
+  enum class Phase { kOpening, kOpen, kOffline, kRemoving };
+  // Deleted for good, or set aside.
+  enum class Removal { kDelete, kStray };
+  struct Hosted {
+    std::string topic;
+    int log_dir = -1;
+    Phase phase = Phase::kOpening;
+    // To be done when it has opened.
+    std::optional<Removal> then_remove;
+    // Its configs changed while it was opening.
+    bool configs_changed = false;
+  };
+
+  void Apply(const metadata::Delta& delta);
+  void SetAsideUnknown();
+  void Want(const TopicPartition& partition);
+  Hosted* Host(const TopicPartition& partition, const std::string& topic, int log_dir);
+  void Open(const TopicPartition& partition, Hosted* hosted);
+  void OnOpened(const TopicPartition& partition, const absl::Status& status);
+  void Remove(const TopicPartition& partition, Removal removal);
+  void RemoveFromDisk(const TopicPartition& partition, Removal removal);
+  void OnRemoved(const TopicPartition& partition);
+  void SendConfigs(const TopicPartition& partition);
+  void UpdateConfigs(const std::set<metadata::ConfigOwner>& changed);
+  // Where a replica is or should be; -1: nowhere, `why` says so.
+  int ChooseLogDir(const TopicPartition& partition, absl::Status* why) const;
+  metadata::TopicConfig ConfigOf(TopicId topic) const;
+  const std::shared_ptr<Shard>& ShardOf(const TopicPartition& partition) const;
+  void Recount();
+
+  const Deps deps_;
+  OnAssigned on_assigned_;
+  std::shared_ptr<const metadata::Image> image_;
+  bool log_dirs_open_ = false;
+  BrokerEpoch epoch_ = kNoBrokerEpoch;
+  bool stopped_ = false;
+  std::map<TopicPartition, Hosted> hosted_;
+  // Their directories' names: no two replicas have the same.
+  std::set<std::pair<std::string, PartitionIndex>> names_;
+  // Replicas per log directory.
+  std::vector<int> counts_;
+  // Replicas found on disk and not opened yet, by their directory.
+  std::map<TopicPartition, int> on_disk_;
+  // Partitions that wait for another of the same name to be removed.
+  std::set<TopicPartition> waiting_;
+  std::atomic<int64_t> wanted_{0};
+  std::atomic<int64_t> open_{0};
+  const std::shared_ptr<Reconciler*> self_;
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_RECONCILER_H_

@@ -1,0 +1,72 @@
+// ReplicaLog: what a replica needs of its partition's log. A seam, so that the replica is pure: it
+// is storage::Log behind storage_replica_log.h, and an in-memory log in tests.
+//
+// Nothing here blocks: reads that need the disk come back as a function for the cold-read pool, and
+// positions advance by the listener. Contracts are those of storage/log.h.
+//
+// Thread: the owner shard's executor.
+#ifndef BROKER_REPLICA_LOG_H_
+#define BROKER_REPLICA_LOG_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/monotonic_time.h"
+#include "record/batch_view.h"
+#include "storage/log.h"
+#include "storage/log_config.h"
+#include "storage/producer_state.h"
+#include "storage/read_plan.h"
+
+namespace millrace::broker {
+
+// A read that is at hand, or else the way to it: `cold` blocks, and runs on the cold-read pool.
+struct LogRead {
+  std::optional<storage::ReadResult> result;
+  absl::AnyInvocable<absl::StatusOr<storage::ReadResult>() &&> cold;
+};
+
+// A lookup by time; blocks, and runs on the cold-read pool. Nullopt: no such record.
+using TimeLookup =
+    absl::AnyInvocable<absl::StatusOr<std::optional<storage::TimestampAndOffset>>() &&>;
+
+class ReplicaLog {
+ public:
+  virtual ~ReplicaLog() = default;
+
+  virtual void SetListener(storage::Log::Listener* listener) = 0;
+  virtual void SetConfig(const storage::LogConfig& config) = 0;
+
+  virtual Offset log_start_offset() const = 0;
+  virtual Offset end_offset() const = 0;
+  virtual Offset written_offset() const = 0;
+  virtual Offset durable_offset() const = 0;
+  virtual LeaderEpoch latest_epoch() const = 0;
+  virtual int64_t size_bytes() const = 0;
+  // OK while usable.
+  virtual const absl::Status& status() const = 0;
+
+  // As storage::ProducerState::Check.
+  virtual absl::StatusOr<std::optional<storage::ProducerBatch>> CheckSequence(
+      const record::BatchView& batch) const = 0;
+  virtual absl::StatusOr<storage::StagedRange> StageAsLeader(Buffer batches, LeaderEpoch epoch,
+                                                             WallTime now) = 0;
+  virtual void SetHighWatermark(Offset high_watermark) = 0;
+
+  virtual absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) = 0;
+  virtual absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) = 0;
+  virtual absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) = 0;
+  virtual void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+
+  virtual void Housekeep(WallTime now) = 0;
+  virtual void Close(absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_REPLICA_LOG_H_

@@ -1,0 +1,412 @@
+#include "broker/replica.h"
+
+#include <memory>
+#include <utility>
+
+#include "base/status_matchers.h"
+#include "broker/fake_replica_log.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr NodeId kSelf{1}, kOther{2};
+const TopicPartition kPartition{TopicId(Uuid(1, 2)), PartitionIndex(0)};
+constexpr WallTime kWall{1'767'225'600'000};
+
+class ReplicaTest : public ::testing::Test {
+ protected:
+  ReplicaTest() { Make({}); }
+
+  void Make(const TopicSettings& settings) {
+    auto log = std::make_unique<FakeReplicaLog>();
+    log_ = log.get();
+    replica_ = std::make_unique<Replica>(kSelf, kPartition, std::move(log), settings);
+  }
+
+  metadata::PartitionImage Image(int epoch, NodeId leader = kSelf,
+                                 metadata::BrokerList isr = {kSelf}) {
+    metadata::PartitionImage image;
+    image.replicas = {{kSelf, {}}};
+    image.isr = std::move(isr);
+    image.leader = leader;
+    image.leader_epoch = LeaderEpoch(epoch);
+    image.partition_epoch = PartitionEpoch(partition_epoch_++);
+    return image;
+  }
+  void Lead(int epoch) { replica_->OnMetadata(Image(epoch), true, &outbox_); }
+
+  ProduceId Produce(const Bytes& batch, api::Acks acks = api::Acks::kAll,
+                    std::optional<LeaderEpoch> epoch = std::nullopt) {
+    ProduceEvent event;
+    event.id = ProduceId(next_id_++);
+    event.batches = batch;
+    event.acks = acks;
+    event.leader_epoch = epoch;
+    event.deadline = MonotonicTime::FromNanos(1000);
+    replica_->Produce(event, {MonotonicTime(), kWall}, &outbox_);
+    return event.id;
+  }
+  void Write() {
+    log_->Write();
+    replica_->OnAdvanced({log_->written_offset(), log_->durable_offset()}, &outbox_);
+  }
+  void Sync() {
+    log_->Sync();
+    replica_->OnAdvanced({log_->written_offset(), log_->durable_offset()}, &outbox_);
+  }
+  std::vector<ProduceReply> Replies() { return std::exchange(outbox_.produced, {}); }
+  std::vector<ParkId> Woken() { return std::exchange(outbox_.woken, {}); }
+
+  FakeReplicaLog* log_ = nullptr;
+  std::unique_ptr<Replica> replica_;
+  Outbox outbox_;
+  uint64_t next_id_ = 1;
+  int partition_epoch_ = 0;
+};
+
+// --- Acknowledgements ---
+
+TEST_F(ReplicaTest, ADurableTopicIsAcknowledgedFromTheDisk_S06) {
+  Lead(5);
+  Produce(MakeBatch(3));
+  Write();
+  EXPECT_THAT(Replies(), IsEmpty()) << "written is not durable";
+  EXPECT_EQ(replica_->high_watermark(), Offset(0));
+  Sync();
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_TRUE(replies[0].outcome.ok());
+  EXPECT_EQ(replies[0].base_offset, Offset(0));
+  EXPECT_EQ(replies[0].records, 3);
+  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kDurable);
+  EXPECT_EQ(replica_->high_watermark(), Offset(3));
+  EXPECT_EQ(replica_->last_stable_offset(), Offset(3));
+  EXPECT_EQ(log_->told_high_watermark(), Offset(3));
+}
+
+TEST_F(ReplicaTest, AReplicatedTopicIsAcknowledgedWhenWrittenNeverWhenStaged_S02) {
+  Make({.durable = false});
+  Lead(5);
+  Produce(MakeBatch(1));
+  EXPECT_THAT(Replies(), IsEmpty());
+  Write();
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kReplicated);
+}
+
+TEST_F(ReplicaTest, AcksOfTheLeaderWaitForItsOwnPositionOnly) {
+  replica_->OnMetadata(Image(5, kSelf, {kSelf, kOther}), true, &outbox_);
+  Produce(MakeBatch(1), api::Acks::kLeader);
+  Produce(MakeBatch(1), api::Acks::kAll);
+  Sync();
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1)) << "the other member of the in-sync set has said nothing";
+  EXPECT_EQ(replies[0].id, ProduceId(1));
+  EXPECT_EQ(replica_->high_watermark(), Offset(0));
+}
+
+TEST_F(ReplicaTest, AcksNoneAnswersAtOnce) {
+  Lead(5);
+  Produce(MakeBatch(1), api::Acks::kNone);
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_TRUE(replies[0].outcome.ok());
+  EXPECT_EQ(replies[0].base_offset, kNoOffset);
+  EXPECT_THAT(log_->batches(), SizeIs(1));
+}
+
+TEST_F(ReplicaTest, UnknownAcksAreRefused) {
+  Lead(5);
+  Produce(MakeBatch(1), static_cast<api::Acks>(9));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kInvalidRequiredAcks);
+}
+
+TEST_F(ReplicaTest, RaisingTheLevelPromisesTheOldOneUntilTheDiskHasIt_S07) {
+  Make({.durable = false});
+  Lead(5);
+  Produce(MakeBatch(1));
+  Write();
+  Produce(MakeBatch(1));
+  EXPECT_THAT(Replies(), SizeIs(1));
+  replica_->OnSettings({.durable = true}, &outbox_);
+  EXPECT_EQ(replica_->high_watermark(), Offset(1)) << "it never falls";
+  Write();
+  EXPECT_THAT(Replies(), IsEmpty());
+  Sync();
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kDurable);
+}
+
+TEST_F(ReplicaTest, AnUnacknowledgedProduceTimesOutAndSaysSo) {
+  Lead(5);
+  Produce(MakeBatch(1));
+  EXPECT_EQ(replica_->next_deadline(), MonotonicTime::FromNanos(1000));
+  replica_->Tick(MonotonicTime::FromNanos(999), &outbox_);
+  EXPECT_THAT(Replies(), IsEmpty());
+  replica_->Tick(MonotonicTime::FromNanos(1000), &outbox_);
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kRequestTimedOut);
+  Sync();
+  EXPECT_THAT(Replies(), IsEmpty()) << "answered once";
+}
+
+// --- min.insync.replicas ---
+
+TEST_F(ReplicaTest, TooFewInSyncRefusesBeforeTheAppend) {
+  Make({.min_insync_replicas = 2});
+  metadata::PartitionImage image = Image(5);
+  image.replicas = {{kSelf, {}}, {kOther, {}}};
+  replica_->OnMetadata(image, true, &outbox_);
+  Produce(MakeBatch(1));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotEnoughReplicas);
+  EXPECT_THAT(log_->batches(), IsEmpty());
+  Produce(MakeBatch(1), api::Acks::kLeader);
+  Sync();
+  EXPECT_TRUE(Replies()[0].outcome.ok());
+  EXPECT_EQ(replica_->high_watermark(), Offset(0)) << "it stands still while too few are in sync";
+}
+
+TEST_F(ReplicaTest, ShrinkingBelowTheMinimumAfterTheAppendIsTold) {
+  Make({.min_insync_replicas = 2});
+  metadata::PartitionImage image = Image(5, kSelf, {kSelf, kOther});
+  image.replicas = {{kSelf, {}}, {kOther, {}}};
+  replica_->OnMetadata(image, true, &outbox_);
+  Produce(MakeBatch(1));
+  image.isr = {kSelf};
+  image.partition_epoch = PartitionEpoch(9);
+  replica_->OnMetadata(image, true, &outbox_);
+  Sync();
+  replica_->Tick(MonotonicTime::FromNanos(1000), &outbox_);
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotEnoughReplicasAfterAppend);
+}
+
+TEST_F(ReplicaTest, TheMinimumIsNeverMoreThanTheReplicas_S16) {
+  Make({.min_insync_replicas = 3});
+  Lead(5);
+  Produce(MakeBatch(1));
+  Sync();
+  EXPECT_TRUE(Replies()[0].outcome.ok());
+}
+
+// --- Epochs ---
+
+TEST_F(ReplicaTest, OnlyTheLeaderOfTheEpochServes) {
+  Produce(MakeBatch(1));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotLeaderOrFollower);
+  replica_->OnMetadata(Image(4, kOther), true, &outbox_);
+  Produce(MakeBatch(1));
+  auto refused = Replies();
+  EXPECT_EQ(refused[0].outcome.code, ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(refused[0].outcome.leader->leader, kOther);
+  EXPECT_EQ(refused[0].outcome.leader->leader_epoch, LeaderEpoch(4));
+  Lead(5);
+  Produce(MakeBatch(1), api::Acks::kAll, LeaderEpoch(4));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kFencedLeaderEpoch);
+  Produce(MakeBatch(1), api::Acks::kAll, LeaderEpoch(6));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kUnknownLeaderEpoch);
+  Produce(MakeBatch(1), api::Acks::kAll, LeaderEpoch(5));
+  EXPECT_THAT(Replies(), IsEmpty());
+  EXPECT_THAT(log_->batches(), SizeIs(1));
+}
+
+TEST_F(ReplicaTest, ALeadershipThatIsNotOfThisRegistrationDoesNotCount_S01) {
+  replica_->OnMetadata(Image(5), false, &outbox_);
+  EXPECT_FALSE(replica_->is_leader());
+  replica_->OnMetadata(Image(5), true, &outbox_);
+  EXPECT_TRUE(replica_->is_leader());
+}
+
+TEST_F(ReplicaTest, AnEpochChangeFailsWaitersWithUnknownOutcome_S11) {
+  Lead(5);
+  Produce(MakeBatch(1));
+  Produce(MakeBatch(1), api::Acks::kLeader);
+  replica_->Park(ParkId(7), Offset(0), std::nullopt, 1, &outbox_);
+  Lead(6);
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(2));
+  EXPECT_EQ(replies[0].outcome.code, ErrorCode::kOutcomeUnknown);
+  EXPECT_EQ(replies[1].outcome.code, ErrorCode::kOutcomeUnknown);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(7)));
+  Sync();
+  EXPECT_THAT(Replies(), IsEmpty()) << "the same offsets in another epoch are other waiters'";
+}
+
+TEST_F(ReplicaTest, OlderMetadataIsIgnored) {
+  Lead(5);
+  replica_->OnMetadata(Image(4, kOther), true, &outbox_);
+  EXPECT_TRUE(replica_->is_leader());
+  EXPECT_EQ(replica_->leader_epoch(), LeaderEpoch(5));
+}
+
+TEST_F(ReplicaTest, LatestIsNotAvailableUntilTheHighWatermarkReachesTheElection_S38) {
+  Lead(5);
+  Produce(MakeBatch(4));
+  Write();
+  // Elected again while the records are not on the disk yet.
+  Lead(6);
+  EXPECT_THAT(replica_->LatestOffset(std::nullopt), HasCode(ErrorCode::kOffsetNotAvailable));
+  Sync();
+  EXPECT_EQ(*replica_->LatestOffset(std::nullopt), Offset(4));
+}
+
+// --- Idempotent producers ---
+
+Bytes Sequenced(int sequence, int count) {
+  return MakeBatch(count, 10, kWall.ms,
+                   {.producer_id = ProducerId(7),
+                    .producer_epoch = ProducerEpoch(0),
+                    .base_sequence = sequence});
+}
+
+TEST_F(ReplicaTest, ARetryIsAnsweredWithTheFirstOffsetAndNotAppended) {
+  Lead(5);
+  Produce(Sequenced(0, 2));
+  Produce(Sequenced(2, 2));
+  Produce(Sequenced(0, 2));
+  EXPECT_THAT(log_->batches(), SizeIs(2));
+  EXPECT_THAT(Replies(), IsEmpty()) << "a retry waits like the batch itself";
+  Sync();
+  auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(3));
+  EXPECT_EQ(replies[0].base_offset, Offset(0));
+  EXPECT_EQ(replies[1].base_offset, Offset(0));
+  EXPECT_EQ(replies[2].base_offset, Offset(2));
+  Produce(Sequenced(2, 2));
+  replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1)) << "acknowledged already";
+  EXPECT_EQ(replies[0].base_offset, Offset(2));
+}
+
+TEST_F(ReplicaTest, AGapInTheSequenceIsRefused) {
+  Lead(5);
+  Produce(Sequenced(0, 2));
+  Produce(Sequenced(5, 1));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kOutOfOrderSequenceNumber);
+}
+
+// --- Append ---
+
+TEST_F(ReplicaTest, TheClientsMemoryIsNotWrittenTo) {
+  Lead(5);
+  const Bytes batch = MakeBatch(2);
+  const std::string before = batch.ToString();
+  Produce(MakeBatch(1));
+  Produce(batch);
+  EXPECT_EQ(batch.ToString(), before);
+  const auto stored = record::BatchView::Parse(log_->batches()[1]);
+  EXPECT_EQ(stored->base_offset(), Offset(1));
+  EXPECT_EQ(stored->leader_epoch(), LeaderEpoch(5));
+}
+
+TEST_F(ReplicaTest, LogAppendTimeIsStampedAndTold) {
+  Make({.log_append_time = true});
+  Lead(5);
+  Produce(MakeBatch(2, 10, 1));
+  Sync();
+  EXPECT_EQ(Replies()[0].log_append_time_ms, kWall.ms);
+  const auto stored = record::BatchView::Parse(log_->batches()[0]);
+  ASSERT_OK(stored);
+  EXPECT_EQ(stored->timestamp_type(), record::TimestampType::kLogAppendTime);
+  EXPECT_EQ(stored->max_timestamp_ms(), kWall.ms);
+}
+
+TEST_F(ReplicaTest, AFullDiskRefusesProduceOnly) {
+  Lead(5);
+  Produce(MakeBatch(1));
+  Sync();
+  Replies();
+  log_->set_stage_error(MakeError(ErrorCode::kStorageFull, "full"));
+  Produce(MakeBatch(1));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kStorageFull);
+  EXPECT_TRUE(replica_->Fetch({.offset = Offset(0), .bytes_max = 1000}).outcome.ok());
+}
+
+TEST_F(ReplicaTest, AFailedDirectoryTakesItOfflineAndLeavesOutcomesUnknown) {
+  Lead(5);
+  Produce(MakeBatch(1));
+  replica_->Park(ParkId(7), Offset(0), std::nullopt, 1, &outbox_);
+  replica_->OnFailed(MakeError(ErrorCode::kStorageError, "the directory failed"), &outbox_);
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kOutcomeUnknown);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(7)));
+  Produce(MakeBatch(1));
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kStorageError);
+  EXPECT_EQ(replica_->Fetch({.offset = Offset(0), .bytes_max = 10}).outcome.code,
+            ErrorCode::kStorageError);
+  Sync();
+  EXPECT_EQ(replica_->high_watermark(), Offset(0)) << "it resigned";
+}
+
+// --- Fetch ---
+
+TEST_F(ReplicaTest, NothingBeyondTheHighWatermarkIsServed) {
+  Lead(5);
+  Produce(MakeBatch(2));
+  Sync();
+  Produce(MakeBatch(2));
+  Write();
+  FetchAnswer answer = replica_->Fetch({.offset = Offset(0), .bytes_max = 1 << 20});
+  ASSERT_TRUE(answer.outcome.ok());
+  EXPECT_EQ(answer.high_watermark, Offset(2));
+  EXPECT_EQ(answer.read.result->next_offset, Offset(2));
+  answer = replica_->Fetch({.offset = Offset(3), .bytes_max = 1 << 20});
+  EXPECT_TRUE(answer.outcome.ok()) << "in the log, and not yet to be seen";
+  EXPECT_EQ(answer.read.result->bytes, 0u);
+}
+
+TEST_F(ReplicaTest, OffsetsOutsideTheLogAreOutOfRange) {
+  Lead(5);
+  Produce(MakeBatch(2));
+  Sync();
+  EXPECT_EQ(replica_->Fetch({.offset = Offset(3), .bytes_max = 10}).outcome.code,
+            ErrorCode::kOffsetOutOfRange);
+  EXPECT_EQ(replica_->Fetch({.offset = Offset(-1), .bytes_max = 10}).outcome.code,
+            ErrorCode::kOffsetOutOfRange);
+  log_->RaiseLogStart(Offset(1), [](const absl::Status&) {});
+  EXPECT_EQ(replica_->Fetch({.offset = Offset(0), .bytes_max = 10}).outcome.code,
+            ErrorCode::kOffsetOutOfRange);
+}
+
+TEST_F(ReplicaTest, AParkedFetchWakesWhenItsBytesAreCommitted) {
+  Lead(5);
+  const Bytes batch = MakeBatch(1);
+  replica_->Park(ParkId(1), Offset(0), std::nullopt, 1, &outbox_);
+  replica_->Park(ParkId(2), Offset(0), std::nullopt, static_cast<int64_t>(batch.size()) + 1,
+                 &outbox_);
+  Produce(batch);
+  Write();
+  EXPECT_THAT(Woken(), IsEmpty());
+  Sync();
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(1)));
+  Produce(batch);
+  Sync();
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(2)));
+}
+
+TEST_F(ReplicaTest, ParkingBehindTheHighWatermarkOrInAnotherEpochWakesAtOnce) {
+  Lead(5);
+  Produce(MakeBatch(2));
+  Sync();
+  replica_->Park(ParkId(1), Offset(1), std::nullopt, 1, &outbox_);
+  replica_->Park(ParkId(2), Offset(2), LeaderEpoch(4), 1, &outbox_);
+  replica_->Park(ParkId(3), Offset(2), LeaderEpoch(5), 1, &outbox_);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(1), ParkId(2)));
+}
+
+TEST_F(ReplicaTest, RecordsAreDeletedUpToTheHighWatermarkOnly) {
+  Lead(5);
+  Produce(MakeBatch(2));
+  Sync();
+  Produce(MakeBatch(2));
+  EXPECT_EQ(*replica_->CheckDeleteRecords(kNoOffset), Offset(2));
+  EXPECT_EQ(*replica_->CheckDeleteRecords(Offset(1)), Offset(1));
+  EXPECT_THAT(replica_->CheckDeleteRecords(Offset(3)), HasCode(ErrorCode::kOffsetOutOfRange));
+  EXPECT_THAT(replica_->CheckDeleteRecords(Offset(-2)), HasCode(ErrorCode::kOffsetOutOfRange));
+}
+
+}  // namespace
+}  // namespace millrace::broker

@@ -1,0 +1,109 @@
+#include "broker/service/log_service.h"
+
+#include <memory>
+#include <utility>
+
+#include "api/codec/delete_records_codec.h"
+#include "api/codec/fetch_codec.h"
+#include "api/codec/list_offsets_codec.h"
+#include "api/codec/produce_codec.h"
+#include "base/status.h"
+#include "broker/fetch_call.h"
+#include "broker/service/log_streams.h"
+#include "rpc/stream_call.h"
+#include "rpc/unary_call.h"
+
+namespace millrace::broker {
+namespace {
+
+using rpc::CallContext;
+using rpc::Reply;
+
+}  // namespace
+
+void LogService::Register(rpc::Server* server) {
+  server->AddService(&service_, V1::service_full_name());
+  for (int i = 0; i < server->queue_count(); ++i) {
+    RegisterHot(server, server->queue(i));
+    RegisterCold(server, server->queue(i));
+  }
+}
+
+void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* queue) {
+  RegisterUnary(
+      server, queue, &service_, &Service::RequestProduce,
+      [broker = broker_](const CallContext& context, Bytes message, Reply<rpc::BytesList> reply) {
+        absl::StatusOr<api::ProduceRequest> request = api::DecodeProduceRequest(message);
+        if (!request.ok()) return reply(request.status());
+        broker->Produce(*std::move(request), CallerOf(context),
+                        [reply = std::move(reply)](api::ProduceResponse response) mutable {
+                          reply(api::EncodeProduceResponse(response));
+                        });
+      });
+  RegisterUnary(
+      server, queue, &service_, &Service::RequestFetch,
+      [broker = broker_](const CallContext& context, Bytes message, Reply<rpc::BytesList> reply) {
+        absl::StatusOr<api::FetchRequest> request = api::DecodeFetchRequest(message);
+        if (!request.ok()) return reply(request.status());
+        // The answer and the cancellation both need the reply: whichever comes first takes it.
+        auto shared = std::make_shared<Reply<rpc::BytesList>>(std::move(reply));
+        const std::weak_ptr<FetchCall> call = broker->Fetch(
+            *std::move(request), CallerOf(context), [shared](api::FetchResponse response) {
+              (*shared)(api::EncodeFetchResponse(response));
+            });
+        // A long poll whose client has gone must not stay parked.
+        if (!call.expired()) {
+          shared->SetOnCancel([call] {
+            if (const std::shared_ptr<FetchCall> parked = call.lock()) parked->Cancel();
+          });
+        }
+      });
+  RegisterStream(server, queue, &service_, &Service::RequestProduceStream,
+                 [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
+                   return ServeProduceStream(broker, std::move(stream));
+                 });
+  RegisterStream(server, queue, &service_, &Service::RequestFetchStream,
+                 [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
+                   return ServeFetchStream(broker, std::move(stream));
+                 });
+}
+
+void LogService::RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor* queue) {
+  RegisterServerStream(server, queue, &service_, &Service::RequestWatchTopics,
+                       [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
+                         return ServeWatchTopics(broker, std::move(stream));
+                       });
+  RegisterUnary(server, queue, &service_, &Service::RequestListOffsets,
+                [broker = broker_](const CallContext& context, const v1::ListOffsetsRequest& proto,
+                                   Reply<v1::ListOffsetsResponse> reply) {
+                  absl::StatusOr<api::ListOffsetsRequest> request = api::FromProto(proto);
+                  if (!request.ok()) return reply(request.status());
+                  broker->ListOffsets(
+                      *std::move(request), CallerOf(context),
+                      [reply = std::move(reply)](const api::ListOffsetsResponse& response) mutable {
+                        reply(api::ToProto(response));
+                      });
+                });
+  RegisterUnary(
+      server, queue, &service_, &Service::RequestDeleteRecords,
+      [broker = broker_](const CallContext& context, const v1::DeleteRecordsRequest& proto,
+                         Reply<v1::DeleteRecordsResponse> reply) {
+        absl::StatusOr<api::DeleteRecordsRequest> request = api::FromProto(proto);
+        if (!request.ok()) return reply(request.status());
+        broker->DeleteRecords(
+            *std::move(request), CallerOf(context),
+            [reply = std::move(reply)](const api::DeleteRecordsResponse& response) mutable {
+              reply(api::ToProto(response));
+            });
+      });
+  RegisterUnary(server, queue, &service_, &Service::RequestOffsetForLeaderEpoch,
+                [](const CallContext&, const v1::OffsetForLeaderEpochRequest&,
+                   Reply<v1::OffsetForLeaderEpochResponse> reply) {
+                  reply(MakeError(ErrorCode::kUnsupportedVersion,
+                                  "OffsetForLeaderEpoch is not served by this version: with one "
+                                  "replica per partition there is no divergence to find",
+                                  {.name = "method", .value = "OffsetForLeaderEpoch"}));
+                });
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,157 @@
+#include "broker/service/log_streams.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "api/codec/fetch_codec.h"
+#include "api/codec/produce_codec.h"
+#include "api/codec/watch_topics_codec.h"
+#include "base/status.h"
+#include "broker/fetch_stream.h"
+#include "broker/produce_stream.h"
+#include "broker/topic_watch.h"
+#include "millrace/v1/log_service.pb.h"
+#include "rpc/message.h"
+
+namespace millrace::broker {
+namespace {
+
+// A pipelined produce. It ends when the client has half-closed (or the server drains) and every
+// batch has been answered.
+class ProduceHandler final : public rpc::StreamHandler {
+ public:
+  ProduceHandler(Broker* broker, std::shared_ptr<rpc::ServerStream> stream)
+      : stream_(std::move(stream)),
+        produce_(broker->OpenProduceStream(
+            CallerOf(stream_->context()),
+            [this](const api::ProduceStreamResponse& response) { Answer(response); })) {}
+
+  void OnMessage(Bytes message) override {
+    absl::StatusOr<api::ProduceStreamRequest> request = api::DecodeProduceStreamRequest(message);
+    // Where one message cannot be read, the order of those behind it means nothing either.
+    if (!request.ok()) return stream_->Finish(request.status());
+    produce_->Handle(*std::move(request));
+  }
+
+  void OnHalfClose() override {
+    ending_ = true;
+    end_status_ = absl::OkStatus();
+    FinishIfAnswered();
+  }
+
+  bool OnDrain() override {
+    if (produce_->outstanding() == 0) return true;
+    ending_ = true;
+    end_status_ = MakeError(ErrorCode::kShuttingDown, "the server is shutting down; connect again");
+    return false;
+  }
+
+  // A client that does not read its answers is not read from.
+  void OnWritable() override {
+    if (std::exchange(paused_, false)) stream_->ResumeReading();
+  }
+
+  void OnDone(bool /*cancelled*/) override { produce_.reset(); }
+
+ private:
+  void Answer(const api::ProduceStreamResponse& response) {
+    stream_->Write(api::EncodeProduceStreamResponse(response));
+    if (!stream_->writable() && !paused_) {
+      paused_ = true;
+      stream_->PauseReading();
+    }
+    FinishIfAnswered();
+  }
+
+  void FinishIfAnswered() {
+    // During construction there is no produce_ yet, and nothing to end.
+    if (ending_ && produce_ != nullptr && produce_->outstanding() == 0) {
+      stream_->Finish(end_status_);
+    }
+  }
+
+  const std::shared_ptr<rpc::ServerStream> stream_;
+  std::unique_ptr<ProduceStream> produce_;
+  bool ending_ = false;
+  bool paused_ = false;
+  absl::Status end_status_;
+};
+
+// A push fetch. It ends when the client half-closes.
+class FetchHandler final : public rpc::StreamHandler {
+ public:
+  FetchHandler(Broker* broker, std::shared_ptr<rpc::ServerStream> stream)
+      : stream_(std::move(stream)),
+        fetch_(broker->OpenFetchStream(
+            CallerOf(stream_->context()),
+            [this](const api::FetchStreamResponse& response) { Push(response); })) {}
+
+  void OnMessage(Bytes message) override {
+    absl::StatusOr<api::FetchStreamRequest> request = api::DecodeFetchStreamRequest(message);
+    if (!request.ok()) return stream_->Finish(request.status());
+    const absl::Status handled = fetch_->Handle(*std::move(request));
+    if (!handled.ok()) stream_->Finish(handled);
+  }
+
+  void OnHalfClose() override { stream_->Finish(absl::OkStatus()); }
+  void OnWritable() override { fetch_->SetWritable(true); }
+  void OnDone(bool /*cancelled*/) override { fetch_.reset(); }
+
+ private:
+  void Push(const api::FetchStreamResponse& response) {
+    stream_->Write(api::EncodeFetchStreamResponse(response));
+    if (!stream_->writable() && fetch_ != nullptr) fetch_->SetWritable(false);
+  }
+
+  const std::shared_ptr<rpc::ServerStream> stream_;
+  std::unique_ptr<FetchStream> fetch_;
+};
+
+// Pushed metadata; the client only listens.
+class WatchHandler final : public rpc::StreamHandler {
+ public:
+  WatchHandler(Broker* broker, std::shared_ptr<rpc::ServerStream> stream)
+      : broker_(broker), stream_(std::move(stream)) {}
+
+  void OnMessage(Bytes message) override {
+    const absl::StatusOr<v1::WatchTopicsRequest> request =
+        rpc::ParseMessage<v1::WatchTopicsRequest>(message);
+    if (!request.ok()) return stream_->Finish(request.status());
+    watch_ = broker_->OpenTopicWatch(CallerOf(stream_->context()), api::FromProto(*request),
+                                     [stream = stream_](const api::WatchTopicsResponse& response) {
+                                       stream->Write(rpc::SerializeMessage(api::ToProto(response)));
+                                     });
+  }
+
+  void OnHalfClose() override {}
+  void OnDone(bool /*cancelled*/) override { watch_.reset(); }
+
+ private:
+  Broker* const broker_;
+  const std::shared_ptr<rpc::ServerStream> stream_;
+  std::unique_ptr<TopicWatch> watch_;
+};
+
+}  // namespace
+
+Caller CallerOf(const rpc::CallContext& context) {
+  return {.listener = context.listener,
+          .principal = {absl::StrCat(context.principal.type, ":", context.principal.name)}};
+}
+
+std::unique_ptr<rpc::StreamHandler> ServeProduceStream(Broker* broker,
+                                                       std::shared_ptr<rpc::ServerStream> stream) {
+  return std::make_unique<ProduceHandler>(broker, std::move(stream));
+}
+
+std::unique_ptr<rpc::StreamHandler> ServeFetchStream(Broker* broker,
+                                                     std::shared_ptr<rpc::ServerStream> stream) {
+  return std::make_unique<FetchHandler>(broker, std::move(stream));
+}
+
+std::unique_ptr<rpc::StreamHandler> ServeWatchTopics(Broker* broker,
+                                                     std::shared_ptr<rpc::ServerStream> stream) {
+  return std::make_unique<WatchHandler>(broker, std::move(stream));
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,459 @@
+#include "broker/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+
+namespace millrace::broker {
+
+// A replica in its shard: listens to its log, and remembers what answers need. One that is offline
+// from the start has no replica.
+class Shard::Hosted : public storage::Log::Listener {
+ public:
+  Hosted(Shard* shard, std::string topic) : shard_(shard), topic_(std::move(topic)) {}
+  ~Hosted() override {
+    if (replica_ != nullptr) replica_->log().SetListener(nullptr);
+  }
+
+  void OnAdvanced(Offset written, Offset durable) override {
+    replica_->OnAdvanced({written, durable}, &shard_->outbox_);
+    shard_->Drain();
+  }
+  void OnFailed(const absl::Status& status) override {
+    replica_->OnFailed(status, &shard_->outbox_);
+    shard_->Drain();
+  }
+
+  void Open(std::unique_ptr<Replica> replica) {
+    replica_ = std::move(replica);
+    replica_->log().SetListener(this);
+  }
+
+  Shard* const shard_;
+  const std::string topic_;
+  DirectoryId directory_;
+  std::unique_ptr<Replica> replica_;
+  absl::Status offline_;
+};
+
+Shard::Shard(const Deps& deps) : deps_(deps), metrics_(deps.metrics) {}
+
+Shard::~Shard() = default;
+
+// --- Metadata ---
+
+void Shard::OnImage(std::shared_ptr<const metadata::Image> image,
+                    std::shared_ptr<const metadata::Delta> delta, bool leaderships_count) {
+  const bool all = image_ == nullptr || leaderships_count != leaderships_count_;
+  image_ = std::move(image);
+  leaderships_count_ = leaderships_count;
+  if (all) {
+    for (auto& [partition, hosted] : replicas_) ApplyMetadata(hosted.get());
+  } else {
+    for (const TopicPartition& partition : delta->partitions_changed) {
+      const auto hosted = replicas_.find(partition);
+      if (hosted != replicas_.end()) ApplyMetadata(hosted->second.get());
+    }
+  }
+  Drain();
+  UpdateGauges();
+  // An observer may unsubscribe itself or others.
+  std::vector<uint64_t> ids;
+  for (const auto& [id, observer] : observers_) ids.push_back(id);
+  for (const uint64_t id : ids) {
+    const auto observer = observers_.find(id);
+    if (observer == observers_.end()) continue;
+    const ImageObserver call = observer->second;
+    call(*delta);
+  }
+}
+
+uint64_t Shard::Subscribe(ImageObserver observer) {
+  observers_.emplace(next_observer_, std::move(observer));
+  return next_observer_++;
+}
+
+void Shard::ApplyMetadata(Hosted* hosted) {
+  if (image_ == nullptr || hosted->replica_ == nullptr) return;
+  const metadata::PartitionImage* partition =
+      image_->FindPartition(hosted->replica_->topic_partition());
+  if (partition == nullptr) return;
+  const DirectoryId known = partition->DirectoryOf(deps_.self);
+  const bool in_place = known.is_zero() || known == hosted->directory_;
+  hosted->replica_->OnMetadata(*partition, leaderships_count_ && in_place, &outbox_);
+}
+
+// --- Replicas ---
+
+void Shard::AddReplica(const TopicPartition& topic_partition, const std::string& topic,
+                       DirectoryId directory, std::unique_ptr<ReplicaLog> log,
+                       const TopicSettings& settings) {
+  auto hosted = std::make_unique<Hosted>(this, topic);
+  hosted->directory_ = directory;
+  hosted->Open(std::make_unique<Replica>(deps_.self, topic_partition, std::move(log), settings));
+  by_partition_[topic_partition] = hosted.get();
+  Hosted* const added = hosted.get();
+  replicas_[topic_partition] = std::move(hosted);
+  ApplyMetadata(added);
+  Drain();
+  UpdateGauges();
+  if (next_housekeeping_ == MonotonicTime::Never()) {
+    next_housekeeping_ = now().monotonic + deps_.housekeeping_interval;
+  }
+  ArmTimer(next_housekeeping_);
+}
+
+void Shard::AddOffline(const TopicPartition& topic_partition, const std::string& topic,
+                       const absl::Status& status) {
+  auto hosted = std::make_unique<Hosted>(this, topic);
+  hosted->offline_ = status;
+  by_partition_[topic_partition] = hosted.get();
+  replicas_[topic_partition] = std::move(hosted);
+  UpdateGauges();
+}
+
+void Shard::SetSettings(const TopicPartition& topic_partition, const TopicSettings& settings,
+                        const storage::LogConfig& log_config) {
+  const auto hosted = replicas_.find(topic_partition);
+  if (hosted == replicas_.end() || hosted->second->replica_ == nullptr) return;
+  hosted->second->replica_->log().SetConfig(log_config);
+  hosted->second->replica_->OnSettings(settings, &outbox_);
+  Drain();
+}
+
+void Shard::RemoveReplica(const TopicPartition& topic_partition, const absl::Status& status) {
+  const auto found = replicas_.find(topic_partition);
+  if (found == replicas_.end()) return;
+  // Out of the maps first: answers may make their callers ask again.
+  const std::unique_ptr<Hosted> hosted = std::move(found->second);
+  by_partition_.erase(topic_partition);
+  replicas_.erase(found);
+  if (hosted->replica_ != nullptr) hosted->replica_->Stop(status, &outbox_);
+  Drain();
+  UpdateGauges();
+}
+
+void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
+  const absl::Status stopped =
+      MakeError(ErrorCode::kShuttingDown, "the broker is shutting down; ask another one");
+  // Counts the logs that are still closing, and this function itself.
+  struct Closing {
+    int left = 1;
+    absl::Status status;
+    absl::AnyInvocable<void(absl::Status) &&> done;
+    // Logs live until they have closed.
+    std::map<TopicPartition, std::unique_ptr<Hosted>> logs;
+  };
+  auto closing = std::make_shared<Closing>();
+  closing->done = std::move(done);
+  const auto closed = [weak = weak_from_this(), closing](const absl::Status& status) {
+    if (!status.ok() && closing->status.ok()) closing->status = status;
+    if (--closing->left > 0) return;
+    // Not from inside a call of the last log.
+    if (const std::shared_ptr<Shard> self = weak.lock()) {
+      self->deps_.executor->Post([closing] {
+        closing->logs.clear();
+        std::move(closing->done)(closing->status);
+      });
+    }
+  };
+  for (auto& [partition, hosted] : replicas_) {
+    if (hosted->replica_ != nullptr) hosted->replica_->Stop(stopped, &outbox_);
+  }
+  closing->logs = std::move(replicas_);
+  replicas_.clear();
+  by_partition_.clear();
+  Drain();
+  for (auto& [partition, hosted] : closing->logs) {
+    if (hosted->replica_ == nullptr || !hosted->replica_->log().status().ok()) continue;
+    ++closing->left;
+    hosted->replica_->log().Close([closed](absl::Status status) { closed(status); });
+  }
+  closed(absl::OkStatus());
+  UpdateGauges();
+}
+
+std::vector<ReplicaState> Shard::Describe() const {
+  std::vector<ReplicaState> states;
+  for (const auto& [partition, hosted] : replicas_) {
+    ReplicaState& state = states.emplace_back();
+    state.topic_partition = partition;
+    state.topic = hosted->topic_;
+    state.status = hosted->offline_;
+    if (hosted->replica_ == nullptr) continue;
+    const Replica& replica = *hosted->replica_;
+    state.size_bytes = replica.log().size_bytes();
+    state.log_start_offset = replica.log().log_start_offset();
+    state.high_watermark = replica.high_watermark();
+    state.end_offset = replica.log().end_offset();
+    state.is_leader = replica.is_leader();
+    state.status = replica.status();
+  }
+  return states;
+}
+
+absl::StatusOr<Replica*> Shard::Find(const TopicPartition& topic_partition) {
+  const auto found = by_partition_.find(topic_partition);
+  if (found == by_partition_.end()) return NotHere(topic_partition);
+  if (found->second->replica_ == nullptr) return found->second->offline_;
+  return found->second->replica_.get();
+}
+
+absl::Status Shard::NotHere(const TopicPartition& topic_partition) const {
+  const metadata::PartitionImage* partition =
+      image_ == nullptr ? nullptr : image_->FindPartition(topic_partition);
+  if (partition == nullptr) {
+    return MakeError(
+        ErrorCode::kUnknownTopicOrPartition,
+        absl::StrCat("there is no partition ", topic_partition.partition.value(),
+                     " of the topic with id ", topic_partition.topic_id.ToString()),
+        {.name = "partition", .value = absl::StrCat(topic_partition.partition.value())});
+  }
+  const absl::string_view why = partition->IsReplica(deps_.self)
+                                    ? "this broker is still opening the partition; try again"
+                                    : "this broker does not hold the partition";
+  return MakeError(ErrorCode::kNotLeaderOrFollower, why,
+                   {.leader = LeaderHint{partition->leader, partition->leader_epoch, ""}});
+}
+
+// --- Calls ---
+
+void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
+  produce.event.id = next_produce_;
+  ++next_produce_;
+  const Now at = now();
+  const bool in_order = produce.order == nullptr || !produce.order->broken ||
+                        produce.restart > produce.order->restart;
+  if (produce.order != nullptr && produce.restart > produce.order->restart) {
+    *produce.order = {false, produce.restart};
+  }
+  pending_.emplace(produce.event.id,
+                   PendingProduce{std::move(done), std::move(produce.order), at.monotonic,
+                                  static_cast<int64_t>(produce.event.batches.size())});
+  const auto refuse = [&](const absl::Status& status) {
+    ProduceReply& reply = outbox_.produced.emplace_back();
+    reply.id = produce.event.id;
+    reply.outcome = api::PartitionOutcome::Of(status);
+  };
+  absl::StatusOr<Replica*> replica = Find(produce.topic_partition);
+  if (!in_order) {
+    refuse(
+        MakeError(ErrorCode::kStreamOrderBroken,
+                  "an earlier batch for this partition failed on this stream, so this one was not "
+                  "appended; send them again in order, with a higher `restart`",
+                  {.name = "restart", .value = absl::StrCat(produce.restart)}));
+  } else if (refuses_produce_) {
+    refuse(MakeError(ErrorCode::kShuttingDown, "the broker is shutting down; ask another one"));
+  } else if (!replica.ok()) {
+    refuse(replica.status());
+  } else {
+    (*replica)->Produce(produce.event, at, &outbox_);
+    ArmTimer((*replica)->next_deadline());
+  }
+  Drain();
+}
+
+void Shard::Fetch(std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done) {
+  std::make_shared<FetchRun>(shared_from_this(), deps_.cold_reads, deps_.budget, std::move(items),
+                             budget, std::move(done))
+      ->Start();
+}
+
+void Shard::Park(ParkId id, const std::vector<ParkItem>& items, Task wake) {
+  Parked& parked = parked_[id];
+  parked.wake = std::move(wake);
+  for (const ParkItem& item : items) {
+    absl::StatusOr<Replica*> replica = Find(item.topic_partition);
+    if (!replica.ok()) {
+      outbox_.woken.push_back(id);
+      continue;
+    }
+    parked.partitions.push_back(item.topic_partition);
+    (*replica)->Park(id, item.offset, item.leader_epoch, item.bytes_min, &outbox_);
+  }
+  CountParked();
+  Drain();
+}
+
+void Shard::Unpark(ParkId id) {
+  const auto parked = parked_.find(id);
+  if (parked == parked_.end()) return;
+  for (const TopicPartition& partition : parked->second.partitions) {
+    const auto hosted = by_partition_.find(partition);
+    if (hosted != by_partition_.end() && hosted->second->replica_ != nullptr) {
+      hosted->second->replica_->Unpark(id);
+    }
+  }
+  parked_.erase(parked);
+  CountParked();
+}
+
+void Shard::WakeParked(ParkId id) {
+  const auto parked = parked_.find(id);
+  if (parked == parked_.end()) return;
+  Task wake = std::move(parked->second.wake);
+  Unpark(id);
+  std::move(wake)();
+}
+
+void Shard::DeleteRecords(const TopicPartition& topic_partition, Offset before,
+                          absl::AnyInvocable<void(api::DeleteRecordsPartitionResult) &&> done) {
+  api::DeleteRecordsPartitionResult result;
+  absl::StatusOr<Replica*> replica = Find(topic_partition);
+  absl::StatusOr<Offset> start =
+      replica.ok() ? (*replica)->CheckDeleteRecords(before) : replica.status();
+  if (!start.ok()) {
+    result.outcome = api::PartitionOutcome::Of(start.status());
+    return std::move(done)(std::move(result));
+  }
+  ReplicaLog& log = (*replica)->log();
+  result.log_start_offset = std::max(*start, log.log_start_offset());
+  if (*start <= log.log_start_offset()) return std::move(done)(std::move(result));
+  log.RaiseLogStart(
+      *start, [done = std::move(done), result = std::move(result)](absl::Status status) mutable {
+        result.outcome = api::PartitionOutcome::Of(status);
+        std::move(done)(std::move(result));
+      });
+}
+
+void Shard::ListOffsets(const TopicPartition& topic_partition,
+                        const api::ListOffsetsPartition& request,
+                        absl::AnyInvocable<void(api::ListOffsetsPartitionResult) &&> done) {
+  api::ListOffsetsPartitionResult result;
+  const auto fail = [&](const absl::Status& status) {
+    result.outcome = api::PartitionOutcome::Of(status);
+    std::move(done)(std::move(result));
+  };
+  absl::StatusOr<Replica*> found = Find(topic_partition);
+  if (!found.ok()) return fail(found.status());
+  Replica& replica = **found;
+  if (absl::Status status = replica.CheckLeader(request.leader_epoch); !status.ok()) {
+    return fail(status);
+  }
+  result.leader_epoch = replica.leader_epoch();
+  absl::StatusOr<TimeLookup> lookup = TimeLookup();
+  switch (request.position) {
+    case api::OffsetPosition::kEarliest:
+      result.offset = replica.log().log_start_offset();
+      return std::move(done)(std::move(result));
+    case api::OffsetPosition::kLatest: {
+      absl::StatusOr<Offset> latest = replica.LatestOffset(request.leader_epoch);
+      if (!latest.ok()) return fail(latest.status());
+      result.offset = *latest;
+      return std::move(done)(std::move(result));
+    }
+    case api::OffsetPosition::kTimestamp:
+      lookup = replica.log().OffsetForTimestamp(request.timestamp_ms, replica.last_stable_offset());
+      break;
+    case api::OffsetPosition::kMaxTimestamp:
+      lookup = replica.log().OffsetOfMaxTimestamp(replica.last_stable_offset());
+      break;
+    default:
+      return fail(MakeError(
+          ErrorCode::kInvalidRequest, "position is earliest, latest, timestamp or max_timestamp",
+          {.name = "position", .value = absl::StrCat(static_cast<int>(request.position))}));
+  }
+  if (!lookup.ok()) return fail(lookup.status());
+  deps_.cold_reads->Post([lookup = *std::move(lookup), done = std::move(done),
+                          result = std::move(result), executor = deps_.executor]() mutable {
+    absl::StatusOr<std::optional<storage::TimestampAndOffset>> at = std::move(lookup)();
+    if (!at.ok()) {
+      result.outcome = api::PartitionOutcome::Of(at.status());
+    } else if (*at) {
+      result.offset = (*at)->offset;
+      result.timestamp_ms = (*at)->timestamp_ms;
+      result.leader_epoch = (*at)->leader_epoch;
+    }
+    executor->Post([done = std::move(done), result = std::move(result)]() mutable {
+      std::move(done)(std::move(result));
+    });
+  });
+}
+
+// --- Delivery, time ---
+
+void Shard::Drain() {
+  if (draining_) return;
+  draining_ = true;
+  while (!outbox_.empty()) {
+    std::swap(outbox_, delivering_);
+    for (ProduceReply& reply : delivering_.produced) Answer(std::move(reply));
+    for (const ParkId id : delivering_.woken) WakeParked(id);
+    delivering_.Clear();
+  }
+  draining_ = false;
+}
+
+void Shard::Answer(ProduceReply reply) {
+  const auto pending = pending_.find(reply.id);
+  CHECK(pending != pending_.end()) << "answered twice";
+  PendingProduce produce = std::move(pending->second);
+  pending_.erase(pending);
+  if (!reply.outcome.ok() && produce.order != nullptr) produce.order->broken = true;
+  metrics_.produce.Answered(reply.outcome.code, deps_.clock->Now() - produce.arrived,
+                            produce.bytes);
+  metrics_.produce.Records(reply.records);
+  std::move(produce.done)(std::move(reply));
+  if (!pending_.empty()) return;
+  for (Task& idle : std::exchange(on_produce_idle_, {})) std::move(idle)();
+}
+
+void Shard::OnProduceIdle(Task done) {
+  if (pending_.empty()) return std::move(done)();
+  on_produce_idle_.push_back(std::move(done));
+}
+
+void Shard::ArmTimer(MonotonicTime when) {
+  if (when >= armed_) return;
+  armed_ = when;
+  deps_.executor->PostAt(when, [weak = weak_from_this(), when] {
+    const std::shared_ptr<Shard> self = weak.lock();
+    // One that was overtaken by an earlier one finds nothing to do.
+    if (self != nullptr && self->armed_ == when) self->OnTimer();
+  });
+}
+
+void Shard::OnTimer() {
+  armed_ = MonotonicTime::Never();
+  const MonotonicTime at = now().monotonic;
+  MonotonicTime next = MonotonicTime::Never();
+  if (next_housekeeping_ <= at) Housekeep();
+  next = std::min(next, next_housekeeping_);
+  for (auto& [partition, hosted] : replicas_) {
+    if (hosted->replica_ == nullptr) continue;
+    if (hosted->replica_->next_deadline() <= at) hosted->replica_->Tick(at, &outbox_);
+    next = std::min(next, hosted->replica_->next_deadline());
+  }
+  Drain();
+  ArmTimer(next);
+}
+
+void Shard::Housekeep() {
+  const Now at = now();
+  for (auto& [partition, hosted] : replicas_) {
+    if (hosted->replica_ != nullptr && hosted->replica_->log().status().ok()) {
+      hosted->replica_->log().Housekeep(at.wall);
+    }
+  }
+  next_housekeeping_ = at.monotonic + deps_.housekeeping_interval;
+}
+
+void Shard::UpdateGauges() {
+  if (metrics_.replicas == nullptr) return;
+  int leaders = 0;
+  for (const auto& [partition, hosted] : replicas_) {
+    if (hosted->replica_ != nullptr && hosted->replica_->is_leader()) ++leaders;
+  }
+  metrics_.replicas->Set(static_cast<double>(replicas_.size()));
+  metrics_.leaders->Set(leaders);
+}
+
+void Shard::CountParked() {
+  if (metrics_.parked_fetches == nullptr) return;
+  metrics_.parked_fetches->Set(static_cast<double>(parked_.size()));
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,195 @@
+// Shard: the replicas of a share of the partitions, on one executor, for life: those with
+// hash(topic id, partition) mod N. It carries requests to the pure replicas and their answers back,
+// keeps their timers, runs the reads that need the disk on the cold-read pool, and their
+// housekeeping.
+//
+// Not here: names and several partitions at once (gather.h), which replicas there should be
+// (reconciler.h), rules (replica.h).
+//
+// Thread: its executor, for every function but the constructor, executor() and index().
+#ifndef BROKER_SHARD_H_
+#define BROKER_SHARD_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "api/delete_records.h"
+#include "api/list_offsets.h"
+#include "api/produce.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/executor.h"
+#include "base/ids.h"
+#include "base/memory_budget.h"
+#include "broker/fetch_run.h"
+#include "broker/replica.h"
+#include "broker/shard_metrics.h"
+#include "metadata/delta.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+
+// The order of one partition's batches on one produce stream (S-23). Shared by the stream and the
+// partition's shard; used on the shard only.
+struct StreamOrder {
+  // A batch failed: later ones fail too, until one comes with a higher restart number.
+  bool broken = false;
+  uint32_t restart = 0;
+};
+
+struct ShardProduce {
+  TopicPartition topic_partition;
+  // Its id is given by the shard.
+  ProduceEvent event;
+  // Null for a unary call.
+  std::shared_ptr<StreamOrder> order;
+  uint32_t restart = 0;
+};
+using ShardProduceDone = absl::AnyInvocable<void(ProduceReply) &&>;
+
+// One partition at which a fetch waits.
+struct ParkItem {
+  TopicPartition topic_partition;
+  Offset offset;
+  std::optional<LeaderEpoch> leader_epoch;
+  int64_t bytes_min = 1;
+};
+
+struct ReplicaState {
+  TopicPartition topic_partition;
+  std::string topic;
+  int64_t size_bytes = 0;
+  Offset log_start_offset;
+  Offset high_watermark;
+  Offset end_offset;
+  bool is_leader = false;
+  absl::Status status;
+};
+
+class Shard : public std::enable_shared_from_this<Shard> {
+ public:
+  struct Deps {
+    NodeId self = kNoNode;
+    int index = 0;
+    Executor* executor = nullptr;
+    Executor* cold_reads = nullptr;
+    const Clock* clock = nullptr;
+    MetricRegistry* metrics = nullptr;  // May be null.
+    MemoryBudget* budget = nullptr;     // May be null: reads are not counted.
+    absl::Duration housekeeping_interval = absl::Seconds(300);
+  };
+  explicit Shard(const Deps& deps);
+  ~Shard();
+
+  Executor* executor() const { return deps_.executor; }
+  int index() const { return deps_.index; }
+  const Clock& clock() const { return *deps_.clock; }
+
+  // --- The metadata, as the reconciler hands it on ---
+  // Null before the first image.
+  const std::shared_ptr<const metadata::Image>& image() const { return image_; }
+  // `leaderships_count`: the image shows this broker's current registration (S-01).
+  void OnImage(std::shared_ptr<const metadata::Image> image,
+               std::shared_ptr<const metadata::Delta> delta, bool leaderships_count);
+  using ImageObserver = std::function<void(const metadata::Delta&)>;
+  uint64_t Subscribe(ImageObserver observer);
+  void Unsubscribe(uint64_t id) { observers_.erase(id); }
+
+  // --- Replicas ---
+  // `directory`: where the log is. A replica leads only where the metadata knows it to be, or has
+  // yet to learn where (S-05).
+  void AddReplica(const TopicPartition& topic_partition, const std::string& topic,
+                  DirectoryId directory, std::unique_ptr<ReplicaLog> log,
+                  const TopicSettings& settings);
+  // For a replica that cannot be opened: calls are answered with `status`.
+  void AddOffline(const TopicPartition& topic_partition, const std::string& topic,
+                  const absl::Status& status);
+  void SetSettings(const TopicPartition& topic_partition, const TopicSettings& settings,
+                   const storage::LogConfig& log_config);
+  // Fails those who wait with `status`, and destroys the log without closing it. OK if not here.
+  void RemoveReplica(const TopicPartition& topic_partition, const absl::Status& status);
+  // Refuses produce from now on with SHUTTING_DOWN; what was appended is still acknowledged.
+  void RefuseProduce() { refuses_produce_ = true; }
+  // Calls `done` once no acknowledgement is outstanding any more; at once if none is.
+  void OnProduceIdle(Task done);
+  // Answers everybody, closes all logs (what a fast clean start needs) and destroys them.
+  void CloseAll(absl::AnyInvocable<void(absl::Status) &&> done);
+  // By topic id and partition.
+  std::vector<ReplicaState> Describe() const;
+
+  // --- Calls: `done` runs on this executor, at once or later ---
+  void Produce(ShardProduce produce, ShardProduceDone done);
+  void Fetch(std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done);
+  // Wakes once, when any of the partitions has what its item asks for (or fails); then, and by
+  // Unpark, all of them forget `id`. REQUIRES: `id` is unique in the broker.
+  void Park(ParkId id, const std::vector<ParkItem>& items, Task wake);
+  void Unpark(ParkId id);
+  // Fills all but the name.
+  void ListOffsets(const TopicPartition& topic_partition, const api::ListOffsetsPartition& request,
+                   absl::AnyInvocable<void(api::ListOffsetsPartitionResult) &&> done);
+  void DeleteRecords(const TopicPartition& topic_partition, Offset before,
+                     absl::AnyInvocable<void(api::DeleteRecordsPartitionResult) &&> done);
+
+  // The replica here, or why there is none: NOT_LEADER_OR_FOLLOWER with the leader as the image
+  // knows it; the error of an offline one.
+  absl::StatusOr<Replica*> Find(const TopicPartition& topic_partition);
+  ShardMetrics& metrics() { return metrics_; }
+
+ private:
+  class Hosted;
+  struct PendingProduce {
+    ShardProduceDone done;
+    std::shared_ptr<StreamOrder> order;
+    MonotonicTime arrived;
+    int64_t bytes = 0;
+  };
+  struct Parked {
+    Task wake;
+    std::vector<TopicPartition> partitions;
+  };
+
+  Now now() const { return {deps_.clock->Now(), deps_.clock->WallNow()}; }
+  absl::Status NotHere(const TopicPartition& topic_partition) const;
+  void ApplyMetadata(Hosted* hosted);
+  // Delivers what the replicas want. Callbacks may call back: then the outermost call delivers.
+  void Drain();
+  void Answer(ProduceReply reply);
+  void WakeParked(ParkId id);
+  void ArmTimer(MonotonicTime when);
+  void OnTimer();
+  void Housekeep();
+  void UpdateGauges();
+  void CountParked();
+
+  const Deps deps_;
+  ShardMetrics metrics_;
+  std::shared_ptr<const metadata::Image> image_;
+  bool leaderships_count_ = false;
+  bool refuses_produce_ = false;
+  // Ordered, so that what happens to all of them does so in the same order in every run.
+  std::map<TopicPartition, std::unique_ptr<Hosted>> replicas_;
+  // For the hot calls; never iterated.
+  absl::flat_hash_map<TopicPartition, Hosted*> by_partition_;
+  absl::flat_hash_map<ProduceId, PendingProduce> pending_;
+  absl::flat_hash_map<ParkId, Parked> parked_;
+  std::map<uint64_t, ImageObserver> observers_;
+  uint64_t next_observer_ = 1;
+  ProduceId next_produce_{1};
+  Outbox outbox_;
+  Outbox delivering_;
+  bool draining_ = false;
+  std::vector<Task> on_produce_idle_;
+  // When the next timer task will run; Never: none is posted.
+  MonotonicTime armed_ = MonotonicTime::Never();
+  MonotonicTime next_housekeeping_ = MonotonicTime::Never();
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_SHARD_H_

@@ -1,0 +1,40 @@
+#include "broker/topic_settings.h"
+
+#include "gtest/gtest.h"
+#include "metadata/topic_config.h"
+
+namespace millrace::broker {
+namespace {
+
+metadata::TopicConfig Resolve(const ConfigValues& topic) {
+  metadata::ConfigLayers layers;
+  layers.topic = &topic;
+  return metadata::ResolveTopicConfigs(layers);
+}
+
+TEST(TopicSettings, DefaultsAreDurableAndTheLeadersClockIsNotUsed) {
+  const TopicSettings settings = SettingsOf(Resolve({}));
+  EXPECT_TRUE(settings.durable);
+  EXPECT_FALSE(settings.log_append_time);
+  EXPECT_EQ(settings.message_bytes_max, 1048588u);
+}
+
+TEST(TopicSettings, TakeWhatTheTopicSays) {
+  const metadata::TopicConfig config = Resolve({{"durability", "replicated"},
+                                                {"max.message.bytes", "2000"},
+                                                {"message.timestamp.type", "LogAppendTime"},
+                                                {"retention.ms", "5000"},
+                                                {"segment.bytes", "1048576"}});
+  const TopicSettings settings = SettingsOf(config);
+  EXPECT_FALSE(settings.durable);
+  EXPECT_TRUE(settings.log_append_time);
+  EXPECT_EQ(settings.message_bytes_max, 2000u);
+  const storage::LogConfig log = LogConfigOf(config, 777);
+  EXPECT_EQ(log.durability, storage::Durability::kReplicated);
+  EXPECT_EQ(log.retention_ms, 5000);
+  EXPECT_EQ(log.segment_bytes, 1048576);
+  EXPECT_EQ(log.tail_cache_bytes_max, 777);
+}
+
+}  // namespace
+}  // namespace millrace::broker

@@ -1,0 +1,108 @@
+#include "broker/topic_watch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "metadata/topic_config.h"
+
+namespace millrace::broker {
+
+api::TopicLeaders LeadersOf(const metadata::Image& image, const std::string& topic,
+                            const ConfigView& configs) {
+  api::TopicLeaders leaders;
+  leaders.topic = topic;
+  const metadata::TopicImage* found = image.FindTopic(topic);
+  if (found == nullptr) {
+    leaders.code = ErrorCode::kUnknownTopicOrPartition;
+    return leaders;
+  }
+  leaders.topic_id = found->id;
+  leaders.message_bytes_max = static_cast<int32_t>(
+      metadata::TopicConfigOf(image, found->id, configs.broker, *configs.static_config)
+          .max_message_bytes);
+  found->ForEachPartition([&](PartitionIndex index, const metadata::PartitionImage& partition) {
+    api::PartitionLeader& leader = leaders.partitions.emplace_back();
+    leader.partition = index;
+    leader.leader_id = partition.leader;
+    leader.leader_epoch = partition.leader_epoch;
+    for (const metadata::ReplicaImage& replica : partition.replicas) {
+      leader.replicas.push_back(replica.broker);
+    }
+    leader.in_sync_replicas.assign(partition.isr.begin(), partition.isr.end());
+  });
+  return leaders;
+}
+
+std::vector<api::BrokerAddress> AddressesOf(const metadata::Image& image,
+                                            absl::string_view listener) {
+  std::vector<api::BrokerAddress> addresses;
+  image.ForEachBroker([&](const metadata::BrokerImage& broker) {
+    if (broker.state == metadata::BrokerState::kFenced) return;
+    const metadata::Listener* at = broker.FindListener(listener);
+    addresses.push_back({broker.id,
+                         at == nullptr ? std::string() : absl::StrCat(at->host, ":", at->port),
+                         broker.rack});
+  });
+  return addresses;
+}
+
+TopicWatch::TopicWatch(Gather* gather, const Caller& caller, const ConfigView& configs,
+                       api::WatchTopicsRequest request, Sink sink)
+    : gather_(gather),
+      caller_(caller),
+      configs_(configs),
+      request_(std::move(request)),
+      sink_(std::move(sink)) {
+  subscription_ =
+      gather_->edge()->Subscribe([this](const metadata::Delta& delta) { OnImage(delta); });
+  if (gather_->edge()->image() != nullptr) OnImage({});
+}
+
+TopicWatch::~TopicWatch() { gather_->edge()->Unsubscribe(subscription_); }
+
+void TopicWatch::OnImage(const metadata::Delta& delta) {
+  const metadata::Image& image = *gather_->edge()->image();
+  if (!began_) {
+    if (image.index() < request_.metadata_index) return;
+    began_ = true;
+    return SendAll();
+  }
+  api::WatchTopicsResponse response;
+  response.metadata_index = image.index();
+  response.cluster_id = image.cluster_id().ToString();
+  for (const std::string& topic : request_.topics) {
+    if (Concerns(topic, delta)) response.topics.push_back(LeadersOf(image, topic, configs_));
+  }
+  if (!delta.brokers_changed.empty() || !delta.brokers_removed.empty()) {
+    response.brokers = AddressesOf(image, caller_.listener);
+  }
+  if (!response.topics.empty() || !response.brokers.empty()) sink_(std::move(response));
+}
+
+bool TopicWatch::Concerns(const std::string& topic, const metadata::Delta& delta) const {
+  const auto named = [&](const metadata::RemovedTopic& removed) { return removed.name == topic; };
+  if (std::any_of(delta.topics_removed.begin(), delta.topics_removed.end(), named)) return true;
+  if (std::any_of(delta.topics_absent.begin(), delta.topics_absent.end(), named)) return true;
+  const metadata::TopicImage* found = gather_->edge()->image()->FindTopic(topic);
+  if (found == nullptr) return false;
+  if (delta.topics_created.contains(found->id)) return true;
+  const auto first =
+      delta.partitions_changed.lower_bound(TopicPartition{found->id, PartitionIndex(0)});
+  if (first != delta.partitions_changed.end() && first->topic_id == found->id) return true;
+  return delta.configs_changed.contains(metadata::ConfigOwner::Topic(found->id));
+}
+
+void TopicWatch::SendAll() {
+  const metadata::Image& image = *gather_->edge()->image();
+  api::WatchTopicsResponse response;
+  response.metadata_index = image.index();
+  response.cluster_id = image.cluster_id().ToString();
+  for (const std::string& topic : request_.topics) {
+    response.topics.push_back(LeadersOf(image, topic, configs_));
+  }
+  response.brokers = AddressesOf(image, caller_.listener);
+  sink_(std::move(response));
+}
+
+}  // namespace millrace::broker

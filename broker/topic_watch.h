@@ -1,0 +1,65 @@
+// TopicWatch: tells one client where the partitions of its topics are led, now and whenever that
+// changes, from the images that the edge's shard gets.
+//
+// S-40: every message carries the metadata index; a client that has seen a newer image than this
+// broker is answered when that index is reached here.
+//
+// Thread: its gather's edge, where the sink is called.
+#ifndef BROKER_TOPIC_WATCH_H_
+#define BROKER_TOPIC_WATCH_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "api/watch_topics.h"
+#include "base/config.h"
+#include "broker/gather.h"
+#include "metadata/delta.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+
+// What resolves topic configs here.
+struct ConfigView {
+  NodeId broker = kNoNode;
+  // The node's own file; outlives its users.
+  const ConfigValues* static_config = nullptr;
+};
+
+// The leaders of `topic` in `image`, or that there is no such topic.
+api::TopicLeaders LeadersOf(const metadata::Image& image, const std::string& topic,
+                            const ConfigView& configs);
+// All brokers that are not fenced, with their addresses on `listener`.
+std::vector<api::BrokerAddress> AddressesOf(const metadata::Image& image,
+                                            absl::string_view listener);
+
+class TopicWatch {
+ public:
+  using Sink = std::function<void(api::WatchTopicsResponse)>;
+
+  // The sink is called from the first image on that the request allows, perhaps at once.
+  TopicWatch(Gather* gather, const Caller& caller, const ConfigView& configs,
+             api::WatchTopicsRequest request, Sink sink);
+  ~TopicWatch();
+  TopicWatch(const TopicWatch&) = delete;
+  TopicWatch& operator=(const TopicWatch&) = delete;
+
+ private:
+  void OnImage(const metadata::Delta& delta);
+  // What of the asked topics `delta` may have changed.
+  bool Concerns(const std::string& topic, const metadata::Delta& delta) const;
+  void SendAll();
+
+  Gather* const gather_;
+  const Caller caller_;
+  const ConfigView configs_;
+  const api::WatchTopicsRequest request_;
+  const Sink sink_;
+  bool began_ = false;
+  uint64_t subscription_ = 0;
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_TOPIC_WATCH_H_
