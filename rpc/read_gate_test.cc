@@ -24,7 +24,9 @@ class ManualExecutor final : public Executor {
       for (Task& task : tasks) std::move(task)();
     }
   }
+  // Destroys what is posted now, unrun.
   void Drop() { std::exchange(tasks_, {}).clear(); }
+  bool idle() const { return tasks_.empty(); }
 
  private:
   std::vector<Task> tasks_;
@@ -32,6 +34,12 @@ class ManualExecutor final : public Executor {
 
 class ReadGateTest : public testing::Test {
  protected:
+  // Each message that goes lets the next one through, until none is left.
+  ~ReadGateTest() override {
+    held_.clear();
+    while (!executor_.idle()) executor_.Drop();
+  }
+
   Reservation Enter(int64_t bytes) {
     Reservation reservation;
     EXPECT_TRUE(gate_->TryEnter(bytes, &reservation));

@@ -71,12 +71,14 @@ void Server::Configure(grpc::ServerBuilder* builder) const {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                               Milliseconds(options_.client_ping_interval_min));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                              Milliseconds(options_.connection_idle_max));
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                               Milliseconds(options_.handshake_timeout));
 }
 
-absl::Status Server::Start() {
-  CHECK(server_ == nullptr) << "started twice";
+absl::Status Server::Bind() {
+  CHECK(bound_.empty()) << "bound twice";
   std::vector<ListenSocket> sockets;
   std::vector<ListenerAddress> bound;
   for (const ListenerAddress& address : options_.listeners) {
@@ -84,6 +86,14 @@ absl::Status Server::Start() {
     bound.push_back(of_address.front().address);
     for (ListenSocket& socket : of_address) sockets.push_back(std::move(socket));
   }
+  sockets_ = std::move(sockets);
+  bound_ = std::move(bound);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Start() {
+  CHECK(server_ == nullptr) << "started twice";
+  if (bound_.empty()) RETURN_IF_ERROR(Bind());
   // Last, since they list the services that were added.
   health_->Register(this, service_names_);
   reflection_->Register(this, queue(0), service_names_);
@@ -94,14 +104,13 @@ absl::Status Server::Start() {
       grpc::InsecureServerCredentials());
   server_ = builder_->BuildAndStart();
   CHECK(server_ != nullptr) << "gRPC refused to start a server that binds no port itself";
-  bound_ = std::move(bound);
 
   auto host = std::make_shared<CallHost>();
   host->gate = gate_;
   host->ready_calls_per_method = options_.ready_calls_per_method;
   host->stream_write_bytes_max = options_.stream_write_bytes_max;
   acceptor_ = std::make_unique<Acceptor>(
-      std::move(sockets), options_.connection_limits, clock_, metrics_,
+      std::move(sockets_), options_.connection_limits, clock_, metrics_,
       [hand_over = hand_over_.get()](int listener_fd, int fd) {
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
         connection.listener_fd = listener_fd;

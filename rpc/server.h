@@ -48,6 +48,8 @@ struct ServerOptions {
   absl::Duration keepalive_timeout = absl::Seconds(20);
   // A client that pings more often than this is disconnected.
   absl::Duration client_ping_interval_min = absl::Seconds(10);
+  // A connection without a call for this long is closed.
+  absl::Duration connection_idle_max = absl::Minutes(10);
   // Time a client has from connecting to a complete HTTP/2 (later also TLS) handshake.
   absl::Duration handshake_timeout = absl::Seconds(10);
   ConnectionLimitOptions connection_limits = {};
@@ -76,7 +78,11 @@ class Server {
   // served then.
   absl::Status Start();
 
-  // The bound listeners with their actual ports; empty before Start.
+  // Only the first half of Start: binds and listens, so that the ports are known; connections wait in
+  // the kernel's backlog until Start. Errors: as Start.
+  absl::Status Bind();
+
+  // The bound listeners with their actual ports; empty before Bind or Start.
   const std::vector<ListenerAddress>& listeners() const { return bound_; }
 
   // What grpc.health.v1 answers; not serving until set. Thread: any.
@@ -105,6 +111,8 @@ class Server {
   std::unique_ptr<ReflectionService> reflection_;
   std::vector<std::string> service_names_;
   std::vector<std::shared_ptr<Method>> methods_;
+  // Bound, until the acceptor takes them.
+  std::vector<ListenSocket> sockets_;
   std::vector<ListenerAddress> bound_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> hand_over_;
   std::unique_ptr<grpc::Server> server_;
