@@ -1,0 +1,115 @@
+// FakeLogServer: a LogService in memory on a local port, with which the clients' shells are tested:
+// one broker, number 1, that leads everything it has.
+//
+// It keeps the contract of the public API as far as the clients rely on it: order and restarts of
+// produce streams (S-23), credit and assignment numbers of fetch streams, pushes of WatchTopics.
+// Only tests may depend on this.
+//
+// Thread: the test's; what is shared with the server's strand is handed over by tasks.
+#ifndef CLIENT_FAKE_LOG_SERVER_H_
+#define CLIENT_FAKE_LOG_SERVER_H_
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/fetch.h"
+#include "api/produce.h"
+#include "base/counters.h"
+#include "base/system_clock.h"
+#include "millrace/v1/log_service.grpc.pb.h"
+#include "rpc/server.h"
+#include "rpc/stream_call.h"
+#include "rpc/unary_call.h"
+
+namespace millrace::client {
+
+class FakeLogServer {
+ public:
+  // Port 0: a free one. CHECKs that it could be bound.
+  explicit FakeLogServer(int port = 0);
+  ~FakeLogServer();
+
+  int port() const { return server_.listeners().front().port; }
+  std::string address() const;
+
+  // All of these take effect before they return.
+  void CreateTopic(const std::string& topic, int partitions);
+  void DeleteTopic(const std::string& topic);
+  // The next `count` produce requests for partitions are refused with this.
+  void RefuseProduce(int count, ErrorCode code);
+  // The next `count` produce requests get no answer and end their stream.
+  void DropProduce(int count);
+  // Neither produce requests nor fetches are answered until Resume.
+  void Hold(bool hold);
+  // Ends all fetch streams.
+  void BreakFetchStreams();
+  // Forgets the records below `offset`.
+  void DeleteRecordsBefore(const std::string& topic, int partition, int64_t offset);
+  // Flips a bit in the latest batch.
+  void DamageLastBatch(const std::string& topic, int partition);
+  // Appends a batch as it is; its base offset is stamped.
+  void Append(const std::string& topic, int partition, Bytes batch);
+
+  // The values of all records, in order.
+  std::vector<std::string> Values(const std::string& topic, int partition);
+  // Bytes that were pushed on fetch streams.
+  int64_t bytes_pushed();
+
+ private:
+  using Service =
+      v1::LogService::WithRawMethod_ProduceStream<v1::LogService::WithRawMethod_FetchStream<
+          v1::LogService::WithRawMethod_WatchTopics<v1::LogService::AsyncService>>>;
+  class ProduceHandler;
+  class FetchHandler;
+  class WatchHandler;
+
+  struct Batch {
+    Bytes bytes;
+    Offset base;
+    Offset next;
+  };
+  struct Partition {
+    std::deque<Batch> batches;
+    Offset start;
+    Offset end;
+  };
+  struct Topic {
+    TopicId id;
+    std::vector<Partition> partitions;
+  };
+
+  // Runs on the strand, and waits for it.
+  void Run(std::function<void()> task);
+  Partition* Find(const api::PartitionName& name);
+  void AppendHere(Partition* partition, const Bytes& batch);
+  api::ProducePartitionResult Produce(const api::ProducePartition& request);
+  v1::ListOffsetsResponse ListOffsets(const v1::ListOffsetsRequest& request);
+  void PushTopics();
+  void PushRecords();
+
+  const SystemClock clock_;
+  MetricRegistry metrics_;
+  Service service_;
+  // All below belong to the server's strand.
+  std::map<std::string, Topic> topics_;
+  std::vector<ProduceHandler*> produces_;
+  std::vector<FetchHandler*> fetches_;
+  std::vector<WatchHandler*> watches_;
+  uint64_t next_topic_ = 1;
+  int64_t metadata_index_ = 1;
+  int refusals_ = 0;
+  ErrorCode refusal_ = ErrorCode::kNone;
+  int drops_ = 0;
+  bool hold_ = false;
+  int64_t bytes_pushed_ = 0;
+
+  rpc::Server server_;
+};
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_FAKE_LOG_SERVER_H_

@@ -1,0 +1,221 @@
+#include "client/grpc_log_channel.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "api/codec/fetch_codec.h"
+#include "api/codec/list_offsets_codec.h"
+#include "api/codec/produce_codec.h"
+#include "api/codec/watch_topics_codec.h"
+#include "base/status.h"
+#include "millrace/v1/log_service.pb.h"
+
+namespace millrace::client {
+namespace {
+
+// Whether an answer to the health check shows that a server is there at all. One that does not know
+// the check, or is not serving yet, will say by itself what it cannot do.
+bool IsReachable(const absl::Status& status) {
+  const ErrorCode code = CodeOf(status);
+  return code != ErrorCode::kBrokerNotAvailable && code != ErrorCode::kRequestTimedOut &&
+         code != ErrorCode::kCancelled && code != ErrorCode::kShuttingDown;
+}
+
+// A stream that ends without an error has ended too soon all the same.
+absl::Status EndOf(const absl::Status& status) {
+  if (!status.ok()) return status;
+  return MakeError(ErrorCode::kBrokerNotAvailable, "the server has ended the stream");
+}
+
+}  // namespace
+
+class GrpcLogChannel::ProduceHandler final : public rpc::ClientStreamHandler {
+ public:
+  ProduceHandler(GrpcLogChannel* channel, NodeId broker, std::shared_ptr<rpc::ClientStream> stream)
+      : channel_(channel), broker_(broker), stream_(std::move(stream)) {}
+
+  void OnMessage(Bytes message) override {
+    const absl::StatusOr<api::ProduceStreamResponse> response =
+        api::DecodeProduceStreamResponse(message);
+    if (!response.ok()) return stream_->Cancel();
+    channel_->events_->OnProduced(broker_, *response);
+  }
+  void OnDone(absl::Status status) override {
+    channel_->produce_.erase(broker_);
+    channel_->events_->OnProduceDown(broker_, EndOf(status));
+  }
+
+ private:
+  GrpcLogChannel* const channel_;
+  const NodeId broker_;
+  const std::shared_ptr<rpc::ClientStream> stream_;
+};
+
+class GrpcLogChannel::FetchHandler final : public rpc::ClientStreamHandler {
+ public:
+  FetchHandler(GrpcLogChannel* channel, NodeId broker, std::shared_ptr<rpc::ClientStream> stream)
+      : channel_(channel), broker_(broker), stream_(std::move(stream)) {}
+
+  void OnMessage(Bytes message) override {
+    absl::StatusOr<api::FetchStreamResponse> response = api::DecodeFetchStreamResponse(message);
+    if (!response.ok()) return stream_->Cancel();
+    channel_->events_->OnFetched(broker_, *std::move(response));
+  }
+  void OnDone(absl::Status status) override {
+    channel_->fetch_.erase(broker_);
+    channel_->events_->OnFetchDown(broker_, EndOf(status));
+  }
+
+ private:
+  GrpcLogChannel* const channel_;
+  const NodeId broker_;
+  const std::shared_ptr<rpc::ClientStream> stream_;
+};
+
+class GrpcLogChannel::WatchHandler final : public rpc::ClientStreamHandler {
+ public:
+  WatchHandler(GrpcLogChannel* channel, uint64_t number, std::shared_ptr<rpc::ClientStream> stream)
+      : channel_(channel), number_(number), stream_(std::move(stream)) {}
+
+  void OnMessage(Bytes message) override {
+    const auto proto = rpc::ParseMessage<v1::WatchTopicsResponse>(message);
+    if (!proto.ok()) return stream_->Cancel();
+    const absl::StatusOr<api::WatchTopicsResponse> push = api::FromProto(*proto);
+    if (!push.ok()) return stream_->Cancel();
+    channel_->WatchPushed(number_, *push);
+  }
+  void OnDone(absl::Status status) override { channel_->WatchEnded(number_, EndOf(status)); }
+
+ private:
+  GrpcLogChannel* const channel_;
+  const uint64_t number_;
+  const std::shared_ptr<rpc::ClientStream> stream_;
+};
+
+GrpcLogChannel::GrpcLogChannel(Options options, rpc::CompletionQueueExecutor* executor,
+                               LogChannelEvents* events)
+    : options_(std::move(options)),
+      executor_(executor),
+      events_(events),
+      servers_(options_.bootstrap_servers) {}
+
+GrpcLogChannel::~GrpcLogChannel() = default;
+
+std::shared_ptr<rpc::ClientStream> GrpcLogChannel::Start(
+    absl::string_view purpose, const std::string& address, const char* method,
+    rpc::ClientStreamHandlerFactory make_handler) {
+  return rpc::StartStream(executor_, channels_.Get(purpose, address),
+                          absl::StrCat("/millrace.v1.LogService/", method),
+                          {.timeout = absl::InfiniteDuration()}, std::move(make_handler));
+}
+
+void GrpcLogChannel::Watch(std::vector<std::string> topics) {
+  topics_ = std::move(topics);
+  StartWatch();
+}
+
+void GrpcLogChannel::StartWatch() {
+  const uint64_t number = ++watch_number_;
+  if (watch_ != nullptr) watch_->Cancel();
+  const std::string& address = servers_[server_ % servers_.size()];
+  watch_ = Start("watch", address, "WatchTopics",
+                 [this, number](std::shared_ptr<rpc::ClientStream> stream) {
+                   return std::make_unique<WatchHandler>(this, number, std::move(stream));
+                 });
+  watch_->Write(
+      rpc::SerializeMessage(api::ToProto({.topics = topics_, .metadata_index = metadata_index_})));
+  watch_->WritesDone();
+}
+
+void GrpcLogChannel::WatchPushed(uint64_t number, const api::WatchTopicsResponse& push) {
+  if (number != watch_number_) return;
+  failures_ = 0;
+  metadata_index_ = std::max(metadata_index_, push.metadata_index);
+  if (!push.brokers.empty()) {
+    // The server in use stays the first to be asked.
+    const std::string current = servers_[server_ % servers_.size()];
+    servers_ = options_.bootstrap_servers;
+    for (const api::BrokerAddress& broker : push.brokers) {
+      if (std::find(servers_.begin(), servers_.end(), broker.address) == servers_.end()) {
+        servers_.push_back(broker.address);
+      }
+    }
+    const auto at = std::find(servers_.begin(), servers_.end(), current);
+    server_ = at == servers_.end() ? 0 : static_cast<size_t>(at - servers_.begin());
+  }
+  events_->OnTopics(push);
+}
+
+void GrpcLogChannel::WatchEnded(uint64_t number, const absl::Status& why) {
+  if (number != watch_number_) return;
+  watch_ = nullptr;
+  events_->OnWatchDown(Annotate(why, servers_[server_ % servers_.size()]));
+  ++server_;
+  ++failures_;
+  // Within the first round over the servers the next one is asked soon.
+  const size_t rounds = std::min<size_t>(failures_ / servers_.size(), 16);
+  const absl::Duration wait =
+      std::min(options_.backoff_min * static_cast<int64_t>(1 << rounds), options_.backoff_max);
+  executor_->PostAt(executor_->clock().Now() + wait, [this, number] {
+    if (number == watch_number_) StartWatch();
+  });
+}
+
+void GrpcLogChannel::OpenProduce(NodeId broker, const std::string& address) {
+  // The request of the health check for the server as a whole is an empty message.
+  rpc::StartUnary(executor_, channels_.Get("produce", address), "/grpc.health.v1.Health/Check", {},
+                  {.timeout = options_.connect_timeout},
+                  [this, broker, address](absl::StatusOr<Bytes> answer) {
+                    if (IsReachable(answer.status())) return StartProduce(broker, address);
+                    events_->OnProduceDown(broker, Annotate(answer.status(), address));
+                  });
+}
+
+void GrpcLogChannel::StartProduce(NodeId broker, const std::string& address) {
+  produce_[broker] =
+      Start("produce", address, "ProduceStream",
+            [this, broker](std::shared_ptr<rpc::ClientStream> stream) {
+              return std::make_unique<ProduceHandler>(this, broker, std::move(stream));
+            });
+  events_->OnProduceUp(broker);
+}
+
+void GrpcLogChannel::SendProduce(NodeId broker, const api::ProduceStreamRequest& request) {
+  const auto found = produce_.find(broker);
+  if (found != produce_.end()) found->second->Write(api::EncodeProduceStreamRequest(request));
+}
+
+void GrpcLogChannel::CloseProduce(NodeId broker) {
+  const auto found = produce_.find(broker);
+  if (found != produce_.end()) found->second->Cancel();
+}
+
+void GrpcLogChannel::OpenFetch(NodeId broker, const std::string& address) {
+  fetch_[broker] = Start("fetch", address, "FetchStream",
+                         [this, broker](std::shared_ptr<rpc::ClientStream> stream) {
+                           return std::make_unique<FetchHandler>(this, broker, std::move(stream));
+                         });
+}
+
+void GrpcLogChannel::SendFetch(NodeId broker, const api::FetchStreamRequest& request) {
+  const auto found = fetch_.find(broker);
+  if (found != fetch_.end()) found->second->Write(api::EncodeFetchStreamRequest(request));
+}
+
+void GrpcLogChannel::CloseFetch(NodeId broker) {
+  const auto found = fetch_.find(broker);
+  if (found != fetch_.end()) found->second->Cancel();
+}
+
+void GrpcLogChannel::ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
+                                 absl::Duration timeout, ListOffsetsCallback done) {
+  rpc::StartUnaryTyped<v1::ListOffsetsResponse>(
+      executor_, channels_.Get("fetch", address), "/millrace.v1.LogService/ListOffsets",
+      api::ToProto(request), {.timeout = timeout},
+      [done = std::move(done)](absl::StatusOr<v1::ListOffsetsResponse> proto) mutable {
+        if (!proto.ok()) return std::move(done)(proto.status());
+        std::move(done)(api::FromProto(*proto));
+      });
+}
+
+}  // namespace millrace::client

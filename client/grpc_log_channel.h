@@ -1,0 +1,87 @@
+// GrpcLogChannel: the LogChannel over gRPC: ProduceStream and FetchStream per broker, and one
+// WatchTopics stream to any server that answers.
+//
+// A produce stream counts as up once the broker has answered a health check on the same connection:
+// so a batch is only entrusted to a broker that is there, and one that cannot be reached costs no
+// attempt. Bootstrap servers, and the brokers learned of, are tried in turn for the watch.
+//
+// Thread: its executor's, except construction; destroyed after the executor has shut down.
+#ifndef CLIENT_GRPC_LOG_CHANNEL_H_
+#define CLIENT_GRPC_LOG_CHANNEL_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/log_channel.h"
+#include "rpc/channel_pool.h"
+#include "rpc/client_call.h"
+#include "rpc/completion_queue_executor.h"
+
+namespace millrace::client {
+
+class GrpcLogChannel final : public LogChannel {
+ public:
+  struct Options {
+    std::vector<std::string> bootstrap_servers;
+    // Between two tries of the watch; doubles up to the maximum once all servers were tried.
+    absl::Duration backoff_min = absl::Milliseconds(50);
+    absl::Duration backoff_max = absl::Seconds(1);
+    // Of the health check before a produce stream.
+    absl::Duration connect_timeout = absl::Seconds(10);
+  };
+
+  // `executor` and `events` outlive the channel.
+  GrpcLogChannel(Options options, rpc::CompletionQueueExecutor* executor, LogChannelEvents* events);
+  ~GrpcLogChannel() override;
+
+  void Watch(std::vector<std::string> topics) override;
+  void OpenProduce(NodeId broker, const std::string& address) override;
+  void SendProduce(NodeId broker, const api::ProduceStreamRequest& request) override;
+  void CloseProduce(NodeId broker) override;
+  void OpenFetch(NodeId broker, const std::string& address) override;
+  void SendFetch(NodeId broker, const api::FetchStreamRequest& request) override;
+  void CloseFetch(NodeId broker) override;
+  void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
+                   absl::Duration timeout, ListOffsetsCallback done) override;
+
+ private:
+  class ProduceHandler;
+  class FetchHandler;
+  class WatchHandler;
+
+  void StartProduce(NodeId broker, const std::string& address);
+  void StartWatch();
+  // The watch numbered `number` has ended; one that was replaced is nobody's loss.
+  void WatchEnded(uint64_t number, const absl::Status& why);
+  void WatchPushed(uint64_t number, const api::WatchTopicsResponse& push);
+  std::shared_ptr<rpc::ClientStream> Start(absl::string_view purpose, const std::string& address,
+                                           const char* method,
+                                           rpc::ClientStreamHandlerFactory make_handler);
+
+  const Options options_;
+  rpc::CompletionQueueExecutor* const executor_;
+  LogChannelEvents* const events_;
+  rpc::ChannelPool channels_{rpc::ChannelOptions{}};
+  std::map<NodeId, std::shared_ptr<rpc::ClientStream>> produce_;
+  std::map<NodeId, std::shared_ptr<rpc::ClientStream>> fetch_;
+
+  std::vector<std::string> topics_;
+  // The newest that a push has told (S-40).
+  LogIndex metadata_index_{0};
+  // Bootstrap servers first, then the brokers learned of.
+  std::vector<std::string> servers_;
+  size_t server_ = 0;
+  // Servers that failed since the latest push.
+  size_t failures_ = 0;
+  std::shared_ptr<rpc::ClientStream> watch_;
+  // Which watch is the present one; raised to make those before, and their timers, void.
+  uint64_t watch_number_ = 0;
+};
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_GRPC_LOG_CHANNEL_H_

@@ -1,0 +1,348 @@
+#include "client/producer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/system_clock.h"
+#include "base/system_random.h"
+#include "client/bootstrap_servers.h"
+#include "client/grpc_log_channel.h"
+#include "client/partitioner.h"
+#include "client/producer_strand.h"
+#include "rpc/completion_queue_executor.h"
+
+namespace millrace::client {
+namespace {
+
+// A topic that the cluster does not know may just be on its way to the server that is asked.
+constexpr absl::Duration kUnknownTopicGrace = absl::Seconds(1);
+
+api::Acks AcksNamed(const std::string& name) {
+  if (name == "none" || name == "0") return api::Acks::kNone;
+  if (name == "leader" || name == "1") return api::Acks::kLeader;
+  return api::Acks::kAll;
+}
+
+ProducerCoreOptions CoreOptions(const ProducerConfig& config) {
+  return {.acks = AcksNamed(config.acks),
+          .linger = absl::Milliseconds(config.linger_ms),
+          .delivery_timeout = absl::Milliseconds(config.delivery_timeout_ms),
+          .request_timeout = absl::Milliseconds(config.request_timeout_ms),
+          .retry_backoff = absl::Milliseconds(config.retry_backoff_ms),
+          .retries = config.retries,
+          .max_in_flight = static_cast<int>(config.max_in_flight),
+          .request_bytes_max = static_cast<size_t>(config.max_request_size),
+          .client_id = config.client_id};
+}
+
+absl::optional<Slice> Borrow(const std::optional<std::string>& text) {
+  if (!text.has_value()) return absl::nullopt;
+  return Slice(*text);
+}
+
+class GrpcProducer final : public Producer {
+ public:
+  GrpcProducer(ProducerConfig config, record::Compression compression)
+      : config_(std::move(config)),
+        compression_(compression),
+        strand_(CoreOptions(config_), &executor_, &clock_, &shared_),
+        channel_({.bootstrap_servers = config_.bootstrap_servers}, &executor_, &strand_) {
+    strand_.SetChannel(&channel_);
+  }
+  ~GrpcProducer() override { Close(absl::ZeroDuration()).IgnoreError(); }
+
+  absl::Status Send(const std::string& topic, Record record,
+                    std::optional<PartitionIndex> partition, DeliveryCallback done) override;
+  absl::Status Flush(absl::Duration timeout) override;
+  absl::Status Close(absl::Duration timeout) override;
+
+ private:
+  // What the caller knows of a topic.
+  struct Topic {
+    std::string name;
+    TopicId id;
+    int32_t partition_count = 0;
+    size_t batch_bytes_max = 0;
+    // By partition; null where nothing was sent yet.
+    std::vector<ProducerPartition*> partitions;
+    StickyPartition sticky{0};
+    // The sticky partition has got a record since the last turn.
+    bool sticky_began = false;
+    // Of the table this was last brought up to date with.
+    uint64_t table_version = 0;
+  };
+
+  // The topic, as soon as the cluster has told of it. Errors: UNKNOWN_TOPIC_OR_PARTITION;
+  // BROKER_NOT_AVAILABLE or REQUEST_TIMED_OUT after `deadline`.
+  absl::StatusOr<Topic*> FindTopic(const std::string& name, MonotonicTime deadline);
+  absl::Status AwaitTopic(const std::string& name, MonotonicTime deadline);
+  absl::Status NoTopicInTime(const std::string& name) const;
+  // Takes over the table's word on the topic; false if it has none.
+  bool Update(Topic* topic);
+
+  absl::StatusOr<ProducerPartition*> Choose(Topic* topic, const Record& record,
+                                            std::optional<PartitionIndex> partition);
+  ProducerPartition* PartitionAt(Topic* topic, PartitionIndex index);
+  absl::Status CheckSize(const Topic& topic, size_t bytes_max) const;
+  absl::Status ReserveMemory(int64_t bytes, MonotonicTime deadline);
+  // Waits until `reached` is true or the deadline has passed; says whether it is true.
+  template <class Condition>
+  bool AwaitFall(MonotonicTime deadline, Condition reached);
+
+  const ProducerConfig config_;
+  const record::Compression compression_;
+  const SystemClock clock_;
+  SystemRandom random_;
+  // The caller's, but for what is atomic in it; the strand borrows partitions.
+  bool closed_ = false;
+  std::map<std::string, Topic> topics_;
+  Topic* latest_topic_ = nullptr;
+  std::vector<std::unique_ptr<ProducerPartition>> partitions_;
+  std::vector<record::Header> headers_;
+  ProducerShared shared_;
+
+  rpc::CompletionQueueExecutor executor_{&clock_, "producer-client"};
+  ProducerStrand strand_;
+  GrpcLogChannel channel_;
+};
+
+absl::Status GrpcProducer::Send(const std::string& topic_name, Record record,
+                                std::optional<PartitionIndex> partition, DeliveryCallback done) {
+  if (closed_) {
+    return MakeError(ErrorCode::kShuttingDown, "the producer is closed: make another one");
+  }
+  const MonotonicTime now = clock_.Now();
+  const MonotonicTime deadline = now + absl::Milliseconds(config_.max_block_ms);
+  ASSIGN_OR_RETURN(Topic * topic, FindTopic(topic_name, deadline));
+
+  headers_.clear();
+  for (const RecordHeader& header : record.headers) {
+    headers_.push_back({header.key, Borrow(header.value)});
+  }
+  const absl::optional<Slice> key = Borrow(record.key);
+  const absl::optional<Slice> value = Borrow(record.value);
+  const size_t bytes_max = record::BatchBuilder::RecordBytesMax(key, value, headers_);
+  RETURN_IF_ERROR(CheckSize(*topic, bytes_max));
+  ASSIGN_OR_RETURN(ProducerPartition * target, Choose(topic, record, partition));
+  RETURN_IF_ERROR(ReserveMemory(static_cast<int64_t>(bytes_max), deadline));
+  shared_.records.fetch_add(1);
+
+  const int64_t timestamp_ms = record.timestamp_ms != 0 ? record.timestamp_ms : clock_.WallNow().ms;
+  const RecordSlot::Added added = target->slot.Add({.timestamp_ms = timestamp_ms,
+                                                    .key = key,
+                                                    .value = value,
+                                                    .headers = headers_,
+                                                    .bytes_max = bytes_max},
+                                                   std::move(done), topic->batch_bytes_max, now);
+  if (!partition.has_value() && !record.key.has_value()) {
+    // The batch that others were to share has left or is full: another partition's turn.
+    const bool over = added.full || (added.began && topic->sticky_began);
+    if (over) topic->sticky.Advance();
+    topic->sticky_began = !over;
+  }
+  if (added.notify) {
+    executor_.Post([this, target, full = added.full] { strand_.RecordsAdded(target, full); });
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GrpcProducer::Topic*> GrpcProducer::FindTopic(const std::string& name,
+                                                             MonotonicTime deadline) {
+  Topic* topic = latest_topic_;
+  if (topic == nullptr || topic->name != name) {
+    const auto [found, added] = topics_.try_emplace(name);
+    topic = &found->second;
+    if (added) {
+      topic->name = name;
+      topic->sticky = StickyPartition(random_.Next());
+      executor_.Post([this, name] { strand_.WatchTopic(name); });
+    }
+    latest_topic_ = topic;
+  }
+  const uint64_t version = shared_.board.version();
+  if (topic->partition_count > 0 && topic->table_version == version) return topic;
+  if (!Update(topic)) {
+    RETURN_IF_ERROR(AwaitTopic(name, deadline));
+    Update(topic);
+  }
+  return topic;
+}
+
+bool GrpcProducer::Update(Topic* topic) {
+  const uint64_t version = shared_.board.version();
+  const std::shared_ptr<const TopicTable> table = shared_.board.Read();
+  const api::TopicLeaders* leaders = table->Find(topic->name);
+  if (leaders == nullptr || leaders->code != ErrorCode::kNone || leaders->partitions.empty()) {
+    return false;
+  }
+  // A topic made again under the same name is another one.
+  if (topic->id != leaders->topic_id) topic->partitions.clear();
+  topic->id = leaders->topic_id;
+  topic->partition_count = static_cast<int32_t>(leaders->partitions.size());
+  topic->partitions.resize(leaders->partitions.size());
+  topic->batch_bytes_max =
+      static_cast<size_t>(std::min(config_.batch_size, config_.max_request_size));
+  if (leaders->message_bytes_max > 0) {
+    topic->batch_bytes_max =
+        std::min(topic->batch_bytes_max, static_cast<size_t>(leaders->message_bytes_max));
+  }
+  topic->table_version = version;
+  return true;
+}
+
+absl::Status GrpcProducer::AwaitTopic(const std::string& name, MonotonicTime deadline) {
+  MonotonicTime unknown_until = MonotonicTime::Never();
+  while (true) {
+    const std::shared_ptr<const TopicTable> table = shared_.board.Read();
+    const api::TopicLeaders* leaders = table->Find(name);
+    const MonotonicTime now = clock_.Now();
+    if (leaders != nullptr) {
+      const bool exists = leaders->code == ErrorCode::kNone;
+      if (exists && !leaders->partitions.empty()) return absl::OkStatus();
+      if (!exists) unknown_until = std::min(unknown_until, now + kUnknownTopicGrace);
+    }
+    if (now >= unknown_until) {
+      return MakeError(ErrorCode::kUnknownTopicOrPartition,
+                       absl::StrCat("topic '", name, "' does not exist: create it with `millrace ",
+                                    "topic create ", name, "`"),
+                       {.name = "topic", .value = name});
+    }
+    if (now >= deadline) return NoTopicInTime(name);
+    shared_.topics_changed.WaitFor(std::min(deadline, unknown_until) - now);
+  }
+}
+
+absl::Status GrpcProducer::NoTopicInTime(const std::string& name) const {
+  const std::shared_ptr<const absl::Status> failure = shared_.watch_failure.load();
+  const std::string waited = absl::StrCat(" within max.block.ms (", config_.max_block_ms, ")");
+  if (failure == nullptr) {
+    return MakeError(ErrorCode::kRequestTimedOut,
+                     absl::StrCat("no server told the partitions of topic '", name, "'", waited),
+                     {.name = "topic", .value = name});
+  }
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("no server could be reached", waited, ": ", failure->message(),
+                                ": is the server running? start one with `millrace server`"),
+                   {.name = "bootstrap.servers"});
+}
+
+absl::StatusOr<ProducerPartition*> GrpcProducer::Choose(Topic* topic, const Record& record,
+                                                        std::optional<PartitionIndex> partition) {
+  if (partition.has_value()) {
+    if (partition->value() < 0 || partition->value() >= topic->partition_count) {
+      return MakeError(ErrorCode::kUnknownTopicOrPartition,
+                       absl::StrCat("topic '", topic->name, "' has no partition ",
+                                    partition->value(), ": it has ", topic->partition_count),
+                       {.name = "partition", .value = absl::StrCat(partition->value())});
+    }
+    return PartitionAt(topic, *partition);
+  }
+  if (record.key.has_value()) {
+    return PartitionAt(topic, PartitionOfKey(*record.key, topic->partition_count));
+  }
+  return PartitionAt(topic, topic->sticky.Current(topic->partition_count));
+}
+
+ProducerPartition* GrpcProducer::PartitionAt(Topic* topic, PartitionIndex index) {
+  ProducerPartition*& partition = topic->partitions[static_cast<size_t>(index.value())];
+  if (partition == nullptr) {
+    partitions_.push_back(
+        std::make_unique<ProducerPartition>(topic->name, topic->id, index, compression_));
+    partition = partitions_.back().get();
+    executor_.Post([this, added = partition] { strand_.AddPartition(added); });
+  }
+  return partition;
+}
+
+absl::Status GrpcProducer::CheckSize(const Topic& topic, size_t bytes_max) const {
+  const size_t batch_bytes = record::kBatchHeaderSize + bytes_max;
+  const auto too_large = [&](absl::string_view key, int64_t limit) {
+    return MakeError(ErrorCode::kMessageTooLarge,
+                     absl::StrCat("a record of ", bytes_max, " bytes for topic '", topic.name,
+                                  "' exceeds ", key, " (", limit, ")"),
+                     {.name = std::string(key), .value = absl::StrCat(bytes_max)});
+  };
+  if (batch_bytes > static_cast<size_t>(config_.max_request_size)) {
+    return too_large("max.request.size", config_.max_request_size);
+  }
+  if (bytes_max > static_cast<size_t>(config_.buffer_memory)) {
+    return too_large("buffer.memory", config_.buffer_memory);
+  }
+  return absl::OkStatus();
+}
+
+template <class Condition>
+bool GrpcProducer::AwaitFall(MonotonicTime deadline, Condition reached) {
+  shared_.waiting.store(true);
+  bool now_true = reached();
+  while (!now_true) {
+    const bool signalled = shared_.fell.WaitFor(deadline - clock_.Now());
+    now_true = reached();
+    if (!signalled && clock_.Now() >= deadline) break;
+  }
+  shared_.waiting.store(false);
+  return now_true;
+}
+
+absl::Status GrpcProducer::ReserveMemory(int64_t bytes, MonotonicTime deadline) {
+  const auto fits = [&] { return shared_.memory.load() + bytes <= config_.buffer_memory; };
+  if (!fits()) {
+    // What lingers would keep its memory for as long.
+    executor_.Post([this] { strand_.SetFlushing(true); });
+    const bool freed = AwaitFall(deadline, fits);
+    executor_.Post([this] { strand_.SetFlushing(false); });
+    if (!freed) {
+      return MakeError(
+          ErrorCode::kResourceExhausted,
+          absl::StrCat("buffer.memory (", config_.buffer_memory, " bytes) is still full after ",
+                       "max.block.ms (", config_.max_block_ms,
+                       "): the brokers take records more slowly than they come"),
+          {.name = "buffer.memory", .value = absl::StrCat(config_.buffer_memory)});
+    }
+  }
+  shared_.memory.fetch_add(bytes);
+  return absl::OkStatus();
+}
+
+absl::Status GrpcProducer::Flush(absl::Duration timeout) {
+  if (closed_) return absl::OkStatus();
+  const auto done = [&] { return shared_.records.load() == 0; };
+  if (done()) return absl::OkStatus();
+  executor_.Post([this] { strand_.SetFlushing(true); });
+  const bool flushed = AwaitFall(clock_.Now() + timeout, done);
+  executor_.Post([this] { strand_.SetFlushing(false); });
+  if (flushed) return absl::OkStatus();
+  return MakeError(ErrorCode::kRequestTimedOut,
+                   absl::StrCat(shared_.records.load(), " records are not acknowledged after ",
+                                absl::FormatDuration(timeout)));
+}
+
+absl::Status GrpcProducer::Close(absl::Duration timeout) {
+  if (closed_) return absl::OkStatus();
+  const absl::Status flushed = Flush(timeout);
+  closed_ = true;
+  if (!flushed.ok()) {
+    executor_.Post([this] {
+      strand_.FailAll(MakeError(ErrorCode::kCancelled,
+                                "the producer was closed before the record was acknowledged"));
+    });
+    // The strand only has to run the callbacks, which must not block.
+    AwaitFall(MonotonicTime::Never(), [&] { return shared_.records.load() == 0; });
+  }
+  executor_.Shutdown();
+  return flushed;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(const ConfigValues& values) {
+  ASSIGN_OR_RETURN(ProducerConfig config, ProducerSchema().Parse(values));
+  RETURN_IF_ERROR(CheckBootstrapServers(config.bootstrap_servers));
+  ASSIGN_OR_RETURN(const record::Compression compression,
+                   record::ParseCompression(config.compression_type));
+  return std::make_unique<GrpcProducer>(std::move(config), compression);
+}
+
+}  // namespace millrace::client

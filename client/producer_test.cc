@@ -1,0 +1,228 @@
+#include "client/producer.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_matchers.h"
+#include "client/fake_log_server.h"
+#include "client/partitioner.h"
+
+namespace millrace::client {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+std::unique_ptr<Producer> Connect(const FakeLogServer& server, ConfigValues config = {}) {
+  config.try_emplace("bootstrap.servers", server.address());
+  config.try_emplace("retry.backoff.ms", "5");
+  auto producer = Producer::Create(config);
+  CHECK_OK(producer);
+  return *std::move(producer);
+}
+
+// What became of the records, in the order of their callbacks. Read after Flush or Close.
+struct Deliveries {
+  std::vector<DeliveryReport> reports;
+
+  Producer::DeliveryCallback Next() {
+    return [this](const DeliveryReport& report) { reports.push_back(report); };
+  }
+};
+
+Record Value(std::string value) { return {.key = std::nullopt, .value = std::move(value)}; }
+
+TEST(Producer, RecordsArriveInOrderWithTheirOffsets) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"batch.size", "500"}});
+  Deliveries deliveries;
+  std::vector<std::string> sent;
+  for (int i = 0; i < 1000; ++i) {
+    sent.push_back(absl::StrCat("value-", i));
+    ASSERT_OK(producer->Send("t", Value(sent.back()), std::nullopt, deliveries.Next()));
+  }
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_EQ(server.Values("t", 0), sent);
+  ASSERT_EQ(deliveries.reports.size(), 1000u);
+  for (int i = 0; i < 1000; ++i) {
+    const DeliveryReport& report = deliveries.reports[static_cast<size_t>(i)];
+    EXPECT_OK(report.status);
+    EXPECT_EQ(report.offset, Offset(i));
+    EXPECT_EQ(report.partition, PartitionIndex(0));
+  }
+}
+
+TEST(Producer, OrderHoldsThroughRefusalsAndLostStreams) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"batch.size", "300"}});
+  Deliveries deliveries;
+  std::vector<std::string> sent;
+  for (int i = 0; i < 2000; ++i) {
+    if (i == 300) server.RefuseProduce(2, ErrorCode::kNotEnoughReplicas);
+    // Dropped before they are appended, so that nothing is there twice.
+    if (i == 900) server.DropProduce(1);
+    sent.push_back(absl::StrCat("value-", i));
+    ASSERT_OK(producer->Send("t", Value(sent.back()), std::nullopt, deliveries.Next()));
+  }
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_EQ(server.Values("t", 0), sent);
+  for (const DeliveryReport& report : deliveries.reports) EXPECT_OK(report.status);
+}
+
+TEST(Producer, KeysChooseThePartitionAndAnExplicitOneOverridesThem) {
+  FakeLogServer server;
+  server.CreateTopic("t", 7);
+  auto producer = Connect(server);
+  const int expected = PartitionOfKey("foobar", 7).value();
+  const int other = (expected + 1) % 7;
+  ASSERT_OK(producer->Send("t", {.key = "foobar", .value = "by key"}, std::nullopt, {}));
+  ASSERT_OK(producer->Send("t", {.key = "foobar", .value = "asked"}, PartitionIndex(other), {}));
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_THAT(server.Values("t", expected), ElementsAre("by key"));
+  EXPECT_THAT(server.Values("t", other), ElementsAre("asked"));
+  EXPECT_THAT(producer->Send("t", Value("x"), PartitionIndex(7), {}),
+              IsError(ErrorCode::kUnknownTopicOrPartition, "has no partition 7"));
+}
+
+TEST(Producer, UnknownTopicIsAnErrorThatSaysWhatToDo) {
+  FakeLogServer server;
+  auto producer = Connect(server);
+  EXPECT_THAT(producer->Send("nope", Value("x"), std::nullopt, {}),
+              IsError(ErrorCode::kUnknownTopicOrPartition, "millrace topic create nope"));
+  // It is known as soon as it is there.
+  server.CreateTopic("nope", 1);
+  EXPECT_OK(producer->Send("nope", Value("x"), std::nullopt, {}));
+  EXPECT_OK(producer->Flush(kPatience));
+}
+
+TEST(Producer, TopicMadeAgainGetsTheRecordsFromThenOn) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server);
+  ASSERT_OK(producer->Send("t", Value("old"), std::nullopt, {}));
+  ASSERT_OK(producer->Flush(kPatience));
+  server.DeleteTopic("t");
+  server.CreateTopic("t", 1);
+  // Until the push has come, records still go to the old topic, and fail.
+  Deliveries deliveries;
+  for (int i = 0; i < 1000; ++i) {
+    auto attempt = Connect(server, {{"delivery.timeout.ms", "1"}});
+    ASSERT_OK(attempt->Send("t", Value("new"), std::nullopt, deliveries.Next()));
+    ASSERT_OK(attempt->Flush(kPatience));
+    if (deliveries.reports.back().status.ok()) break;
+  }
+  EXPECT_THAT(server.Values("t", 0), ElementsAre("new"));
+}
+
+TEST(Producer, WithoutAServerSendSaysWhatWasTried) {
+  auto producer = Producer::Create({{"bootstrap.servers", "127.0.0.1:1"}, {"max.block.ms", "200"}});
+  ASSERT_OK(producer);
+  EXPECT_THAT((*producer)->Send("t", Value("x"), std::nullopt, {}),
+              IsError(ErrorCode::kBrokerNotAvailable, "127.0.0.1:1"));
+}
+
+TEST(Producer, AnotherBootstrapServerIsTried) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer =
+      Connect(server, {{"bootstrap.servers", absl::StrCat("127.0.0.1:1,", server.address())}});
+  EXPECT_OK(producer->Send("t", Value("x"), std::nullopt, {}));
+  EXPECT_OK(producer->Flush(kPatience));
+}
+
+TEST(Producer, FailsInsteadOfSendingTwiceWithoutRetries) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"retries", "0"}});
+  server.DropProduce(1);
+  Deliveries deliveries;
+  ASSERT_OK(producer->Send("t", Value("x"), std::nullopt, deliveries.Next()));
+  ASSERT_OK(producer->Flush(kPatience));
+  ASSERT_EQ(deliveries.reports.size(), 1u);
+  EXPECT_THAT(deliveries.reports[0].status, HasCode(ErrorCode::kBrokerNotAvailable));
+  EXPECT_EQ(deliveries.reports[0].offset, kNoOffset);
+}
+
+TEST(Producer, SendWaitsForMemoryAndThenGivesUp) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer =
+      Connect(server, {{"buffer.memory", "1000"}, {"max.block.ms", "50"}, {"linger.ms", "60000"}});
+  ASSERT_OK(producer->Send("t", Value(std::string(600, 'a')), std::nullopt, {}));
+  // Waiting for memory ends the linger.
+  ASSERT_OK(producer->Send("t", Value(std::string(600, 'b')), std::nullopt, {}));
+  ASSERT_OK(producer->Flush(kPatience));
+  server.Hold(true);
+  ASSERT_OK(producer->Send("t", Value(std::string(600, 'c')), std::nullopt, {}));
+  EXPECT_THAT(producer->Send("t", Value(std::string(600, 'd')), std::nullopt, {}),
+              IsError(ErrorCode::kResourceExhausted, "buffer.memory"));
+  server.Hold(false);
+  EXPECT_OK(producer->Flush(kPatience));
+  EXPECT_EQ(server.Values("t", 0).size(), 3u);
+}
+
+TEST(Producer, RecordsThatAreTooLargeAreRefused) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"max.request.size", "1000"}});
+  EXPECT_THAT(producer->Send("t", Value(std::string(1000, 'a')), std::nullopt, {}),
+              IsError(ErrorCode::kMessageTooLarge, "max.request.size"));
+  EXPECT_OK(producer->Send("t", Value(std::string(800, 'a')), std::nullopt, {}));
+  EXPECT_OK(producer->Flush(kPatience));
+}
+
+TEST(Producer, CloseTellsEachRecordItsFateOnceAndEndsSending) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"batch.size", "100"}});
+  server.Hold(true);
+  Deliveries deliveries;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_OK(producer->Send("t", Value("x"), std::nullopt, deliveries.Next()));
+  }
+  EXPECT_THAT(producer->Flush(absl::Milliseconds(10)), HasCode(ErrorCode::kRequestTimedOut));
+  EXPECT_THAT(producer->Close(absl::ZeroDuration()), HasCode(ErrorCode::kRequestTimedOut));
+  ASSERT_EQ(deliveries.reports.size(), 100u);
+  EXPECT_THAT(deliveries.reports[99].status, HasCode(ErrorCode::kCancelled));
+  EXPECT_THAT(producer->Send("t", Value("x"), std::nullopt, {}), HasCode(ErrorCode::kShuttingDown));
+  EXPECT_OK(producer->Close(kPatience));
+}
+
+TEST(Producer, SurvivesARestartOfItsBroker) {
+  auto server = std::make_unique<FakeLogServer>();
+  const int port = server->port();
+  server->CreateTopic("t", 1);
+  auto producer = Connect(*server);
+  ASSERT_OK(producer->Send("t", Value("before"), std::nullopt, {}));
+  ASSERT_OK(producer->Flush(kPatience));
+  server.reset();
+  Deliveries deliveries;
+  ASSERT_OK(producer->Send("t", Value("after"), std::nullopt, deliveries.Next()));
+  server = std::make_unique<FakeLogServer>(port);
+  // The first topic of a fake has always the same id.
+  server->CreateTopic("t", 1);
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_OK(deliveries.reports.at(0).status);
+  EXPECT_THAT(server->Values("t", 0), ElementsAre("after"));
+}
+
+TEST(Producer, CompressedBatchesWithKeysAndHeadersArrive) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"compression.type", "zstd"}, {"acks", "1"}});
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_OK(producer->Send("t",
+                             {.key = "k",
+                              .value = std::string(100, 'v'),
+                              .headers = {{"h", "1"}, {"null", std::nullopt}}},
+                             std::nullopt, {}));
+  }
+  ASSERT_OK(producer->Close(kPatience));
+  EXPECT_EQ(server.Values("t", 0).size(), 100u);
+}
+
+}  // namespace
+}  // namespace millrace::client

@@ -1,0 +1,101 @@
+#include "client/record_slot.h"
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "base/check.h"
+#include "base/status_matchers.h"
+#include "record/record_reader.h"
+
+namespace millrace::client {
+namespace {
+
+RecordSlot::Added AddValue(RecordSlot* slot, const std::string& value, size_t batch_bytes_max) {
+  const RecordSlot::Record record{
+      .timestamp_ms = 1,
+      .key = absl::nullopt,
+      .value = Slice(value),
+      .headers = {},
+      .bytes_max = record::BatchBuilder::RecordBytesMax(absl::nullopt, Slice(value))};
+  return slot->Add(record, {}, batch_bytes_max, MonotonicTime::FromNanos(5));
+}
+
+std::vector<std::string> ValuesOf(const std::vector<SlotBatch>& batches) {
+  std::vector<std::string> values;
+  for (const SlotBatch& batch : batches) {
+    const auto view = record::BatchView::Parse(batch.bytes);
+    CHECK_OK(view);
+    CHECK_EQ(static_cast<size_t>(view->record_count()), batch.callbacks.size());
+    CHECK_OK(record::ForEachRecord(*view, {}, [&](const record::RecordView& record) {
+      values.emplace_back(*record.value);
+      return absl::OkStatus();
+    }));
+  }
+  return values;
+}
+
+TEST(RecordSlot, TellsOfABatchsFirstRecordAndOfItsEnd) {
+  RecordSlot slot(record::Compression::kNone);
+  const RecordSlot::Added first = AddValue(&slot, "a", 1000);
+  EXPECT_TRUE(first.notify && first.began && !first.full);
+  EXPECT_FALSE(AddValue(&slot, "b", 1000).notify);
+  const RecordSlot::Added third = AddValue(&slot, std::string(920, 'c'), 1000);
+  EXPECT_TRUE(third.notify && third.began && third.full);
+  std::vector<SlotBatch> batches;
+  EXPECT_TRUE(slot.Take(/*open_too=*/false, &batches));
+  EXPECT_THAT(ValuesOf(batches), testing::ElementsAre("a", "b"));
+  EXPECT_FALSE(slot.Take(/*open_too=*/true, &batches));
+  EXPECT_EQ(ValuesOf(batches).size(), 3u);
+}
+
+TEST(RecordSlot, RecordLargerThanABatchIsABatchOfItsOwn) {
+  RecordSlot slot(record::Compression::kNone);
+  const RecordSlot::Added added = AddValue(&slot, std::string(500, 'x'), 100);
+  EXPECT_TRUE(added.full);
+  std::vector<SlotBatch> batches;
+  EXPECT_FALSE(slot.Take(/*open_too=*/false, &batches));
+  EXPECT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].created, MonotonicTime::FromNanos(5));
+  EXPECT_GE(batches[0].memory, 500);
+}
+
+TEST(RecordSlot, TakingFromAnEmptySlotLeavesANote) {
+  RecordSlot slot(record::Compression::kNone);
+  std::vector<SlotBatch> batches;
+  EXPECT_FALSE(slot.Take(/*open_too=*/true, &batches));
+  AddValue(&slot, "a", 1000);
+  EXPECT_FALSE(AddValue(&slot, "b", 1000).notify);
+}
+
+// The caller adds while the strand takes, at random: every record arrives once, in order, and none
+// is left behind without the strand having been told.
+TEST(RecordSlot, RecordsKeepTheirOrderWhileBothSidesWork) {
+  constexpr int kRecords = 50'000;
+  RecordSlot slot(record::Compression::kNone);
+  std::atomic<int> notes{0};
+  std::thread caller([&] {
+    for (int i = 0; i < kRecords; ++i) {
+      if (AddValue(&slot, std::to_string(i), 300).notify) notes.fetch_add(1);
+    }
+  });
+  std::vector<std::string> values;
+  int taken_notes = 0;
+  int round = 0;
+  while (static_cast<int>(values.size()) < kRecords) {
+    // As the strand would: it looks when it was told to.
+    const int told = notes.load();
+    if (told == taken_notes) continue;
+    taken_notes = told;
+    std::vector<SlotBatch> batches;
+    const bool open_too = ++round % 2 == 0;
+    const bool more = slot.Take(open_too, &batches);
+    for (std::string& value : ValuesOf(batches)) values.push_back(std::move(value));
+    if (more) notes.fetch_add(1);
+  }
+  caller.join();
+  for (int i = 0; i < kRecords; ++i) ASSERT_EQ(values[static_cast<size_t>(i)], std::to_string(i));
+}
+
+}  // namespace
+}  // namespace millrace::client
