@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "raft/host/wal_format.h"
+#include "raft/host/wal_recovery.h"
 #include "raft/host/wal_test_bed.h"
 
 namespace millrace::raft {
@@ -28,7 +29,7 @@ void WriteSample(WalTestBed& bed) {
   voters.voters = {Voter{kWalTestVoter, "host:1", false}};
   bed.Append(WalBatch{.hard_state = HardState{Term(1), kWalTestVoter, {}}, .voters = voters});
   for (int64_t i = 1; i <= 20; ++i) {
-    bed.AppendEntry(1, i, i % 4 == 0 ? 3'900 : 200);
+    bed.AppendEntry(1, i, i == 8 ? 4'000 : 60);
     bed.Run();
   }
   bed.AppendHardState(2);
@@ -69,42 +70,27 @@ TEST(WalDamageTest, S09_EveryBitFlipIsDetectedOrHarmless) {
 
   int64_t detected = 0;
   int64_t harmless = 0;
-  WalTestBed bed;
-  ASSERT_OK(bed.files().CreateDirectory(kWalTestDirectory));
-  for (const auto& [damaged_name, damaged_contents] : contents) {
-    // Deep inside runs of zeros (padding, unused space) only a few bits: all are alike there.
-    for (uint64_t bit = 0; bit < damaged_contents.size() * 8; ++bit) {
-      if (InZeros(damaged_contents, bit / 8) && bit % 977 != 0) continue;
-      for (const auto& [name, bytes] : contents) {
-        ASSERT_OK_AND_ASSIGN(auto file,
-                             bed.files().Open(bed.Path(name), OpenMode::kTruncateCreate));
-        if (name != damaged_name) {
-          ASSERT_OK(file->WriteAt(0, bytes));
-        } else {
-          std::string flipped = bytes;
-          flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
-          ASSERT_OK(file->WriteAt(0, flipped));
-        }
-      }
-      absl::Status status = bed.Open(TinyWalOptions());
-      if (status.ok()) {
-        ++harmless;
-        ASSERT_EQ(bed.recovery().hard_state, expected.hard_state) << damaged_name << " bit " << bit;
-        ASSERT_EQ(bed.recovery().voters, expected.voters) << damaged_name << " bit " << bit;
-        ASSERT_EQ(bed.recovery().entries, expected.entries) << damaged_name << " bit " << bit;
-        ASSERT_FALSE(bed.recovery().created);
-      } else {
+  for (const auto& [name, bytes] : contents) {
+    for (uint64_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      // Deep inside runs of zeros (padding, unused space) only a few bits: all are alike there.
+      if (InZeros(bytes, bit / 8) && bit % 977 != 0) continue;
+      sample.files().FlipBit(sample.Path(name), bit);
+      absl::StatusOr<WalRecovered> recovered =
+          RecoverWal(TinyWalOptions(), sample.files(), EntryId{});
+      sample.files().FlipBit(sample.Path(name), bit);
+      if (!recovered.ok()) {
         ++detected;
-        ASSERT_THAT(status, HasCode(ErrorCode::kCorruptLog)) << damaged_name << " bit " << bit;
+        ASSERT_THAT(recovered, HasCode(ErrorCode::kCorruptLog)) << name << " bit " << bit;
+        continue;
       }
-      bed.Close();
-      for (const std::string& name : bed.Names()) {
-        if (contents.contains(name)) continue;
-        ASSERT_OK(bed.files().RemoveFile(bed.Path(name)));
-      }
+      ++harmless;
+      ASSERT_FALSE(recovered->recovery.created);
+      ASSERT_EQ(recovered->recovery.hard_state, expected.hard_state) << name << " bit " << bit;
+      ASSERT_EQ(recovered->recovery.voters, expected.voters) << name << " bit " << bit;
+      ASSERT_EQ(recovered->recovery.entries, expected.entries) << name << " bit " << bit;
     }
   }
-  EXPECT_GT(detected, 100'000);
+  EXPECT_GT(detected, 50'000);
   EXPECT_GT(harmless, 100);
 }
 

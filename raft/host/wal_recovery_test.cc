@@ -134,5 +134,28 @@ TEST_F(WalRecoveryTest, ATornTailIsReportedAndCut) {
   EXPECT_FALSE(recovered.position.can_continue);
 }
 
+TEST_F(WalRecoveryTest, S09_AGroupThatComesBackAfterItWasCutStaysCut) {
+  ASSERT_OK(bed_.Open());
+  bed_.AppendEntry(1, 21);
+  bed_.Run();
+  bed_.Close();
+  ASSERT_OK_AND_ASSIGN(const WalRecovered whole, Recover());
+  ASSERT_THAT(whole.recovery.entries, SizeIs(21));
+  const std::string path = Segment(whole.position.generation_max);
+  const uint64_t bit = (whole.position.last_group_offset + kWalGroupHeaderBytes) * 8;
+  // The last group is damaged before its seal: a torn tail, cut by the next start.
+  bed_.files().FlipBit(path, bit);
+  ASSERT_OK(bed_.Open());
+  EXPECT_THAT(bed_.recovery().entries, SizeIs(20));
+  bed_.AppendEntry(2, 21);
+  bed_.Run();
+  bed_.Close();
+  // The disk gives the right bytes again; they are not part of the log any more.
+  bed_.files().FlipBit(path, bit);
+  ASSERT_OK_AND_ASSIGN(const WalRecovered again, Recover());
+  ASSERT_THAT(again.recovery.entries, SizeIs(21));
+  EXPECT_EQ(again.recovery.entries.back(), TestEntry(2, 21));
+}
+
 }  // namespace
 }  // namespace millrace::raft

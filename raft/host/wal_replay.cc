@@ -13,11 +13,19 @@ std::string Text(EntryId id) {
   return absl::StrCat("(term ", id.term.value(), ", index ", id.index.value(), ")");
 }
 
+// No log comes near; what is beyond is damage, and would overflow when counted on.
+constexpr int64_t kIndexMax = int64_t{1} << 62;
+
 absl::Status Corrupt(absl::string_view what) { return MakeError(ErrorCode::kCorruptLog, what); }
 
 }  // namespace
 
 absl::Status WalReplay::Apply(const WalRecord& record) {
+  if (record.term.value() < 0 || record.term.value() > kIndexMax || record.index.value() < 0 ||
+      record.index.value() > kIndexMax) {
+    return Corrupt(absl::StrCat("a record with an impossible term or index: ",
+                                Text(EntryId{record.term, record.index})));
+  }
   switch (record.type) {
     case WalRecordType::kSegmentStart:
       return ApplyStart(record);

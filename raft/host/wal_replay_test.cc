@@ -1,5 +1,6 @@
 #include "raft/host/wal_replay.h"
 
+#include <limits>
 #include <string>
 
 #include "base/status_matchers.h"
@@ -104,6 +105,14 @@ TEST(WalReplayTest, MalformedPayloadsAreCorruption) {
   ASSERT_OK(replay.Apply(Start(0, 0)));
   EXPECT_THAT(replay.Apply(WalRecord{WalRecordType::kTruncate, 0, {}, LogIndex(0), {}}),
               HasCode(ErrorCode::kCorruptLog));
+}
+
+TEST(WalReplayTest, ImpossibleNumbersAreCorruption) {
+  WalReplay replay(EntryId{});
+  for (int64_t number : {int64_t{-1}, std::numeric_limits<int64_t>::max()}) {
+    EXPECT_THAT(replay.Apply(Start(1, number)), HasCode(ErrorCode::kCorruptLog));
+    EXPECT_THAT(replay.Apply(Start(number, 1)), HasCode(ErrorCode::kCorruptLog));
+  }
 }
 
 }  // namespace

@@ -106,16 +106,19 @@ TEST(WalWriterTest, ReleasedSegmentsAreRecycledUnderAHigherGeneration) {
 }
 
 TEST(WalWriterTest, NothingAboveTheReleasedIndexGoes) {
-  WalTestBed bed;
-  ASSERT_OK(bed.Open());
-  for (int64_t i = 1; i <= 20; ++i) bed.AppendEntry(1, i, 30'000);
-  bed.Run();
-  bed.wal().ReleaseBefore(LogIndex(9));
-  bed.Run();
-  bed.Close();
-  ASSERT_OK(bed.Open(SmallWalOptions(), EntryId{Term(1), LogIndex(8)}));
-  EXPECT_EQ(bed.recovery().entries.size(), 12u);
-  EXPECT_EQ(bed.recovery().entries[0], TestEntry(1, 9, 30'000));
+  for (int64_t released = 1; released <= 20; ++released) {
+    WalTestBed bed;
+    ASSERT_OK(bed.Open());
+    for (int64_t i = 1; i <= 20; ++i) bed.AppendEntry(1, i, 30'000);
+    bed.Run();
+    bed.wal().ReleaseBefore(LogIndex(released));
+    bed.Run();
+    bed.Close();
+    const int64_t term = released == 1 ? 0 : 1;
+    ASSERT_OK(bed.Open(SmallWalOptions(), EntryId{Term(term), LogIndex(released - 1)})) << released;
+    ASSERT_EQ(bed.recovery().entries.size(), static_cast<size_t>(21 - released));
+    EXPECT_EQ(bed.recovery().entries[0], TestEntry(1, released, 30'000));
+  }
 }
 
 TEST(WalWriterTest, ASealedCleanLogGoesOnInItsSegment) {
