@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "controller/limits.h"
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "controller/results.h"
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 #include "metadata/topic_config.h"
 
 namespace millrace::controller {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "base/status.h"
-#include "millrace/v1/errors.pb.h"
+#include "millrace/v1/admin_service.pb.h"
 
 namespace millrace::controller {
 

@@ -1,6 +1,6 @@
 #include "controller/state.h"
 
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
 namespace {

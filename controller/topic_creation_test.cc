@@ -5,7 +5,7 @@
 
 #include "controller/limits.h"
 #include "controller/results.h"
-#include "controller/test_cluster.h"
+#include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
 namespace {

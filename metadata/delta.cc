@@ -29,12 +29,11 @@ struct Recorder {
   }
   void operator()(const records::TopicRemovedRecord& record) {
     const TopicId id = IdFrom<TopicId>(record.topic_id());
-    // Only what was there before: a topic made and removed in one entry never had data.
-    const TopicImage* topic = before.FindTopic(id);
-    if (topic == nullptr) return;
-    delta.topics_removed.insert({id, topic->name});
     const ConfigOwner owner = ConfigOwner::Topic(id);
     if (!before.ConfigsOf(owner).empty()) delta.configs_changed.insert(owner);
+    // Only what was there before: a topic made and removed in one entry never had data.
+    const TopicImage* topic = before.FindTopic(id);
+    if (topic != nullptr) delta.topics_removed.insert({id, topic->name});
   }
   void operator()(const records::PartitionRecord& record) {
     NotePartition(record.topic_id(), record.partition());

@@ -1,19 +1,39 @@
 // What an image costs in memory; that a change costs a path and not a copy shows in the time of the
 // test, which makes ten thousand of them in an image of a hundred thousand partitions.
-#include <malloc.h>
 
+#include <cstddef>
+#include <cstdlib>
 #include <iostream>
+#include <new>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "metadata/test_image.h"
 
+// Bytes asked for and not given back. Each block remembers its size in front of it; alignment
+// beyond that of max_align_t is not used here.
+static size_t used_bytes = 0;
+constexpr size_t kFront = alignof(std::max_align_t);
+
+void* operator new(size_t size) {
+  auto* block = static_cast<char*>(std::malloc(size + kFront));
+  if (block == nullptr) std::abort();
+  *reinterpret_cast<size_t*>(block) = size;
+  used_bytes += size;
+  return block + kFront;
+}
+void operator delete(void* memory) noexcept {
+  if (memory == nullptr) return;
+  char* block = static_cast<char*>(memory) - kFront;
+  used_bytes -= *reinterpret_cast<size_t*>(block);
+  std::free(block);
+}
+void operator delete(void* memory, size_t) noexcept { operator delete(memory); }
+
 namespace millrace::metadata {
 namespace {
 
 constexpr int kPartitions = 100'000;
-
-size_t UsedBytes() { return mallinfo2().uordblks; }
 
 std::vector<rsm::Record> TopicOf(uint64_t n, int partitions) {
   std::vector<rsm::Record> records = {TopicMade(n, "topic-" + std::to_string(n))};
@@ -39,10 +59,10 @@ size_t Measure(int topics, int partitions) {
   for (int i = 0; i < topics; ++i) {
     entries.push_back(TopicOf(static_cast<uint64_t>(i), partitions));
   }
-  const size_t before = UsedBytes();
+  const size_t before = used_bytes;
   Image image;
   for (const std::vector<rsm::Record>& records : entries) image = Next(image, records);
-  const size_t bytes = (UsedBytes() - before) / (size_t{1} * topics * partitions);
+  const size_t bytes = (used_bytes - before) / (size_t{1} * topics * partitions);
   std::cout << topics << " topics of " << partitions << " partitions: " << bytes
             << " bytes per partition\n";
   ChangeMany(image, topics, partitions);

@@ -3,7 +3,7 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/kv_store_contract.h"
+#include "storage/testing/kv_store_contract.h"
 
 namespace millrace::storage {
 namespace {

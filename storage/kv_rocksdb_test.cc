@@ -1,36 +1,38 @@
 #include "storage/kv_rocksdb.h"
 
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 
+#include "base/posix_file_system.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/kv_store_contract.h"
+#include "storage/testing/kv_store_contract.h"
 
 namespace millrace::storage {
 namespace {
-
-namespace fs = std::filesystem;
 
 class RocksKvStoreTest : public ::testing::Test {
  protected:
   RocksKvStoreTest() {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = fs::path(::testing::TempDir()) / (std::string("kv_") + info->name());
-    fs::remove_all(directory_);
+    directory_ = ::testing::TempDir() + "/kv_" + info->name();
   }
-  ~RocksKvStoreTest() override { fs::remove_all(directory_); }
 
+  // Replaces the file's content.
+  void Write(const std::string& path, const std::string& content) {
+    ASSERT_OK_AND_ASSIGN(const auto file, files_.Open(path, OpenMode::kOpenOrCreate));
+    ASSERT_OK(file->Truncate(0));
+    ASSERT_OK(file->WriteAt(0, content));
+  }
   std::unique_ptr<RocksKvStore> Open() {
-    absl::StatusOr<std::unique_ptr<RocksKvStore>> store = RocksKvStore::Open(directory_.string());
+    absl::StatusOr<std::unique_ptr<RocksKvStore>> store = RocksKvStore::Open(directory_);
     EXPECT_OK(store);
     return store.ok() ? *std::move(store) : nullptr;
   }
 
-  fs::path directory_;
+  PosixFileSystem files_;
+  std::string directory_;
 };
 
 TEST_F(RocksKvStoreTest, KeepsTheContract) {
@@ -52,12 +54,12 @@ TEST_F(RocksKvStoreTest, ContentOutlivesTheProcessThatWroteIt) {
 
 TEST_F(RocksKvStoreTest, SecondOpenerIsRefusedByName) {
   const std::unique_ptr<RocksKvStore> first = Open();
-  EXPECT_THAT(RocksKvStore::Open(directory_.string()), HasCode(ErrorCode::kDirectoryLocked));
+  EXPECT_THAT(RocksKvStore::Open(directory_), HasCode(ErrorCode::kDirectoryLocked));
 }
 
 TEST_F(RocksKvStoreTest, DirectoryThatCannotBeMadeIsNamed) {
-  std::ofstream(directory_) << "a file";
-  EXPECT_THAT(RocksKvStore::Open((directory_ / "below").string()),
+  Write(directory_, "a file");
+  EXPECT_THAT(RocksKvStore::Open(directory_ + "/below"),
               IsError(ErrorCode::kDirectoryUnavailable, "below"));
 }
 
@@ -69,7 +71,7 @@ TEST_F(RocksKvStoreTest, DamagedStoreIsBegunAnew) {
     ASSERT_OK(store->Write(batch));
   }
   // CURRENT names the manifest, without which nothing can be read.
-  std::ofstream(directory_ / "CURRENT", std::ios::trunc) << "garbage";
+  Write(directory_ + "/CURRENT", "garbage");
   EXPECT_TRUE(AllOf(*Open(), "").empty());
 }
 

@@ -3,8 +3,8 @@
 // Every command is one entry of the log, as in rsm::Host, and nothing else is in the log.
 //
 // Thread: tests only.
-#ifndef CONTROLLER_TEST_CLUSTER_H_
-#define CONTROLLER_TEST_CLUSTER_H_
+#ifndef CONTROLLER_TESTING_TEST_CLUSTER_H_
+#define CONTROLLER_TESTING_TEST_CLUSTER_H_
 
 #include <cstdint>
 #include <memory>
@@ -163,4 +163,4 @@ inline std::vector<int> Ids(const metadata::BrokerList& brokers) {
 
 }  // namespace millrace::controller
 
-#endif  // CONTROLLER_TEST_CLUSTER_H_
+#endif  // CONTROLLER_TESTING_TEST_CLUSTER_H_

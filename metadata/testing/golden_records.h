@@ -1,3 +1,15 @@
+// One record of every type, as the first version wrote it: name, type, version, payload in hex.
+//
+// Never changed: a later version adds its own beside it, and still reads this one.
+//
+// Thread: any (a constant).
+#ifndef METADATA_TESTING_GOLDEN_RECORDS_H_
+#define METADATA_TESTING_GOLDEN_RECORDS_H_
+
+namespace millrace::metadata {
+
+inline constexpr char kGolden[] =
+    R"golden(
 NoOp 0 0 
 ClusterFounded 1 0 0a10000000000000000700000000000000071001
 FeatureLevel 2 0 0801
@@ -9,3 +21,8 @@ Partition 7 0 0a100000000000000001000000000000000110ac021a1408021210000000000000
 PartitionChange 8 0 0a100000000000000001000000000000000110ac021a030a010422030a0102280130ac02380242420a1408021210000000000000000200000000000000010a1408041210000000000000000200000000000000020a1408061210000000000000000200000000000000094802
 Config 9 0 08011216414141414141414141414541414141414141414141511a0c726574656e74696f6e2e6d73220431303030
 ProducerIdBlock 10 0 0802100218e807
+)golden";
+
+}  // namespace millrace::metadata
+
+#endif  // METADATA_TESTING_GOLDEN_RECORDS_H_

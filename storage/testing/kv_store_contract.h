@@ -1,8 +1,8 @@
 // What every KvStore must do, as tests that its implementations run.
 //
 // Thread: tests only.
-#ifndef STORAGE_KV_STORE_CONTRACT_H_
-#define STORAGE_KV_STORE_CONTRACT_H_
+#ifndef STORAGE_TESTING_KV_STORE_CONTRACT_H_
+#define STORAGE_TESTING_KV_STORE_CONTRACT_H_
 
 #include <optional>
 #include <string>
@@ -83,4 +83,4 @@ inline void ExpectClearForgetsEverything(KvStore* store) {
 
 }  // namespace millrace::storage
 
-#endif  // STORAGE_KV_STORE_CONTRACT_H_
+#endif  // STORAGE_TESTING_KV_STORE_CONTRACT_H_
