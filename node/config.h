@@ -1,0 +1,88 @@
+// NodeConfig: what one process is told at its start: who it is, where its data lies, where it
+// listens and how much it may use. Names and defaults are Kafka's where Kafka has the key
+// (differences on purpose: docs/configuration.md).
+//
+// The broker-wide defaults of topic configs (log.retention.ms and the like) and what can change at
+// run time are declared in metadata/broker_config; ParseNodeConfig checks those too.
+//
+// Thread: any (values).
+#ifndef NODE_CONFIG_H_
+#define NODE_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/config.h"
+#include "base/ids.h"
+#include "metadata/image.h"
+
+namespace millrace::node {
+
+// The keys as they are written. ParseNodeConfig checks them against each other.
+struct NodeSettings {
+  int64_t node_id = 0;
+  std::vector<std::string> process_roles;
+  std::vector<std::string> listeners;
+  std::vector<std::string> advertised_listeners;
+  std::vector<std::string> controller_listener_names;
+  std::string inter_broker_listener_name;
+  std::string broker_rack;
+  std::string controller_quorum_voters;
+  std::vector<std::string> log_dirs;
+  std::string log_dir;
+  std::string metadata_log_dir;
+  std::string http_listener;
+  int64_t num_shards = 0;
+  int64_t connections_max_idle_ms = 0;
+  int64_t socket_request_max_bytes = 0;
+  int64_t fetch_max_bytes = 0;
+  int64_t memory_budget_bytes = 0;
+  int64_t log_dir_reserve_bytes = 0;
+  int64_t log_retention_check_interval_ms = 0;
+  int64_t log_flush_offset_checkpoint_interval_ms = 0;
+  int64_t log_initial_task_delay_ms = 0;
+  int64_t num_recovery_threads_per_data_dir = 0;
+  bool auto_create_topics_enable = false;
+  int64_t request_timeout_ms = 0;
+  int64_t producer_id_expiration_ms = 0;
+  int64_t broker_heartbeat_interval_ms = 0;
+  int64_t broker_session_timeout_ms = 0;
+  int64_t controlled_shutdown_timeout_ms = 0;
+  std::string log_level;
+};
+
+const ConfigSchema<NodeSettings>& NodeSettingsSchema();
+
+struct NodeConfig {
+  NodeSettings settings;
+  NodeId node_id;
+  // Where to bind; port 0 lets the system choose.
+  std::vector<metadata::Listener> listeners;
+  // What clients are told, by the names of `listeners`; port 0: the port that was bound.
+  std::vector<metadata::Listener> advertised;
+  // Of /metrics and the probes; absent: not served.
+  std::optional<metadata::Listener> http;
+  // Directories of partition logs, each an absolute or relative path.
+  std::vector<std::string> log_dirs;
+  std::string metadata_dir;
+  // All values as given, but those of ignored keys: what the file layer of a topic's or broker's
+  // configs is (metadata/topic_config.h), and what is described with its source.
+  ConfigValues given;
+  // What the user should know: keys of Kafka that have no meaning here, and the like.
+  std::vector<std::string> warnings;
+};
+
+// `values` over the defaults; directories that are not given lie below `data_dir`.
+// Errors: INVALID_CONFIG naming the key, its value and what is allowed.
+absl::StatusOr<NodeConfig> ParseNodeConfig(const ConfigValues& values, const std::string& data_dir);
+
+// "NAME://host:port" or "host:port" (name PLAINTEXT); an IPv6 host stands in brackets. Port 0 lets
+// the system choose. Errors: INVALID_CONFIG.
+absl::StatusOr<metadata::Listener> ParseListener(absl::string_view text, absl::string_view key);
+
+}  // namespace millrace::node
+
+#endif  // NODE_CONFIG_H_

@@ -1,0 +1,109 @@
+#include "node/controller_host.h"
+
+#include <memory>
+#include <optional>
+
+#include "base/sim/sim_clock.h"
+#include "base/sim/sim_executor.h"
+#include "base/sim/sim_file_system.h"
+#include "base/sim/sim_random.h"
+#include "base/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/fake_kv_store.h"
+
+namespace millrace::node {
+namespace {
+
+class ControllerHostTest : public ::testing::Test {
+ protected:
+  // A process over the same disk and image store.
+  void Open(bool with_images = true) {
+    dir_ = MetadataDir::Open(files_.get(), "m", NodeId(1), &random_).value();
+    auto opened = ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
+                                       {.files = files_.get(),
+                                        .clock = &clock_,
+                                        .random = &random_,
+                                        .metrics = &metrics_,
+                                        .owner = owner_.get(),
+                                        .disk = disk_.get(),
+                                        .image_disk = disk_.get(),
+                                        .images = with_images ? &images_ : nullptr});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    host_ = *std::move(opened);
+    bool led = false;
+    owner_->RunNow([&] { host_->Start([&] { led = true; }, [](const absl::Status&) {}); });
+    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+  }
+
+  void Close() {
+    host_.reset();
+    dir_.reset();
+    ASSERT_TRUE(loop_.RunUntilIdle());
+  }
+
+  ClusterId Found() {
+    const controller::FoundClusterCommand command{ClusterId::Draw(random_)};
+    std::optional<ClusterId> id;
+    owner_->RunNow([&] {
+      host_->Submit(command, [&](absl::StatusOr<controller::FoundClusterReply> reply, LogIndex) {
+        id = reply->cluster_id;
+      });
+    });
+    EXPECT_TRUE(loop_.RunUntil([&] { return id.has_value(); }, absl::Seconds(10)));
+    return *id;
+  }
+
+  sim::SimLoop loop_{1};
+  sim::SimClock clock_{loop_.time()};
+  sim::SimRandom random_{1};
+  MetricRegistry metrics_;
+  std::unique_ptr<sim::SimFileSystem> files_ = std::make_unique<sim::SimFileSystem>();
+  storage::FakeKvStore images_;
+  std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
+  std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
+  std::unique_ptr<MetadataDir> dir_;
+  std::unique_ptr<ControllerHost> host_;
+};
+
+TEST_F(ControllerHostTest, WhatWasDecidedIsThereAfterALossOfPower) {
+  Open();
+  const ClusterId id = Found();
+  Close();
+  files_ = files_->CrashImage(sim::CrashMode::kLoseAll, random_);
+  Open();
+  EXPECT_EQ(host_->committed_image().cluster_id(), id);
+}
+
+TEST_F(ControllerHostTest, TheStoredImageGivesTheSameStateAsTheLog) {
+  Open();
+  Found();
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  Close();
+  ASSERT_FALSE(images_.content().empty());
+  Open(/*with_images=*/true);
+  const metadata::Image with_store = host_->committed_image();
+  Close();
+  Open(/*with_images=*/false);
+  EXPECT_EQ(host_->committed_image(), with_store);
+}
+
+// S-36: the image store is a cache; one of another log is not used.
+TEST_F(ControllerHostTest, S36AnImageOfAnotherLogIsThrownAway) {
+  Open();
+  Found();
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  Close();
+  files_ = std::make_unique<sim::SimFileSystem>();
+  Open();
+  EXPECT_TRUE(host_->committed_image().cluster_id().is_zero());
+}
+
+TEST_F(ControllerHostTest, AStoreThatCannotBeWrittenCostsNoCommand) {
+  Open();
+  images_.FailWith(MakeError(ErrorCode::kStorageError, "no"));
+  EXPECT_FALSE(Found().is_zero());
+}
+
+}  // namespace
+}  // namespace millrace::node

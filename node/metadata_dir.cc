@@ -1,0 +1,126 @@
+#include "node/metadata_dir.h"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/status.h"
+#include "storage/checked_text.h"
+
+namespace millrace::node {
+namespace {
+
+constexpr char kPropertiesKind[] = "metadata-meta.properties";
+constexpr char kCounterKind[] = "start-counter";
+constexpr uint64_t kBytesMax = 64 << 10;
+
+absl::Status Foreign(const std::string& path, absl::string_view why) {
+  return MakeError(ErrorCode::kInvalidDirectory,
+                   absl::StrCat("metadata directory '", path, "': ", why,
+                                "; give another --data-dir or metadata.log.dir"),
+                   {.name = "metadata.log.dir", .value = path});
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ReadProperties(FileSystem& files,
+                                                                  const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kBytesMax));
+  ASSIGN_OR_RETURN(const std::vector<std::string> lines,
+                   storage::DecodeCheckedText(kPropertiesKind, text, path));
+  std::map<std::string, std::string> properties;
+  for (const std::string& line : lines) {
+    const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits('=', 1));
+    if (parts.size() == 2) properties[parts[0]] = parts[1];
+  }
+  return properties;
+}
+
+}  // namespace
+
+absl::Status CreateDirectories(FileSystem& files, const std::string& path) {
+  if (path.empty() || path == "." || path == "/") return absl::OkStatus();
+  ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+  const std::string parent = ParentPath(path);
+  if (!exists) RETURN_IF_ERROR(CreateDirectories(files, parent));
+  // Also where it exists: the call says so if it is no directory.
+  RETURN_IF_ERROR(files.CreateDirectory(path));
+  return exists ? absl::OkStatus() : files.SyncDirectory(parent);
+}
+
+absl::StatusOr<std::unique_ptr<MetadataDir>> MetadataDir::Open(FileSystem* files, std::string path,
+                                                               NodeId node_id, Random* random) {
+  auto dir = std::unique_ptr<MetadataDir>(new MetadataDir(files, std::move(path), node_id));
+  RETURN_IF_ERROR(CreateDirectories(*files, dir->path_));
+  ASSIGN_OR_RETURN(dir->lock_, files->Lock(JoinPath(dir->path_, "lock")));
+  RETURN_IF_ERROR(dir->ReadOrCreateProperties(random));
+  RETURN_IF_ERROR(dir->CountStart());
+  return dir;
+}
+
+absl::Status MetadataDir::ReadOrCreateProperties(Random* random) {
+  ASSIGN_OR_RETURN(const bool exists, files_->Exists(properties_path()));
+  if (!exists) {
+    ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files_->ListDirectory(path_));
+    for (const DirectoryEntry& entry : entries) {
+      // The lock is ours; a temporary file is what a crash in WriteProperties leaves.
+      if (entry.name == "lock" || entry.name.rfind("meta.properties", 0) == 0) continue;
+      return Foreign(path_, absl::StrCat("it has no meta.properties but holds '", entry.name, "'"));
+    }
+    is_new_ = true;
+    directory_id_ = DirectoryId::Draw(*random);
+    return WriteProperties();
+  }
+  ASSIGN_OR_RETURN(auto properties, ReadProperties(*files_, properties_path()));
+  if (properties["node.id"] != absl::StrCat(node_id_.value())) {
+    return MakeError(ErrorCode::kInconsistentNodeId,
+                     absl::StrCat("metadata directory '", path_, "' belongs to node ",
+                                  properties["node.id"], ", but this process is node ",
+                                  node_id_.value(), "; set node.id or give another directory"),
+                     {.name = "node.id", .value = properties["node.id"]});
+  }
+  ASSIGN_OR_RETURN(directory_id_, DirectoryId::FromString(properties["directory.id"]));
+  if (!properties["cluster.id"].empty()) {
+    ASSIGN_OR_RETURN(cluster_id_, ClusterId::FromString(properties["cluster.id"]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MetadataDir::WriteProperties() {
+  std::vector<std::string> lines = {absl::StrCat("node.id=", node_id_.value()),
+                                    absl::StrCat("directory.id=", directory_id_.ToString())};
+  if (!cluster_id_.is_zero()) lines.push_back(absl::StrCat("cluster.id=", cluster_id_.ToString()));
+  return ReplaceFile(*files_, properties_path(),
+                     storage::EncodeCheckedText(kPropertiesKind, lines));
+}
+
+absl::Status MetadataDir::SetClusterId(ClusterId cluster_id) {
+  if (cluster_id == cluster_id_) return absl::OkStatus();
+  if (!cluster_id_.is_zero()) {
+    return MakeError(ErrorCode::kInconsistentClusterId,
+                     absl::StrCat("metadata directory '", path_, "' belongs to cluster ",
+                                  cluster_id_.ToString(), ", not to ", cluster_id.ToString()),
+                     {.name = "cluster.id", .value = cluster_id_.ToString()});
+  }
+  cluster_id_ = cluster_id;
+  return WriteProperties();
+}
+
+absl::Status MetadataDir::CountStart() {
+  const std::string path = JoinPath(path_, "start-counter");
+  ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
+  if (exists) {
+    ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(*files_, path, kBytesMax));
+    ASSIGN_OR_RETURN(const std::vector<std::string> lines,
+                     storage::DecodeCheckedText(kCounterKind, text, path));
+    if (lines.size() != 1 || !absl::SimpleAtoi(lines[0], &start_count_)) {
+      return Foreign(path_, "its start-counter holds no number");
+    }
+  }
+  ++start_count_;
+  return ReplaceFile(*files_, path,
+                     storage::EncodeCheckedText(kCounterKind, {absl::StrCat(start_count_)}));
+}
+
+}  // namespace millrace::node

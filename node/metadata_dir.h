@@ -1,0 +1,75 @@
+// MetadataDir: the directory in which a controller keeps the metadata log: whose it is, and the
+// lock that keeps a second process out.
+//
+//   meta.properties   node id, directory id, cluster id once founded (checked text)
+//   start-counter     how often a process started on it (S-19)
+//   lock              held while this object lives
+//   wal/  image/      the log (raft/host/wal.h) and the cache of the committed image
+//
+// The directory id is durable before anything else happens in it (S-18): a directory that is wiped
+// comes back under another id, as a voter that has promised nothing (S-17).
+//
+// Thread: one owner; calls block on the disk.
+// Format: docs/formats/metadata_dir.md.
+#ifndef NODE_METADATA_DIR_H_
+#define NODE_METADATA_DIR_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "base/random.h"
+
+namespace millrace::node {
+
+class MetadataDir {
+ public:
+  // Opens or creates. Errors: DIRECTORY_LOCKED; INCONSISTENT_NODE_ID naming both ids;
+  // INVALID_DIRECTORY if there are files that are not ours; UNSUPPORTED_FORMAT_VERSION; CORRUPT_LOG
+  // for a damaged meta.properties; DIRECTORY_UNAVAILABLE; STORAGE_FULL.
+  static absl::StatusOr<std::unique_ptr<MetadataDir>> Open(FileSystem* files, std::string path,
+                                                           NodeId node_id, Random* random);
+
+  // Nothing was here before.
+  bool is_new() const { return is_new_; }
+  DirectoryId directory_id() const { return directory_id_; }
+  // Zero before the cluster was founded (or joined).
+  ClusterId cluster_id() const { return cluster_id_; }
+  // 1 for the first process.
+  int64_t start_count() const { return start_count_; }
+  std::string wal_path() const { return JoinPath(path_, "wal"); }
+  std::string image_path() const { return JoinPath(path_, "image"); }
+
+  // Remembers, durably, which cluster this directory belongs to. Errors: INCONSISTENT_CLUSTER_ID if
+  // it is another one already.
+  absl::Status SetClusterId(ClusterId cluster_id);
+
+ private:
+  MetadataDir(FileSystem* files, std::string path, NodeId node_id)
+      : files_(files), path_(std::move(path)), node_id_(node_id) {}
+
+  absl::Status ReadOrCreateProperties(Random* random);
+  absl::Status WriteProperties();
+  absl::Status CountStart();
+  std::string properties_path() const { return JoinPath(path_, "meta.properties"); }
+
+  FileSystem* const files_;
+  const std::string path_;
+  const NodeId node_id_;
+  std::unique_ptr<FileLock> lock_;
+  bool is_new_ = false;
+  DirectoryId directory_id_;
+  ClusterId cluster_id_;
+  int64_t start_count_ = 0;
+};
+
+// Creates `path` and the directories above it that are missing, durably.
+absl::Status CreateDirectories(FileSystem& files, const std::string& path);
+
+}  // namespace millrace::node
+
+#endif  // NODE_METADATA_DIR_H_

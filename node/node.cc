@@ -1,0 +1,300 @@
+#include "node/node.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/version.h"
+
+namespace millrace::node {
+
+Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* authorizer,
+           OpenImages open_images)
+    : config_(std::move(config)),
+      env_(env),
+      authorizer_(authorizer),
+      open_images_(std::move(open_images)),
+      incarnation_(IncarnationId::Draw(*env.random)),
+      metadata_disk_(env.make_disk_executor("metadata-disk")),
+      image_disk_(env.make_disk_executor("image-disk")),
+      broker_random_(env.make_random()) {}
+
+Node::~Node() = default;
+
+absl::Status Node::Open() {
+  ASSIGN_OR_RETURN(
+      dir_, MetadataDir::Open(env_.files, config_.metadata_dir, config_.node_id, env_.random));
+  if (open_images_ != nullptr) {
+    ASSIGN_OR_RETURN(images_, open_images_(dir_->image_path()));
+  }
+  auto settings = std::make_shared<controller::Settings>();
+  settings->node_id = config_.node_id;
+  settings->static_values = config_.given;
+  settings->node_keys = NodeSettingsSchema().keys();
+  absl::StatusOr<std::unique_ptr<ControllerHost>> controller =
+      ControllerHost::Open(*dir_, config_.node_id, std::move(settings),
+                           {.files = env_.files,
+                            .clock = env_.clock,
+                            .random = env_.random,
+                            .metrics = env_.metrics,
+                            .owner = env_.controller,
+                            .disk = metadata_disk_.get(),
+                            .image_disk = image_disk_.get(),
+                            .images = images_.get()});
+  if (!controller.ok()) {
+    return Annotate(controller.status(),
+                    absl::StrCat("metadata directory '", config_.metadata_dir, "'"));
+  }
+  controller_ = *std::move(controller);
+  return absl::OkStatus();
+}
+
+void Node::Start(std::vector<metadata::Listener> advertised, Done done) {
+  env_.controller->Post(
+      [this, advertised = std::move(advertised), done = std::move(done)]() mutable {
+        advertised_ = std::move(advertised);
+        started_ = std::move(done);
+        controller_->Start([this] { OnLed(); },
+                           [this](const absl::Status& status) {
+                             failed_.store(true);
+                             Finish(status);
+                           });
+      });
+}
+
+void Node::Finish(const absl::Status& status) {
+  if (started_) std::exchange(started_, nullptr)(status);
+}
+
+void Node::OnLed() {
+  const ClusterId founded = controller_->committed_image().cluster_id();
+  if (founded.is_zero()) {
+    // A lost metadata log must not look like a new cluster: what the log directories hold would be
+    // orphaned, and then the topics made again under their names.
+    if (!dir_->cluster_id().is_zero()) {
+      return Finish(MakeError(
+          ErrorCode::kInvalidDirectory,
+          absl::StrCat("metadata directory '", config_.metadata_dir, "' belongs to cluster ",
+                       dir_->cluster_id().ToString(),
+                       " but its log is empty; restore the log, or give an empty directory"),
+          {.name = "metadata.log.dir", .value = config_.metadata_dir}));
+    }
+    return FoundCluster();
+  }
+  RememberCluster(founded);
+}
+
+void Node::FoundCluster() {
+  const controller::FoundClusterCommand command{ClusterId::Draw(*env_.random)};
+  controller_->Submit(
+      command, [this](absl::StatusOr<controller::FoundClusterReply> reply, LogIndex) {
+        if (!reply.ok()) return Finish(reply.status());
+        LOG_INFO("node", "founded a new cluster", {{"cluster", reply->cluster_id.ToString()}});
+        RememberCluster(reply->cluster_id);
+      });
+}
+
+void Node::RememberCluster(ClusterId cluster_id) {
+  metadata_disk_->Post([this, cluster_id] {
+    const absl::Status remembered = dir_->SetClusterId(cluster_id);
+    env_.controller->Post([this, cluster_id, remembered] {
+      if (!remembered.ok()) return Finish(remembered);
+      OpenBroker(cluster_id);
+    });
+  });
+}
+
+broker::BrokerOptions Node::MakeBrokerOptions(ClusterId cluster_id) const {
+  const NodeSettings& settings = config_.settings;
+  broker::BrokerOptions options;
+  options.node_id = config_.node_id;
+  options.cluster_id = cluster_id;
+  options.log_dirs = config_.log_dirs;
+  options.log_dir.reserve_bytes = static_cast<uint64_t>(settings.log_dir_reserve_bytes);
+  options.log_dir.checkpoint_interval =
+      absl::Milliseconds(settings.log_flush_offset_checkpoint_interval_ms);
+  options.static_config = config_.given;
+  options.housekeeping_interval = absl::Milliseconds(settings.log_retention_check_interval_ms);
+  options.fetch_bytes_max = settings.fetch_max_bytes;
+  return options;
+}
+
+void Node::OpenBroker(ClusterId cluster_id) {
+  broker_ = std::make_unique<broker::Broker>(
+      MakeBrokerOptions(cluster_id),
+      broker::BrokerDeps{.clock = env_.clock,
+                         .files = env_.files,
+                         .random = broker_random_.get(),
+                         .metrics = env_.metrics,
+                         .budget = env_.budget,
+                         .authorizer = authorizer_,
+                         .home = env_.controller,
+                         .shards = env_.shards,
+                         .cold_reads = env_.cold_reads,
+                         .make_disk_executor = env_.make_disk_executor});
+  broker_->SetOnLogDirFailed([](DirectoryId directory, const absl::Status& status) {
+    LOG_ERROR("node", "a log directory failed: its partitions are offline",
+              {{"directory", directory.ToString()}, {"error", status.ToString()}});
+  });
+  broker_->OpenLogDirs([this](absl::StatusOr<std::vector<broker::OpenedLogDir>> dirs) {
+    if (!dirs.ok()) return Finish(dirs.status());
+    RegisterBroker(*dirs);
+  });
+}
+
+void Node::RegisterBroker(const std::vector<broker::OpenedLogDir>& dirs) {
+  internal::v1::RegisterBrokerRequest request;
+  request.set_cluster_id(controller_->committed_image().cluster_id().ToBytes());
+  request.set_broker_id(config_.node_id.value());
+  request.set_incarnation_id(incarnation_.ToBytes());
+  request.set_rack(config_.settings.broker_rack);
+  request.set_version(kVersion);
+  request.set_feature_level_min(metadata::kFeatureLevelMin);
+  request.set_feature_level_max(metadata::kFeatureLevelMax);
+  for (const metadata::Listener& listener : advertised_) {
+    internal::v1::BrokerListener* registered = request.add_listeners();
+    registered->set_name(listener.name);
+    registered->set_host(listener.host);
+    registered->set_port(listener.port);
+  }
+  for (const broker::OpenedLogDir& dir : dirs) {
+    // One that could not be opened is missing in the registration: its replicas are not counted on.
+    if (!dir.status.ok()) continue;
+    internal::v1::BrokerLogDir* registered = request.add_log_dirs();
+    registered->set_directory_id(dir.state.directory_id.ToBytes());
+    if (dir.state.last_broker_epoch != kNoBrokerEpoch) {
+      registered->set_last_open_broker_epoch(dir.state.last_broker_epoch.value());
+    }
+    registered->set_suspect(dir.state.suspect);
+  }
+  controller_->Submit(
+      request, [this](absl::StatusOr<internal::v1::RegisterBrokerResponse> reply, LogIndex index) {
+        if (!reply.ok()) return Finish(reply.status());
+        // Of a new registration only the log knows the epoch: it is the entry's index.
+        BeginEpoch(BrokerEpoch(reply->broker_epoch() != 0 ? reply->broker_epoch() : index.value()));
+      });
+}
+
+void Node::BeginEpoch(BrokerEpoch epoch) {
+  broker_epoch_ = epoch;
+  broker_->Registered(epoch, [this](absl::Status status) {
+    if (!status.ok()) return Finish(status);
+    controller_->feed().Subscribe(
+        env_.controller, [this](const metadata::Update& update) { broker_->OnMetadata(update); });
+    Unfence();
+  });
+}
+
+void Node::Unfence() {
+  internal::v1::BrokerHeartbeatRequest request;
+  request.set_broker_id(config_.node_id.value());
+  request.set_broker_epoch(broker_epoch_.value());
+  request.set_applied_index(controller_->committed_index().value());
+  request.set_want_active(true);
+  controller_->Submit(
+      request, [this](absl::StatusOr<internal::v1::BrokerHeartbeatResponse> reply, LogIndex) {
+        if (!reply.ok()) return Finish(reply.status());
+        if (reply->state() != internal::v1::BROKER_STATE_ACTIVE) {
+          return Finish(MakeError(ErrorCode::kUnknownServerError,
+                                  "the controller keeps this broker fenced after registration"));
+        }
+        LOG_INFO("node", "broker active",
+                 {{"broker", config_.node_id.value()}, {"epoch", broker_epoch_.value()}});
+        serving_.store(true);
+        Finish(absl::OkStatus());
+      });
+}
+
+void Node::Stop(absl::Duration drain, Done done) {
+  env_.controller->Post([this, drain, done = std::move(done)]() mutable {
+    serving_.store(false);
+    if (broker_ == nullptr) return std::move(done)(absl::OkStatus());
+    broker_->Shutdown(drain, std::move(done));
+  });
+}
+
+absl::Status Node::Ready() const {
+  if (!serving_.load()) return MakeError(ErrorCode::kBrokerNotAvailable, "starting or stopping");
+  const broker::RecoveryProgress progress = broker_->recovery_progress();
+  if (progress.done()) return Healthy();
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("recovering: ", progress.replicas_open, " of ",
+                                progress.replicas_wanted, " replicas are open"));
+}
+
+absl::Status Node::Healthy() const {
+  if (!failed_.load()) return absl::OkStatus();
+  return MakeError(ErrorCode::kStorageError, "the metadata log has stopped; see the server's log");
+}
+
+void Node::CreateTopics(v1::CreateTopicsRequest request,
+                        Callback<controller::CreateTopicsCommand> done) {
+  env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
+    controller::CreateTopicsCommand command{.request = std::move(request),
+                                            .placement_seed = env_.random->Next()};
+    for (int i = 0; i < command.request.topics_size(); ++i) {
+      command.fresh_ids.push_back(TopicId::Draw(*env_.random));
+    }
+    controller_->Submit(command, std::move(done));
+  });
+}
+
+void Node::CreatePartitions(v1::CreatePartitionsRequest request,
+                            Callback<controller::CreatePartitionsCommand> done) {
+  env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
+    const controller::CreatePartitionsCommand command{.request = std::move(request),
+                                                      .placement_seed = env_.random->Next()};
+    controller_->Submit(command, std::move(done));
+  });
+}
+
+namespace {
+
+v1::DescribeLogDirsResponse ToProto(NodeId broker,
+                                    const std::vector<broker::LogDirDescription>& dirs) {
+  v1::DescribeLogDirsResponse response;
+  response.set_broker_id(broker.value());
+  for (const broker::LogDirDescription& dir : dirs) {
+    v1::LogDirDescription* out = response.add_log_dirs();
+    out->set_path(dir.path);
+    out->set_directory_id(dir.directory_id.ToBytes());
+    out->set_code(static_cast<v1::ErrorCode>(CodeOf(dir.status)));
+    out->set_message(std::string(dir.status.message()));
+    out->set_total_bytes(static_cast<int64_t>(dir.total_bytes));
+    out->set_free_bytes(static_cast<int64_t>(dir.free_bytes));
+    for (const broker::ReplicaState& replica : dir.replicas) {
+      v1::LogDirPartition* partition = out->add_partitions();
+      partition->set_topic(replica.topic);
+      partition->set_topic_id(replica.topic_partition.topic_id.ToBytes());
+      partition->set_partition(replica.topic_partition.partition.value());
+      partition->set_size_bytes(replica.size_bytes);
+      partition->set_log_start_offset(replica.log_start_offset.value());
+      partition->set_end_offset(replica.end_offset.value());
+    }
+  }
+  return response;
+}
+
+}  // namespace
+
+void Node::DescribeLogDirs(
+    const v1::DescribeLogDirsRequest& request,
+    absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done) {
+  if (request.has_broker_id() && NodeId(request.broker_id()) != config_.node_id) {
+    return std::move(done)(
+        MakeError(ErrorCode::kBrokerIdNotRegistered,
+                  absl::StrCat("there is no broker ", request.broker_id(), "; this is ",
+                               config_.node_id.value()),
+                  {.name = "broker_id", .value = absl::StrCat(request.broker_id())}));
+  }
+  env_.controller->Post([this, done = std::move(done)]() mutable {
+    broker_->DescribeLogDirs(
+        [this, done = std::move(done)](std::vector<broker::LogDirDescription> dirs) mutable {
+          std::move(done)(ToProto(config_.node_id, dirs));
+        });
+  });
+}
+
+}  // namespace millrace::node

@@ -1,0 +1,43 @@
+// AdminService: topics, configs and the cluster over gRPC, in front of a Node.
+//
+// Each call is authorized, handed to the controller as a command, and answered with what was
+// decided and at which index of the metadata log. A change is answered only after this node's own
+// broker has applied it, so that the next call here sees it.
+//
+// Thread: handlers run on the queue they are registered for; the node answers from its own strands.
+#ifndef NODE_SERVICE_ADMIN_SERVICE_H_
+#define NODE_SERVICE_ADMIN_SERVICE_H_
+
+#include "metadata/authorizer.h"
+#include "millrace/v1/admin_service.grpc.pb.h"
+#include "node/node.h"
+#include "rpc/server.h"
+#include "rpc/unary_call.h"
+
+namespace millrace::node {
+
+class AdminService {
+ public:
+  // Both outlive the service.
+  AdminService(Node* node, const metadata::Authorizer* authorizer)
+      : node_(node), authorizer_(authorizer) {}
+
+  // Adds the service, its methods on the server's first queue: they are cold. REQUIRES: not
+  // started; this outlives the server.
+  void Register(rpc::Server* server);
+
+ private:
+  absl::Status Authorize(const rpc::CallContext& context, metadata::Operation operation) const;
+
+  // A handler that submits its request as a command.
+  template <class Request, class Response>
+  auto Command(metadata::Operation operation);
+
+  Node* const node_;
+  const metadata::Authorizer* const authorizer_;
+  v1::AdminService::AsyncService service_;
+};
+
+}  // namespace millrace::node
+
+#endif  // NODE_SERVICE_ADMIN_SERVICE_H_

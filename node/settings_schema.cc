@@ -1,0 +1,198 @@
+// The declaration of every process-level key: name, default, range, meaning.
+#include <limits>
+
+#include "node/config.h"
+
+namespace millrace::node {
+namespace {
+
+constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMaxLong = std::numeric_limits<int64_t>::max();
+
+using Schema = ConfigSchema<NodeSettings>;
+
+void DeclareIdentity(Schema* schema) {
+  (*schema)
+      .Int(&NodeSettings::node_id, {.name = "node.id",
+                                    .default_value = "1",
+                                    .doc = "Id of this process in its cluster, for life.",
+                                    .min = 0,
+                                    .max = kMaxInt})
+      .List(&NodeSettings::process_roles,
+            {.name = "process.roles",
+             .default_value = "controller,broker",
+             .doc = "What this process is. Both in one process is the embedded default.",
+             .allowed = {"controller", "broker"}})
+      .String(&NodeSettings::broker_rack,
+              {.name = "broker.rack",
+               .doc = "Rack of this broker; replicas of a partition are spread over racks."})
+      .String(&NodeSettings::controller_quorum_voters,
+              {.name = "controller.quorum.voters",
+               .doc = "First voters of the quorum, id@host:port separated by commas. Empty: this "
+                      "process alone."});
+}
+
+void DeclareListeners(Schema* schema) {
+  (*schema)
+      .List(
+          &NodeSettings::listeners,
+          {.name = "listeners",
+           .default_value = "PLAINTEXT://localhost:9092",
+           .doc = "Addresses to listen on: NAME://host:port, separated by commas. Port 0 lets the "
+                  "system choose."})
+      .List(&NodeSettings::advertised_listeners,
+            {.name = "advertised.listeners",
+             .doc = "Addresses that clients are told to use; by default those of listeners."})
+      .List(&NodeSettings::controller_listener_names,
+            {.name = "controller.listener.names",
+             .doc = "Names of the listeners that the quorum uses."})
+      .String(&NodeSettings::inter_broker_listener_name,
+              {.name = "inter.broker.listener.name",
+               .default_value = "PLAINTEXT",
+               .doc = "Name of the listener that other brokers use."})
+      .String(&NodeSettings::http_listener,
+              {.name = "http.listener",
+               .default_value = "localhost:9464",
+               .doc = "host:port of /metrics, /healthz and /readyz; empty for none."})
+      .Int(&NodeSettings::connections_max_idle_ms,
+           {.name = "connections.max.idle.ms",
+            .default_value = "600000",
+            .doc = "A connection without a call for this long is closed.",
+            .min = 1000,
+            .max = kMaxInt});
+}
+
+void DeclareDirectories(Schema* schema) {
+  (*schema)
+      .List(&NodeSettings::log_dirs,
+            {.name = "log.dirs",
+             .doc = "Directories of partition logs, separated by commas; by default log.dir."})
+      .String(&NodeSettings::log_dir,
+              {.name = "log.dir",
+               .doc = "Directory of partition logs; by default 'logs' in the data directory."})
+      .String(
+          &NodeSettings::metadata_log_dir,
+          {.name = "metadata.log.dir",
+           .doc = "Directory of the metadata log; by default 'metadata' in the data directory."})
+      .Int(&NodeSettings::log_dir_reserve_bytes,
+           {.name = "log.dir.reserve.bytes",
+            .default_value = "67108864",
+            .doc =
+                "Free space per log directory below which produce is refused, so that all else can "
+                "go on.",
+            .min = 0,
+            .max = kMaxLong})
+      .Int(&NodeSettings::num_recovery_threads_per_data_dir,
+           {.name = "num.recovery.threads.per.data.dir",
+            .default_value = "2",
+            .doc = "Threads that read logs after an unclean stop, per directory.",
+            .min = 1,
+            .max = 64})
+      .Int(&NodeSettings::log_retention_check_interval_ms,
+           {.name = "log.retention.check.interval.ms",
+            .default_value = "300000",
+            .doc = "How often segments are checked against their retention.",
+            .min = 1,
+            .max = kMaxInt,
+            .dynamic = true})
+      .Int(&NodeSettings::log_flush_offset_checkpoint_interval_ms,
+           {.name = "log.flush.offset.checkpoint.interval.ms",
+            .default_value = "60000",
+            .doc = "How often the recovery point is written: recovery reads only what lies beyond.",
+            .min = 1,
+            .max = kMaxInt})
+      .Int(&NodeSettings::log_initial_task_delay_ms,
+           {.name = "log.initial.task.delay.ms",
+            .default_value = "30000",
+            .doc = "How long after the start the first retention check comes.",
+            .min = 0,
+            .max = kMaxInt});
+}
+
+void DeclareLimits(Schema* schema) {
+  (*schema)
+      .Int(&NodeSettings::num_shards,
+           {.name = "num.shards",
+            .default_value = "0",
+            .doc = "Threads that serve partitions; 0 means one fewer than the processors.",
+            .min = 0,
+            .max = 1024})
+      .Int(&NodeSettings::socket_request_max_bytes,
+           {.name = "socket.request.max.bytes",
+            .default_value = "104857600",
+            .doc = "The largest request a client may send.",
+            .min = 1024,
+            .max = kMaxInt})
+      .Int(&NodeSettings::fetch_max_bytes,
+           {.name = "fetch.max.bytes",
+            .default_value = "57671680",
+            .doc = "The most one fetch returns, whatever the client asks for.",
+            .min = 1024,
+            .max = kMaxInt})
+      .Int(&NodeSettings::memory_budget_bytes,
+           {.name = "memory.budget.bytes",
+            .default_value = "268435456",
+            .doc = "Bytes of produce and fetch in flight in this process; past it clients wait.",
+            .min = 1 << 20,
+            .max = kMaxLong})
+      .Int(&NodeSettings::request_timeout_ms,
+           {.name = "request.timeout.ms",
+            .default_value = "30000",
+            .doc = "The longest a call inside the cluster waits.",
+            .min = 1,
+            .max = kMaxInt})
+      .Int(&NodeSettings::producer_id_expiration_ms,
+           {.name = "producer.id.expiration.ms",
+            .default_value = "86400000",
+            .doc = "How long a partition remembers an idle producer.",
+            .min = 1,
+            .max = kMaxInt,
+            .dynamic = true})
+      .String(&NodeSettings::log_level, {.name = "log.level",
+                                         .default_value = "info",
+                                         .doc = "Least severe log lines written.",
+                                         .allowed = {"debug", "info", "warn", "error"}});
+}
+
+void DeclareCluster(Schema* schema) {
+  (*schema)
+      .Bool(&NodeSettings::auto_create_topics_enable,
+            {.name = "auto.create.topics.enable",
+             .default_value = "false",
+             .doc = "Whether naming an unknown topic creates it. Only false is supported."})
+      .Int(&NodeSettings::broker_heartbeat_interval_ms,
+           {.name = "broker.heartbeat.interval.ms",
+            .default_value = "500",
+            .doc = "How often a broker tells the controller that it lives.",
+            .min = 10,
+            .max = kMaxInt})
+      .Int(&NodeSettings::broker_session_timeout_ms,
+           {.name = "broker.session.timeout.ms",
+            .default_value = "3000",
+            .doc = "Silence after which a broker is fenced.",
+            .min = 100,
+            .max = kMaxInt})
+      .Int(&NodeSettings::controlled_shutdown_timeout_ms,
+           {.name = "controlled.shutdown.timeout.ms",
+            .default_value = "5000",
+            .doc = "How long a stop may take before it is cut short.",
+            .min = 100,
+            .max = kMaxInt});
+}
+
+}  // namespace
+
+const ConfigSchema<NodeSettings>& NodeSettingsSchema() {
+  static const Schema* const schema = [] {
+    auto* s = new Schema;
+    DeclareIdentity(s);
+    DeclareListeners(s);
+    DeclareDirectories(s);
+    DeclareLimits(s);
+    DeclareCluster(s);
+    return s;
+  }();
+  return *schema;
+}
+
+}  // namespace millrace::node

@@ -1,0 +1,91 @@
+// SimServer: one machine of the simulated world: its disk, its clock, and on it the shipped node,
+// constructed on that disk at each start and destroyed at each crash.
+//
+// kill -9 keeps the page cache, power loss loses or tears what no sync had covered; both end the
+// process between two events. The image store, which is only a cache of the log, may lose its
+// latest writes at a power loss.
+//
+// Thread: the simulation's one.
+#ifndef NODE_TESTING_SIM_SERVER_H_
+#define NODE_TESTING_SIM_SERVER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/config.h"
+#include "base/env.h"
+#include "base/sim/sim_clock.h"
+#include "base/sim/sim_executor.h"
+#include "base/sim/sim_file_system.h"
+#include "base/sim/sim_random.h"
+#include "metadata/authorizer.h"
+#include "node/node.h"
+#include "storage/fake_kv_store.h"
+
+namespace millrace::sim {
+
+class SimServer {
+ public:
+  // `config`: keys of the server's config. `random` is this machine's own stream.
+  SimServer(SimLoop* loop, SimRandom random, ConfigValues config);
+  ~SimServer();
+
+  // Begins to start a process. REQUIRES: none runs.
+  void Start();
+  bool running() const { return process_ != nullptr; }
+  // The outcome of the start; none while it is under way, or if nothing runs.
+  const std::optional<absl::Status>& started() const { return started_; }
+  bool serving() const { return running() && started_.has_value() && started_->ok(); }
+
+  // kill -9: the process is gone, what it wrote is in the page cache.
+  void Kill();
+  // The machine loses power.
+  void LosePower(CrashMode mode);
+  // SIGTERM; `done` when the process has ended.
+  void Stop(std::function<void(absl::Status)> done);
+
+  // REQUIRES: running, for those below.
+  node::Node& node() { return *process_->node; }
+  // Where calls arrive.
+  SimExecutor& shard() { return *process_->shards.front(); }
+
+  SimFileSystem& disk() { return *disk_; }
+  // Takes over another machine's disk, which gets an empty one. REQUIRES: nothing runs on either.
+  void UseDiskOf(SimServer* other) { disk_.swap(other->disk_); }
+  SimClock& clock() { return clock_; }
+  // Raised by each start: an answer of an earlier process must not be taken for this one's.
+  int incarnation() const { return incarnation_; }
+
+ private:
+  // All that a process has beside the disk.
+  struct Process {
+    MetricRegistry metrics;
+    std::unique_ptr<MemoryBudget> budget;
+    std::unique_ptr<SimRandom> random;
+    std::vector<std::unique_ptr<SimExecutor>> shards;
+    std::unique_ptr<SimExecutor> controller;
+    std::unique_ptr<SimExecutor> cold_reads;
+    Env env;
+    std::unique_ptr<node::Node> node;
+  };
+
+  void DestroyProcess();
+
+  SimLoop* const loop_;
+  SimRandom random_;
+  const ConfigValues config_;
+  SimClock clock_;
+  metadata::AllowAllAuthorizer authorizer_;
+  std::unique_ptr<SimFileSystem> disk_;
+  storage::FakeKvStore images_;
+  std::unique_ptr<Process> process_;
+  std::optional<absl::Status> started_;
+  int incarnation_ = 0;
+};
+
+}  // namespace millrace::sim
+
+#endif  // NODE_TESTING_SIM_SERVER_H_
