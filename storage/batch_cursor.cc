@@ -41,17 +41,17 @@ absl::StatusOr<BatchCursor::Step> BatchCursor::Next() {
   if (!size.ok()) return Damaged(size.status());
   ASSIGN_OR_RETURN(const bool whole, Fill(*size));
   if (!whole) {
-    return Damaged(MakeError(ErrorCode::kCorruptMessage,
-                             absl::StrCat("a batch of ", *size, " bytes at position ", next_,
-                                          " goes beyond the end")));
+    return Damaged(MakeError(
+        ErrorCode::kCorruptMessage,
+        absl::StrCat("a batch of ", *size, " bytes at position ", next_, " goes beyond the end")));
   }
   absl::StatusOr<record::BatchView> batch = record::BatchView::Parse(Buffered().substr(0, *size));
   if (!batch.ok()) return Damaged(batch.status());
   if (expected_.has_value() && batch->base_offset() != *expected_) {
-    return Damaged(MakeError(ErrorCode::kCorruptMessage,
-                             absl::StrCat("batch at position ", next_, " begins with offset ",
-                                          batch->base_offset().value(), " instead of ",
-                                          expected_->value())));
+    return Damaged(
+        MakeError(ErrorCode::kCorruptMessage,
+                  absl::StrCat("batch at position ", next_, " begins with offset ",
+                               batch->base_offset().value(), " instead of ", expected_->value())));
   }
   batch_ = *batch;
   expected_ = batch->next_offset();

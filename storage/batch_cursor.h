@@ -36,7 +36,11 @@ class BatchCursor {
   // must begin; nullopt: anywhere.
   BatchCursor(const File& file, uint64_t position, uint64_t end, std::optional<Offset> expected,
               size_t chunk_bytes = 256 << 10)
-      : file_(file), position_(position), next_(position), end_(end), expected_(expected),
+      : file_(file),
+        position_(position),
+        next_(position),
+        end_(end),
+        expected_(expected),
         chunk_bytes_(chunk_bytes) {}
 
   // Errors: those of reading the file.

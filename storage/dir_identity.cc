@@ -141,19 +141,19 @@ absl::StatusOr<std::optional<DirIdentity>> CheckDirIdentity(FileSystem& files,
   ASSIGN_OR_RETURN(const std::string contents, ReadWholeFile(files, path, kMetaBytesMax));
   ASSIGN_OR_RETURN(const DirIdentity identity, DecodeDirIdentity(contents, path));
   if (identity.cluster_id != cluster_id) {
-    return MakeError(ErrorCode::kInconsistentClusterId,
-                     absl::StrCat("log directory '", directory, "' belongs to cluster ",
-                                  identity.cluster_id.ToString(), ", but this node to ",
-                                  cluster_id.ToString(),
-                                  ": check log.dirs, or empty the directory"),
-                     {.name = directory, .value = identity.cluster_id.ToString()});
+    return MakeError(
+        ErrorCode::kInconsistentClusterId,
+        absl::StrCat("log directory '", directory, "' belongs to cluster ",
+                     identity.cluster_id.ToString(), ", but this node to ", cluster_id.ToString(),
+                     ": check log.dirs, or empty the directory"),
+        {.name = directory, .value = identity.cluster_id.ToString()});
   }
   if (identity.node_id != node_id) {
-    return MakeError(ErrorCode::kInconsistentNodeId,
-                     absl::StrCat("log directory '", directory, "' belongs to node ",
-                                  identity.node_id.value(), ", but this is node ", node_id.value(),
-                                  ": check node.id and log.dirs"),
-                     {.name = directory, .value = absl::StrCat(identity.node_id.value())});
+    return MakeError(
+        ErrorCode::kInconsistentNodeId,
+        absl::StrCat("log directory '", directory, "' belongs to node ", identity.node_id.value(),
+                     ", but this is node ", node_id.value(), ": check node.id and log.dirs"),
+        {.name = directory, .value = absl::StrCat(identity.node_id.value())});
   }
   return identity;
 }

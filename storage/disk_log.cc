@@ -75,6 +75,8 @@ absl::Status DiskLog::OpenActive(Offset base, bool* created) {
 
 absl::Status DiskLog::Allocate(uint64_t bytes, int64_t step_min, int64_t step_max) {
   if (step_min <= 0 || size + bytes <= allocated) return absl::OkStatus();
+  // Without a step, or after one that found no room, the file ends where the batches do.
+  allocated = std::max(allocated, size);
   // Doubling, so that a small log costs little and a busy one few steps.
   const uint64_t step = std::clamp<uint64_t>(allocated, static_cast<uint64_t>(step_min),
                                              static_cast<uint64_t>(std::max(step_min, step_max)));
@@ -94,7 +96,6 @@ absl::Status DiskLog::SyncData() {
   if (!unsynced || log_file == nullptr) return absl::OkStatus();
   RETURN_IF_ERROR(log_file->Sync());
   unsynced = false;
-  records_since_sync = 0;
   durable = end;
   return absl::OkStatus();
 }
@@ -117,7 +118,6 @@ absl::Status DiskLog::FinishActive() {
   RETURN_IF_ERROR(index_file->Sync());
   RETURN_IF_ERROR(time_file->Sync());
   unsynced = false;
-  records_since_sync = 0;
   durable = end;
   return absl::OkStatus();
 }
@@ -178,12 +178,11 @@ absl::Status DiskLog::Truncate(Offset to, Offset keep, int64_t index_interval_by
   options.stop_at = to;
   ASSIGN_OR_RETURN(SegmentScan scan, ScanSegment(*log_file, options));
   if (scan.end_offset != to) {
-    return MakeError(
-        ErrorCode::kCorruptLog,
-        absl::StrCat("partition ", identity_->name, " cannot be cut at offset ", to.value(),
-                     ": its batches end at ", scan.end_offset.value(), " there. ",
-                     scan.damage.message()),
-        {.name = identity_->name, .value = absl::StrCat(to.value())});
+    return MakeError(ErrorCode::kCorruptLog,
+                     absl::StrCat("partition ", identity_->name, " cannot be cut at offset ",
+                                  to.value(), ": its batches end at ", scan.end_offset.value(),
+                                  " there. ", scan.damage.message()),
+                     {.name = identity_->name, .value = absl::StrCat(to.value())});
   }
   RETURN_IF_ERROR(log_file->Truncate(scan.size));
   RETURN_IF_ERROR(log_file->Sync());
@@ -241,8 +240,7 @@ absl::StatusOr<LoadedSnapshot> LoadSnapshot(FileSystem& files, const std::string
                                             Offset to) {
   ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(directory));
   for (size_t i = entries.size(); i > 0; --i) {
-    const std::optional<Offset> offset =
-        ParseSegmentFileName(entries[i - 1].name, kSnapshotSuffix);
+    const std::optional<Offset> offset = ParseSegmentFileName(entries[i - 1].name, kSnapshotSuffix);
     if (!offset.has_value() || *offset > to) continue;
     ASSIGN_OR_RETURN(
         const std::string contents,
@@ -259,9 +257,9 @@ absl::StatusOr<ProducerState> RebuildProducers(FileSystem& files, const std::str
   ASSIGN_OR_RETURN(LoadedSnapshot snapshot, LoadSnapshot(files, directory, to));
   for (size_t i = 0; i < segments.size() && segments[i] < to; ++i) {
     if (i + 1 < segments.size() && segments[i + 1] <= snapshot.offset) continue;
-    ASSIGN_OR_RETURN(const std::unique_ptr<File> log,
-                     files.Open(JoinPath(directory, SegmentFileName(segments[i], kLogSuffix)),
-                                OpenMode::kRead));
+    ASSIGN_OR_RETURN(
+        const std::unique_ptr<File> log,
+        files.Open(JoinPath(directory, SegmentFileName(segments[i], kLogSuffix)), OpenMode::kRead));
     SegmentScanOptions options;
     options.base_offset = segments[i];
     options.stop_at = to;

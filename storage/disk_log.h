@@ -22,6 +22,7 @@
 #include "base/file_system.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
+#include "storage/epoch_cache.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
 #include "storage/segment_scan.h"
@@ -64,7 +65,8 @@ class DiskLog {
   // Cuts the log at `to`: removes the segments after `keep`, highest first, and shortens that one.
   // Durable on return. Errors: CORRUPT_LOG if `to` is no batch boundary of the log.
   absl::Status Truncate(Offset to, Offset keep, int64_t index_interval_bytes);
-  // Replaces all segments by an empty one at `base`. Durable on return. REQUIRES: base > all others.
+  // Replaces all segments by an empty one at `base`. Durable on return. REQUIRES: base > all
+  // others.
   absl::Status Restart(Offset base);
   // Small files of the partition's directory.
   absl::Status WriteEpochs(const std::string& text);
@@ -105,7 +107,9 @@ class DiskLog {
   Offset durable;
   bool unsynced = false;
   MonotonicTime last_append;
-  int64_t records_since_sync = 0;
+  // Epochs that began since the sync journal last vouched for this log.
+  std::vector<EpochEntry> new_epochs;
+  LeaderEpoch last_epoch = kNoLeaderEpoch;
 
  private:
   std::string Path(Offset base, absl::string_view suffix) const {

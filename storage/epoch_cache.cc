@@ -11,12 +11,11 @@ absl::StatusOr<bool> EpochCache::Assign(LeaderEpoch epoch, Offset offset) {
   if (!entries_.empty()) {
     const EpochEntry& last = entries_.back();
     if (epoch < last.epoch || offset < last.start_offset) {
-      return MakeError(
-          ErrorCode::kCorruptLog,
-          absl::StrCat("leader epoch ", epoch.value(), " at offset ", offset.value(),
-                       " follows epoch ", last.epoch.value(), " from offset ",
-                       last.start_offset.value(), ": epochs never fall along a log"),
-          {.name = "leader_epoch", .value = absl::StrCat(epoch.value())});
+      return MakeError(ErrorCode::kCorruptLog,
+                       absl::StrCat("leader epoch ", epoch.value(), " at offset ", offset.value(),
+                                    " follows epoch ", last.epoch.value(), " from offset ",
+                                    last.start_offset.value(), ": epochs never fall along a log"),
+                       {.name = "leader_epoch", .value = absl::StrCat(epoch.value())});
     }
     if (epoch == last.epoch) return false;
     // An epoch that began here and wrote nothing leaves no trace.

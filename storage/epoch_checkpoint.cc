@@ -43,8 +43,7 @@ absl::StatusOr<EpochCheckpoint> DecodeEpochCheckpoint(Slice contents, absl::stri
         !absl::SimpleAtoi(words[1], &start)) {
       return BadLine(path, lines[i]);
     }
-    ASSIGN_OR_RETURN(const bool added,
-                     checkpoint.epochs.Assign(LeaderEpoch(epoch), Offset(start)));
+    ASSIGN_OR_RETURN(const bool added, checkpoint.epochs.Assign(LeaderEpoch(epoch), Offset(start)));
     if (!added) return BadLine(path, lines[i]);
   }
   return checkpoint;

@@ -73,10 +73,9 @@ bool ParseFrame(JournalKind kind, Slice data, uint64_t after, Frame* frame) {
   frame->payload = data.substr(kFrameHeaderSize, length);
   frame->size = std::min(Padded(kFrameHeaderSize + length), data.size());
   // The padding is covered too: a bit changed there would otherwise pass.
-  const Slice padding = data.substr(kFrameHeaderSize + length,
-                                    frame->size - kFrameHeaderSize - length);
-  return LoadLittle<uint32_t>(data.data() + 4) ==
-             FrameCrc(kind, frame->sequence, frame->payload) &&
+  const Slice padding =
+      data.substr(kFrameHeaderSize + length, frame->size - kFrameHeaderSize - length);
+  return LoadLittle<uint32_t>(data.data() + 4) == FrameCrc(kind, frame->sequence, frame->payload) &&
          padding.find_first_not_of('\0') == Slice::npos;
 }
 
@@ -145,7 +144,7 @@ absl::StatusOr<JournalContents> ReadJournal(FileSystem& files, const std::string
     }
     if (bad_from != 0 && contents.damaged_at == 0) contents.damaged_at = bad_from;
     bad_from = 0;
-    sequence = frame.sequence;
+    sequence = contents.sequence = frame.sequence;
     position += frame.size;
   }
   if (bad_from != 0) contents.torn_bytes = data.size() - bad_from;

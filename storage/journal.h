@@ -37,6 +37,8 @@ struct JournalContents {
   uint64_t damaged_at = 0;
   // Bytes of an unfinished last frame.
   uint64_t torn_bytes = 0;
+  // Of the last valid frame.
+  uint64_t sequence = 0;
 };
 
 // Reads a journal. Errors: CORRUPT_LOG if the header is damaged; INVALID_DIRECTORY if the file is
@@ -50,6 +52,10 @@ class Journal {
   Journal(FileSystem* files, std::string path, JournalKind kind, uint64_t bytes_max)
       : files_(files), path_(std::move(path)), kind_(kind), bytes_max_(bytes_max) {}
 
+  // Frames are numbered on from `sequence`: that of the last frame read.
+  void ContinueFrom(uint64_t sequence) { sequence_ = sequence; }
+  // Of the last frame begun.
+  uint64_t sequence() const { return sequence_; }
   // Replaces the file by one that holds `entries`, durably. Forgets what was added and not written.
   absl::Status Rewrite(const std::vector<std::string>& entries);
 

@@ -76,10 +76,10 @@ int64_t Log::size_bytes() const {
 absl::Status Log::Admit(size_t bytes) const {
   RETURN_IF_ERROR(status_);
   if (static_cast<int64_t>(bytes) > kRelativeMax) {
-    return MakeError(ErrorCode::kMessageTooLarge,
-                     absl::StrCat(bytes, " bytes at once, and at most ", kRelativeMax,
-                                  " fit a segment"),
-                     {.name = "batches", .value = absl::StrCat(bytes)});
+    return MakeError(
+        ErrorCode::kMessageTooLarge,
+        absl::StrCat(bytes, " bytes at once, and at most ", kRelativeMax, " fit a segment"),
+        {.name = "batches", .value = absl::StrCat(bytes)});
   }
   return port_->Admit(bytes);
 }
@@ -156,9 +156,9 @@ void Log::PrepareSegment(Offset base, Offset end, size_t bytes, WallTime now) {
     if (active.created.ms < 0) active.created = now;
     const int64_t bytes_max = std::min(config_.segment_bytes, kRelativeMax);
     // At most one entry per interval and batch; the time index has the larger entries.
-    const int64_t index_bytes = static_cast<int64_t>(kTimeIndexEntrySize) *
-                                (active.size_bytes / std::max<int64_t>(
-                                                         config_.index_interval_bytes, 64) + 2);
+    const int64_t index_bytes =
+        static_cast<int64_t>(kTimeIndexEntrySize) *
+        (active.size_bytes / std::max<int64_t>(config_.index_interval_bytes, 64) + 2);
     const bool full = active.size_bytes + static_cast<int64_t>(bytes) > bytes_max ||
                       end - active.base_offset > kRelativeMax ||
                       index_bytes > config_.segment_index_bytes;
@@ -212,8 +212,8 @@ StagedRange Log::Append(Bytes batches, Offset end, WallTime now) {
   op.batches = std::move(batches);
   op.segment_base = segment.base_offset;
   op.end = end;
-  op.sync = config_.durability == Durability::kDurable ||
-            records_unsynced_ >= config_.flush_messages;
+  op.sync =
+      config_.durability == Durability::kDurable || records_unsynced_ >= config_.flush_messages;
   if (op.sync) records_unsynced_ = 0;
   op.preallocate_bytes_min = config_.preallocate_bytes_min;
   op.preallocate_bytes_max = config_.preallocate_bytes_max;

@@ -29,8 +29,8 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
       : options_(options),
         deps_(deps),
         flags_(std::make_shared<LogDirFlags>()),
-        partitions_(deps.files, Path(kPartitionsJournalFile), options.journal_bytes_max),
-        syncs_(deps.files, Path(kSyncJournalFile), options.journal_bytes_max) {}
+        syncs_(deps.files, Path(kSyncJournalFile), options.journal_bytes_max),
+        partitions_(deps.files, Path(kPartitionsJournalFile), options.journal_bytes_max, &syncs_) {}
 
   absl::Status Open();
   void BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done);
@@ -72,8 +72,8 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   const LogDirOptions options_;
   const LogDirDeps deps_;
   const std::shared_ptr<LogDirFlags> flags_;
-  PartitionsJournal partitions_;
   SyncJournal syncs_;
+  PartitionsJournal partitions_;
   std::unique_ptr<FileLock> lock_;
   LogDirState state_;
   OpenRecord open_record_;
@@ -115,15 +115,14 @@ absl::Status LogDir::Impl::OpenIdentity() {
     RETURN_IF_ERROR(ReplaceFile(files(), Path(kMetaPropertiesFile), EncodeDirIdentity(*identity)));
     RETURN_IF_ERROR(files().SyncDirectory(ParentPath(options_.path)));
   } else {
-    RETURN_IF_ERROR(partitions_.Load());
     RETURN_IF_ERROR(syncs_.Load());
+    RETURN_IF_ERROR(partitions_.Load());
     if (!partitions_.found() || !syncs_.found()) {
-      return MakeError(
-          ErrorCode::kInvalidDirectory,
-          absl::StrCat("log directory '", options_.path, "' has lost its file '",
-                       partitions_.found() ? kSyncJournalFile : kPartitionsJournalFile,
-                       "': restore it, or empty the directory"),
-          {.name = options_.path});
+      return MakeError(ErrorCode::kInvalidDirectory,
+                       absl::StrCat("log directory '", options_.path, "' has lost its file '",
+                                    partitions_.found() ? kSyncJournalFile : kPartitionsJournalFile,
+                                    "': restore it, or empty the directory"),
+                       {.name = options_.path});
     }
   }
   state_.directory_id = identity->directory_id;
@@ -174,17 +173,18 @@ absl::Status LogDir::Impl::RemoveLeftovers() {
   }
   for (const ReplicaRecord& replica : partitions_.deleted()) {
     const std::string name = PartitionName(replica.topic_name, replica.topic_partition.partition);
-    const bool name_is_used =
-        std::any_of(partitions_.replicas().begin(), partitions_.replicas().end(),
-                    [&](const auto& other) {
-                      return !other.second.stray && PartitionName(other.second.topic_name,
-                                           other.second.topic_partition.partition) == name &&
-                             other.second.has_data;
-                    });
+    const bool name_is_used = std::any_of(
+        partitions_.replicas().begin(), partitions_.replicas().end(), [&](const auto& other) {
+          return !other.second.stray &&
+                 PartitionName(other.second.topic_name, other.second.topic_partition.partition) ==
+                     name &&
+                 other.second.has_data;
+        });
     // A successor of the same name has data only after the old directory was renamed, durably.
     if (!name_is_used) RETURN_IF_ERROR(RemoveTree(files(), Path(name)));
   }
-  return absl::OkStatus();
+  // Before the journal forgets that they were deleted.
+  return files().SyncDirectory(options_.path);
 }
 
 std::shared_ptr<LogFilesIdentity> LogDir::Impl::MakeIdentity(const ReplicaRecord& replica) const {
@@ -208,8 +208,13 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       input.identity = MakeIdentity(replica);
       const auto mark = syncs_.marks().find(number);
       if (mark != syncs_.marks().end()) input.mark = mark->second;
+      input.vouched_epochs = syncs_.epochs(number);
       const auto end = clean_ends_.find(replica.topic_partition);
-      if (end != clean_ends_.end()) input.clean_end = end->second;
+      if (end != clean_ends_.end()) {
+        input.clean_end = end->second;
+        // It was synced up to there; said here too, because the clean-shutdown file goes.
+        syncs_.SetDurable(number, std::max(end->second, input.mark.value_or(Offset(0))));
+      }
       input.index_interval_bytes = options_.index_interval_bytes;
       ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
       report.status = log.status;
@@ -231,8 +236,17 @@ absl::Status LogDir::Impl::RecoverReplicas() {
 absl::Status LogDir::Impl::MakeWriter() {
   // Recovery synced what it kept: that is vouched for from here on.
   for (const auto& [topic_partition, log] : recovered_) {
-    if (log.status.ok() && log.disk->exists) syncs_.SetDurable(log.disk->number(), log.end);
+    if (!log.status.ok() || !log.disk->exists) continue;
+    syncs_.SetDurable(log.disk->number(), log.end);
+    syncs_.SetEpochs(log.disk->number(), log.epochs);
   }
+  std::vector<uint32_t> unknown;
+  for (const auto& [number, end] : syncs_.marks()) {
+    if (number != SyncJournal::kPartitionsJournal && partitions_.replicas().count(number) == 0) {
+      unknown.push_back(number);
+    }
+  }
+  for (const uint32_t number : unknown) syncs_.Forget(number);
   if (state_.suspect && !open_record_.suspect) {
     // Sticky: a stop before the registration is committed must not make it clean (S-03).
     RETURN_IF_ERROR(WriteOpenRecord({open_record_.broker_epoch, true}));
@@ -261,9 +275,8 @@ absl::Status LogDir::Impl::MakeWriter() {
       options, deps_.files, deps_.disk, deps_.clock, &partitions_, &syncs_, flags_, metrics,
       [this](const absl::Status& status) {
         if (on_failure_ == nullptr) return;
-        failure_executor_->Post([callback = std::move(on_failure_), status]() mutable {
-          callback(status);
-        });
+        failure_executor_->Post(
+            [callback = std::move(on_failure_), status]() mutable { callback(status); });
         on_failure_ = nullptr;
       });
   return writer_->CheckSpace();
@@ -350,9 +363,8 @@ void LogDir::Impl::OpenLog(const TopicPartition& topic_partition, const std::str
   bool created = false;
   absl::StatusOr<RecoveredLog> log = TakeReplica(topic_partition, topic_name, &created);
   if (!log.ok()) {
-    owner->Post([done = std::move(done), status = log.status()]() mutable {
-      std::move(done)(status);
-    });
+    owner->Post(
+        [done = std::move(done), status = log.status()]() mutable { std::move(done)(status); });
     return;
   }
   log->disk->owner = owner;
@@ -383,8 +395,8 @@ std::shared_ptr<StagingPort> LogDir::Impl::PortOf(Executor* owner) {
   for (const auto& port : ports_) {
     if (port->owner() == owner) return port;
   }
-  ports_.push_back(std::make_shared<StagingPort>(owner, deps_.disk, writer_, flags_,
-                                                 options_.staged_bytes_max));
+  ports_.push_back(
+      std::make_shared<StagingPort>(owner, deps_.disk, writer_, flags_, options_.staged_bytes_max));
   return ports_.back();
 }
 
@@ -408,8 +420,8 @@ absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
   ASSIGN_OR_RETURN(const bool exists, files().Exists(from));
   if (!exists) return absl::OkStatus();
   // Aside, so that a topic of the same name can be made at once.
-  const std::string aside = Path(absl::StrCat(name, ".", topic_partition.topic_id.ToString(),
-                                              kDeletedDirectorySuffix));
+  const std::string aside =
+      Path(absl::StrCat(name, ".", topic_partition.topic_id.ToString(), kDeletedDirectorySuffix));
   RETURN_IF_ERROR(files().Rename(from, aside));
   RETURN_IF_ERROR(files().SyncDirectory(options_.path));
   return RemoveTree(files(), aside);
@@ -524,10 +536,10 @@ void LogDir::RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done d
 
 void LogDir::OpenLog(const TopicPartition& topic_partition, const std::string& topic_name,
                      const LogConfig& config, Executor* owner, LogDone done) {
-  impl_->disk()->Post([impl = impl_, topic_partition, topic_name, config, owner,
-                       done = std::move(done)]() mutable {
-    impl->OpenLog(topic_partition, topic_name, config, owner, std::move(done));
-  });
+  impl_->disk()->Post(
+      [impl = impl_, topic_partition, topic_name, config, owner, done = std::move(done)]() mutable {
+        impl->OpenLog(topic_partition, topic_name, config, owner, std::move(done));
+      });
 }
 
 void LogDir::DeleteReplica(const TopicPartition& topic_partition, Executor* executor, Done done) {

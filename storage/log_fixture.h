@@ -79,9 +79,7 @@ class LogFixture {
     Run();
   }
 
-  static TopicPartition Partition(int i = 0) {
-    return {TopicId(Uuid(10, 20)), PartitionIndex(i)};
-  }
+  static TopicPartition Partition(int i = 0) { return {TopicId(Uuid(10, 20)), PartitionIndex(i)}; }
 
   absl::Status Open() {
     absl::StatusOr<std::unique_ptr<LogDir>> opened =

@@ -25,9 +25,10 @@ absl::Status WasTruncated(const std::string& name) {
 std::optional<ReadResult> Log::ReadFromCache(Offset from, const ReadLimits& limits) const {
   const auto begin = cache_.begin() + static_cast<std::ptrdiff_t>(cache_first_);
   if (begin == cache_.end() || from < begin->base_offset) return std::nullopt;
-  auto at = std::prev(
-      std::upper_bound(begin, cache_.end(), from,
-                       [](Offset o, const CachedBatch& batch) { return o < batch.base_offset; }));
+  auto at =
+      std::prev(std::upper_bound(begin, cache_.end(), from, [](Offset o, const CachedBatch& batch) {
+        return o < batch.base_offset;
+      }));
   ReadResult result;
   result.next_offset = from;
   for (; at != cache_.end() && at->end_offset <= limits.up_to; ++at) {
@@ -44,11 +45,11 @@ std::optional<ReadResult> Log::ReadFromCache(Offset from, const ReadLimits& limi
 absl::StatusOr<ReadPlan> Log::Read(Offset from, const ReadLimits& limits) {
   RETURN_IF_ERROR(status_);
   if (from < log_start_ || from > end_) {
-    return MakeError(ErrorCode::kOffsetOutOfRange,
-                     absl::StrCat("offset ", from.value(), " of ", name_,
-                                  " is not within the log, which has ", log_start_.value(),
-                                  " to ", end_.value()),
-                     {.name = "offset", .value = absl::StrCat(from.value())});
+    return MakeError(
+        ErrorCode::kOffsetOutOfRange,
+        absl::StrCat("offset ", from.value(), " of ", name_, " is not within the log, which has ",
+                     log_start_.value(), " to ", end_.value()),
+        {.name = "offset", .value = absl::StrCat(from.value())});
   }
   ReadPlan plan;
   plan.limits_ = limits;
@@ -121,8 +122,8 @@ absl::StatusOr<std::optional<TimestampAndOffset>> TimestampPlan::Find() const {
   std::optional<TimestampAndOffset> best;
   for (const Candidate& candidate : candidates_) {
     if (!latest_) {
-      ASSIGN_OR_RETURN(best, FindTimestamp(*files_, *candidate.segment, timestamp_ms_, from_,
-                                           up_to_));
+      ASSIGN_OR_RETURN(best,
+                       FindTimestamp(*files_, *candidate.segment, timestamp_ms_, from_, up_to_));
       if (best.has_value()) break;
       continue;
     }
@@ -137,8 +138,8 @@ absl::StatusOr<std::optional<TimestampAndOffset>> TimestampPlan::Find() const {
 }
 
 bool TimestampPlan::Truncated() const {
-  return !candidates_.empty() && candidates_[0].segment->log->truncations.load(
-                                     std::memory_order_acquire) != truncations_;
+  return !candidates_.empty() &&
+         candidates_[0].segment->log->truncations.load(std::memory_order_acquire) != truncations_;
 }
 
 absl::StatusOr<std::optional<TimestampAndOffset>> TimestampPlan::Execute() {
@@ -151,11 +152,11 @@ absl::StatusOr<std::optional<TimestampAndOffset>> TimestampPlan::Execute() {
     if (entry.start_offset <= (*found)->offset) expected = entry.epoch;
   }
   if (expected != kNoLeaderEpoch && expected != (*found)->leader_epoch) {
-    return MakeError(ErrorCode::kCorruptLog,
-                     absl::StrCat("the batch at offset ", (*found)->offset.value(), " of ",
-                                  candidates_[0].segment->log->name, " has leader epoch ",
-                                  (*found)->leader_epoch.value(), " instead of ",
-                                  expected.value()));
+    return MakeError(
+        ErrorCode::kCorruptLog,
+        absl::StrCat("the batch at offset ", (*found)->offset.value(), " of ",
+                     candidates_[0].segment->log->name, " has leader epoch ",
+                     (*found)->leader_epoch.value(), " instead of ", expected.value()));
   }
   return found;
 }

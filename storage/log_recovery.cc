@@ -57,11 +57,10 @@ class Recovery {
   };
 
   void Corrupt(absl::string_view what) {
-    log_.status = MakeError(
-        ErrorCode::kCorruptLog,
-        absl::StrCat("partition ", log_.name, " is offline: ", what,
-                     "; nothing was cut: restore it from another replica"),
-        {.name = log_.name});
+    log_.status = MakeError(ErrorCode::kCorruptLog,
+                            absl::StrCat("partition ", log_.name, " is offline: ", what,
+                                         "; nothing was cut: restore it from another replica"),
+                            {.name = log_.name});
   }
 
   std::string Path(Offset base, absl::string_view suffix) const {
@@ -172,6 +171,8 @@ class Recovery {
     options.index_interval_bytes = input_.index_interval_bytes;
     options.epochs = &log_.epochs;
     options.epochs_from = epochs_from_;
+    options.vouched = input_.vouched_epochs;
+    options.vouched_to = input_.mark.value_or(Offset(0));
     options.producers = &log_.producers;
     options.producers_from = producers_from_;
     return ScanSegment(file, options);
@@ -217,8 +218,8 @@ class Recovery {
     ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
                      files_.Open(Path(base, kLogSuffix), OpenMode::kReadWrite));
     ASSIGN_OR_RETURN(SegmentScan scan, Scan(*file, base));
-    if (!CheckEnd(scan.end_offset, scan.damage.ok() ? "the rest is empty"
-                                                    : scan.damage.message())) {
+    if (!CheckEnd(scan.end_offset,
+                  scan.damage.ok() ? "the rest is empty" : scan.damage.message())) {
       return absl::OkStatus();
     }
     if (!scan.damage.ok()) log_.cut_bytes = scan.file_size - scan.size;

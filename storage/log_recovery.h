@@ -33,6 +33,8 @@ struct RecoveryInput {
   std::shared_ptr<LogFilesIdentity> identity;
   // Up to where the sync journal vouches for the log.
   std::optional<Offset> mark;
+  // What it vouches for of the leader epochs below that; null: nothing.
+  const EpochCache* vouched_epochs = nullptr;
   // Where the clean-shutdown file says it ends.
   std::optional<Offset> clean_end;
   int64_t index_interval_bytes = 4096;

@@ -48,7 +48,8 @@ bool Log::Expired(const Segment& segment, WallTime now) const {
 int Log::Housekeep(WallTime now) {
   if (!status_.ok()) return 0;
   if (!segments_.empty() && segments_.back()->end_offset > segments_.back()->base_offset &&
-      segments_.back()->created.ms >= 0 && now.ms - segments_.back()->created.ms > config_.segment_ms) {
+      segments_.back()->created.ms >= 0 &&
+      now.ms - segments_.back()->created.ms > config_.segment_ms) {
     Roll(now);
   }
   int64_t bytes = size_bytes();

@@ -18,8 +18,8 @@ class LogRetentionTest : public testing::Test {
   }
   void Fill(int count, int64_t timestamp = kTestTime) {
     for (int i = 0; i < count; ++i) {
-      ASSERT_OK(log_->StageAsLeader(MakeBatch("value", 1, timestamp + i), LeaderEpoch(1),
-                                    world_.Now()));
+      ASSERT_OK(
+          log_->StageAsLeader(MakeBatch("value", 1, timestamp + i), LeaderEpoch(1), world_.Now()));
     }
     world_.RunBriefly();
     log_->SetHighWatermark(log_->end_offset());
@@ -117,9 +117,8 @@ TEST_F(LogRetentionTest, RaisedLogStartIsDurableWhenItIsSaid) {
   world_.RunBriefly();
   ASSERT_OK(told);
   sim::SimRandom random(1);
-  LogFixture again(
-      std::shared_ptr<sim::SimFileSystem>(
-          world_.files->CrashImage(sim::CrashMode::kLoseAll, random)));
+  LogFixture again(std::shared_ptr<sim::SimFileSystem>(
+      world_.files->CrashImage(sim::CrashMode::kLoseAll, random)));
   ASSERT_OK(again.Open());
   ASSERT_EQ(again.dir->opened().replicas.size(), 1u);
   EXPECT_EQ(again.dir->opened().replicas[0].log_start_offset, Offset(7));

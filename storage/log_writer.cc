@@ -132,6 +132,10 @@ absl::Status LogWriter::Gather(const LogOp& op) {
     // Validated when staged.
     const absl::StatusOr<record::BatchView> batch = record::BatchView::ParseWithVerifiedCrc(rest);
     CHECK_OK(batch.status());
+    if (batch->leader_epoch() != log.last_epoch) {
+      log.last_epoch = batch->leader_epoch();
+      log.new_epochs.push_back({log.last_epoch, batch->base_offset()});
+    }
     log.builder.Add(*batch, log.size, &append.offset_entries, &append.time_entries);
     log.size += batch->size();
     rest.remove_prefix(batch->size());
@@ -186,8 +190,7 @@ absl::Status LogWriter::WriteAppends(bool sync) {
   return absl::OkStatus();
 }
 
-absl::Status LogWriter::AddJournals(std::vector<FileWrite>* writes, bool* partitions,
-                                    bool* syncs) {
+absl::Status LogWriter::AddJournals(std::vector<FileWrite>* writes, bool* partitions, bool* syncs) {
   if (partitions_->has_pending()) {
     FileWrite write;
     RETURN_IF_ERROR(partitions_->Begin(&write));
@@ -211,9 +214,16 @@ void LogWriter::Advance(const Append& append) {
   log.unsynced = !append.sync;
   if (append.sync) {
     log.durable = log.end;
-    syncs_->SetDurable(log.number(), log.end);
+    Vouch(log);
   }
   ReportProgress(log, std::nullopt, absl::OkStatus());
+}
+
+void LogWriter::Vouch(DiskLog& log) {
+  syncs_->SetDurable(log.number(), log.durable);
+  for (const EpochEntry& entry : std::exchange(log.new_epochs, {})) {
+    syncs_->AddEpoch(log.number(), entry);
+  }
 }
 
 absl::Status LogWriter::Commit() {
@@ -279,7 +289,7 @@ absl::Status LogWriter::PerformRoll(LogOp& op) {
   bool created = false;
   RETURN_IF_ERROR(log.OpenActive(op.to, &created));
   log.last_append = clock_->Now();
-  syncs_->SetDurable(log.number(), log.durable);
+  Vouch(log);
   ReportProgress(log, std::nullopt, absl::OkStatus());
   return absl::OkStatus();
 }
@@ -291,6 +301,8 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
   if (log.exists) {
     // First the mark and the hint, which must never vouch for more than is there.
     RETURN_IF_ERROR(syncs_->Lower(log.number(), op.to));
+    std::erase_if(log.new_epochs, [&](const EpochEntry& e) { return e.start_offset >= op.to; });
+    log.last_epoch = kNoLeaderEpoch;
     RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
     const absl::Status cut = log.Truncate(op.to, op.segment_base, op.index_interval_bytes);
     if (CodeOf(cut) == ErrorCode::kCorruptLog) {
@@ -319,6 +331,8 @@ absl::Status LogWriter::PerformRestart(LogOp& op) {
   // Both are durable before anything is removed: a crash in between finds a log that ends below
   // its start, and finishes the work.
   syncs_->Forget(log.number());
+  log.new_epochs.clear();
+  log.last_epoch = kNoLeaderEpoch;
   partitions_->SetLogStart(log.number(), op.to);
   RETURN_IF_ERROR(syncs_->Flush());
   RETURN_IF_ERROR(partitions_->Flush());
@@ -338,7 +352,7 @@ absl::Status LogWriter::PerformClose(LogOp& op) {
     RETURN_IF_ERROR(log.Seal(op.index_interval_bytes));
     RETURN_IF_ERROR(log.WriteSnapshot(op.to, op.snapshot));
     RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
-    syncs_->SetDurable(log.number(), log.durable);
+    Vouch(log);
     ReportProgress(log, std::nullopt, absl::OkStatus());
   }
   if (op.done) ReportTo(log.owner).done.emplace_back(std::move(op.done), absl::OkStatus());
@@ -369,9 +383,8 @@ absl::Status LogWriter::DeleteNow(const Deletion& deletion) {
     }
   }
   if (deletion.segments.empty()) return absl::OkStatus();
-  After(absl::Milliseconds(deletion.delay_ms), [segments = deletion.segments](LogWriter& self) {
-    return self.RemoveDeleted(segments);
-  });
+  After(absl::Milliseconds(deletion.delay_ms),
+        [segments = deletion.segments](LogWriter& self) { return self.RemoveDeleted(segments); });
   return absl::OkStatus();
 }
 
@@ -409,8 +422,7 @@ LogWriter::Report& LogWriter::ReportTo(Executor* owner) {
   return reports_.back();
 }
 
-void LogWriter::ReportProgress(const DiskLog& log,
-                               std::optional<LogProgress::Truncated> truncated,
+void LogWriter::ReportProgress(const DiskLog& log, std::optional<LogProgress::Truncated> truncated,
                                const absl::Status& failure) {
   if (log.owner == nullptr) return;
   LogProgress progress;
@@ -507,7 +519,7 @@ absl::Status LogWriter::CloseIdle() {
     const bool was_unsynced = log->unsynced;
     RETURN_IF_ERROR(log->CloseFiles());
     if (was_unsynced) {
-      syncs_->SetDurable(number, log->durable);
+      Vouch(*log);
       ReportProgress(*log, std::nullopt, absl::OkStatus());
     }
   }
@@ -517,16 +529,14 @@ absl::Status LogWriter::CloseIdle() {
   return absl::OkStatus();
 }
 
-void LogWriter::After(absl::Duration delay,
-                      absl::AnyInvocable<absl::Status(LogWriter&) &&> what) {
-  disk_->PostAt(clock_->Now() + delay,
-                [weak = weak_from_this(), what = std::move(what)]() mutable {
-                  const auto self = weak.lock();
-                  if (self == nullptr || !self->status_.ok()) return;
-                  if (const absl::Status status = std::move(what)(*self); !status.ok()) {
-                    self->Fail(status);
-                  }
-                });
+void LogWriter::After(absl::Duration delay, absl::AnyInvocable<absl::Status(LogWriter&) &&> what) {
+  disk_->PostAt(clock_->Now() + delay, [weak = weak_from_this(), what = std::move(what)]() mutable {
+    const auto self = weak.lock();
+    if (self == nullptr || !self->status_.ok()) return;
+    if (const absl::Status status = std::move(what)(*self); !status.ok()) {
+      self->Fail(status);
+    }
+  });
 }
 
 }  // namespace millrace::storage

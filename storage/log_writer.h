@@ -120,6 +120,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   absl::Status WriteAppends(bool sync);
   absl::Status AddJournals(std::vector<FileWrite>* writes, bool* partitions, bool* syncs);
   void Advance(const Append& append);
+  // Lets the next frame of the sync journal vouch for what is durable of the log.
+  void Vouch(DiskLog& log);
   absl::Status Perform(LogOp& op);
   absl::Status PerformRoll(LogOp& op);
   absl::Status PerformTruncate(LogOp& op);

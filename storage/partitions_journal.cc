@@ -66,10 +66,10 @@ absl::Status PartitionsJournal::Replay(Slice entry) {
   Reader reader(entry);
   uint8_t type = 0;
   ReplicaRecord replica;
-  const absl::Status bad = MakeError(
-      ErrorCode::kCorruptLog,
-      absl::StrCat("journal '", path_, "' has an entry that contradicts those before it"),
-      {.name = path_});
+  const absl::Status bad =
+      MakeError(ErrorCode::kCorruptLog,
+                absl::StrCat("journal '", path_, "' has an entry that contradicts those before it"),
+                {.name = path_});
   if (!reader.ReadLittle(&type) || !reader.ReadLittle(&replica.number)) return bad;
   next_number_ = std::max(next_number_, type == kNext ? replica.number : replica.number + 1);
   if (type == kNext) return absl::OkStatus();
@@ -114,14 +114,44 @@ absl::Status PartitionsJournal::Load() {
                                   "not known; restore it, or empty the directory"),
                      {.name = path_, .value = absl::StrCat(contents.damaged_at)});
   }
+  const auto mark = syncs_->marks().find(SyncJournal::kPartitionsJournal);
+  if (mark != syncs_->marks().end() &&
+      static_cast<int64_t>(contents.sequence) < mark->second.value()) {
+    return MakeError(ErrorCode::kCorruptLog,
+                     absl::StrCat("journal '", path_, "' ends with frame ", contents.sequence,
+                                  ", but frame ", mark->second.value(),
+                                  " was synced: its end is damaged; restore it, or empty the "
+                                  "directory"),
+                     {.name = path_, .value = absl::StrCat(contents.sequence)});
+  }
+  journal_.ContinueFrom(contents.sequence);
   for (const std::string& entry : contents.entries) RETURN_IF_ERROR(Replay(entry));
+  return absl::OkStatus();
+}
+
+void PartitionsJournal::Vouch() {
+  syncs_->SetDurable(SyncJournal::kPartitionsJournal,
+                     Offset(static_cast<int64_t>(journal_.sequence())));
+}
+
+void PartitionsJournal::Finish() {
+  journal_.Finish();
+  Vouch();
+}
+
+absl::Status PartitionsJournal::Flush() {
+  if (!journal_.has_pending()) return absl::OkStatus();
+  RETURN_IF_ERROR(journal_.Flush());
+  Vouch();
   return absl::OkStatus();
 }
 
 absl::Status PartitionsJournal::Rewrite() {
   std::vector<std::string> entries = {Head(kNext, next_number_)};
   for (const auto& [number, replica] : replicas_) entries.push_back(EncodeCreated(replica));
-  return journal_.Rewrite(entries);
+  RETURN_IF_ERROR(journal_.Rewrite(entries));
+  Vouch();
+  return absl::OkStatus();
 }
 
 uint32_t PartitionsJournal::Create(const TopicPartition& topic_partition,

@@ -20,6 +20,7 @@
 #include "base/file_system.h"
 #include "base/ids.h"
 #include "storage/journal.h"
+#include "storage/sync_journal.h"
 
 namespace millrace::storage {
 
@@ -37,11 +38,16 @@ struct ReplicaRecord {
 
 class PartitionsJournal {
  public:
-  PartitionsJournal(FileSystem* files, const std::string& path, uint64_t bytes_max)
-      : files_(files), path_(path), journal_(files, path, JournalKind::kPartitions, bytes_max) {}
+  // `syncs` vouches for what is durable here, and must outlive this.
+  PartitionsJournal(FileSystem* files, const std::string& path, uint64_t bytes_max,
+                    SyncJournal* syncs)
+      : files_(files),
+        path_(path),
+        journal_(files, path, JournalKind::kPartitions, bytes_max),
+        syncs_(syncs) {}
 
-  // Errors: those of ReadJournal; CORRUPT_LOG if it is damaged in the middle (a replica's very
-  // existence may be lost) or contradicts itself.
+  // REQUIRES: the sync journal is loaded. Errors: those of ReadJournal; CORRUPT_LOG if a frame is
+  // damaged that was synced (a replica's very existence may be lost), or if it contradicts itself.
   absl::Status Load();
   bool found() const { return found_; }
   // Deleted by an entry of the file read, so that the removal of their files may be unfinished.
@@ -62,16 +68,18 @@ class PartitionsJournal {
 
   bool has_pending() const { return journal_.has_pending(); }
   absl::Status Begin(FileWrite* write) { return journal_.Begin(write); }
-  void Finish() { journal_.Finish(); }
-  absl::Status Flush() { return journal_.Flush(); }
+  void Finish();
+  absl::Status Flush();
   bool grown() const { return journal_.grown(); }
 
  private:
   absl::Status Replay(Slice entry);
+  void Vouch();
 
   FileSystem* const files_;
   const std::string path_;
   Journal journal_;
+  SyncJournal* const syncs_;
   std::map<uint32_t, ReplicaRecord> replicas_;
   std::vector<ReplicaRecord> deleted_;
   uint32_t next_number_ = 1;

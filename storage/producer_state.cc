@@ -8,8 +8,7 @@
 namespace millrace::storage {
 namespace {
 
-absl::Status SequenceError(ErrorCode code, const record::BatchView& batch,
-                           absl::string_view what) {
+absl::Status SequenceError(ErrorCode code, const record::BatchView& batch, absl::string_view what) {
   return MakeError(code,
                    absl::StrCat("producer ", batch.producer_id().value(), " epoch ",
                                 batch.producer_epoch().value(), " sent sequence ",
@@ -27,12 +26,12 @@ absl::StatusOr<std::optional<ProducerBatch>> ProducerState::Check(
   if (found == producers_.end()) return std::nullopt;
   const ProducerEntry& entry = found->second;
   if (batch.producer_epoch() < entry.epoch) {
-    return MakeError(ErrorCode::kInvalidProducerEpoch,
-                     absl::StrCat("producer ", batch.producer_id().value(), " sent epoch ",
-                                  batch.producer_epoch().value(), ", but epoch ",
-                                  entry.epoch.value(), " has fenced it"),
-                     {.name = "producer_epoch",
-                      .value = absl::StrCat(batch.producer_epoch().value())});
+    return MakeError(
+        ErrorCode::kInvalidProducerEpoch,
+        absl::StrCat("producer ", batch.producer_id().value(), " sent epoch ",
+                     batch.producer_epoch().value(), ", but epoch ", entry.epoch.value(),
+                     " has fenced it"),
+        {.name = "producer_epoch", .value = absl::StrCat(batch.producer_epoch().value())});
   }
   if (batch.producer_epoch() > entry.epoch) {
     if (batch.base_sequence() == 0) return std::nullopt;
@@ -49,8 +48,9 @@ absl::StatusOr<std::optional<ProducerBatch>> ProducerState::Check(
   const int32_t expected = record::SequenceAfter(entry.batches.back().last_sequence, 1);
   if (batch.base_sequence() == expected) return std::nullopt;
   // Sequences wrap: what is less than half the circle behind is old, the rest is a gap.
-  const uint32_t behind = (static_cast<uint32_t>(expected) -
-                           static_cast<uint32_t>(batch.base_sequence())) & 0x7fffffffu;
+  const uint32_t behind =
+      (static_cast<uint32_t>(expected) - static_cast<uint32_t>(batch.base_sequence())) &
+      0x7fffffffu;
   if (behind < 0x40000000u) {
     return SequenceError(ErrorCode::kDuplicateSequenceNumber, batch,
                          absl::StrCat("already appended; sequence ", expected, " is next"));

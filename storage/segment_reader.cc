@@ -26,12 +26,11 @@ struct Anchor {
 };
 
 absl::Status Damage(const Segment& segment, uint64_t position, absl::string_view what) {
-  return MakeError(
-      ErrorCode::kCorruptLog,
-      absl::StrCat("partition ", segment.log->name, ", segment ", segment.base_offset.value(),
-                   ", position ", position, ": ", what,
-                   "; the data is not served: restore it from another replica"),
-      {.name = segment.Path(kLogSuffix), .value = absl::StrCat(position)});
+  return MakeError(ErrorCode::kCorruptLog,
+                   absl::StrCat("partition ", segment.log->name, ", segment ",
+                                segment.base_offset.value(), ", position ", position, ": ", what,
+                                "; the data is not served: restore it from another replica"),
+                   {.name = segment.Path(kLogSuffix), .value = absl::StrCat(position)});
 }
 
 absl::Status CheckAnchor(const Segment& segment, const Anchor& anchor,
@@ -141,14 +140,13 @@ class RangeRead {
     }
   }
 
-  absl::Status CheckPlace(const Anchor& anchor, const record::BatchView& batch,
-                          uint64_t position) {
+  absl::Status CheckPlace(const Anchor& anchor, const record::BatchView& batch, uint64_t position) {
     if (!expected_.has_value()) {
       RETURN_IF_ERROR(CheckAnchor(segment_, anchor, batch));
     } else if (batch.base_offset() != *expected_) {
-      return Damage(segment_, position,
-                    absl::StrCat("offset ", batch.base_offset().value(), " instead of ",
-                                 expected_->value()));
+      return Damage(
+          segment_, position,
+          absl::StrCat("offset ", batch.base_offset().value(), " instead of ", expected_->value()));
     }
     expected_ = batch.next_offset();
     return absl::OkStatus();
@@ -264,8 +262,7 @@ absl::StatusOr<std::optional<TimestampAndOffset>> FindTimestamp(FileSystem& file
   ASSIGN_OR_RETURN(const Anchor anchor, AnchorOfTime(files, segment, *log, timestamp_ms));
   std::optional<TimestampAndOffset> found;
   RETURN_IF_ERROR(VisitBatches(
-      segment, *log, anchor, up_to,
-      [&](const record::BatchView& batch) -> absl::StatusOr<bool> {
+      segment, *log, anchor, up_to, [&](const record::BatchView& batch) -> absl::StatusOr<bool> {
         if (batch.max_timestamp_ms() < timestamp_ms || batch.last_offset() < from) return false;
         ASSIGN_OR_RETURN(found, FirstInBatch(batch, timestamp_ms, from, up_to));
         return found.has_value();
@@ -294,8 +291,7 @@ absl::StatusOr<std::optional<TimestampAndOffset>> FindLatestTimestamp(FileSystem
                    files.Open(segment.Path(kLogSuffix), OpenMode::kRead));
   std::optional<TimestampAndOffset> found;
   RETURN_IF_ERROR(VisitBatches(
-      segment, *log, Anchor{}, up_to,
-      [&](const record::BatchView& batch) -> absl::StatusOr<bool> {
+      segment, *log, Anchor{}, up_to, [&](const record::BatchView& batch) -> absl::StatusOr<bool> {
         if (found.has_value() && batch.max_timestamp_ms() <= found->timestamp_ms) return false;
         if (batch.last_offset() < from || batch.max_timestamp_ms() < 0) return false;
         // The batch's latest may lie outside the range: then what is inside counts.

@@ -41,8 +41,8 @@ absl::StatusOr<std::optional<TimestampAndOffset>> FindTimestamp(FileSystem& file
                                                                 int64_t timestamp_ms, Offset from,
                                                                 Offset up_to);
 
-// The latest time of a sealed segment, as its time index says, if the batch named there bears it out;
-// nullopt if the index does not say or is wrong. Errors: those of reading.
+// The latest time of a sealed segment, as its time index says, if the batch named there bears it
+// out; nullopt if the index does not say or is wrong. Errors: those of reading.
 absl::StatusOr<std::optional<int64_t>> VerifiedMaxTimestamp(FileSystem& files,
                                                             const Segment& segment);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "storage/batch_cursor.h"
 #include "storage/file_names.h"
@@ -14,6 +15,18 @@ namespace {
 constexpr uint64_t kIndexBytesMax = uint64_t{1} << 31;
 
 int32_t Relative(Offset offset, Offset base) { return static_cast<int32_t>(offset - base); }
+
+absl::Status CheckVouched(const SegmentScanOptions& options, const record::BatchView& batch) {
+  if (options.vouched == nullptr || batch.base_offset() >= options.vouched_to) {
+    return absl::OkStatus();
+  }
+  const LeaderEpoch expected = options.vouched->EpochAt(batch.base_offset());
+  if (expected == kNoLeaderEpoch || expected == batch.leader_epoch()) return absl::OkStatus();
+  return MakeError(
+      ErrorCode::kCorruptLog,
+      absl::StrCat("the batch at offset ", batch.base_offset().value(), " has leader epoch ",
+                   batch.leader_epoch().value(), ", but was synced with ", expected.value()));
+}
 
 absl::Status WriteIfDifferent(FileSystem& files, const std::string& path, Slice contents,
                               Slice also_right) {
@@ -70,6 +83,10 @@ absl::StatusOr<SegmentScan> ScanSegment(const File& log, const SegmentScanOption
     }
     const record::BatchView& batch = cursor.batch();
     if (options.stop_at.has_value() && batch.base_offset() >= *options.stop_at) break;
+    if (const absl::Status vouched = CheckVouched(options, batch); !vouched.ok()) {
+      scan.damage = vouched;
+      break;
+    }
     if (options.epochs != nullptr && batch.base_offset() >= options.epochs_from) {
       const absl::StatusOr<bool> assigned =
           options.epochs->Assign(batch.leader_epoch(), batch.base_offset());
@@ -101,10 +118,9 @@ absl::Status WriteIndexes(FileSystem& files, const std::string& directory, Offse
   const auto path = [&](absl::string_view suffix) {
     return JoinPath(directory, SegmentFileName(base_offset, suffix));
   };
-  RETURN_IF_ERROR(WriteIfDifferent(files, path(kOffsetIndexSuffix), scan->offset_index,
-                                   scan->offset_index));
   RETURN_IF_ERROR(
-      WriteIfDifferent(files, path(kTimeIndexSuffix), scan->time_index, with_last));
+      WriteIfDifferent(files, path(kOffsetIndexSuffix), scan->offset_index, scan->offset_index));
+  RETURN_IF_ERROR(WriteIfDifferent(files, path(kTimeIndexSuffix), scan->time_index, with_last));
   return absl::OkStatus();
 }
 

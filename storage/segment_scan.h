@@ -62,7 +62,9 @@ struct SegmentScanOptions {
   Offset epochs_from;
   ProducerState* producers = nullptr;
   Offset producers_from;
-  // When batches count as appended for the producers' expiry: their own latest time.
+  // What the sync journal says of the epochs of batches below `vouched_to`; null: nothing.
+  const EpochCache* vouched = nullptr;
+  Offset vouched_to;
 };
 
 struct SegmentScan {

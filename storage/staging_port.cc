@@ -15,15 +15,16 @@ absl::Status StagingPort::Admit(size_t bytes) const {
   if (flags_->full.load(std::memory_order_relaxed)) {
     return MakeError(
         ErrorCode::kStorageFull,
-        absl::StrCat("the log directory has only ",
-                     flags_->free_bytes.load(std::memory_order_relaxed),
-                     " bytes left, which are its reserve: free space, or delete topics or records"));
+        absl::StrCat(
+            "the log directory has only ", flags_->free_bytes.load(std::memory_order_relaxed),
+            " bytes left, which are its reserve: free space, or delete topics or records"));
   }
   // A single batch is always admitted, or a small bound would refuse it for ever.
   if (staged_bytes_ > 0 && staged_bytes_ + static_cast<int64_t>(bytes) > staged_bytes_max_) {
     return MakeError(ErrorCode::kResourceExhausted,
-                     absl::StrCat(staged_bytes_, " bytes wait to be written to the disk, and at "
-                                                 "most ",
+                     absl::StrCat(staged_bytes_,
+                                  " bytes wait to be written to the disk, and at "
+                                  "most ",
                                   staged_bytes_max_, " may: retry"),
                      {.name = "staged_bytes", .value = absl::StrCat(bytes)});
   }

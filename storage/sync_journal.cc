@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint8_t kDurableEnd = 1;
 constexpr uint8_t kForget = 2;
+constexpr uint8_t kEpochStart = 3;
 
 std::string EncodeEnd(uint32_t number, Offset end) {
   std::string out;
@@ -20,23 +21,39 @@ std::string EncodeEnd(uint32_t number, Offset end) {
   return out;
 }
 
+std::string EncodeEpoch(uint32_t number, const EpochEntry& entry) {
+  std::string out;
+  AppendLittle<uint8_t>(kEpochStart, &out);
+  AppendLittle<uint32_t>(number, &out);
+  AppendLittle<int32_t>(entry.epoch.value(), &out);
+  AppendLittle<int64_t>(entry.start_offset.value(), &out);
+  return out;
+}
+
 }  // namespace
 
 absl::Status SyncJournal::Load() {
-  ASSIGN_OR_RETURN(const JournalContents contents,
-                   ReadJournal(*files_, path_, JournalKind::kSync));
+  ASSIGN_OR_RETURN(const JournalContents contents, ReadJournal(*files_, path_, JournalKind::kSync));
   found_ = contents.found;
+  journal_.ContinueFrom(contents.sequence);
   damaged_ = contents.damaged_at != 0;
   for (const std::string& entry : contents.entries) {
     Reader reader(entry);
     uint8_t type = 0;
     uint32_t number = 0;
     int64_t end = 0;
+    int32_t epoch = 0;
     const bool head = reader.ReadLittle(&type) && reader.ReadLittle(&number);
     if (head && type == kDurableEnd && reader.ReadLittle(&end)) {
       marks_[number] = Offset(end);
+      epochs_[number].TruncateFromEnd(Offset(end));
     } else if (head && type == kForget) {
       marks_.erase(number);
+      epochs_.erase(number);
+    } else if (head && type == kEpochStart && reader.ReadLittle(&epoch) &&
+               reader.ReadLittle(&end)) {
+      // One that does not fit has lost its predecessor to damage: it vouches for nothing.
+      epochs_[number].Assign(LeaderEpoch(epoch), Offset(end)).status().IgnoreError();
     } else {
       // Its checksum was right: somebody newer wrote it.
       return MakeError(ErrorCode::kUnsupportedFormatVersion,
@@ -50,7 +67,12 @@ absl::Status SyncJournal::Load() {
 
 absl::Status SyncJournal::Rewrite() {
   std::vector<std::string> entries;
-  for (const auto& [number, end] : marks_) entries.push_back(EncodeEnd(number, end));
+  for (const auto& [number, end] : marks_) {
+    entries.push_back(EncodeEnd(number, end));
+    for (const EpochEntry& entry : epochs_[number].entries()) {
+      if (entry.start_offset < end) entries.push_back(EncodeEpoch(number, entry));
+    }
+  }
   dirty_.clear();
   return journal_.Rewrite(entries);
 }
@@ -60,15 +82,25 @@ void SyncJournal::SetDurable(uint32_t number, Offset end) {
   dirty_[number] = end;
 }
 
+void SyncJournal::AddEpoch(uint32_t number, const EpochEntry& entry) {
+  const absl::StatusOr<bool> added = epochs_[number].Assign(entry.epoch, entry.start_offset);
+  if (!added.ok() || !*added) return;
+  // Behind the end that covers it.
+  AddDirty();
+  journal_.Add(EncodeEpoch(number, entry));
+}
+
 absl::Status SyncJournal::Lower(uint32_t number, Offset to) {
   const auto mark = marks_.find(number);
   if (mark == marks_.end() || mark->second <= to) return absl::OkStatus();
   SetDurable(number, to);
+  epochs_[number].TruncateFromEnd(to);
   return Flush();
 }
 
 void SyncJournal::Forget(uint32_t number) {
   dirty_.erase(number);
+  epochs_.erase(number);
   if (marks_.erase(number) == 0) return;
   std::string entry;
   AppendLittle<uint8_t>(kForget, &entry);

@@ -5,8 +5,14 @@
 // within 20 ms when the directory is idle. No acknowledgement waits for it. The mark is lowered,
 // durably, before a truncation.
 //
+// The number 0 stands for the partitions journal: its mark is the sequence of the last frame synced
+// there, so that damage to that frame is not taken for one that was never finished.
+//
 // Entries: {u8 1, u32 number, i64 end}: synced up to end (the last one counts);
-// {u8 2, u32 number}: forget the log. docs/formats/sync_journal.md.
+// {u8 2, u32 number}: forget the log; {u8 3, u32 number, i32 epoch, i64 start}: of the batches that
+// were synced, those from `start` on carry `epoch`, which no checksum covers (S-24). An end that is
+// lower than the one before also takes back the epochs that begin there or later.
+// docs/formats/sync_journal.md.
 //
 // Thread: the disk executor.
 #ifndef STORAGE_SYNC_JOURNAL_H_
@@ -19,12 +25,15 @@
 #include "absl/status/status.h"
 #include "base/file_system.h"
 #include "base/ids.h"
+#include "storage/epoch_cache.h"
 #include "storage/journal.h"
 
 namespace millrace::storage {
 
 class SyncJournal {
  public:
+  static constexpr uint32_t kPartitionsJournal = 0;
+
   SyncJournal(FileSystem* files, const std::string& path, uint64_t bytes_max)
       : files_(files), path_(path), journal_(files, path, JournalKind::kSync, bytes_max) {}
 
@@ -39,6 +48,9 @@ class SyncJournal {
 
   // For the next frame.
   void SetDurable(uint32_t number, Offset end);
+  // Batches of the log from `start` on, which are synced, carry this epoch. In the next frame.
+  void AddEpoch(uint32_t number, const EpochEntry& entry);
+  void SetEpochs(uint32_t number, const EpochCache& epochs) { epochs_[number] = epochs; }
   // Lowers the mark of a log to `to` if it is higher, and makes that durable. Blocks.
   absl::Status Lower(uint32_t number, Offset to);
   // In the next frame, if there is a mark.
@@ -46,6 +58,12 @@ class SyncJournal {
 
   // Of logs that have one. What is not flushed yet is included.
   const std::map<uint32_t, Offset>& marks() const { return marks_; }
+
+  // Null if nothing is known of the log.
+  const EpochCache* epochs(uint32_t number) const {
+    const auto found = epochs_.find(number);
+    return found == epochs_.end() ? nullptr : &found->second;
+  }
 
   bool has_pending() const { return !dirty_.empty() || journal_.has_pending(); }
   absl::Status Begin(FileWrite* write);
@@ -60,6 +78,8 @@ class SyncJournal {
   const std::string path_;
   Journal journal_;
   std::map<uint32_t, Offset> marks_;
+  // Of logs that have a mark: what is vouched for below it.
+  std::map<uint32_t, EpochCache> epochs_;
   // Changed since the last frame.
   std::map<uint32_t, Offset> dirty_;
   bool damaged_ = false;

@@ -1,0 +1,120 @@
+// The n-th file-system call fails, for every n: with EIO, ENOSPC, once or from then on. Nothing is
+// acknowledged that a power loss right afterwards would take; the directory says that it failed,
+// and the next start finds everything acknowledged.
+
+#include <map>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/log_fixture.h"
+
+namespace millrace::storage {
+namespace {
+
+struct FaultPlan {
+  sim::SimFault fault;
+  bool sticky;
+};
+
+class DiskFaultTest : public testing::TestWithParam<FaultPlan> {
+ protected:
+  void Configure(LogFixture& world) {
+    world.config.segment_bytes = 500;
+    world.config.index_interval_bytes = 150;
+    world.config.preallocate_bytes_min = 256;
+    world.config.preallocate_bytes_max = 512;
+    world.config.file_delete_delay_ms = 1;
+  }
+
+  // Runs as far as it gets. Returns the calls it made.
+  uint64_t RunWorkload(std::shared_ptr<sim::SimFileSystem> files) {
+    acknowledged_.clear();
+    log_start_ = Offset(0);
+    LogFixture world(files);
+    Configure(world);
+    if (!world.Open().ok()) return files->calls();
+    if (!world.Begin(1).ok()) return files->calls();
+    absl::StatusOr<std::unique_ptr<Log>> opened = world.OpenLog();
+    if (!opened.ok()) return files->calls();
+    Log& log = **opened;
+    RecordingListener listener;
+    log.SetListener(&listener);
+    std::map<Offset, std::pair<Offset, std::string>> staged;
+    for (int i = 0; i < 16; ++i) {
+      if (i == 12) {
+        log.SetHighWatermark(log.durable_offset());
+        log_start_ = std::min(Offset(5), log.durable_offset());
+        log.RaiseLogStart(log_start_, nullptr);
+      }
+      const auto range =
+          log.StageAsLeader(MakeBatch(absl::StrCat("v", i)), LeaderEpoch(1 + i / 5), world.Now());
+      if (!range.ok()) break;
+      const auto plan = log.Read(range->base_offset, {range->end_offset});
+      if (!plan.ok()) break;
+      staged[range->base_offset] = {range->end_offset,
+                                    ReadPlan(*plan).TakeResult().pieces[0].ToString()};
+      world.Run(absl::Milliseconds(i % 4 == 0 ? 30 : 1));
+    }
+    world.Run();
+    // What was acknowledged before a failure stays acknowledged.
+    for (const auto& [base, batch] : staged) {
+      if (batch.first <= log.durable_offset()) acknowledged_[base] = batch.second;
+    }
+    EXPECT_EQ(world.dir->failed(), !listener.failure.ok());
+    if (!listener.failure.ok()) {
+      EXPECT_FALSE(log.StageAsLeader(MakeBatch("x"), LeaderEpoch(9), world.Now()).ok());
+    } else if (log.durable_offset() == log.end_offset()) {
+      if (world.Close(log).ok()) world.CloseDir().IgnoreError();
+    }
+    return files->calls();
+  }
+
+  void CheckAfter(std::shared_ptr<sim::SimFileSystem> files) {
+    LogFixture world(files);
+    Configure(world);
+    ASSERT_OK(world.Open());
+    if (acknowledged_.empty()) return;
+    ASSERT_OK(world.Begin(2));
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, world.OpenLog());
+    EXPECT_LE(log->log_start_offset(), log_start_);
+    for (const auto& [base, bytes] : acknowledged_) {
+      if (base < log->log_start_offset()) continue;
+      ASSERT_LT(base, log->end_offset());
+      EXPECT_EQ(ReadAll(*log, base, base + 1), bytes);
+    }
+  }
+
+  std::map<Offset, std::string> acknowledged_;
+  Offset log_start_;
+};
+
+TEST_P(DiskFaultTest, NothingAcknowledgedIsLostWhenTheNthCallFails) {
+  auto healthy = std::make_shared<sim::SimFileSystem>(1);
+  const uint64_t calls = RunWorkload(healthy);
+  ASSERT_EQ(acknowledged_.size(), 16u);
+  for (uint64_t n = 1; n <= calls; ++n) {
+    SCOPED_TRACE(n);
+    auto files = std::make_shared<sim::SimFileSystem>(1);
+    files->FailCallAt(n, GetParam().fault, GetParam().sticky);
+    RunWorkload(files);
+    files->ClearFaults();
+    for (const sim::CrashMode mode :
+         {sim::CrashMode::kLoseAll, sim::CrashMode::kKeepAll, sim::CrashMode::kTorn}) {
+      sim::SimRandom random(n);
+      CheckAfter(files->CrashImage(mode, random));
+    }
+    // A process that is started again on the page cache that is left.
+    CheckAfter(files);
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, DiskFaultTest,
+                         testing::Values(FaultPlan{sim::SimFault::kIoError, false},
+                                         FaultPlan{sim::SimFault::kIoError, true},
+                                         FaultPlan{sim::SimFault::kNoSpace, false},
+                                         FaultPlan{sim::SimFault::kNoSpace, true}));
+
+}  // namespace
+}  // namespace millrace::storage

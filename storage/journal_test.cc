@@ -1,0 +1,70 @@
+#include "storage/journal.h"
+
+#include "base/sim/sim_file_system.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace millrace::storage {
+namespace {
+
+using testing::ElementsAre;
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalContents Read() {
+    const auto contents = ReadJournal(files_, "j", JournalKind::kSync);
+    EXPECT_OK(contents);
+    return contents.value_or(JournalContents());
+  }
+  void Write(const std::string& entry) {
+    journal_.Add(entry);
+    ASSERT_OK(journal_.Flush());
+  }
+  sim::SimFileSystem files_;
+  Journal journal_{&files_, "j", JournalKind::kSync, 1000};
+};
+
+TEST_F(JournalTest, EntriesComeBackInOrderAndARewriteReplacesThem) {
+  ASSERT_OK(journal_.Rewrite({"a"}));
+  Write("b");
+  journal_.Add("c");
+  Write("d");
+  EXPECT_THAT(Read().entries, ElementsAre("a", "b", "c", "d"));
+  ASSERT_OK(journal_.Rewrite({"e"}));
+  Write("f");
+  EXPECT_THAT(Read().entries, ElementsAre("e", "f"));
+  EXPECT_EQ(Read().sequence, journal_.sequence());
+}
+
+TEST_F(JournalTest, DamageBeforeAValidFrameIsToldFromATornEnd) {
+  ASSERT_OK(journal_.Rewrite({}));
+  Write("aaaaaaaa");
+  Write("bbbbbbbb");
+  ASSERT_OK_AND_ASSIGN(const std::string bytes, ReadWholeFile(files_, "j", 1 << 20));
+  files_.FlipBit("j", bytes.find("aaaaaaaa") * 8);
+  EXPECT_NE(Read().damaged_at, 0u);
+  EXPECT_THAT(Read().entries, ElementsAre("bbbbbbbb"));
+  files_.FlipBit("j", bytes.find("aaaaaaaa") * 8);
+  files_.FlipBit("j", bytes.find("bbbbbbbb") * 8);
+  EXPECT_EQ(Read().damaged_at, 0u);
+  EXPECT_NE(Read().torn_bytes, 0u);
+  EXPECT_THAT(Read().entries, ElementsAre("aaaaaaaa"));
+}
+
+TEST_F(JournalTest, AnotherKindIsRefused) {
+  ASSERT_OK(journal_.Rewrite({"a"}));
+  EXPECT_THAT(ReadJournal(files_, "j", JournalKind::kPartitions),
+              HasCode(ErrorCode::kInvalidDirectory));
+}
+
+TEST_F(JournalTest, AsksToBeRewrittenWhenItHasGrown) {
+  ASSERT_OK(journal_.Rewrite({}));
+  for (int i = 0; i < 50; ++i) Write(std::string(20, 'x'));
+  EXPECT_TRUE(journal_.grown());
+  ASSERT_OK(journal_.Rewrite({}));
+  EXPECT_FALSE(journal_.grown());
+}
+
+}  // namespace
+}  // namespace millrace::storage

@@ -1,0 +1,169 @@
+#include "storage/log_dir.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/log_fixture.h"
+
+namespace millrace::storage {
+namespace {
+
+class LogDirTest : public testing::Test {
+ protected:
+  std::unique_ptr<LogFixture> World() { return std::make_unique<LogFixture>(files_); }
+  void Create() {
+    auto world = World();
+    ASSERT_OK(world->Open());
+    EXPECT_TRUE(world->dir->opened().is_new);
+  }
+  std::shared_ptr<sim::SimFileSystem> files_ = std::make_shared<sim::SimFileSystem>(3);
+};
+
+TEST_F(LogDirTest, IdentityIsDrawnOnceAndKept) {
+  Create();
+  auto first = World();
+  ASSERT_OK(first->Open());
+  const DirectoryId id = first->dir->directory_id();
+  EXPECT_FALSE(first->dir->opened().is_new);
+  first.reset();
+  auto second = World();
+  ASSERT_OK(second->Open());
+  EXPECT_EQ(second->dir->directory_id(), id);
+}
+
+TEST_F(LogDirTest, SecondProcessIsLockedOut) {
+  auto first = World();
+  ASSERT_OK(first->Open());
+  EXPECT_THAT(World()->Open(), HasCode(ErrorCode::kDirectoryLocked));
+}
+
+TEST_F(LogDirTest, DirectoryOfSomebodyElseIsRefused) {
+  Create();
+  auto other_cluster = World();
+  other_cluster->options.cluster_id = ClusterId(Uuid(9, 9));
+  EXPECT_THAT(other_cluster->Open(), IsError(ErrorCode::kInconsistentClusterId, "belongs to"));
+  auto other_node = World();
+  other_node->options.node_id = NodeId(4);
+  EXPECT_THAT(other_node->Open(), IsError(ErrorCode::kInconsistentNodeId, "node 3"));
+}
+
+TEST_F(LogDirTest, ForeignFilesAreRefused) {
+  ASSERT_OK(files_->CreateDirectory("data"));
+  ASSERT_OK(files_->Open("data/thesis.txt", OpenMode::kCreate));
+  EXPECT_THAT(World()->Open(), IsError(ErrorCode::kInvalidDirectory, "thesis.txt"));
+  ASSERT_OK(files_->RemoveFile("data/thesis.txt"));
+  ASSERT_OK(ReplaceFile(*files_, "data/meta.properties", "#\nversion=1\nbroker.id=1\n"));
+  EXPECT_THAT(World()->Open(), HasCode(ErrorCode::kInvalidDirectory));
+}
+
+TEST_F(LogDirTest, SuspicionSticksUntilARegistrationThatCarriesItIsCommitted) {
+  {
+    auto world = World();
+    ASSERT_OK(world->Open());
+    EXPECT_FALSE(world->dir->opened().suspect);
+    ASSERT_OK(world->Begin(5));
+  }
+  {
+    // Stopped uncleanly; and the next one, before it registers, too.
+    auto world = World();
+    ASSERT_OK(world->Open());
+    EXPECT_TRUE(world->dir->opened().suspect);
+    EXPECT_FALSE(world->dir->opened().clean);
+    EXPECT_EQ(world->dir->opened().last_broker_epoch, BrokerEpoch(5));
+    ASSERT_OK(world->CloseDir());
+  }
+  {
+    // A clean stop does not make it good.
+    auto world = World();
+    ASSERT_OK(world->Open());
+    EXPECT_TRUE(world->dir->opened().clean);
+    EXPECT_TRUE(world->dir->opened().suspect);
+    ASSERT_OK(world->Begin(7));
+    ASSERT_OK(world->Await([&](LogDir::Done done) {
+      world->dir->RegistrationCommitted(BrokerEpoch(7), world->shard.get(), std::move(done));
+    }));
+    ASSERT_OK(world->CloseDir());
+  }
+  auto world = World();
+  ASSERT_OK(world->Open());
+  EXPECT_TRUE(world->dir->opened().clean);
+  EXPECT_FALSE(world->dir->opened().suspect);
+  EXPECT_EQ(world->dir->opened().last_broker_epoch, BrokerEpoch(7));
+}
+
+TEST_F(LogDirTest, ReplicaThatHeldDataAndIsGoneIsDamage) {
+  {
+    auto world = World();
+    ASSERT_OK(world->Open());
+    ASSERT_OK(world->Begin(5));
+    ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(0));
+    ASSERT_OK_AND_ASSIGN(auto empty, world->OpenLog(1));
+    ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+    world->Run();
+  }
+  ASSERT_OK(RemoveTree(*files_, "data/topic-0"));
+  auto world = World();
+  ASSERT_OK(world->Open());
+  EXPECT_THAT(world->OpenLog(0), HasCode(ErrorCode::kCorruptLog));
+  EXPECT_OK(world->OpenLog(1));
+}
+
+TEST_F(LogDirTest, ThousandPartitionsAreCreatedWithFewSyncsAndNoFiles) {
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  const uint64_t calls = files_->calls();
+  std::vector<std::unique_ptr<Log>> logs;
+  for (int i = 0; i < 1000; ++i) {
+    world->dir->OpenLog(LogFixture::Partition(i), "topic", world->config, world->shard.get(),
+                        [&](absl::StatusOr<std::unique_ptr<Log>> log) {
+                          ASSERT_OK(log);
+                          logs.push_back(*std::move(log));
+                        });
+  }
+  world->Run();
+  EXPECT_EQ(logs.size(), 1000u);
+  EXPECT_LT(files_->calls() - calls, 20u);
+  EXPECT_EQ(files_->open_files(), 2);
+  logs.clear();
+  world.reset();
+  world = World();
+  ASSERT_OK(world->Open());
+  EXPECT_EQ(world->dir->opened().replicas.size(), 1000u);
+}
+
+TEST_F(LogDirTest, StrayReplicaIsSetAsideAndNotDeleted) {
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(0));
+  ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+  world->RunBriefly();
+  log.reset();
+  ASSERT_OK(world->Await([&](LogDir::Done done) {
+    world->dir->MarkStray(LogFixture::Partition(0), world->shard.get(), std::move(done));
+  }));
+  ASSERT_OK_AND_ASSIGN(const bool aside, files_->Exists("data/topic-0-stray"));
+  EXPECT_TRUE(aside);
+  world.reset();
+  world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_EQ(world->dir->opened().replicas.size(), 1u);
+  EXPECT_TRUE(world->dir->opened().replicas[0].stray);
+  EXPECT_THAT(world->OpenLog(0), HasCode(ErrorCode::kInvalidDirectory));
+}
+
+TEST_F(LogDirTest, FailureIsTold) {
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  absl::Status told;
+  world->dir->OnFailure(world->shard.get(), [&](absl::Status status) { told = status; });
+  world->RunBriefly();
+  files_->FailSyncs(true);
+  EXPECT_THAT(world->OpenLog(0), HasCode(ErrorCode::kStorageError));
+  EXPECT_THAT(told, HasCode(ErrorCode::kStorageError));
+  EXPECT_TRUE(world->dir->failed());
+}
+
+}  // namespace
+}  // namespace millrace::storage
