@@ -1,5 +1,8 @@
 #include "controller/state.h"
 
+#include <map>
+#include <string>
+
 #include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
@@ -16,11 +19,11 @@ std::map<int, int> CountsOf(const State& state) {
 TEST(StateTest, ReplicasPerBrokerFollowCreationAndDeletion) {
   TestCluster cluster;
   for (int id = 1; id <= 2; ++id) cluster.Start(id, 1);
-  cluster.Create("a", 4, 2);
+  cluster.Create("first", 4, 2);
   cluster.CreateOn("b", {1});
   EXPECT_EQ(CountsOf(cluster.state()), (std::map<int, int>{{1, 5}, {2, 4}}));
   v1::DeleteTopicsRequest request;
-  *request.add_names() = "a";
+  request.add_names(std::string("first"));
   ASSERT_OK(cluster.Run(request));
   EXPECT_EQ(CountsOf(cluster.state()), (std::map<int, int>{{1, 1}}));
 }
