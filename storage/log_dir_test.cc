@@ -1,5 +1,7 @@
 #include "storage/log_dir.h"
 
+#include <malloc.h>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/log_fixture.h"
@@ -129,6 +131,31 @@ TEST_F(LogDirTest, ThousandPartitionsAreCreatedWithFewSyncsAndNoFiles) {
   world = World();
   ASSERT_OK(world->Open());
   EXPECT_EQ(world->dir->opened().replicas.size(), 1000u);
+}
+
+TEST_F(LogDirTest, IdlePartitionTakesLessThanFourKiBOfMemory) {
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  const auto open = [&](int i, std::vector<std::unique_ptr<Log>>* logs) {
+    world->dir->OpenLog(LogFixture::Partition(i), "topic", world->config, world->shard.get(),
+                        [logs](absl::StatusOr<std::unique_ptr<Log>> log) {
+                          ASSERT_OK(log);
+                          logs->push_back(*std::move(log));
+                        });
+    world->RunBriefly();
+  };
+  std::vector<std::unique_ptr<Log>> logs;
+  logs.reserve(2000);
+  open(0, &logs);
+  const size_t before = mallinfo2().uordblks;
+  // A sanitizer's allocator does not count here.
+  if (before == 0) GTEST_SKIP();
+  for (int i = 1; i <= 1000; ++i) open(i, &logs);
+  for (const auto& log : logs) log->Housekeep(world->Now());
+  const size_t each = (mallinfo2().uordblks - before) / 1000;
+  RecordProperty("bytes", static_cast<int>(each));
+  EXPECT_LT(each, 4096u - 1024u) << "with room for a segment and an epoch";
 }
 
 TEST_F(LogDirTest, StrayReplicaIsSetAsideAndNotDeleted) {
