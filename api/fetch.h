@@ -80,6 +80,8 @@ inline size_t TotalBytes(const BatchPieces& pieces) {
 struct FetchPartitionResult {
   PartitionName name;
   PartitionOutcome outcome;
+  // The offset asked for; not on the wire.
+  Offset fetch_offset = kNoOffset;
   Offset high_watermark = kNoOffset;
   // Equal to the high watermark as long as there are no transactions.
   Offset last_stable_offset = kNoOffset;

@@ -176,6 +176,8 @@ class Broker {
   // `done` runs on `home`. REQUIRES: on `home`.
   void DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done);
 
+  // For records that come without a timestamp. Thread: any.
+  WallTime WallNow() const { return deps_.clock->WallNow(); }
   int shard_count() const { return static_cast<int>(shards_.size()); }
   const BrokerOptions& options() const { return options_; }
 

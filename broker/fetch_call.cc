@@ -49,6 +49,7 @@ void FetchCall::ReadAll() {
     const size_t i = (n + rotation_) % asked_.size();
     const api::FetchPartition& partition = request_.partitions[i];
     response_.partitions[i].name = partition.name;
+    response_.partitions[i].fetch_offset = partition.offset;
     if (!asked_[i].resolved.ok()) {
       response_.partitions[i].outcome = api::PartitionOutcome::Of(asked_[i].resolved.status());
       any_failed_ = true;

@@ -47,7 +47,8 @@ class FetchStream::Pump : public std::enable_shared_from_this<Pump> {
   void Remove(const TopicPartition& partition);
   void Run();
   void Read(const TopicPartition& partition, Assigned* assigned);
-  void OnRead(const TopicPartition& partition, uint64_t generation, ShardFetchResult result);
+  void OnRead(const TopicPartition& partition, uint64_t generation, int64_t reserved,
+              ShardFetchResult result);
   void Park(const TopicPartition& partition, Assigned* assigned);
   void OnWake(const TopicPartition& partition, ParkId park);
   void Push(api::FetchPartitionResult result);
@@ -57,6 +58,8 @@ class FetchStream::Pump : public std::enable_shared_from_this<Pump> {
   Sink sink_;
   bool writable_ = true;
   int64_t credit_bytes_ = 0;
+  // Of the credit, what reads that are under way may use.
+  int64_t reserved_bytes_ = 0;
   uint64_t assignment_number_ = 0;
   uint64_t next_generation_ = 1;
   std::map<TopicPartition, Assigned> assigned_;
@@ -121,7 +124,7 @@ void FetchStream::Pump::Close() {
 void FetchStream::Pump::Run() {
   // Reads of the own shard return at once, and run on from here.
   if (std::exchange(running_, true)) return;
-  while (sink_ != nullptr && writable_ && credit_bytes_ > 0 && reads_ < kReadsMax &&
+  while (sink_ != nullptr && writable_ && credit_bytes_ > reserved_bytes_ && reads_ < kReadsMax &&
          !ready_.empty()) {
     const TopicPartition partition = ready_.front();
     ready_.pop_front();
@@ -141,33 +144,36 @@ void FetchStream::Pump::Read(const TopicPartition& partition, Assigned* assigned
   item.offset = assigned->offset;
   item.leader_epoch = assigned->leader_epoch;
   item.bytes_max = assigned->bytes_max;
-  const FetchBudget budget{
-      static_cast<size_t>(std::min<int64_t>(credit_bytes_, gather_->options().fetch_bytes_max)),
-      true};
+  const int64_t reserved =
+      std::min({credit_bytes_ - reserved_bytes_, static_cast<int64_t>(assigned->bytes_max),
+                gather_->options().fetch_bytes_max});
+  reserved_bytes_ += reserved;
+  const FetchBudget budget{static_cast<size_t>(reserved), true};
   const std::shared_ptr<Shard> shard = gather_->ShardOf(partition);
-  gather_->On(shard, [self = shared_from_this(), shard, item, budget, partition,
+  gather_->On(shard, [self = shared_from_this(), shard, item, budget, partition, reserved,
                       generation = assigned->generation]() mutable {
     shard->Fetch({item}, budget,
-                 [self = std::move(self), shard, partition, generation](
+                 [self = std::move(self), shard, partition, generation, reserved](
                      std::vector<ShardFetchResult> results, FetchBudget) mutable {
                    Gather* const gather = self->gather_;
-                   gather->Back(*shard, [self = std::move(self), partition, generation,
+                   gather->Back(*shard, [self = std::move(self), partition, generation, reserved,
                                          result = std::move(results.front())]() mutable {
-                     self->OnRead(partition, generation, std::move(result));
+                     self->OnRead(partition, generation, reserved, std::move(result));
                    });
                  });
   });
 }
 
 void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generation,
-                               ShardFetchResult result) {
+                               int64_t reserved, ShardFetchResult result) {
   --reads_;
+  reserved_bytes_ -= reserved;
   const auto found = assigned_.find(partition);
   if (sink_ == nullptr || found == assigned_.end() || found->second.generation != generation) {
     return Run();
   }
   Assigned& assigned = found->second;
-  assigned.offset = result.next_offset;
+  const Offset from = std::exchange(assigned.offset, result.next_offset);
   const bool at_end = result.outcome.ok() && result.bytes == 0;
   if (at_end) {
     Park(partition, &assigned);
@@ -175,6 +181,7 @@ void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generat
   }
   api::FetchPartitionResult out;
   out.name = assigned.name;
+  out.fetch_offset = from;
   out.outcome = std::move(result.outcome);
   out.high_watermark = result.high_watermark;
   out.last_stable_offset = result.last_stable_offset;

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "api/codec/delete_records_codec.h"
 #include "api/codec/fetch_codec.h"
@@ -10,6 +11,7 @@
 #include "base/status.h"
 #include "broker/fetch_call.h"
 #include "broker/service/log_streams.h"
+#include "broker/service/plain_form.h"
 #include "rpc/stream_call.h"
 #include "rpc/unary_call.h"
 
@@ -18,6 +20,17 @@ namespace {
 
 using rpc::CallContext;
 using rpc::Reply;
+
+// How large each partition's plain records may get; empty if the answer shall be batches.
+std::vector<size_t> PlainLimits(const api::FetchRequest& request) {
+  std::vector<size_t> limits;
+  if (!IsPlain(request.format)) return limits;
+  for (const api::FetchPartition& partition : request.partitions) {
+    limits.push_back(static_cast<size_t>(partition.bytes_max > 0 ? partition.bytes_max
+                                                                 : api::kDefaultPartitionBytesMax));
+  }
+  return limits;
+}
 
 }  // namespace
 
@@ -35,6 +48,8 @@ void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* 
       [broker = broker_](const CallContext& context, Bytes message, Reply<rpc::BytesList> reply) {
         absl::StatusOr<api::ProduceRequest> request = api::DecodeProduceRequest(message);
         if (!request.ok()) return reply(request.status());
+        const absl::Status packed = PackPlain(&*request, broker->WallNow());
+        if (!packed.ok()) return reply(packed);
         broker->Produce(*std::move(request), CallerOf(context),
                         [reply = std::move(reply)](api::ProduceResponse response) mutable {
                           reply(api::EncodeProduceResponse(response));
@@ -45,12 +60,18 @@ void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* 
       [broker = broker_](const CallContext& context, Bytes message, Reply<rpc::BytesList> reply) {
         absl::StatusOr<api::FetchRequest> request = api::DecodeFetchRequest(message);
         if (!request.ok()) return reply(request.status());
+        // The form of the answer; limits are those of the request, which the broker takes.
+        const std::vector<size_t> plain_bytes_max = PlainLimits(*request);
         // The answer and the cancellation both need the reply: whichever comes first takes it.
         auto shared = std::make_shared<Reply<rpc::BytesList>>(std::move(reply));
-        const std::weak_ptr<FetchCall> call = broker->Fetch(
-            *std::move(request), CallerOf(context), [shared](api::FetchResponse response) {
-              (*shared)(api::EncodeFetchResponse(response));
-            });
+        const std::weak_ptr<FetchCall> call =
+            broker->Fetch(*std::move(request), CallerOf(context),
+                          [shared, plain_bytes_max](api::FetchResponse response) {
+                            for (size_t i = 0; i < plain_bytes_max.size(); ++i) {
+                              Unpack(&response.partitions[i], plain_bytes_max[i]);
+                            }
+                            (*shared)(api::EncodeFetchResponse(response));
+                          });
         // A long poll whose client has gone must not stay parked.
         if (!call.expired()) {
           shared->SetOnCancel([call] {

@@ -1,5 +1,6 @@
 #include "broker/service/log_streams.h"
 
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "base/status.h"
 #include "broker/fetch_stream.h"
 #include "broker/produce_stream.h"
+#include "broker/service/plain_form.h"
 #include "broker/topic_watch.h"
 #include "millrace/v1/log_service.pb.h"
 #include "rpc/message.h"
@@ -21,7 +23,8 @@ namespace {
 class ProduceHandler final : public rpc::StreamHandler {
  public:
   ProduceHandler(Broker* broker, std::shared_ptr<rpc::ServerStream> stream)
-      : stream_(std::move(stream)),
+      : broker_(broker),
+        stream_(std::move(stream)),
         produce_(broker->OpenProduceStream(
             CallerOf(stream_->context()),
             [this](const api::ProduceStreamResponse& response) { Answer(response); })) {}
@@ -30,6 +33,8 @@ class ProduceHandler final : public rpc::StreamHandler {
     absl::StatusOr<api::ProduceStreamRequest> request = api::DecodeProduceStreamRequest(message);
     // Where one message cannot be read, the order of those behind it means nothing either.
     if (!request.ok()) return stream_->Finish(request.status());
+    const absl::Status packed = PackPlain(&request->request, broker_->WallNow());
+    if (!packed.ok()) return stream_->Finish(packed);
     produce_->Handle(*std::move(request));
   }
 
@@ -70,6 +75,7 @@ class ProduceHandler final : public rpc::StreamHandler {
     }
   }
 
+  Broker* const broker_;
   const std::shared_ptr<rpc::ServerStream> stream_;
   std::unique_ptr<ProduceStream> produce_;
   bool ending_ = false;
@@ -84,11 +90,12 @@ class FetchHandler final : public rpc::StreamHandler {
       : stream_(std::move(stream)),
         fetch_(broker->OpenFetchStream(
             CallerOf(stream_->context()),
-            [this](const api::FetchStreamResponse& response) { Push(response); })) {}
+            [this](api::FetchStreamResponse response) { Push(std::move(response)); })) {}
 
   void OnMessage(Bytes message) override {
     absl::StatusOr<api::FetchStreamRequest> request = api::DecodeFetchStreamRequest(message);
     if (!request.ok()) return stream_->Finish(request.status());
+    if (!std::exchange(opened_, true)) plain_ = IsPlain(request->format);
     const absl::Status handled = fetch_->Handle(*std::move(request));
     if (!handled.ok()) stream_->Finish(handled);
   }
@@ -98,13 +105,22 @@ class FetchHandler final : public rpc::StreamHandler {
   void OnDone(bool /*cancelled*/) override { fetch_.reset(); }
 
  private:
-  void Push(const api::FetchStreamResponse& response) {
+  void Push(api::FetchStreamResponse response) {
+    if (plain_) {
+      // All of it: the stream goes on behind the last batch, not behind the last record.
+      for (api::FetchPartitionResult& result : response.partitions) {
+        Unpack(&result, std::numeric_limits<size_t>::max());
+      }
+    }
     stream_->Write(api::EncodeFetchStreamResponse(response));
     if (!stream_->writable() && fetch_ != nullptr) fetch_->SetWritable(false);
   }
 
   const std::shared_ptr<rpc::ServerStream> stream_;
   std::unique_ptr<FetchStream> fetch_;
+  // The first message says in which form records are pushed.
+  bool opened_ = false;
+  bool plain_ = true;
 };
 
 // Pushed metadata; the client only listens.
