@@ -111,22 +111,27 @@ void World::CreateTopic() {
   };
   set("durability", durable ? "durable" : "replicated");
   set("segment.bytes", "1048576");
+  set("max.message.bytes", "1000000");
   const std::string name = topic->name();
   const int partitions = topic->partitions();
   AtServer(
       [this, request, name, partitions, durable] {
-        server_->node().CreateTopics(
-            request, [=, this](absl::StatusOr<v1::CreateTopicsResponse> response, LogIndex) {
-              if (!response.ok() || response->topics(0).code() != v1::ERROR_CODE_UNSPECIFIED) {
-                return Reached("create-refused");
-              }
-              const TopicId id = TopicId::FromBytes(response->topics(0).topic_id()).value();
-              AfterDelay([=, this] {
-                topics_.push_back(
-                    {.name = name, .id = id, .partitions = partitions, .durable = durable});
-                Reached("topic-created");
-              });
-            });
+        server_->node().CreateTopics(request, [=, this](
+                                                  absl::StatusOr<v1::CreateTopicsResponse> response,
+                                                  LogIndex) {
+          if (!response.ok()) {
+            return Reached(absl::StrCat("create-", ErrorCodeName(CodeOf(response.status()))));
+          }
+          if (const auto code = response->topics(0).code(); code != v1::ERROR_CODE_UNSPECIFIED) {
+            return Reached(absl::StrCat("create-", ErrorCodeName(static_cast<ErrorCode>(code))));
+          }
+          const TopicId id = TopicId::FromBytes(response->topics(0).topic_id()).value();
+          AfterDelay([=, this] {
+            topics_.push_back(
+                {.name = name, .id = id, .partitions = partitions, .durable = durable});
+            Reached("topic-created");
+          });
+        });
       },
       [] {});
 }

@@ -1,0 +1,58 @@
+// What the commands of the command line share: the options that stand before or after any of them,
+// and how a command is hung into the tree.
+//
+// Each noun has a file of its own with one function Add<Noun>Commands. A command's callback runs
+// after all of the line is parsed and leaves its exit code in GlobalOptions::exit_code.
+//
+// Thread: main.
+#ifndef TOOLS_MILLRACE_COMMAND_H_
+#define TOOLS_MILLRACE_COMMAND_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/admin.h"
+#include "tools/millrace/output.h"
+
+namespace millrace::tools {
+
+struct GlobalOptions {
+  std::string bootstrap = "localhost:9092";
+  std::string output = "table";
+  double timeout_s = 30;
+  int exit_code = kExitOk;
+
+  OutputFormat format() const {
+    return output == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+  }
+  absl::Duration timeout() const { return absl::Seconds(timeout_s); }
+  std::vector<std::string> bootstrap_servers() const;
+};
+
+// Adds a command `name`, with `examples` at the end of its help. `run` is called when it was
+// chosen.
+CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::string& description,
+                     const std::string& examples, GlobalOptions* global,
+                     std::function<absl::Status()> run);
+
+// --bootstrap, -o and --timeout.
+void AddConnectionOptions(CLI::App* command, GlobalOptions* global);
+
+// An Admin for the global options.
+absl::StatusOr<std::unique_ptr<client::Admin>> ConnectAdmin(const GlobalOptions& global);
+
+// "name=value". Errors: INVALID_REQUEST.
+absl::StatusOr<std::pair<std::string, std::string>> SplitSetting(const std::string& text,
+                                                                 const std::string& option);
+
+// The Status of a result per resource: OK for ERROR_CODE_UNSPECIFIED.
+absl::Status ResultStatus(v1::ErrorCode code, const std::string& message);
+
+}  // namespace millrace::tools
+
+#endif  // TOOLS_MILLRACE_COMMAND_H_

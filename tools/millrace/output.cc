@@ -1,0 +1,68 @@
+#include "tools/millrace/output.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+
+namespace millrace::tools {
+
+void Table::Add(std::vector<std::string> row) {
+  CHECK_EQ(row.size(), rows_.front().size());
+  rows_.push_back(std::move(row));
+}
+
+std::string Table::ToString() const {
+  std::vector<size_t> widths(rows_.front().size(), 0);
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      text.append(row[i]);
+      // No spaces at the end of a line.
+      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    text.push_back('\n');
+  }
+  return text;
+}
+
+bool PrintOut(absl::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+}
+
+void PrintJson(const Json& value) {
+  PrintOut(value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+int ReportError(const absl::Status& status, OutputFormat format) {
+  const ErrorCode code = CodeOf(status);
+  std::fflush(stdout);
+  if (format == OutputFormat::kJson) {
+    const ErrorDetail detail = DetailOf(status);
+    Json error = {{"code", std::string(ErrorCodeName(code))},
+                  {"message", std::string(status.message())},
+                  {"retriable", IsRetriable(code)}};
+    if (!detail.name.empty()) error["name"] = detail.name;
+    if (!detail.value.empty()) error["value"] = detail.value;
+    const std::string text =
+        Json{{"error", error}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::fprintf(stderr, "%s\n", text.c_str());
+  } else {
+    std::fprintf(stderr, "error: %s (%s)\n", std::string(status.message()).c_str(),
+                 std::string(ErrorCodeName(code)).c_str());
+  }
+  const bool unreachable =
+      code == ErrorCode::kBrokerNotAvailable || code == ErrorCode::kRequestTimedOut;
+  return unreachable ? kExitUnavailable : kExitFailed;
+}
+
+bool ErrorIsTerminal() { return ::isatty(STDERR_FILENO) == 1; }
+
+}  // namespace millrace::tools

@@ -1,0 +1,56 @@
+// Output: what a command prints: a table for people, JSON with stable keys for scripts.
+//
+// Results go to standard output, everything else (errors, progress, notes) to standard error.
+//
+// Thread: main.
+#ifndef TOOLS_MILLRACE_OUTPUT_H_
+#define TOOLS_MILLRACE_OUTPUT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+namespace millrace::tools {
+
+using Json = nlohmann::ordered_json;
+
+enum class OutputFormat { kTable, kJson };
+
+// Exit codes, for scripts.
+inline constexpr int kExitOk = 0;
+// The cluster or the input refused: the message says what and why.
+inline constexpr int kExitFailed = 1;
+// The command line itself is wrong.
+inline constexpr int kExitUsage = 2;
+// No server answered.
+inline constexpr int kExitUnavailable = 3;
+
+// Columns as wide as their widest cell, two spaces apart.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+  // REQUIRES: as many cells as the header.
+  void Add(std::vector<std::string> row);
+  std::string ToString() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// Writes to standard output, all of it. Returns false when the reader has gone (a closed pipe).
+bool PrintOut(absl::string_view text);
+void PrintJson(const Json& value);
+
+// "error: <message> (CODE)" or, for kJson, {"error":{...}}, on standard error. Returns the exit
+// code.
+int ReportError(const absl::Status& status, OutputFormat format);
+
+// Whether progress may be drawn: standard error is a terminal.
+bool ErrorIsTerminal();
+
+}  // namespace millrace::tools
+
+#endif  // TOOLS_MILLRACE_OUTPUT_H_

@@ -1,0 +1,208 @@
+#include "tools/millrace/produce_command.h"
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "client/producer.h"
+#include "tools/millrace/key_rule.h"
+#include "tools/millrace/record_splitter.h"
+
+namespace millrace::tools {
+namespace {
+
+constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kRecordBytesMax = 64 << 20;
+
+struct ProduceOptions {
+  std::string topic;
+  std::string file;
+  std::string delimiter = "\\n";
+  std::string key_separator;
+  std::string key_regex;
+  int32_t partition = -1;
+  std::string acks = "all";
+  std::string compression = "none";
+  std::vector<std::string> properties;
+};
+
+// What has become of the records so far; written on the producer's thread, read on main.
+struct Deliveries {
+  std::atomic<int64_t> acknowledged{0};
+  std::atomic<int64_t> failed{0};
+  // The first failure; set before `failed` becomes 1.
+  absl::Status first_error;
+};
+
+class Progress {
+ public:
+  explicit Progress(const Deliveries& deliveries) : deliveries_(deliveries) {}
+
+  // Draws at most four times a second, and only on a terminal.
+  void MaybeDraw() {
+    if (!terminal_) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - drawn_ < std::chrono::milliseconds(250)) return;
+    drawn_ = now;
+    std::fprintf(stderr, "\r%lld records acknowledged",
+                 static_cast<long long>(deliveries_.acknowledged.load()));
+    std::fflush(stderr);
+  }
+  void Clear() {
+    if (terminal_) std::fprintf(stderr, "\r\033[K");
+  }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  const Deliveries& deliveries_;
+  const bool terminal_ = ErrorIsTerminal();
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point drawn_ = begin_;
+};
+
+using FileHandle = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+absl::StatusOr<FileHandle> OpenInput(const std::string& path) {
+  if (path.empty() || path == "-") return FileHandle(stdin, [](std::FILE*) { return 0; });
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) {
+    return MakeError(ErrorCode::kDirectoryUnavailable,
+                     absl::StrCat("cannot read '", path, "': ", std::strerror(errno)),
+                     {.name = "--file", .value = path});
+  }
+  return FileHandle(file, &std::fclose);
+}
+
+// Reads, cuts, keys and sends until the input ends or a record fails.
+absl::Status SendAll(const ProduceOptions& options, std::FILE* input, client::Producer* producer,
+                     Deliveries* deliveries, Progress* progress, int64_t* bytes) {
+  ASSIGN_OR_RETURN(std::string delimiter, Unescape(options.delimiter));
+  if (delimiter.empty()) {
+    return MakeError(ErrorCode::kInvalidRequest, "--delimiter must not be empty");
+  }
+  ASSIGN_OR_RETURN(const KeyRule rule, KeyRule::Make(options.key_separator, options.key_regex));
+  RecordSplitter splitter(std::move(delimiter), kRecordBytesMax);
+  std::optional<PartitionIndex> partition;
+  if (options.partition >= 0) partition = PartitionIndex(options.partition);
+
+  auto send = [&](Slice text) -> absl::Status {
+    ASSIGN_OR_RETURN(KeyRule::Split split, rule.Apply(text));
+    *bytes += static_cast<int64_t>(split.value.size());
+    client::Record record{.key = std::move(split.key), .value = std::string(split.value)};
+    return producer->Send(options.topic, std::move(record), partition,
+                          [deliveries](const client::DeliveryReport& report) {
+                            if (report.status.ok()) {
+                              deliveries->acknowledged.fetch_add(1, std::memory_order_relaxed);
+                              return;
+                            }
+                            if (deliveries->failed.load() == 0) {
+                              deliveries->first_error = report.status;
+                            }
+                            deliveries->failed.fetch_add(1);
+                          });
+  };
+  std::vector<char> piece(kReadBytes);
+  for (;;) {
+    const size_t n = std::fread(piece.data(), 1, piece.size(), input);
+    if (n == 0) break;
+    RETURN_IF_ERROR(splitter.Feed(Slice(piece.data(), n), send));
+    if (deliveries->failed.load() != 0) return deliveries->first_error;
+    progress->MaybeDraw();
+  }
+  if (std::ferror(input) != 0) {
+    return MakeError(ErrorCode::kUnknownServerError, "reading the input failed");
+  }
+  return splitter.Finish(send);
+}
+
+void Report(const ProduceOptions& options, const GlobalOptions& global,
+            const Deliveries& deliveries, double seconds, int64_t bytes) {
+  const int64_t records = deliveries.acknowledged.load();
+  const double rate = seconds > 0 ? static_cast<double>(records) / seconds : 0;
+  if (global.format() == OutputFormat::kJson) {
+    PrintJson({{"topic", options.topic},
+               {"records", records},
+               {"failed", deliveries.failed.load()},
+               {"bytes", bytes},
+               {"seconds", seconds},
+               {"records_per_s", rate}});
+    return;
+  }
+  const std::string text =
+      absl::StrFormat("produced %d records, %.1f MiB in %.2f s (%.0f records/s)\n", records,
+                      bytes / 1048576.0, seconds, rate);
+  std::fputs(text.c_str(), stderr);
+}
+
+absl::Status Produce(const ProduceOptions& options, const GlobalOptions& global) {
+  ConfigValues config = {{"bootstrap.servers", absl::StrJoin(global.bootstrap_servers(), ",")},
+                         {"acks", options.acks},
+                         {"compression.type", options.compression},
+                         {"client.id", "millrace-produce"}};
+  for (const std::string& text : options.properties) {
+    ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--property"));
+    config[setting.first] = setting.second;
+  }
+  ASSIGN_OR_RETURN(const FileHandle input, OpenInput(options.file));
+  // The deliveries outlive the producer, whose destructor still calls back.
+  Deliveries deliveries;
+  ASSIGN_OR_RETURN(auto producer, client::Producer::Create(config));
+  Progress progress(deliveries);
+  int64_t bytes = 0;
+  absl::Status status =
+      SendAll(options, input.get(), producer.get(), &deliveries, &progress, &bytes);
+  // What was sent before an error is still delivered: the count printed must be true.
+  status.Update(producer->Close(absl::InfiniteDuration()));
+  producer.reset();
+  progress.Clear();
+  if (deliveries.failed.load() != 0) status = deliveries.first_error;
+  Report(options, global, deliveries, progress.seconds(), bytes);
+  return status;
+}
+
+}  // namespace
+
+void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
+  auto options = std::make_shared<ProduceOptions>();
+  CLI::App* command = AddCommand(
+      app, "produce", "Send records from standard input or a file",
+      "  seq 100 | millrace produce numbers\n"
+      "  millrace produce users --file users.txt --key-separator ':'\n"
+      "  apt-cache dumpavail | millrace produce packages --delimiter '\\n\\n' --key-regex "
+      "'^Package: (.*)$'\n",
+      global, [=] { return Produce(*options, *global); });
+  command->add_option("topic", options->topic, "Topic to send to")->required();
+  command->add_option("-f,--file", options->file, "Read from this file instead of standard input");
+  command->add_option("-d,--delimiter", options->delimiter, "What stands between two records")
+      ->capture_default_str();
+  command->add_option("--key-separator", options->key_separator,
+                      "The key is what stands before the first one of these");
+  command->add_option("--key-regex", options->key_regex,
+                      "The key is this expression's first group, found in the record");
+  command->add_option("-p,--partition", options->partition, "Send to this partition only")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--acks", options->acks, "When a record counts as sent")
+      ->check(CLI::IsMember({"all", "leader", "none", "-1", "0", "1"}))
+      ->capture_default_str();
+  command->add_option("--compression", options->compression, "Codec of the batches")
+      ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
+      ->capture_default_str();
+  command->add_option("--property", options->properties,
+                      "Producer config, name=value (see docs/configuration.md); may be repeated");
+  AddConnectionOptions(command, global);
+}
+
+}  // namespace millrace::tools

@@ -1,0 +1,52 @@
+// RecordFormat: how `millrace consume` prints a record.
+//
+// A template is text with fields in braces: {topic} {partition} {offset} {timestamp} {key} {value}
+// {headers}; "{{" is a brace. The words "value" (the default), "key-value" and "json" are
+// ready-made templates; "json" prints one object per record with text where it is UTF-8 and base64
+// where not.
+//
+// Thread: any once parsed.
+#ifndef TOOLS_MILLRACE_RECORD_FORMAT_H_
+#define TOOLS_MILLRACE_RECORD_FORMAT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/record.h"
+
+namespace millrace::tools {
+
+class RecordFormat {
+ public:
+  // Errors: INVALID_REQUEST naming an unknown field and the known ones.
+  static absl::StatusOr<RecordFormat> Parse(absl::string_view text);
+
+  // Appends the record, without a delimiter. A null key or value prints as nothing.
+  void Append(const client::ConsumedRecord& record, std::string* out) const;
+
+ private:
+  enum class Field {
+    kLiteral,
+    kTopic,
+    kPartition,
+    kOffset,
+    kTimestamp,
+    kKey,
+    kValue,
+    kHeaders,
+    kJson
+  };
+  struct Part {
+    Field field = Field::kLiteral;
+    std::string literal;
+  };
+  static absl::StatusOr<Field> FieldNamed(absl::string_view name);
+
+  std::vector<Part> parts_;
+};
+
+}  // namespace millrace::tools
+
+#endif  // TOOLS_MILLRACE_RECORD_FORMAT_H_

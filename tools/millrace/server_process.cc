@@ -1,0 +1,236 @@
+#include "tools/millrace/server_process.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/counters.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/memory_budget.h"
+#include "base/posix_file_system.h"
+#include "base/status.h"
+#include "base/system_clock.h"
+#include "base/system_random.h"
+#include "base/thread_executor.h"
+#include "base/version.h"
+#include "broker/service/log_service.h"
+#include "http/http_server.h"
+#include "metadata/authorizer.h"
+#include "metadata/broker_config.h"
+#include "node/node.h"
+#include "node/service/admin_service.h"
+#include "rpc/read_gate.h"
+#include "rpc/server.h"
+#include "storage/kv_rocksdb.h"
+
+namespace millrace::tools {
+namespace {
+
+constexpr int kColdReadThreads = 2;
+// SIGTERM to exit takes no longer than this plus what the disks take to sync.
+constexpr absl::Duration kDrain = absl::Seconds(2);
+constexpr absl::Duration kGrace = absl::Seconds(1);
+
+// SIGTERM and SIGINT, taken by waiting for them instead of by a handler.
+class StopSignals {
+ public:
+  // Blocks them for this thread and all it starts. REQUIRES: before any other thread is started.
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void Wait() const {
+    int signal = 0;
+    sigwait(&set_, &signal);
+  }
+  // From here on the next one ends the process as if it had no handler.
+  void Release() const { pthread_sigmask(SIG_UNBLOCK, &set_, nullptr); }
+
+ private:
+  sigset_t set_;
+};
+
+// Runs `start` with a callback and waits for it; for the steps of a life that has one thread.
+absl::Status Await(absl::AnyInvocable<void(node::Node::Done) &&> start) {
+  auto outcome = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> future = outcome->get_future();
+  std::move(start)([outcome](absl::Status status) { outcome->set_value(std::move(status)); });
+  return future.get();
+}
+
+rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config) {
+  rpc::ServerOptions options;
+  for (const metadata::Listener& listener : config.listeners) {
+    options.listeners.push_back(
+        {.name = listener.name, .host = listener.host, .port = listener.port});
+  }
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int shards = static_cast<int>(config.settings.num_shards);
+  options.queue_count = shards != 0 ? shards : std::max(1, cores - 1);
+  options.receive_message_bytes_max = config.settings.socket_request_max_bytes;
+  options.connection_idle_max = absl::Milliseconds(config.settings.connections_max_idle_ms);
+  const metadata::BrokerConfig broker =
+      metadata::BrokerConfigOf(metadata::Image(), config.node_id, config.given);
+  options.connection_limits.connections_max = broker.max_connections;
+  options.connection_limits.connections_per_address_max = broker.max_connections_per_ip;
+  options.connection_limits.creations_per_second_max =
+      static_cast<double>(broker.max_connection_creation_rate);
+  return options;
+}
+
+// The advertised listeners with the ports that the system chose where 0 was asked for.
+std::vector<metadata::Listener> WithBoundPorts(std::vector<metadata::Listener> advertised,
+                                               const std::vector<rpc::ListenerAddress>& bound) {
+  for (size_t i = 0; i < advertised.size(); ++i) {
+    if (advertised[i].port == 0) advertised[i].port = static_cast<uint16_t>(bound[i].port);
+  }
+  return advertised;
+}
+
+class Process {
+ public:
+  explicit Process(node::NodeConfig config)
+      : config_(std::move(config)),
+        budget_(config_.settings.memory_budget_bytes),
+        gate_(rpc::ReadGate::Create(&budget_)),
+        server_(MakeServerOptions(config_), &clock_, gate_, &metrics_) {
+    env_.clock = &clock_;
+    env_.files = &files_;
+    env_.random = &random_;
+    env_.metrics = &metrics_;
+    env_.budget = &budget_;
+    for (int i = 0; i < server_.queue_count(); ++i) env_.shards.push_back(server_.queue(i));
+    env_.controller = &controller_;
+    env_.cold_reads = &cold_reads_;
+    env_.make_disk_executor = [](const std::string& name) {
+      return std::make_unique<ThreadExecutor>(name);
+    };
+    env_.make_random = [] { return std::make_unique<SystemRandom>(); };
+    node_ = std::make_unique<node::Node>(
+        config_, env_, &authorizer_,
+        [](const std::string& path) -> absl::StatusOr<std::unique_ptr<storage::KvStore>> {
+          return storage::RocksKvStore::Open(path);
+        });
+    DescribeProcess();
+  }
+
+  ~Process() {
+    // What runs on the strands refers to the node: they end first.
+    server_.Shutdown(absl::ZeroDuration());
+    server_.StopQueues();
+    controller_.Shutdown();
+    cold_reads_.Shutdown();
+  }
+
+  absl::Status Start() {
+    RETURN_IF_ERROR(StartHttp());
+    RETURN_IF_ERROR(node_->Open());
+    // Bound first: registration needs the ports. Connections wait in the backlog until we serve.
+    RETURN_IF_ERROR(server_.Bind());
+    RETURN_IF_ERROR(Await([this](node::Node::Done done) {
+      node_->Start(WithBoundPorts(config_.advertised, server_.listeners()), std::move(done));
+    }));
+    log_service_ = std::make_unique<broker::LogService>(&node_->broker());
+    log_service_->Register(&server_);
+    admin_service_ = std::make_unique<node::AdminService>(node_.get(), &authorizer_);
+    admin_service_->Register(&server_);
+    RETURN_IF_ERROR(server_.Start());
+    server_.SetServing(true);
+    Announce();
+    return absl::OkStatus();
+  }
+
+  absl::Status Stop() {
+    LOG_INFO("server", "stopping", {});
+    server_.SetServing(false);
+    // The broker first: it answers what is parked, so that the calls end by themselves.
+    const absl::Status stopped =
+        Await([this](node::Node::Done done) { node_->Stop(kDrain, std::move(done)); });
+    server_.Shutdown(kGrace);
+    LOG_INFO("server", "stopped", {{"clean", stopped.ok()}});
+    return stopped;
+  }
+
+ private:
+  absl::Status StartHttp() {
+    if (!config_.http.has_value()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(http_,
+                     http::HttpServer::Start(
+                         {.host = config_.http->host, .port = config_.http->port}, &metrics_,
+                         [this] { return node_->Healthy(); }, [this] { return node_->Ready(); }));
+    return absl::OkStatus();
+  }
+
+  void DescribeProcess() {
+    metrics_
+        .AddGauge("millrace_build_info", "Always 1; the version is a label.",
+                  {{"version", kVersion}})
+        .Set(1);
+    metrics_.AddCallback("millrace_memory_budget_used_bytes",
+                         "Bytes of produce and fetch in flight.", MetricSample::Kind::kGauge,
+                         [this] { return static_cast<double>(budget_.used_bytes()); });
+    metrics_.AddCallback("millrace_memory_budget_limit_bytes", "What memory.budget.bytes allows.",
+                         MetricSample::Kind::kGauge,
+                         [this] { return static_cast<double>(budget_.limit_bytes()); });
+  }
+
+  // The one line that people and scripts wait for.
+  void Announce() const {
+    std::vector<std::string> addresses;
+    for (const rpc::ListenerAddress& listener : server_.listeners()) {
+      addresses.push_back(
+          absl::StrCat(listener.name, "://", rpc::HostPort(listener.host, listener.port)));
+    }
+    LOG_INFO("server", "serving",
+             {{"listeners", absl::StrJoin(addresses, ",")},
+              {"http_port", http_ == nullptr ? 0 : http_->port()},
+              {"version", kVersion}});
+  }
+
+  const node::NodeConfig config_;
+  SystemClock clock_;
+  SystemRandom random_;
+  PosixFileSystem files_;
+  MetricRegistry metrics_;
+  MemoryBudget budget_;
+  metadata::AllowAllAuthorizer authorizer_;
+  ThreadExecutor controller_{"controller"};
+  ThreadPool cold_reads_{"cold-read", kColdReadThreads};
+  std::shared_ptr<rpc::ReadGate> gate_;
+  Env env_;
+  std::unique_ptr<node::Node> node_;
+  std::unique_ptr<broker::LogService> log_service_;
+  std::unique_ptr<node::AdminService> admin_service_;
+  rpc::Server server_;
+  std::unique_ptr<http::HttpServer> http_;
+};
+
+}  // namespace
+
+absl::Status RunServerProcess(node::NodeConfig config) {
+  StopSignals signals;
+  InitLogging(LogLevel::kInfo);
+  RETURN_IF_ERROR(SetLogLevel(config.settings.log_level));
+  for (const std::string& warning : config.warnings) LOG_WARN("server", warning, {});
+  Process process(std::move(config));
+  RETURN_IF_ERROR(process.Start());
+  signals.Wait();
+  signals.Release();
+  return process.Stop();
+}
+
+}  // namespace millrace::tools

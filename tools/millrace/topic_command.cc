@@ -1,0 +1,287 @@
+#include "tools/millrace/topic_command.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "base/uuid.h"
+#include "tools/millrace/command.h"
+
+namespace millrace::tools {
+namespace {
+
+// What the commands of `topic` are given; one struct, since each uses a few of the fields.
+struct TopicOptions {
+  std::string name;
+  std::vector<std::string> names;
+  int32_t partitions = 0;
+  int32_t replication_factor = 0;
+  std::vector<std::string> configs;
+  std::vector<std::string> delete_configs;
+  bool dry_run = false;
+  bool if_not_exists = false;
+  bool if_exists = false;
+  bool internal = false;
+};
+
+std::string IdText(const std::string& bytes) {
+  const absl::StatusOr<Uuid> id = Uuid::FromBytes(bytes);
+  return id.ok() ? id->ToString() : std::string();
+}
+
+absl::Status Create(const TopicOptions& options, const GlobalOptions& global) {
+  v1::CreateTopicsRequest request;
+  request.set_validate_only(options.dry_run);
+  v1::CreatableTopic* topic = request.add_topics();
+  topic->set_name(options.name);
+  topic->set_partitions(options.partitions);
+  topic->set_replication_factor(options.replication_factor);
+  for (const std::string& text : options.configs) {
+    ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--config"));
+    v1::ConfigEntry* entry = topic->add_configs();
+    entry->set_name(setting.first);
+    entry->set_value(setting.second);
+  }
+  ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
+  ASSIGN_OR_RETURN(const v1::CreateTopicsResponse response, admin->CreateTopics(request));
+  const v1::CreateTopicResult& result = response.topics(0);
+  const bool existed = result.code() == v1::ERROR_CODE_TOPIC_ALREADY_EXISTS;
+  if (!(existed && options.if_not_exists)) {
+    RETURN_IF_ERROR(ResultStatus(result.code(), result.message()));
+  }
+  if (global.format() == OutputFormat::kJson) {
+    PrintJson({{"name", result.name()},
+               {"topic_id", IdText(result.topic_id())},
+               {"partitions", result.partitions()},
+               {"replication_factor", result.replication_factor()},
+               {"min_insync_replicas", result.min_insync_replicas()},
+               {"created", !existed && !options.dry_run},
+               {"dry_run", options.dry_run}});
+  } else if (existed) {
+    PrintOut(absl::StrCat("topic ", result.name(), " exists already\n"));
+  } else {
+    PrintOut(absl::StrCat(options.dry_run ? "would create" : "created", " topic ", result.name(),
+                          ": ", result.partitions(), " partition(s), replication factor ",
+                          result.replication_factor(), ", min.insync.replicas ",
+                          result.min_insync_replicas(), "\n"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status List(const TopicOptions& options, const GlobalOptions& global) {
+  v1::ListTopicsRequest request;
+  request.set_include_internal(options.internal);
+  ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
+  ASSIGN_OR_RETURN(const v1::ListTopicsResponse response, admin->ListTopics(request));
+  Json topics = Json::array();
+  Table table({"TOPIC", "PARTITIONS", "REPLICAS"});
+  for (const v1::TopicListing& topic : response.topics()) {
+    topics.push_back({{"name", topic.name()},
+                      {"topic_id", IdText(topic.topic_id())},
+                      {"partitions", topic.partitions()},
+                      {"replication_factor", topic.replication_factor()},
+                      {"internal", topic.internal()}});
+    table.Add(
+        {topic.name(), absl::StrCat(topic.partitions()), absl::StrCat(topic.replication_factor())});
+  }
+  if (global.format() == OutputFormat::kJson) {
+    PrintJson({{"topics", topics}});
+  } else {
+    PrintOut(table.ToString());
+  }
+  return absl::OkStatus();
+}
+
+Json PartitionJson(const v1::PartitionDescription& partition) {
+  return {
+      {"partition", partition.partition()},
+      {"leader", partition.leader_id()},
+      {"leader_epoch", partition.leader_epoch()},
+      {"partition_epoch", partition.partition_epoch()},
+      {"replicas", std::vector<int32_t>(partition.replicas().begin(), partition.replicas().end())},
+      {"isr", std::vector<int32_t>(partition.in_sync_replicas().begin(),
+                                   partition.in_sync_replicas().end())},
+      {"eligible", std::vector<int32_t>(partition.eligible_leader_replicas().begin(),
+                                        partition.eligible_leader_replicas().end())}};
+}
+
+void PrintTopic(const v1::TopicDescription& topic) {
+  PrintOut(absl::StrCat("topic ", topic.name(), "  id ", IdText(topic.topic_id()), "\n"));
+  for (const v1::ConfigEntry& config : topic.configs()) {
+    PrintOut(absl::StrCat("  ", config.name(), " = ", config.value(), "\n"));
+  }
+  Table table({"  PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR"});
+  for (const v1::PartitionDescription& partition : topic.partitions()) {
+    table.Add({absl::StrCat("  ", partition.partition()),
+               partition.leader_id() < 0 ? "none" : absl::StrCat(partition.leader_id()),
+               absl::StrCat(partition.leader_epoch()), absl::StrJoin(partition.replicas(), ","),
+               absl::StrJoin(partition.in_sync_replicas(), ",")});
+  }
+  PrintOut(table.ToString());
+}
+
+absl::Status Describe(const TopicOptions& options, const GlobalOptions& global) {
+  v1::DescribeTopicsRequest request;
+  request.mutable_names()->Add(options.names.begin(), options.names.end());
+  ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
+  ASSIGN_OR_RETURN(const v1::DescribeTopicsResponse response, admin->DescribeTopics(request));
+  Json topics = Json::array();
+  for (const v1::TopicDescription& topic : response.topics()) {
+    RETURN_IF_ERROR(ResultStatus(topic.code(), topic.message()));
+    Json partitions = Json::array();
+    for (const auto& partition : topic.partitions()) partitions.push_back(PartitionJson(partition));
+    Json configs = Json::object();
+    for (const v1::ConfigEntry& config : topic.configs()) configs[config.name()] = config.value();
+    topics.push_back({{"name", topic.name()},
+                      {"topic_id", IdText(topic.topic_id())},
+                      {"configs", configs},
+                      {"partitions", partitions}});
+  }
+  if (global.format() == OutputFormat::kJson) {
+    PrintJson({{"topics", topics}});
+  } else {
+    for (const v1::TopicDescription& topic : response.topics()) PrintTopic(topic);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Delete(const TopicOptions& options, const GlobalOptions& global) {
+  v1::DeleteTopicsRequest request;
+  request.set_validate_only(options.dry_run);
+  request.mutable_names()->Add(options.names.begin(), options.names.end());
+  ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
+  ASSIGN_OR_RETURN(const v1::DeleteTopicsResponse response, admin->DeleteTopics(request));
+  absl::Status first_error;
+  Json topics = Json::array();
+  for (const v1::DeleteTopicResult& result : response.topics()) {
+    const bool missing = result.code() == v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    const bool fine = result.code() == v1::ERROR_CODE_UNSPECIFIED || (missing && options.if_exists);
+    if (!fine) first_error.Update(ResultStatus(result.code(), result.message()));
+    topics.push_back({{"name", result.name()}, {"deleted", fine && !missing && !options.dry_run}});
+    if (fine && global.format() == OutputFormat::kTable) {
+      PrintOut(absl::StrCat(missing           ? "no such topic: "
+                            : options.dry_run ? "would delete topic "
+                                              : "deleted topic ",
+                            result.name(), "\n"));
+    }
+  }
+  if (global.format() == OutputFormat::kJson) PrintJson({{"topics", topics}});
+  return first_error;
+}
+
+absl::Status AlterConfigs(const TopicOptions& options, client::Admin* admin) {
+  v1::IncrementalAlterConfigsRequest request;
+  request.set_validate_only(options.dry_run);
+  v1::AlterConfigsResource* resource = request.add_resources();
+  resource->mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_TOPIC);
+  resource->mutable_resource()->set_name(options.name);
+  for (const std::string& text : options.configs) {
+    ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--config"));
+    v1::ConfigAlteration* alteration = resource->add_alterations();
+    alteration->set_operation(v1::CONFIG_OPERATION_SET);
+    alteration->set_name(setting.first);
+    alteration->set_value(setting.second);
+  }
+  for (const std::string& name : options.delete_configs) {
+    v1::ConfigAlteration* alteration = resource->add_alterations();
+    alteration->set_operation(v1::CONFIG_OPERATION_DELETE);
+    alteration->set_name(name);
+  }
+  ASSIGN_OR_RETURN(const auto response, admin->IncrementalAlterConfigs(request));
+  return ResultStatus(response.resources(0).code(), response.resources(0).message());
+}
+
+absl::Status Alter(const TopicOptions& options, const GlobalOptions& global) {
+  const bool configs = !options.configs.empty() || !options.delete_configs.empty();
+  if (!configs && options.partitions == 0) {
+    return MakeError(
+        ErrorCode::kInvalidRequest,
+        "topic alter: nothing to change; give --partitions, --config or --delete-config");
+  }
+  ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
+  // The configs first: they can be taken back, partitions cannot.
+  if (configs) RETURN_IF_ERROR(AlterConfigs(options, admin.get()));
+  if (options.partitions != 0) {
+    v1::CreatePartitionsRequest request;
+    request.set_validate_only(options.dry_run);
+    v1::CreatePartitionsTopic* topic = request.add_topics();
+    topic->set_name(options.name);
+    topic->set_total_count(options.partitions);
+    ASSIGN_OR_RETURN(const auto response, admin->CreatePartitions(request));
+    RETURN_IF_ERROR(ResultStatus(response.topics(0).code(), response.topics(0).message()));
+  }
+  if (global.format() == OutputFormat::kJson) {
+    PrintJson(
+        {{"name", options.name}, {"altered", !options.dry_run}, {"dry_run", options.dry_run}});
+  } else {
+    PrintOut(
+        absl::StrCat(options.dry_run ? "would alter" : "altered", " topic ", options.name, "\n"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddTopicCommands(CLI::App* app, GlobalOptions* global) {
+  CLI::App* topic =
+      app->add_subcommand("topic", "Create, list, describe, change and delete topics");
+  topic->require_subcommand(1);
+  auto options = std::make_shared<TopicOptions>();
+
+  CLI::App* create = AddCommand(
+      topic, "create", "Create a topic",
+      "  millrace topic create orders --partitions 6\n"
+      "  millrace topic create audit --config retention.ms=-1 --config durability=durable\n",
+      global, [=] { return Create(*options, *global); });
+  create->add_option("topic", options->name, "Name of the topic")->required();
+  create->add_option("-p,--partitions", options->partitions, "Partitions (default: num.partitions)")
+      ->check(CLI::PositiveNumber);
+  create
+      ->add_option("-r,--replication-factor", options->replication_factor,
+                   "Replicas of each partition (default: default.replication.factor)")
+      ->check(CLI::PositiveNumber);
+  create->add_option("-c,--config", options->configs, "Topic config, name=value; may be repeated");
+  create->add_flag("--if-not-exists", options->if_not_exists, "Succeed if the topic exists");
+  create->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
+
+  CLI::App* list = AddCommand(topic, "list", "List topics", "  millrace topic list -o json\n",
+                              global, [=] { return List(*options, *global); });
+  list->add_flag("--internal", options->internal, "The system's own topics too");
+
+  CLI::App* describe =
+      AddCommand(topic, "describe", "Show partitions, leaders, replicas and configs",
+                 "  millrace topic describe orders\n  millrace topic describe    (all topics)\n",
+                 global, [=] { return Describe(*options, *global); });
+  describe->add_option("topics", options->names, "Names; none means all");
+
+  CLI::App* remove =
+      AddCommand(topic, "delete", "Delete topics and their records",
+                 "  millrace topic delete orders\n  millrace topic delete tmp --if-exists\n",
+                 global, [=] { return Delete(*options, *global); });
+  remove->add_option("topics", options->names, "Names")->required();
+  remove->add_flag("--if-exists", options->if_exists, "Succeed if a topic does not exist");
+  remove->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
+
+  CLI::App* alter =
+      AddCommand(topic, "alter", "Add partitions, change configs",
+                 "  millrace topic alter orders --partitions 12\n"
+                 "  millrace topic alter orders --config retention.ms=86400000 --dry-run\n"
+                 "  millrace topic alter orders --delete-config retention.ms\n",
+                 global, [=] { return Alter(*options, *global); });
+  alter->add_option("topic", options->name, "Name of the topic")->required();
+  alter->add_option("-p,--partitions", options->partitions, "Partitions afterwards; only more")
+      ->check(CLI::PositiveNumber);
+  alter->add_option("-c,--config", options->configs, "Set a config, name=value; may be repeated");
+  alter->add_option("--delete-config", options->delete_configs,
+                    "Back to the default; may be repeated");
+  alter->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
+
+  for (CLI::App* command : {create, list, describe, remove, alter}) {
+    AddConnectionOptions(command, global);
+  }
+}
+
+}  // namespace millrace::tools
