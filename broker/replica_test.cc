@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/status_matchers.h"
-#include "broker/fake_replica_log.h"
+#include "broker/testing/fake_replica_log.h"
 
 namespace millrace::broker {
 namespace {

@@ -1,13 +1,13 @@
 // The hand-written codecs against the generated messages, in both directions and on damaged input.
 #include <google/protobuf/util/message_differencer.h>
 
-#include <random>
 #include <string>
 
 #include "api/codec/fetch_codec.h"
 #include "api/codec/plain_records.h"
 #include "api/codec/produce_codec.h"
 #include "api/codec/random_messages.h"
+#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "millrace/v1/log_service.pb.h"
 
@@ -64,7 +64,7 @@ using Codecs = ::testing::Types<
 TYPED_TEST_SUITE(HotMessagesTest, Codecs);
 
 TYPED_TEST(HotMessagesTest, AgreesWithTheGeneratedMessageInBothDirections) {
-  std::mt19937_64 random(1);
+  sim::SimRandom random(1);
   for (int i = 0; i < 1000; ++i) {
     typename TypeParam::Proto proto;
     RandomMessage(random, &proto);
@@ -120,17 +120,17 @@ bool HasOddTopicId(const google::protobuf::Message& message) {
 TYPED_TEST(HotMessagesTest, DamagedInputIsRefusedAsTheGeneratedParserRefusesIt) {
   // The generated parser logs every string that is not UTF-8.
   const google::protobuf::LogSilencer silencer;
-  std::mt19937_64 random(2);
+  sim::SimRandom random(2);
   int refused = 0;
   for (int i = 0; i < 20000; ++i) {
     typename TypeParam::Proto proto;
     RandomMessage(random, &proto);
     std::string wire = proto.SerializeAsString();
     if (wire.empty()) continue;
-    for (int flips = 1 + static_cast<int>(random() % 3); flips > 0; --flips) {
-      wire[random() % wire.size()] = static_cast<char>(random());
+    for (int flips = 1 + static_cast<int>(random.Next() % 3); flips > 0; --flips) {
+      wire[random.Next() % wire.size()] = static_cast<char>(random.Next());
     }
-    if (random() % 4 == 0) wire.resize(random() % wire.size());
+    if (random.Next() % 4 == 0) wire.resize(random.Next() % wire.size());
     // Exactly as much memory as the message has, so that a sanitizer sees one byte too far.
     const auto decoded = TypeParam::Decode(Bytes::Copy(wire));
     typename TypeParam::Proto parsed;
@@ -150,7 +150,7 @@ TYPED_TEST(HotMessagesTest, DamagedInputIsRefusedAsTheGeneratedParserRefusesIt) 
 }
 
 TYPED_TEST(HotMessagesTest, EveryTruncationIsSafe) {
-  std::mt19937_64 random(3);
+  sim::SimRandom random(3);
   typename TypeParam::Proto proto;
   RandomMessage(random, &proto);
   const std::string wire = proto.SerializeAsString();

@@ -1,12 +1,11 @@
 // The typed codecs lose nothing, in both directions.
 #include <google/protobuf/util/message_differencer.h>
 
-#include <random>
-
 #include "api/codec/delete_records_codec.h"
 #include "api/codec/list_offsets_codec.h"
 #include "api/codec/random_messages.h"
 #include "api/codec/watch_topics_codec.h"
+#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 
 namespace millrace::api {
@@ -30,7 +29,7 @@ const T& Value(const absl::StatusOr<T>& value) {
 }
 
 TYPED_TEST(TypedMessagesTest, RoundTripLosesNothing) {
-  std::mt19937_64 random(1);
+  sim::SimRandom random(1);
   for (int i = 0; i < 300; ++i) {
     TypeParam proto;
     RandomMessage(random, &proto);

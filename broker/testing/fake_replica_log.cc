@@ -1,4 +1,4 @@
-#include "broker/fake_replica_log.h"
+#include "broker/testing/fake_replica_log.h"
 
 #include <utility>
 

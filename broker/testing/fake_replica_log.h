@@ -6,8 +6,8 @@
 // so.
 //
 // Thread: the test's.
-#ifndef BROKER_FAKE_REPLICA_LOG_H_
-#define BROKER_FAKE_REPLICA_LOG_H_
+#ifndef BROKER_TESTING_FAKE_REPLICA_LOG_H_
+#define BROKER_TESTING_FAKE_REPLICA_LOG_H_
 
 #include <cstdint>
 #include <string>
@@ -102,4 +102,4 @@ class FakeReplicaLog : public ReplicaLog {
 
 }  // namespace millrace::broker
 
-#endif  // BROKER_FAKE_REPLICA_LOG_H_
+#endif  // BROKER_TESTING_FAKE_REPLICA_LOG_H_

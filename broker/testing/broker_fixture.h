@@ -2,8 +2,8 @@
 // directories and metadata that the test writes.
 //
 // Thread: the test's one.
-#ifndef BROKER_BROKER_FIXTURE_H_
-#define BROKER_BROKER_FIXTURE_H_
+#ifndef BROKER_TESTING_BROKER_FIXTURE_H_
+#define BROKER_TESTING_BROKER_FIXTURE_H_
 
 #include <functional>
 #include <memory>
@@ -20,7 +20,7 @@
 #include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "broker/broker.h"
-#include "broker/fake_replica_log.h"
+#include "broker/testing/fake_replica_log.h"
 #include "metadata/apply.h"
 #include "metadata/delta.h"
 #include "metadata/image_records.h"
@@ -242,4 +242,4 @@ class BrokerFixture {
 
 }  // namespace millrace::broker
 
-#endif  // BROKER_BROKER_FIXTURE_H_
+#endif  // BROKER_TESTING_BROKER_FIXTURE_H_

@@ -1,0 +1,149 @@
+#include "broker/fetch_stream.h"
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "broker/testing/broker_fixture.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+
+class FetchStreamTest : public ::testing::TestWithParam<int> {
+ protected:
+  FetchStreamTest() : f_(GetParam()) {
+    f_.Start();
+    f_.CreateTopic("t", 4);
+    f_.OnShard([&] {
+      stream_ = f_.broker->OpenFetchStream(
+          f_.caller, [&](api::FetchStreamResponse response) { Take(response); });
+    });
+  }
+  ~FetchStreamTest() override {
+    f_.OnShard([&] { stream_.reset(); });
+  }
+  void Send(api::FetchStreamRequest request) {
+    f_.OnShard([&] { EXPECT_OK(stream_->Handle(std::move(request))); });
+    f_.Run();
+  }
+  api::FetchStreamRequest Assign(int partition, int64_t offset, int64_t credit) {
+    api::FetchStreamRequest request;
+    request.assign.push_back({.name = {"t", {}, PartitionIndex(partition)}});
+    request.assign[0].offset = Offset(offset);
+    request.credit_bytes = credit;
+    return request;
+  }
+  void Take(const api::FetchStreamResponse& response) {
+    for (const api::FetchPartitionResult& result : response.partitions) {
+      bytes_[result.name.partition.value()] += api::TotalBytes(result.batches);
+      if (!result.outcome.ok()) failures_.push_back(result.outcome.code);
+      numbers_.push_back(response.assignment_number);
+    }
+  }
+
+  BrokerFixture f_;
+  std::unique_ptr<FetchStream> stream_;
+  std::map<int, size_t> bytes_;
+  std::vector<ErrorCode> failures_;
+  std::vector<uint64_t> numbers_;
+};
+
+TEST_P(FetchStreamTest, PushesWhatIsThereAndWhatComes) {
+  const Bytes batch = MakeBatch(1, 100);
+  f_.Produce("t", batch);
+  Send(Assign(0, 0, 1 << 20));
+  EXPECT_EQ(bytes_[0], batch.size());
+  f_.Produce("t", batch);
+  f_.Run();
+  EXPECT_EQ(bytes_[0], 2 * batch.size());
+  EXPECT_EQ(stream_->credit_bytes(), (1 << 20) - 2 * static_cast<int64_t>(batch.size()));
+}
+
+TEST_P(FetchStreamTest, AStalledClientIsSentNoMoreThanItsCredit) {
+  const Bytes batch = MakeBatch(1, 1000);
+  for (int i = 0; i < 20; ++i) f_.Produce("t", batch);
+  Send(Assign(0, 0, static_cast<int64_t>(batch.size()) * 3));
+  f_.Run(absl::Seconds(1));
+  EXPECT_EQ(bytes_[0], 3 * batch.size());
+  api::FetchStreamRequest more;
+  more.credit_bytes = 1;
+  Send(more);
+  EXPECT_EQ(bytes_[0], 4 * batch.size()) << "at least a batch";
+  EXPECT_LT(stream_->credit_bytes(), 0);
+}
+
+TEST_P(FetchStreamTest, PushesStopWhileTheTransportIsFull) {
+  Send(Assign(0, 0, 1 << 20));
+  f_.OnShard([&] { stream_->SetWritable(false); });
+  f_.Produce("t", MakeBatch());
+  f_.Run();
+  EXPECT_EQ(bytes_[0], 0u);
+  f_.OnShard([&] { stream_->SetWritable(true); });
+  f_.Run();
+  EXPECT_GT(bytes_[0], 0u);
+}
+
+TEST_P(FetchStreamTest, PartitionsTakeTurns) {
+  for (int partition = 0; partition < 4; ++partition) {
+    for (int i = 0; i < 10; ++i) f_.Produce("t", MakeBatch(1, 1000), partition);
+  }
+  api::FetchStreamRequest request;
+  for (int partition = 0; partition < 4; ++partition) {
+    request.assign.push_back({.name = {"t", {}, PartitionIndex(partition)}, .bytes_max = 1});
+  }
+  request.credit_bytes = static_cast<int64_t>(MakeBatch(1, 1000).size()) * 8;
+  Send(request);
+  f_.Run(absl::Seconds(1));
+  // Not exactly the same where some shards are a hop away and others not.
+  for (int partition = 0; partition < 4; ++partition) {
+    EXPECT_GE(bytes_[partition], MakeBatch(1, 1000).size()) << partition;
+    EXPECT_LE(bytes_[partition], 3 * MakeBatch(1, 1000).size()) << partition;
+  }
+}
+
+TEST_P(FetchStreamTest, SeekAndUnassign) {
+  const Bytes batch = MakeBatch(1, 100);
+  f_.Produce("t", batch);
+  api::FetchStreamRequest request = Assign(0, 0, 1 << 20);
+  request.assignment_number = 1;
+  Send(request);
+  request = Assign(0, 0, 0);
+  request.assignment_number = 2;
+  Send(request);
+  EXPECT_EQ(bytes_[0], 2 * batch.size());
+  EXPECT_THAT(numbers_, ElementsAre(1, 2));
+  api::FetchStreamRequest stop;
+  stop.unassign.push_back({.name = {"t", {}, PartitionIndex(0)}});
+  Send(stop);
+  f_.Produce("t", batch);
+  f_.Run();
+  EXPECT_EQ(bytes_[0], 2 * batch.size());
+  EXPECT_EQ(stream_->assigned(), 0u);
+}
+
+TEST_P(FetchStreamTest, AFailedPartitionIsToldAndDropped) {
+  Send(Assign(0, 99, 1 << 20));
+  EXPECT_THAT(failures_, ElementsAre(ErrorCode::kOffsetOutOfRange));
+  Send(Assign(9, 0, 0));
+  EXPECT_THAT(failures_,
+              ElementsAre(ErrorCode::kOffsetOutOfRange, ErrorCode::kUnknownTopicOrPartition));
+  Send(Assign(1, 0, 0));
+  f_.RemoveTopic();
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_THAT(failures_, SizeIs(3));
+  EXPECT_EQ(stream_->assigned(), 0u);
+}
+
+TEST_P(FetchStreamTest, NegativeCreditIsRefused) {
+  api::FetchStreamRequest request;
+  request.credit_bytes = -1;
+  f_.OnShard([&] { EXPECT_THAT(stream_->Handle(request), HasCode(ErrorCode::kInvalidRequest)); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, FetchStreamTest, ::testing::Values(1, 3));
+
+}  // namespace
+}  // namespace millrace::broker

@@ -1,0 +1,59 @@
+#include "broker/reconciler.h"
+
+#include <map>
+
+#include "broker/testing/broker_fixture.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::SizeIs;
+
+TEST(ReconcilerTest, ConfigsTakeEffectWithoutARestart) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  EXPECT_TRUE(f.Produce("t", MakeBatch(1, 5000)).outcome.ok());
+  f.Commit({BrokerFixture::TopicConfig(1, "max.message.bytes", "1000")});
+  EXPECT_EQ(f.Produce("t", MakeBatch(1, 5000)).outcome.code, ErrorCode::kMessageTooLarge);
+}
+
+TEST(ReconcilerTest, ADeletedTopicIsGoneFromDiskAndItsNameCanBeUsedAgain) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  f.RemoveTopic();
+  f.CreateTopic("t", 1, 2);
+  f.Run(absl::Seconds(1));
+  const api::ProducePartitionResult result = f.Produce("t", MakeBatch(1));
+  EXPECT_TRUE(result.outcome.ok()) << result.outcome.message;
+  EXPECT_EQ(result.base_offset, Offset(0)) << "nothing of the old topic is left";
+}
+
+TEST(ReconcilerTest, NewReplicasGoWhereThereAreFewest) {
+  BrokerFixture f(1, {"a", "b", "c"});
+  std::map<DirectoryId, int> assigned;
+  f.Construct();
+  f.broker->SetOnDirectoryAssigned(
+      [&](const TopicPartition&, DirectoryId directory) { ++assigned[directory]; });
+  ASSERT_OK(f.OpenLogDirs());
+  f.Commit({BrokerFixture::Registration()});
+  f.CreateTopic("t", 6);
+  EXPECT_THAT(assigned, SizeIs(3));
+  for (const auto& [directory, count] : assigned) EXPECT_EQ(count, 2);
+}
+
+TEST(ReconcilerTest, ALeadershipOfAnotherRegistrationIsNotTakenUp_S01) {
+  BrokerFixture f;
+  f.Start(10);
+  f.CreateTopic("t");
+  // The metadata goes on to another incarnation of this broker: this one is fenced.
+  f.Commit({BrokerFixture::Registration()});
+  f.CreateTopic("u", 1, 2);
+  EXPECT_EQ(f.Produce("u", MakeBatch()).outcome.code, ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(f.Produce("t", MakeBatch()).outcome.code, ErrorCode::kNotLeaderOrFollower);
+}
+
+}  // namespace
+}  // namespace millrace::broker
