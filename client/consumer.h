@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/config.h"
+#include "client/position.h"
 #include "client/record.h"
 
 namespace millrace::client {
@@ -39,22 +40,6 @@ struct ConsumerConfig {
 };
 
 const ConfigSchema<ConsumerConfig>& ConsumerSchema();
-
-// A partition by its topic's name, as users speak of it.
-struct NamedPartition {
-  std::string topic;
-  PartitionIndex partition;
-
-  friend auto operator<=>(const NamedPartition&, const NamedPartition&) = default;
-};
-
-// Where to begin reading.
-struct Position {
-  enum class Kind { kOffset, kEarliest, kLatest, kTimestamp };
-  Kind kind = Kind::kEarliest;
-  Offset offset;
-  int64_t timestamp_ms = 0;
-};
 
 class Consumer {
  public:

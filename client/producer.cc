@@ -16,9 +16,6 @@
 namespace millrace::client {
 namespace {
 
-// A topic that the cluster does not know may just be on its way to the server that is asked.
-constexpr absl::Duration kUnknownTopicGrace = absl::Seconds(1);
-
 api::Acks AcksNamed(const std::string& name) {
   if (name == "none" || name == "0") return api::Acks::kNone;
   if (name == "leader" || name == "1") return api::Acks::kLeader;
@@ -77,8 +74,6 @@ class GrpcProducer final : public Producer {
   // The topic, as soon as the cluster has told of it. Errors: UNKNOWN_TOPIC_OR_PARTITION;
   // BROKER_NOT_AVAILABLE or REQUEST_TIMED_OUT after `deadline`.
   absl::StatusOr<Topic*> FindTopic(const std::string& name, MonotonicTime deadline);
-  absl::Status AwaitTopic(const std::string& name, MonotonicTime deadline);
-  absl::Status NoTopicInTime(const std::string& name) const;
   // Takes over the table's word on the topic; false if it has none.
   bool Update(Topic* topic);
 
@@ -161,18 +156,18 @@ absl::StatusOr<GrpcProducer::Topic*> GrpcProducer::FindTopic(const std::string& 
     }
     latest_topic_ = topic;
   }
-  const uint64_t version = shared_.board.version();
+  const uint64_t version = shared_.news.board.version();
   if (topic->partition_count > 0 && topic->table_version == version) return topic;
   if (!Update(topic)) {
-    RETURN_IF_ERROR(AwaitTopic(name, deadline));
+    RETURN_IF_ERROR(AwaitTopic(&shared_.news, clock_, name, deadline));
     Update(topic);
   }
   return topic;
 }
 
 bool GrpcProducer::Update(Topic* topic) {
-  const uint64_t version = shared_.board.version();
-  const std::shared_ptr<const TopicTable> table = shared_.board.Read();
+  const uint64_t version = shared_.news.board.version();
+  const std::shared_ptr<const TopicTable> table = shared_.news.board.Read();
   const api::TopicLeaders* leaders = table->Find(topic->name);
   if (leaders == nullptr || leaders->code != ErrorCode::kNone || leaders->partitions.empty()) {
     return false;
@@ -190,42 +185,6 @@ bool GrpcProducer::Update(Topic* topic) {
   }
   topic->table_version = version;
   return true;
-}
-
-absl::Status GrpcProducer::AwaitTopic(const std::string& name, MonotonicTime deadline) {
-  MonotonicTime unknown_until = MonotonicTime::Never();
-  while (true) {
-    const std::shared_ptr<const TopicTable> table = shared_.board.Read();
-    const api::TopicLeaders* leaders = table->Find(name);
-    const MonotonicTime now = clock_.Now();
-    if (leaders != nullptr) {
-      const bool exists = leaders->code == ErrorCode::kNone;
-      if (exists && !leaders->partitions.empty()) return absl::OkStatus();
-      if (!exists) unknown_until = std::min(unknown_until, now + kUnknownTopicGrace);
-    }
-    if (now >= unknown_until) {
-      return MakeError(ErrorCode::kUnknownTopicOrPartition,
-                       absl::StrCat("topic '", name, "' does not exist: create it with `millrace ",
-                                    "topic create ", name, "`"),
-                       {.name = "topic", .value = name});
-    }
-    if (now >= deadline) return NoTopicInTime(name);
-    shared_.topics_changed.WaitFor(std::min(deadline, unknown_until) - now);
-  }
-}
-
-absl::Status GrpcProducer::NoTopicInTime(const std::string& name) const {
-  const std::shared_ptr<const absl::Status> failure = shared_.watch_failure.load();
-  const std::string waited = absl::StrCat(" within max.block.ms (", config_.max_block_ms, ")");
-  if (failure == nullptr) {
-    return MakeError(ErrorCode::kRequestTimedOut,
-                     absl::StrCat("no server told the partitions of topic '", name, "'", waited),
-                     {.name = "topic", .value = name});
-  }
-  return MakeError(ErrorCode::kBrokerNotAvailable,
-                   absl::StrCat("no server could be reached", waited, ": ", failure->message(),
-                                ": is the server running? start one with `millrace server`"),
-                   {.name = "bootstrap.servers"});
 }
 
 absl::StatusOr<ProducerPartition*> GrpcProducer::Choose(Topic* topic, const Record& record,

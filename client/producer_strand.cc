@@ -47,16 +47,11 @@ void ProducerStrand::OnTopics(const api::WatchTopicsResponse& topics) {
     if (leader == nullptr) continue;
     core_.OnLeader(partition->index, leader->leader_id, leader->leader_epoch, now);
   }
-  shared_->watch_failure.store(nullptr);
-  shared_->board.Publish(std::make_shared<const TopicTable>(table_));
-  shared_->topics_changed.Signal();
+  shared_->news.Publish(table_);
   Step();
 }
 
-void ProducerStrand::OnWatchDown(const absl::Status& why) {
-  shared_->watch_failure.store(std::make_shared<const absl::Status>(why));
-  shared_->topics_changed.Signal();
-}
+void ProducerStrand::OnWatchDown(const absl::Status& why) { shared_->news.WatchFailed(why); }
 
 void ProducerStrand::OnProduceUp(NodeId broker) {
   core_.OnStreamUp(broker, clock_->Now());

@@ -24,6 +24,7 @@
 #include "client/log_channel.h"
 #include "client/producer_core.h"
 #include "client/record_slot.h"
+#include "client/topic_news.h"
 #include "client/topic_table.h"
 #include "rpc/wakeup.h"
 
@@ -31,11 +32,7 @@ namespace millrace::client {
 
 // What a producer's caller and its strand share.
 struct ProducerShared {
-  TopicBoard board;
-  // After each push, and whenever the watch fails.
-  rpc::Wakeup topics_changed;
-  // Why topics cannot be asked for now; null if they can.
-  std::atomic<std::shared_ptr<const absl::Status>> watch_failure{nullptr};
+  TopicNews news;
 
   // Records that were sent and whose callback has not run yet, and what they count.
   std::atomic<int64_t> records{0};

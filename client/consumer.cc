@@ -1,0 +1,433 @@
+#include "client/consumer.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/system_clock.h"
+#include "client/bootstrap_servers.h"
+#include "client/consumer_strand.h"
+#include "client/fetched_records.h"
+#include "client/grpc_log_channel.h"
+#include "client/topic_news.h"
+#include "rpc/completion_queue_executor.h"
+
+namespace millrace::client {
+namespace {
+
+std::string TextOf(const NamedPartition& name) {
+  return absl::StrCat(name.topic, "-", name.partition.value());
+}
+
+ConsumerCoreOptions CoreOptions(const ConsumerConfig& config) {
+  ConsumerCoreOptions options{.isolation_level = config.isolation_level == "read_uncommitted"
+                                                     ? api::IsolationLevel::kReadUncommitted
+                                                     : api::IsolationLevel::kReadCommitted,
+                              .reset = std::nullopt,
+                              .prefetch_bytes = config.prefetch_bytes,
+                              .partition_bytes_max = static_cast<int32_t>(std::min(
+                                  config.max_partition_fetch_bytes, config.fetch_max_bytes)),
+                              .retry_backoff = absl::Milliseconds(config.retry_backoff_ms),
+                              .client_id = config.client_id,
+                              .rack = config.client_rack};
+  if (config.auto_offset_reset == "earliest") options.reset = Position::Kind::kEarliest;
+  if (config.auto_offset_reset == "latest") options.reset = Position::Kind::kLatest;
+  return options;
+}
+
+// Answers of one broker to one lookup, handed from the strand to the caller who waits. Shared,
+// since a caller who has waited long enough goes away before the strand does.
+struct OffsetsAnswer {
+  rpc::Wakeup arrived;
+  std::optional<absl::StatusOr<api::ListOffsetsResponse>> response;
+};
+
+class GrpcConsumer final : public Consumer {
+ public:
+  explicit GrpcConsumer(ConsumerConfig config)
+      : config_(std::move(config)),
+        strand_(CoreOptions(config_), absl::Milliseconds(config_.request_timeout_ms), &executor_,
+                &clock_, &news_, &inbox_),
+        channel_({.bootstrap_servers = config_.bootstrap_servers}, &executor_, &strand_) {
+    strand_.SetChannel(&channel_);
+  }
+  ~GrpcConsumer() override { executor_.Shutdown(); }
+
+  absl::StatusOr<std::vector<PartitionIndex>> Partitions(const std::string& topic,
+                                                         absl::Duration timeout) override;
+  absl::Status Assign(std::map<NamedPartition, Position> partitions) override;
+  absl::Status Seek(const NamedPartition& partition, Position position) override;
+  absl::Status Pause(const std::vector<NamedPartition>& partitions) override;
+  absl::Status Resume(const std::vector<NamedPartition>& partitions) override;
+  absl::StatusOr<std::vector<ConsumedRecord>> Poll(absl::Duration timeout) override;
+  absl::StatusOr<Offset> PositionOf(const NamedPartition& partition) override;
+  absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> OffsetRange(
+      const std::vector<NamedPartition>& partitions, absl::Duration timeout) override;
+
+ private:
+  // What the caller knows of an assigned partition.
+  struct Assigned {
+    // Of its latest change: what comes with another one is out of date.
+    uint64_t generation = 0;
+    // Where reading goes on: an offset once it was looked up.
+    Position position;
+    bool paused = false;
+    // Why it is not read any more; OK: it is.
+    absl::Status failure;
+  };
+  // What the strand has told of a partition and the caller has not come to yet: records, or that
+  // reading goes on elsewhere, or that it has failed, each in its turn.
+  struct Chunk {
+    NamedPartition partition;
+    uint64_t generation = 0;
+    CreditSource source;
+    int64_t bytes = 0;
+    FetchedRecords records;
+    std::optional<Offset> resolved;
+    absl::Status failure;
+  };
+  using Offsets = std::map<NamedPartition, Offset>;
+
+  void Take(ConsumerOutput::Fetched fetched);
+  void TakeWord(const NamedPartition& partition, uint64_t generation,
+                std::optional<Offset> resolved, const absl::Status& failure);
+  void Apply(const Chunk& word);
+  void TakeInbox();
+  // The partition, if what came for it under this generation still counts; else null.
+  Assigned* Current(const NamedPartition& partition, uint64_t generation);
+  // Moves records from the chunks, up to max.poll.records.
+  void Collect(std::vector<ConsumedRecord>* records);
+  void DropFrontChunk();
+  absl::Status FirstFailure() const;
+
+  absl::Status NotAssigned(const NamedPartition& partition) const;
+  absl::Status AwaitTopics(const std::vector<NamedPartition>& partitions, MonotonicTime deadline);
+  absl::StatusOr<Offsets> ListOffsets(std::set<NamedPartition> wanted, api::OffsetPosition position,
+                                      MonotonicTime deadline);
+  // One try; what was answered goes from `wanted` to `offsets`. Errors: those not worth another.
+  absl::Status TryListOffsets(api::OffsetPosition position, absl::Duration timeout,
+                              std::set<NamedPartition>* wanted, Offsets* offsets);
+
+  const ConsumerConfig config_;
+  const SystemClock clock_;
+  // All the caller's.
+  std::map<NamedPartition, Assigned> assigned_;
+  std::deque<Chunk> chunks_;
+  uint64_t next_generation_ = 1;
+
+  TopicNews news_;
+  ConsumerInbox inbox_;
+  rpc::CompletionQueueExecutor executor_{&clock_, "consumer-client"};
+  ConsumerStrand strand_;
+  GrpcLogChannel channel_;
+};
+
+absl::Status GrpcConsumer::NotAssigned(const NamedPartition& partition) const {
+  return MakeError(ErrorCode::kInvalidRequest,
+                   absl::StrCat(TextOf(partition), " is not assigned: assign it first"),
+                   {.name = "partition", .value = TextOf(partition)});
+}
+
+absl::Status GrpcConsumer::Assign(std::map<NamedPartition, Position> partitions) {
+  const uint64_t generation = next_generation_++;
+  assigned_.clear();
+  for (const auto& [name, position] : partitions) {
+    assigned_[name] = {.generation = generation, .position = position};
+  }
+  executor_.Post([this, partitions = std::move(partitions), generation] {
+    strand_.Assign(partitions, generation);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status GrpcConsumer::Seek(const NamedPartition& partition, Position position) {
+  const auto found = assigned_.find(partition);
+  if (found == assigned_.end()) return NotAssigned(partition);
+  const uint64_t generation = next_generation_++;
+  found->second.generation = generation;
+  found->second.position = position;
+  found->second.failure = absl::OkStatus();
+  // A paused one begins there when it is resumed.
+  if (found->second.paused) return absl::OkStatus();
+  executor_.Post(
+      [this, partition, position, generation] { strand_.Seek(partition, position, generation); });
+  return absl::OkStatus();
+}
+
+absl::Status GrpcConsumer::Pause(const std::vector<NamedPartition>& partitions) {
+  for (const NamedPartition& partition : partitions) {
+    const auto found = assigned_.find(partition);
+    if (found == assigned_.end()) return NotAssigned(partition);
+    if (found->second.paused) continue;
+    found->second.paused = true;
+    const uint64_t generation = found->second.generation = next_generation_++;
+    executor_.Post([this, partition, generation] { strand_.Pause(partition, generation); });
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GrpcConsumer::Resume(const std::vector<NamedPartition>& partitions) {
+  for (const NamedPartition& partition : partitions) {
+    const auto found = assigned_.find(partition);
+    if (found == assigned_.end()) return NotAssigned(partition);
+    if (!found->second.paused) continue;
+    found->second.paused = false;
+    const uint64_t generation = found->second.generation = next_generation_++;
+    executor_.Post([this, partition, from = found->second.position, generation] {
+      strand_.Resume(partition, from, generation);
+    });
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Offset> GrpcConsumer::PositionOf(const NamedPartition& partition) {
+  TakeInbox();
+  const auto found = assigned_.find(partition);
+  if (found == assigned_.end()) return NotAssigned(partition);
+  const Position& position = found->second.position;
+  return position.kind == Position::Kind::kOffset ? position.offset : kNoOffset;
+}
+
+absl::StatusOr<std::vector<ConsumedRecord>> GrpcConsumer::Poll(absl::Duration timeout) {
+  const MonotonicTime deadline = clock_.Now() + timeout;
+  std::vector<ConsumedRecord> records;
+  while (true) {
+    TakeInbox();
+    Collect(&records);
+    if (!records.empty()) return records;
+    RETURN_IF_ERROR(FirstFailure());
+    const MonotonicTime now = clock_.Now();
+    if (now >= deadline) return records;
+    inbox_.Wait(deadline - now);
+  }
+}
+
+absl::Status GrpcConsumer::FirstFailure() const {
+  for (const auto& [name, assigned] : assigned_) RETURN_IF_ERROR(assigned.failure);
+  return absl::OkStatus();
+}
+
+GrpcConsumer::Assigned* GrpcConsumer::Current(const NamedPartition& partition,
+                                              uint64_t generation) {
+  const auto found = assigned_.find(partition);
+  if (found == assigned_.end() || found->second.generation != generation) return nullptr;
+  return &found->second;
+}
+
+void GrpcConsumer::Take(ConsumerOutput::Fetched fetched) {
+  // The core hands on one piece.
+  Bytes batches = std::move(fetched.batches.front());
+  const auto bytes = static_cast<int64_t>(batches.size());
+  chunks_.push_back({std::move(fetched.partition), fetched.generation, fetched.source, bytes,
+                     FetchedRecords(std::move(batches), config_.check_crcs), std::nullopt,
+                     absl::OkStatus()});
+}
+
+void GrpcConsumer::TakeWord(const NamedPartition& partition, uint64_t generation,
+                            std::optional<Offset> resolved, const absl::Status& failure) {
+  Chunk word{partition, generation, {}, 0, FetchedRecords(Bytes(), false), resolved, failure};
+  // What was fetched before is read before.
+  const bool waits = std::any_of(chunks_.begin(), chunks_.end(), [&](const Chunk& chunk) {
+    return chunk.partition == partition && chunk.generation == generation;
+  });
+  if (waits) {
+    chunks_.push_back(std::move(word));
+  } else {
+    Apply(word);
+  }
+}
+
+void GrpcConsumer::Apply(const Chunk& word) {
+  Assigned* assigned = Current(word.partition, word.generation);
+  if (assigned == nullptr) return;
+  if (word.resolved.has_value()) {
+    assigned->position = {.kind = Position::Kind::kOffset, .offset = *word.resolved};
+  }
+  if (!word.failure.ok()) assigned->failure = word.failure;
+}
+
+void GrpcConsumer::TakeInbox() {
+  for (ConsumerInbox::Item& item : inbox_.TakeAll()) {
+    if (auto* fetched = std::get_if<ConsumerOutput::Fetched>(&item)) {
+      Take(std::move(*fetched));
+    } else if (auto* resolved = std::get_if<ConsumerOutput::Resolved>(&item)) {
+      TakeWord(resolved->partition, resolved->generation, resolved->offset, absl::OkStatus());
+    } else if (auto* failed = std::get_if<ConsumerOutput::Failed>(&item)) {
+      TakeWord(failed->partition, failed->generation, std::nullopt, failed->status);
+    }
+  }
+}
+
+void GrpcConsumer::DropFrontChunk() {
+  // A word costs no credit.
+  if (chunks_.front().bytes == 0) return chunks_.pop_front();
+  executor_.Post([this, source = chunks_.front().source, bytes = chunks_.front().bytes] {
+    strand_.Consumed(source, bytes);
+  });
+  chunks_.pop_front();
+}
+
+void GrpcConsumer::Collect(std::vector<ConsumedRecord>* records) {
+  while (!chunks_.empty()) {
+    Chunk& chunk = chunks_.front();
+    Assigned* assigned = Current(chunk.partition, chunk.generation);
+    if (assigned == nullptr || !assigned->failure.ok()) {
+      DropFrontChunk();
+      continue;
+    }
+    Apply(chunk);
+    while (static_cast<int64_t>(records->size()) < config_.max_poll_records) {
+      ConsumedRecord record;
+      const absl::StatusOr<bool> more = chunk.records.Next(&assigned->position.offset, &record);
+      if (!more.ok()) {
+        assigned->failure =
+            Annotate(more.status(), absl::StrCat(TextOf(chunk.partition), " at offset ",
+                                                 assigned->position.offset.value()));
+        break;
+      }
+      if (!*more) break;
+      record.topic = chunk.partition.topic;
+      record.partition = chunk.partition.partition;
+      records->push_back(std::move(record));
+    }
+    if (static_cast<int64_t>(records->size()) >= config_.max_poll_records) return;
+    DropFrontChunk();
+  }
+}
+
+absl::StatusOr<std::vector<PartitionIndex>> GrpcConsumer::Partitions(const std::string& topic,
+                                                                     absl::Duration timeout) {
+  RETURN_IF_ERROR(AwaitTopics({{topic, PartitionIndex(0)}}, clock_.Now() + timeout));
+  std::vector<PartitionIndex> partitions;
+  const std::shared_ptr<const TopicTable> table = news_.board.Read();
+  const api::TopicLeaders* leaders = table->Find(topic);
+  if (leaders == nullptr) return partitions;
+  for (const api::PartitionLeader& leader : leaders->partitions) {
+    partitions.push_back(leader.partition);
+  }
+  std::sort(partitions.begin(), partitions.end());
+  return partitions;
+}
+
+absl::Status GrpcConsumer::AwaitTopics(const std::vector<NamedPartition>& partitions,
+                                       MonotonicTime deadline) {
+  std::set<std::string> topics;
+  for (const NamedPartition& partition : partitions) topics.insert(partition.topic);
+  executor_.Post([this, topics] { strand_.WatchTopics(topics); });
+  for (const std::string& topic : topics) {
+    RETURN_IF_ERROR(AwaitTopic(&news_, clock_, topic, deadline));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> GrpcConsumer::OffsetRange(
+    const std::vector<NamedPartition>& partitions, absl::Duration timeout) {
+  const MonotonicTime deadline = clock_.Now() + timeout;
+  RETURN_IF_ERROR(AwaitTopics(partitions, deadline));
+  const std::shared_ptr<const TopicTable> table = news_.board.Read();
+  for (const NamedPartition& name : partitions) {
+    if (table->Find(name.topic, name.partition) != nullptr) continue;
+    return MakeError(
+        ErrorCode::kUnknownTopicOrPartition,
+        absl::StrCat("topic '", name.topic, "' has no partition ", name.partition.value()),
+        {.name = "partition", .value = TextOf(name)});
+  }
+  const std::set<NamedPartition> wanted(partitions.begin(), partitions.end());
+  ASSIGN_OR_RETURN(const Offsets earliest,
+                   ListOffsets(wanted, api::OffsetPosition::kEarliest, deadline));
+  ASSIGN_OR_RETURN(const Offsets latest,
+                   ListOffsets(wanted, api::OffsetPosition::kLatest, deadline));
+  std::map<NamedPartition, std::pair<Offset, Offset>> ranges;
+  for (const auto& [name, offset] : earliest) ranges[name] = {offset, latest.at(name)};
+  return ranges;
+}
+
+absl::StatusOr<GrpcConsumer::Offsets> GrpcConsumer::ListOffsets(std::set<NamedPartition> wanted,
+                                                                api::OffsetPosition position,
+                                                                MonotonicTime deadline) {
+  Offsets offsets;
+  absl::Status latest_failure;
+  while (!wanted.empty()) {
+    const MonotonicTime now = clock_.Now();
+    if (now >= deadline) {
+      if (!latest_failure.ok()) return latest_failure;
+      return MakeError(ErrorCode::kRequestTimedOut,
+                       absl::StrCat("the leader of ", TextOf(*wanted.begin()),
+                                    " did not tell its offsets in time"));
+    }
+    const absl::Duration timeout =
+        std::min(deadline - now, absl::Milliseconds(config_.request_timeout_ms));
+    const absl::Status status = TryListOffsets(position, timeout, &wanted, &offsets);
+    if (!status.ok() && !IsRetriable(CodeOf(status))) return status;
+    latest_failure = status;
+    // A leader that has just changed is told of by a push; one that is gone may come back.
+    if (!wanted.empty()) {
+      news_.changed.WaitFor(
+          std::min(deadline - clock_.Now(), absl::Milliseconds(config_.retry_backoff_ms)));
+    }
+  }
+  return offsets;
+}
+
+absl::Status GrpcConsumer::TryListOffsets(api::OffsetPosition position, absl::Duration timeout,
+                                          std::set<NamedPartition>* wanted, Offsets* offsets) {
+  const std::shared_ptr<const TopicTable> table = news_.board.Read();
+  std::map<NodeId, api::ListOffsetsRequest> requests;
+  absl::Status failure;
+  for (const NamedPartition& name : *wanted) {
+    const api::PartitionLeader* leader = table->Find(name.topic, name.partition);
+    if (leader == nullptr || leader->leader_id == kNoNode) {
+      failure = MakeError(ErrorCode::kBrokerNotAvailable,
+                          absl::StrCat(TextOf(name), " has no leader now"));
+      continue;
+    }
+    api::ListOffsetsRequest& request = requests[leader->leader_id];
+    request.isolation_level = config_.isolation_level == "read_uncommitted"
+                                  ? api::IsolationLevel::kReadUncommitted
+                                  : api::IsolationLevel::kReadCommitted;
+    request.partitions.push_back(
+        {.name = {.topic = name.topic, .partition = name.partition}, .position = position});
+  }
+  std::vector<std::shared_ptr<OffsetsAnswer>> answers;
+  for (auto& [broker, request] : requests) {
+    answers.push_back(std::make_shared<OffsetsAnswer>());
+    executor_.Post([this, broker = broker, request, timeout, answer = answers.back()] {
+      strand_.ListOffsets(broker, request, timeout,
+                          [answer](absl::StatusOr<api::ListOffsetsResponse> response) {
+                            answer->response = std::move(response);
+                            answer->arrived.Signal();
+                          });
+    });
+  }
+  for (const std::shared_ptr<OffsetsAnswer>& answer : answers) {
+    // The call has its own deadline; this one is for a strand that does not answer at all.
+    if (!answer->arrived.WaitFor(timeout + absl::Seconds(5))) continue;
+    if (!answer->response->ok()) {
+      failure = answer->response->status();
+      continue;
+    }
+    for (const api::ListOffsetsPartitionResult& result : (*answer->response)->partitions) {
+      const NamedPartition name{result.name.topic, result.name.partition};
+      if (result.outcome.ok()) {
+        (*offsets)[name] = result.offset;
+        wanted->erase(name);
+      } else {
+        failure = Annotate(MakeError(result.outcome.code, result.outcome.message), TextOf(name));
+      }
+    }
+  }
+  return failure;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Consumer>> Consumer::Create(const ConfigValues& values) {
+  ASSIGN_OR_RETURN(ConsumerConfig config, ConsumerSchema().Parse(values));
+  RETURN_IF_ERROR(CheckBootstrapServers(config.bootstrap_servers));
+  return std::make_unique<GrpcConsumer>(std::move(config));
+}
+
+}  // namespace millrace::client

@@ -1,0 +1,440 @@
+#include "client/consumer_core.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/coding.h"
+#include "base/status.h"
+#include "record/batch_view.h"
+
+namespace millrace::client {
+namespace {
+
+std::string TextOf(const NamedPartition& name) {
+  return absl::StrCat(name.topic, "-", name.partition.value());
+}
+
+api::OffsetPosition WirePosition(Position::Kind kind) {
+  switch (kind) {
+    case Position::Kind::kEarliest:
+      return api::OffsetPosition::kEarliest;
+    case Position::Kind::kLatest:
+      return api::OffsetPosition::kLatest;
+    default:
+      return api::OffsetPosition::kTimestamp;
+  }
+}
+
+// Where the log goes on after these batches, told by their headers alone. Errors: CORRUPT_MESSAGE
+// if they cannot be framed.
+absl::StatusOr<Offset> OffsetAfter(Slice batches) {
+  Offset next = kNoOffset;
+  while (!batches.empty()) {
+    ASSIGN_OR_RETURN(const size_t size, record::PeekBatchSize(batches, batches.size()));
+    if (size > batches.size() || size < record::kBatchHeaderSize) {
+      return MakeError(ErrorCode::kCorruptMessage, "a fetched batch is cut off");
+    }
+    next = Offset(LoadBig<int64_t>(batches.data() + record::kBaseOffsetAt) +
+                  LoadBig<int32_t>(batches.data() + record::kLastOffsetDeltaAt) + 1);
+    batches.remove_prefix(size);
+  }
+  return next;
+}
+
+}  // namespace
+
+void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_t generation) {
+  partition->generation = generation;
+  partition->failed = false;
+  partition->lookup = 0;
+  partition->retry_at = MonotonicTime();
+  partition->looking.reset();
+  if (position.kind == Position::Kind::kOffset) {
+    partition->next = position.offset;
+  } else {
+    partition->looking = position;
+  }
+}
+
+// Takes the partition off its stream, if it is on one.
+void ConsumerCore::Detach(const NamedPartition& name, Partition* partition) {
+  if (partition->assigned_at == kNoNode) return;
+  if (brokers_[partition->assigned_at].open) {
+    MessageTo(partition->assigned_at).unassign.push_back({.name = WireName(name, *partition)});
+  }
+  partition->assigned_at = kNoNode;
+}
+
+void ConsumerCore::Assign(const std::map<NamedPartition, Position>& partitions, uint64_t generation,
+                          MonotonicTime now) {
+  for (auto& [name, partition] : partitions_) Detach(name, &partition);
+  Assigned former = std::exchange(partitions_, {});
+  for (const auto& [name, position] : partitions) {
+    Partition partition;
+    // What is known of the topic stays known.
+    if (const auto known = former.find(name); known != former.end()) {
+      partition = known->second;
+      partition.paused = false;
+    }
+    Begin(&partition, position, generation);
+    partitions_.emplace(name, std::move(partition));
+  }
+  Advance(now);
+}
+
+void ConsumerCore::Seek(const NamedPartition& name, Position to, uint64_t generation,
+                        MonotonicTime now) {
+  const auto found = partitions_.find(name);
+  if (found == partitions_.end()) return;
+  Detach(name, &found->second);
+  Begin(&found->second, to, generation);
+  Advance(now);
+}
+
+void ConsumerCore::Pause(const NamedPartition& name, uint64_t generation, MonotonicTime now) {
+  const auto found = partitions_.find(name);
+  if (found == partitions_.end()) return;
+  Detach(name, &found->second);
+  found->second.paused = true;
+  found->second.generation = generation;
+  Advance(now);
+}
+
+void ConsumerCore::Resume(const NamedPartition& name, Position from, uint64_t generation,
+                          MonotonicTime now) {
+  const auto found = partitions_.find(name);
+  if (found == partitions_.end()) return;
+  found->second.paused = false;
+  Detach(name, &found->second);
+  Begin(&found->second, from, generation);
+  Advance(now);
+}
+
+void ConsumerCore::Fail(const NamedPartition& name, Partition* partition,
+                        const absl::Status& status) {
+  Detach(name, partition);
+  partition->failed = true;
+  partition->lookup = 0;
+  output_.failed.push_back({name, partition->generation, Annotate(status, TextOf(name))});
+}
+
+void ConsumerCore::Retry(Partition* partition, MonotonicTime now) {
+  partition->retry_at = std::max(partition->retry_at, now + options_.retry_backoff);
+}
+
+bool ConsumerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch) {
+  if (epoch < partition->leader_epoch) return false;
+  if (epoch == partition->leader_epoch && partition->leader != kNoNode) return false;
+  partition->leader = leader;
+  partition->leader_epoch = epoch;
+  // A new leader is worth a question at once.
+  partition->retry_at = MonotonicTime();
+  return true;
+}
+
+void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
+  const NamedPartition first{topic.topic, PartitionIndex(0)};
+  for (auto at = partitions_.lower_bound(first);
+       at != partitions_.end() && at->first.topic == topic.topic; ++at) {
+    const auto& [name, partition] = *at;
+    const auto leader =
+        std::find_if(topic.partitions.begin(), topic.partitions.end(),
+                     [&](const api::PartitionLeader& p) { return p.partition == name.partition; });
+    if (topic.code != ErrorCode::kNone || leader == topic.partitions.end()) {
+      at->second.gone_at = std::min(partition.gone_at, now + options_.unknown_topic_grace);
+      continue;
+    }
+    at->second.gone_at = MonotonicTime::Never();
+    if (partition.failed) continue;
+    if (!partition.topic_id.is_zero() && partition.topic_id != topic.topic_id) {
+      // Its offsets mean other records now.
+      Fail(name, &at->second,
+           MakeError(ErrorCode::kUnknownTopicId,
+                     "the topic was deleted and made again: assign its partitions anew"));
+      at->second.topic_id = topic.topic_id;
+      at->second.leader_epoch = kNoLeaderEpoch;
+    }
+    at->second.topic_id = topic.topic_id;
+    AdoptLeader(&at->second, leader->leader_id, leader->leader_epoch);
+  }
+  Advance(now);
+}
+
+void ConsumerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTime now) {
+  Broker& broker = brokers_[id];
+  broker.open = false;
+  broker.owed = 0;
+  const ErrorCode code = CodeOf(why);
+  const bool refused = code == ErrorCode::kAuthorizationFailed ||
+                       code == ErrorCode::kInvalidRequest || code == ErrorCode::kUnsupportedVersion;
+  for (auto& [name, partition] : partitions_) {
+    const bool was_there = partition.assigned_at == id;
+    if (was_there) partition.assigned_at = kNoNode;
+    if (was_there && refused) {
+      Fail(name, &partition, why);
+    } else if (was_there || partition.leader == id) {
+      Retry(&partition, now);
+    }
+  }
+  Advance(now);
+}
+
+ConsumerCore::Assigned::iterator ConsumerCore::Find(const api::PartitionName& name) {
+  if (!name.topic.empty()) return partitions_.find({name.topic, name.partition});
+  return std::find_if(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
+    return entry.second.topic_id == name.topic_id && entry.first.partition == name.partition;
+  });
+}
+
+void ConsumerCore::OnFetched(NodeId id, api::FetchStreamResponse response, MonotonicTime now) {
+  Broker& broker = brokers_[id];
+  for (api::FetchPartitionResult& result : response.partitions) {
+    const auto bytes = static_cast<int64_t>(api::TotalBytes(result.batches));
+    const auto found = Find(result.name);
+    // Begun before the latest change, or by one who is not asked any more.
+    const bool stale = found == partitions_.end() || found->second.assigned_at != id ||
+                       response.assignment_number < found->second.assigned_number;
+    if (stale) {
+      broker.owed += bytes;
+      continue;
+    }
+    Partition* partition = &found->second;
+    if (!result.outcome.ok()) {
+      Refuse(found->first, partition, result.outcome, id, now);
+    } else if (!Accept(found->first, partition, {id, broker.stream}, &result, now)) {
+      broker.owed += bytes;
+    }
+  }
+  Advance(now);
+}
+
+bool ConsumerCore::Accept(const NamedPartition& name, Partition* partition,
+                          const CreditSource& source, api::FetchPartitionResult* result,
+                          MonotonicTime now) {
+  if (api::TotalBytes(result->batches) == 0) return false;
+  absl::StatusOr<Offset> next = kNoOffset;
+  if (result->batches.size() == 1) {
+    next = OffsetAfter(result->batches[0]);
+  } else {
+    // A batch may lie across two pieces.
+    std::string joined;
+    for (const Bytes& piece : result->batches) absl::StrAppend(&joined, piece.slice());
+    result->batches = {Bytes::FromString(std::move(joined))};
+    next = OffsetAfter(result->batches[0]);
+  }
+  if (!next.ok()) {
+    // Damaged on its way: the checksum of what is stored was verified by the broker.
+    Detach(name, partition);
+    Retry(partition, now);
+    return false;
+  }
+  if (*next <= partition->next) return false;
+  partition->next = *next;
+  output_.fetched.push_back({name, partition->generation, source, std::move(result->batches)});
+  return true;
+}
+
+void ConsumerCore::Refuse(const NamedPartition& name, Partition* partition,
+                          const api::PartitionOutcome& outcome, NodeId from, MonotonicTime now) {
+  Detach(name, partition);
+  if (outcome.leader.has_value()) {
+    AdoptLeader(partition, outcome.leader->leader, outcome.leader->leader_epoch);
+  }
+  if (outcome.code == ErrorCode::kOffsetOutOfRange) return Reset(name, partition, outcome);
+  if (!IsRetriable(outcome.code)) {
+    const absl::string_view why =
+        outcome.message.empty() ? ErrorCodeName(outcome.code) : absl::string_view(outcome.message);
+    return Fail(name, partition, MakeError(outcome.code, why));
+  }
+  // One who does not lead any more was worth one question; the new leader is asked at once.
+  if (partition->leader == from) Retry(partition, now);
+}
+
+void ConsumerCore::Reset(const NamedPartition& name, Partition* partition,
+                         const api::PartitionOutcome& outcome) {
+  if (options_.reset.has_value()) {
+    partition->looking = Position{.kind = *options_.reset};
+    return;
+  }
+  Fail(name, partition,
+       MakeError(ErrorCode::kOffsetOutOfRange,
+                 absl::StrCat("offset ", partition->next.value(), " is out of range",
+                              outcome.message.empty() ? "" : ": ", outcome.message,
+                              ": seek to another one, or set auto.offset.reset"),
+                 {.name = "offset", .value = absl::StrCat(partition->next.value())}));
+}
+
+void ConsumerCore::OnOffsets(uint64_t number,
+                             const absl::StatusOr<api::ListOffsetsResponse>& response,
+                             MonotonicTime now) {
+  const auto asked = lookups_.find(number);
+  if (asked == lookups_.end()) return;
+  const LookupState state = std::move(asked->second);
+  lookups_.erase(asked);
+  for (const auto& [name, generation] : state.partitions) {
+    const auto found = partitions_.find(name);
+    if (found == partitions_.end() || found->second.lookup != number) continue;
+    Partition* partition = &found->second;
+    partition->lookup = 0;
+    const api::ListOffsetsPartitionResult* answer = nullptr;
+    for (size_t i = 0; response.ok() && i < response->partitions.size(); ++i) {
+      if (Find(response->partitions[i].name) == found) answer = &response->partitions[i];
+    }
+    if (answer != nullptr) {
+      OnOffset(name, partition, *answer, state.broker, now);
+    } else if (response.ok() || IsRetriable(CodeOf(response.status()))) {
+      Retry(partition, now);
+    } else {
+      Fail(name, partition, response.status());
+    }
+  }
+  Advance(now);
+}
+
+void ConsumerCore::OnOffset(const NamedPartition& name, Partition* partition,
+                            const api::ListOffsetsPartitionResult& result, NodeId from,
+                            MonotonicTime now) {
+  if (!result.outcome.ok()) return Refuse(name, partition, result.outcome, from, now);
+  if (result.offset == kNoOffset) {
+    // No record is so young: reading begins with those to come.
+    partition->looking = Position{.kind = Position::Kind::kLatest};
+    return;
+  }
+  partition->looking.reset();
+  partition->next = result.offset;
+  output_.resolved.push_back({name, partition->generation, result.offset});
+}
+
+void ConsumerCore::OnConsumed(const CreditSource& source, int64_t bytes, MonotonicTime now) {
+  const auto found = brokers_.find(source.broker);
+  if (found == brokers_.end() || !found->second.open || found->second.stream != source.stream) {
+    return;
+  }
+  found->second.owed += bytes;
+  Advance(now);
+}
+
+void ConsumerCore::OnTime(MonotonicTime now) {
+  for (auto& [name, partition] : partitions_) {
+    if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
+    if (now < partition.gone_at) continue;
+    partition.gone_at = MonotonicTime::Never();
+    if (partition.failed) continue;
+    Fail(name, &partition,
+         MakeError(ErrorCode::kUnknownTopicOrPartition,
+                   absl::StrCat("the topic or the partition does not exist: create it with "
+                                "`millrace topic create ",
+                                name.topic, "`")));
+  }
+  Advance(now);
+}
+
+MonotonicTime ConsumerCore::next_deadline() const {
+  MonotonicTime next = MonotonicTime::Never();
+  for (const auto& [name, partition] : partitions_) {
+    if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
+    next = std::min(next, partition.gone_at);
+  }
+  return next;
+}
+
+void ConsumerCore::Advance(MonotonicTime now) {
+  LookUp(now);
+  AssignReady(now);
+  SendMessages();
+}
+
+api::PartitionName ConsumerCore::WireName(const NamedPartition& name,
+                                          const Partition& partition) const {
+  return {.topic = name.topic, .topic_id = partition.topic_id, .partition = name.partition};
+}
+
+void ConsumerCore::LookUp(MonotonicTime now) {
+  std::map<NodeId, ConsumerOutput::Lookup> lookups;
+  for (auto& [name, partition] : partitions_) {
+    if (!partition.looking.has_value() || partition.lookup != 0 || partition.failed ||
+        partition.paused || partition.leader == kNoNode || now < partition.retry_at) {
+      continue;
+    }
+    ConsumerOutput::Lookup& lookup = lookups[partition.leader];
+    if (lookup.number == 0) {
+      lookup.number = next_lookup_++;
+      lookup.broker = partition.leader;
+      lookup.request.isolation_level = options_.isolation_level;
+    }
+    lookup.request.partitions.push_back({.name = WireName(name, partition),
+                                         .position = WirePosition(partition.looking->kind),
+                                         .timestamp_ms = partition.looking->timestamp_ms,
+                                         .leader_epoch = partition.leader_epoch});
+    partition.lookup = lookup.number;
+    LookupState& state = lookups_[lookup.number];
+    state.broker = partition.leader;
+    state.partitions.emplace_back(name, partition.generation);
+  }
+  for (auto& [broker, lookup] : lookups) output_.lookups.push_back(std::move(lookup));
+}
+
+void ConsumerCore::AssignReady(MonotonicTime now) {
+  for (auto& [name, partition] : partitions_) {
+    if (partition.assigned_at != kNoNode && partition.assigned_at != partition.leader) {
+      Detach(name, &partition);
+    }
+    if (partition.looking.has_value() || partition.failed || partition.paused ||
+        partition.assigned_at != kNoNode || partition.leader == kNoNode ||
+        now < partition.retry_at) {
+      continue;
+    }
+    Broker& broker = brokers_[partition.leader];
+    api::FetchStreamRequest& message = MessageTo(partition.leader);
+    if (!broker.open) {
+      broker.open = true;
+      broker.stream = next_stream_++;
+      broker.owed = 0;
+      output_.connects.push_back(partition.leader);
+      message.credit_bytes = options_.prefetch_bytes;
+      message.isolation_level = options_.isolation_level;
+      message.format = api::RecordFormat::kBatches;
+      message.client_id = options_.client_id;
+      message.rack = options_.rack;
+    }
+    // To go on elsewhere is one change, not an end and a beginning in an order nobody defines.
+    const api::PartitionName wire_name = WireName(name, partition);
+    auto& ends = message.unassign;
+    ends.erase(std::remove_if(ends.begin(), ends.end(),
+                              [&](const api::FetchPartition& p) { return p.name == wire_name; }),
+               ends.end());
+    message.assign.push_back({.name = wire_name,
+                              .offset = partition.next,
+                              .bytes_max = options_.partition_bytes_max,
+                              .leader_epoch = partition.leader_epoch});
+    partition.assigned_at = partition.leader;
+    partition.assigned_number = next_assignment_;
+  }
+}
+
+// The message to a broker that goes out at the end of this step.
+api::FetchStreamRequest& ConsumerCore::MessageTo(NodeId broker) { return messages_[broker]; }
+
+void ConsumerCore::SendMessages() {
+  for (auto& [id, broker] : brokers_) {
+    // Credit goes back in portions worth a message.
+    const bool worth = broker.owed >= std::max<int64_t>(1, options_.prefetch_bytes / 4);
+    if (broker.open && (worth || messages_.contains(id))) {
+      messages_[id].credit_bytes += std::exchange(broker.owed, 0);
+    }
+  }
+  bool any_changes = false;
+  for (auto& [id, message] : messages_) {
+    // A stream that has ended meanwhile needs no unassigning.
+    if (!brokers_[id].open) continue;
+    const bool changes = !message.assign.empty() || !message.unassign.empty();
+    any_changes = any_changes || changes;
+    // One that only gives credit must not carry the number of the next change.
+    message.assignment_number = changes ? next_assignment_ : next_assignment_ - 1;
+    output_.sends.push_back({id, std::move(message)});
+  }
+  messages_.clear();
+  if (any_changes) ++next_assignment_;
+}
+
+}  // namespace millrace::client

@@ -1,0 +1,205 @@
+// ConsumerCore: what a consumer decides: which partition is read from whom and from where, how much
+// may be pushed ahead, where reading begins, and what is tried again. Pure: answers and time come
+// in, requests and fetched batches go out.
+//
+// Rules:
+//   - A partition is assigned to the stream of its leader, from the next offset. What was pushed
+//     under an older assignment number is dropped, so that a seek is never followed by what lay
+//     before it.
+//   - Each stream is granted `prefetch_bytes` of credit, and gets back what the caller has taken or
+//     what was dropped.
+//   - Retriable failures are tried again after the back-off; a new leader, by hint or push and by
+//     the higher epoch only (S-40), at once. Others stop the partition until the caller seeks.
+//   - What the caller changes carries his generation, and what goes out carries it back: he drops
+//     what was under way when he changed his mind.
+//
+// Thread: one owner (the consumer's I/O strand, or a test).
+#ifndef CLIENT_CONSUMER_CORE_H_
+#define CLIENT_CONSUMER_CORE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "api/fetch.h"
+#include "api/list_offsets.h"
+#include "api/watch_topics.h"
+#include "base/ids.h"
+#include "base/monotonic_time.h"
+#include "client/position.h"
+
+namespace millrace::client {
+
+struct ConsumerCoreOptions {
+  api::IsolationLevel isolation_level = api::IsolationLevel::kReadCommitted;
+  // Where to go on from a position out of range; none: the partition fails.
+  std::optional<Position::Kind> reset;
+  int64_t prefetch_bytes = 16 << 20;
+  int32_t partition_bytes_max = 1 << 20;
+  absl::Duration retry_backoff = absl::Milliseconds(100);
+  // How long a topic may be unknown before its partitions fail: it may just be in creation.
+  absl::Duration unknown_topic_grace = absl::Seconds(1);
+  std::string client_id;
+  std::string rack;
+};
+
+// Whose credit some bytes were pushed on.
+struct CreditSource {
+  NodeId broker;
+  uint64_t stream = 0;
+};
+
+struct ConsumerOutput {
+  struct Send {
+    NodeId broker;
+    api::FetchStreamRequest request;
+  };
+  struct Lookup {
+    uint64_t number = 0;
+    NodeId broker;
+    api::ListOffsetsRequest request;
+  };
+  // Batches for the caller, who gives their bytes back by OnConsumed.
+  struct Fetched {
+    NamedPartition partition;
+    uint64_t generation = 0;
+    CreditSource source;
+    api::BatchPieces batches;
+  };
+  // Where reading begins, once it was looked up; also after a reset.
+  struct Resolved {
+    NamedPartition partition;
+    uint64_t generation = 0;
+    Offset offset;
+  };
+  // The partition is not read any more until a seek.
+  struct Failed {
+    NamedPartition partition;
+    uint64_t generation = 0;
+    absl::Status status;
+  };
+  // Streams to open, before `sends`.
+  std::vector<NodeId> connects;
+  std::vector<Send> sends;
+  std::vector<Lookup> lookups;
+  std::vector<Fetched> fetched;
+  std::vector<Resolved> resolved;
+  std::vector<Failed> failed;
+
+  bool empty() const {
+    return connects.empty() && sends.empty() && lookups.empty() && fetched.empty() &&
+           resolved.empty() && failed.empty();
+  }
+};
+
+class ConsumerCore {
+ public:
+  explicit ConsumerCore(ConsumerCoreOptions options) : options_(std::move(options)) {}
+
+  // Replaces the assignment.
+  void Assign(const std::map<NamedPartition, Position>& partitions, uint64_t generation,
+              MonotonicTime now);
+  // All three do nothing for a partition that is not assigned. A pause forgets what was fetched;
+  // Resume goes on at `from`.
+  void Seek(const NamedPartition& partition, Position to, uint64_t generation, MonotonicTime now);
+  void Pause(const NamedPartition& partition, uint64_t generation, MonotonicTime now);
+  void Resume(const NamedPartition& partition, Position from, uint64_t generation,
+              MonotonicTime now);
+
+  // What was pushed about one topic.
+  void OnTopic(const api::TopicLeaders& topic, MonotonicTime now);
+  void OnStreamDown(NodeId broker, const absl::Status& why, MonotonicTime now);
+  void OnFetched(NodeId broker, api::FetchStreamResponse response, MonotonicTime now);
+  // The answer to a Lookup.
+  void OnOffsets(uint64_t number, const absl::StatusOr<api::ListOffsetsResponse>& response,
+                 MonotonicTime now);
+  // The caller has taken so many bytes, or dropped them.
+  void OnConsumed(const CreditSource& source, int64_t bytes, MonotonicTime now);
+  void OnTime(MonotonicTime now);
+
+  // When OnTime is wanted next.
+  MonotonicTime next_deadline() const;
+  // What is to be done; call after each step.
+  ConsumerOutput TakeOutput() { return std::exchange(output_, {}); }
+
+ private:
+  struct Partition {
+    uint64_t generation = 0;
+    // Zero until the topic is known.
+    TopicId topic_id;
+    NodeId leader = kNoNode;
+    LeaderEpoch leader_epoch = kNoLeaderEpoch;
+    // Where to begin, until it is looked up.
+    std::optional<Position> looking;
+    // The lookup under way; 0: none.
+    uint64_t lookup = 0;
+    // What to fetch next; valid unless looking.
+    Offset next;
+    // On whose stream it is assigned, and since which number; kNoNode: on none.
+    NodeId assigned_at = kNoNode;
+    uint64_t assigned_number = 0;
+    // Nothing is asked before; zero: no wait.
+    MonotonicTime retry_at;
+    // The topic is unknown, and taken for deleted from then on.
+    MonotonicTime gone_at = MonotonicTime::Never();
+    bool paused = false;
+    bool failed = false;
+  };
+  struct Broker {
+    bool open = false;
+    // Which of the streams that there were; answers of former ones are told by it.
+    uint64_t stream = 0;
+    // Bytes to give back with the next message.
+    int64_t owed = 0;
+  };
+  using Assigned = std::map<NamedPartition, Partition>;
+
+  static void Begin(Partition* partition, const Position& position, uint64_t generation);
+  void Detach(const NamedPartition& name, Partition* partition);
+  void Fail(const NamedPartition& name, Partition* partition, const absl::Status& status);
+  void Retry(Partition* partition, MonotonicTime now);
+  static bool AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch);
+  void Refuse(const NamedPartition& name, Partition* partition,
+              const api::PartitionOutcome& outcome, NodeId from, MonotonicTime now);
+  void Reset(const NamedPartition& name, Partition* partition,
+             const api::PartitionOutcome& outcome);
+  // False if the batches are nothing new.
+  bool Accept(const NamedPartition& name, Partition* partition, const CreditSource& source,
+              api::FetchPartitionResult* result, MonotonicTime now);
+  void OnOffset(const NamedPartition& name, Partition* partition,
+                const api::ListOffsetsPartitionResult& result, NodeId from, MonotonicTime now);
+  Assigned::iterator Find(const api::PartitionName& name);
+  api::PartitionName WireName(const NamedPartition& name, const Partition& partition) const;
+  // Asks for what is wanted and not under way.
+  void Advance(MonotonicTime now);
+  void LookUp(MonotonicTime now);
+  void AssignReady(MonotonicTime now);
+  api::FetchStreamRequest& MessageTo(NodeId broker);
+  void SendMessages();
+
+  const ConsumerCoreOptions options_;
+  Assigned partitions_;
+  std::map<NodeId, Broker> brokers_;
+  // Which partitions, in which generation, a lookup is for.
+  struct LookupState {
+    NodeId broker;
+    std::vector<std::pair<NamedPartition, uint64_t>> partitions;
+  };
+  std::map<uint64_t, LookupState> lookups_;
+  // What goes out at the end of the step.
+  std::map<NodeId, api::FetchStreamRequest> messages_;
+  uint64_t next_lookup_ = 1;
+  uint64_t next_stream_ = 1;
+  uint64_t next_assignment_ = 1;
+  ConsumerOutput output_;
+};
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_CONSUMER_CORE_H_

@@ -1,0 +1,327 @@
+#include "client/consumer_core.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "base/status_matchers.h"
+#include "record/batch_builder.h"
+
+namespace millrace::client {
+namespace {
+
+constexpr NodeId kA{1};
+constexpr NodeId kB{2};
+
+TopicId Topic(uint64_t number = 7) { return TopicId(Uuid(1, number)); }
+NamedPartition Named(int partition) { return {"t", PartitionIndex(partition)}; }
+Position At(int64_t offset) { return {.kind = Position::Kind::kOffset, .offset = Offset(offset)}; }
+
+Bytes Batch(int64_t base, int records) {
+  record::BatchBuilder builder({.base_offset = Offset(base)});
+  for (int i = 0; i < records; ++i) builder.Add(1, absl::nullopt, Slice("value"));
+  return builder.Build();
+}
+
+// Drives a core by hand and writes down what it wants done:
+//   connect 1 | send 1#3 +p0@5 -p1 c100 (broker, assignment number, assigned at, unassigned,
+//   credit) | lookup 1 n1 p0 | fetched p0 g1 n10 (bytes left out) | at p0@5 | failed p0 CODE
+class Trace {
+ public:
+  explicit Trace(ConsumerCoreOptions options = {.prefetch_bytes = 1000})
+      : core_(std::move(options)) {}
+
+  std::string Assign(const std::map<NamedPartition, Position>& partitions) {
+    core_.Assign(partitions, ++generation_, now_);
+    return Output();
+  }
+  std::string Seek(int partition, Position to) {
+    core_.Seek(Named(partition), to, ++generation_, now_);
+    return Output();
+  }
+  std::string Pause(int partition) {
+    core_.Pause(Named(partition), ++generation_, now_);
+    return Output();
+  }
+  std::string Resume(int partition, Position from) {
+    core_.Resume(Named(partition), from, ++generation_, now_);
+    return Output();
+  }
+  // Both partitions are led by `leader`.
+  std::string Leader(NodeId leader, int epoch, uint64_t topic = 7) {
+    api::TopicLeaders leaders{.topic = "t", .topic_id = Topic(topic)};
+    for (int i = 0; i < 2; ++i) {
+      leaders.partitions.push_back({.partition = PartitionIndex(i),
+                                    .leader_id = leader,
+                                    .leader_epoch = LeaderEpoch(epoch)});
+    }
+    core_.OnTopic(leaders, now_);
+    return Output();
+  }
+  std::string Gone() {
+    core_.OnTopic({.topic = "t", .code = ErrorCode::kUnknownTopicOrPartition}, now_);
+    return Output();
+  }
+  std::string Down(NodeId broker, ErrorCode code = ErrorCode::kBrokerNotAvailable) {
+    core_.OnStreamDown(broker, MakeError(code, "gone"), now_);
+    return Output();
+  }
+  std::string Push(NodeId broker, uint64_t number, int partition, const Bytes& batch) {
+    return Respond(broker, number, {.name = Wire(partition), .batches = {batch}});
+  }
+  std::string Refuse(NodeId broker, uint64_t number, int partition, ErrorCode code,
+                     std::optional<LeaderHint> hint = std::nullopt) {
+    return Respond(broker, number,
+                   {.name = Wire(partition), .outcome = {.code = code, .leader = hint}});
+  }
+  std::string Offsets(uint64_t lookup, int partition, int64_t offset) {
+    core_.OnOffsets(lookup,
+                    api::ListOffsetsResponse{
+                        {{.name = Wire(partition), .outcome = {}, .offset = Offset(offset)}}},
+                    now_);
+    return Output();
+  }
+  std::string LookupFailed(uint64_t lookup, ErrorCode code) {
+    core_.OnOffsets(lookup, MakeError(code, "no"), now_);
+    return Output();
+  }
+  std::string Consumed(const CreditSource& source, int64_t bytes) {
+    core_.OnConsumed(source, bytes, now_);
+    return Output();
+  }
+  std::string After(absl::Duration duration) {
+    now_ = now_ + duration;
+    core_.OnTime(now_);
+    return Output();
+  }
+  absl::Duration until_deadline() const { return core_.next_deadline() - now_; }
+  const CreditSource& last_source() const { return last_source_; }
+  const absl::Status& last_failure() const { return last_failure_; }
+
+ private:
+  static api::PartitionName Wire(int partition) {
+    return {.topic = "t", .topic_id = Topic(), .partition = PartitionIndex(partition)};
+  }
+  std::string Respond(NodeId broker, uint64_t number, api::FetchPartitionResult result) {
+    core_.OnFetched(broker, {.assignment_number = number, .partitions = {std::move(result)}}, now_);
+    return Output();
+  }
+
+  static std::string TextOf(const ConsumerOutput::Send& send) {
+    std::string text =
+        absl::StrCat("send ", send.broker.value(), "#", send.request.assignment_number);
+    for (const auto& p : send.request.assign) {
+      absl::StrAppend(&text, " +p", p.name.partition.value(), "@", p.offset.value());
+    }
+    for (const auto& p : send.request.unassign) {
+      absl::StrAppend(&text, " -p", p.name.partition.value());
+    }
+    if (send.request.credit_bytes != 0) absl::StrAppend(&text, " c", send.request.credit_bytes);
+    return text;
+  }
+
+  std::string Output() {
+    const ConsumerOutput output = core_.TakeOutput();
+    std::vector<std::string> words;
+    for (NodeId broker : output.connects) words.push_back(absl::StrCat("connect ", broker.value()));
+    for (const auto& send : output.sends) words.push_back(TextOf(send));
+    for (const auto& lookup : output.lookups) {
+      std::string word = absl::StrCat("lookup ", lookup.broker.value(), " n", lookup.number);
+      for (const auto& p : lookup.request.partitions) {
+        absl::StrAppend(&word, " p", p.name.partition.value());
+      }
+      words.push_back(word);
+    }
+    for (const auto& fetched : output.fetched) {
+      last_source_ = fetched.source;
+      words.push_back(
+          absl::StrCat("fetched p", fetched.partition.partition.value(), " g", fetched.generation));
+    }
+    for (const auto& resolved : output.resolved) {
+      words.push_back(
+          absl::StrCat("at p", resolved.partition.partition.value(), "@", resolved.offset.value()));
+    }
+    for (const auto& failed : output.failed) {
+      last_failure_ = failed.status;
+      words.push_back(absl::StrCat("failed p", failed.partition.partition.value(), " ",
+                                   ErrorCodeName(CodeOf(failed.status))));
+    }
+    return absl::StrJoin(words, " | ");
+  }
+
+  ConsumerCore core_;
+  MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000'000);
+  uint64_t generation_ = 0;
+  CreditSource last_source_;
+  absl::Status last_failure_;
+};
+
+TEST(ConsumerCore, PartitionsAreAssignedAtTheirLeaderWithTheWholeCredit) {
+  Trace t;
+  EXPECT_EQ(t.Assign({{Named(0), At(5)}, {Named(1), At(9)}}), "");
+  EXPECT_EQ(t.Leader(kA, 1), "connect 1 | send 1#1 +p0@5 +p1@9 c1000");
+  EXPECT_EQ(t.Push(kA, 1, 0, Batch(5, 3)), "fetched p0 g1");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+}
+
+TEST(ConsumerCore, CreditGoesBackInPortionsAsTheCallerTakes) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 1));
+  EXPECT_EQ(t.Consumed(t.last_source(), 100), "");
+  // Only credit: it must not carry the number of the next change.
+  EXPECT_EQ(t.Consumed(t.last_source(), 200), "send 1#1 c300");
+  EXPECT_EQ(t.Seek(0, At(7)), "send 1#2 +p0@7");
+}
+
+TEST(ConsumerCore, CreditOfAStreamThatIsGoneIsNotGivenToTheNext) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 1));
+  const CreditSource former = t.last_source();
+  t.Down(kA);
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "connect 1 | send 1#2 +p0@1 c1000");
+  EXPECT_EQ(t.Consumed(former, 1000), "");
+}
+
+TEST(ConsumerCore, WhatWasPushedBeforeASeekIsDroppedAndItsCreditGivenBack) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Seek(0, At(100)), "send 1#2 +p0@100");
+  const Bytes large = Batch(0, 20);
+  EXPECT_EQ(t.Push(kA, 1, 0, large), absl::StrCat("send 1#2 c", large.size()));
+  EXPECT_EQ(t.Push(kA, 2, 0, Batch(100, 1)), "fetched p0 g2");
+}
+
+TEST(ConsumerCore, BatchesThatLieBeforeThePositionAreDropped) {
+  Trace t;
+  t.Assign({{Named(0), At(5)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Push(kA, 1, 0, Batch(0, 5)), "");
+  // The position lies inside this one.
+  EXPECT_EQ(t.Push(kA, 1, 0, Batch(3, 5)), "fetched p0 g1");
+  EXPECT_EQ(t.Push(kA, 1, 0, Batch(3, 5)), "");
+}
+
+TEST(ConsumerCore, NewLeaderIsReadFromTheNextOffset) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 3));
+  EXPECT_EQ(t.Leader(kB, 2), "connect 2 | send 1#2 -p0 | send 2#2 +p0@3 c1000");
+  // What the former one still pushes is not counted.
+  EXPECT_EQ(t.Push(kA, 1, 0, Batch(3, 3)), "");
+  // S-40.
+  EXPECT_EQ(t.Leader(kA, 1), "");
+}
+
+TEST(ConsumerCore, HintOfANewLeaderIsFollowedAtOnceAndARefusalWithoutOneWaits) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kNotLeaderOrFollower,
+                     LeaderHint{.leader = kB, .leader_epoch = LeaderEpoch(2)}),
+            "connect 2 | send 1#2 -p0 | send 2#2 +p0@0 c1000");
+  EXPECT_EQ(t.Refuse(kB, 2, 0, ErrorCode::kNotLeaderOrFollower), "send 2#3 -p0");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(100));
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "send 2#4 +p0@0");
+}
+
+TEST(ConsumerCore, PositionsAreLookedUpTogetherAndToldToTheCaller) {
+  Trace t;
+  t.Assign({{Named(0), {}}, {Named(1), {.kind = Position::Kind::kLatest}}});
+  EXPECT_EQ(t.Leader(kA, 1), "lookup 1 n1 p0 p1");
+  // One answer does not mention the other partition, which is asked for again.
+  EXPECT_EQ(t.Offsets(1, 0, 42), "connect 1 | send 1#1 +p0@42 c1000 | at p0@42");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n2 p1");
+  EXPECT_EQ(t.LookupFailed(2, ErrorCode::kBrokerNotAvailable), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n3 p1");
+  EXPECT_EQ(t.LookupFailed(3, ErrorCode::kAuthorizationFailed), "failed p1 AUTHORIZATION_FAILED");
+}
+
+TEST(ConsumerCore, TimeWithoutARecordMeansTheEnd) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kTimestamp, .timestamp_ms = 5}}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Offsets(1, 0, -1), "lookup 1 n2 p0");
+  EXPECT_EQ(t.Offsets(2, 0, 9), "connect 1 | send 1#1 +p0@9 c1000 | at p0@9");
+}
+
+TEST(ConsumerCore, ASeekMakesALookupUnderWayVoid) {
+  Trace t;
+  t.Assign({{Named(0), {}}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Seek(0, At(3)), "connect 1 | send 1#1 +p0@3 c1000");
+  EXPECT_EQ(t.Offsets(1, 0, 42), "");
+}
+
+TEST(ConsumerCore, OutOfRangeIsResetIfThereIsAPolicyAndElseFails) {
+  Trace lenient({.reset = Position::Kind::kLatest, .prefetch_bytes = 1000});
+  lenient.Assign({{Named(0), At(5)}});
+  lenient.Leader(kA, 1);
+  EXPECT_EQ(lenient.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange),
+            "send 1#2 -p0 | lookup 1 n1 p0");
+  EXPECT_EQ(lenient.Offsets(1, 0, 77), "send 1#3 +p0@77 | at p0@77");
+
+  Trace strict;
+  strict.Assign({{Named(0), At(5)}});
+  strict.Leader(kA, 1);
+  EXPECT_EQ(strict.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange),
+            "send 1#2 -p0 | failed p0 OFFSET_OUT_OF_RANGE");
+  EXPECT_THAT(strict.last_failure(), IsError(ErrorCode::kOffsetOutOfRange, "t-0: offset 5"));
+  EXPECT_EQ(strict.After(absl::Seconds(10)), "");
+  EXPECT_EQ(strict.Seek(0, At(6)), "send 1#3 +p0@6");
+}
+
+TEST(ConsumerCore, PauseTakesThePartitionOffItsStreamAndResumePutsItBack) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}, {Named(1), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Pause(0), "send 1#2 -p0");
+  const Bytes late = Batch(0, 1);
+  EXPECT_EQ(t.Push(kA, 1, 0, late), "");
+  EXPECT_EQ(t.Leader(kA, 2), "");
+  EXPECT_EQ(t.Resume(0, At(4)), absl::StrCat("send 1#3 +p0@4 c", late.size()));
+}
+
+TEST(ConsumerCore, AssignReplacesWhatWasAssigned) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Assign({{Named(1), At(0)}}), "send 1#2 -p0");
+  EXPECT_EQ(t.Leader(kA, 1), "send 1#3 +p1@0");
+  EXPECT_EQ(t.Push(kA, 3, 0, Batch(0, 1)), "");
+}
+
+TEST(ConsumerCore, ABrokerThatIsGoneIsAskedOncePerBackoff) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(t.Down(kA), "");
+    EXPECT_EQ(t.until_deadline(), absl::Milliseconds(100));
+    EXPECT_NE(t.After(absl::Milliseconds(100)), "");
+    EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+  }
+  EXPECT_EQ(t.Down(kA, ErrorCode::kAuthorizationFailed), "failed p0 AUTHORIZATION_FAILED");
+}
+
+TEST(ConsumerCore, ATopicThatStaysUnknownFailsAfterAGraceAndOneMadeAgainAtOnce) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  EXPECT_EQ(t.Gone(), "");
+  EXPECT_EQ(t.until_deadline(), absl::Seconds(1));
+  EXPECT_EQ(t.Leader(kA, 1), "connect 1 | send 1#1 +p0@0 c1000");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+  EXPECT_EQ(t.Leader(kA, 1, /*topic=*/8), "send 1#2 -p0 | failed p0 UNKNOWN_TOPIC_ID");
+  t.Gone();
+  EXPECT_EQ(t.After(absl::Seconds(1)), "");
+  t.Assign({{Named(0), At(0)}});
+  t.Gone();
+  EXPECT_EQ(t.After(absl::Seconds(1)), "send 1#4 -p0 | failed p0 UNKNOWN_TOPIC_OR_PARTITION");
+}
+
+}  // namespace
+}  // namespace millrace::client

@@ -1,0 +1,121 @@
+#include "client/producer_strand.h"
+
+#include "base/sim/sim_clock.h"
+#include "base/sim/sim_executor.h"
+#include "base/status.h"
+#include "base/status_matchers.h"
+
+namespace millrace::client {
+namespace {
+
+// Keeps what it is asked for.
+class FakeChannel final : public LogChannel {
+ public:
+  void Watch(std::vector<std::string> topics) override { watched = std::move(topics); }
+  void OpenProduce(NodeId, const std::string& address) override { opened.push_back(address); }
+  void SendProduce(NodeId, const api::ProduceStreamRequest& request) override {
+    sent.push_back(request);
+  }
+  void CloseProduce(NodeId) override {}
+  void OpenFetch(NodeId, const std::string&) override {}
+  void SendFetch(NodeId, const api::FetchStreamRequest&) override {}
+  void CloseFetch(NodeId) override {}
+  void ListOffsets(const std::string&, const api::ListOffsetsRequest&, absl::Duration,
+                   ListOffsetsCallback) override {}
+
+  std::vector<std::string> watched;
+  std::vector<std::string> opened;
+  std::vector<api::ProduceStreamRequest> sent;
+};
+
+class ProducerStrandTest : public testing::Test {
+ protected:
+  ProducerStrandTest() {
+    strand_.SetChannel(&channel_);
+    executor_->RunNow([&] {
+      strand_.WatchTopic("t");
+      strand_.AddPartition(&partition_);
+    });
+  }
+
+  // Adds a record that counts 100 bytes.
+  void Add() {
+    shared_.records.fetch_add(1);
+    shared_.memory.fetch_add(100);
+    const RecordSlot::Record record{.timestamp_ms = 1,
+                                    .key = absl::nullopt,
+                                    .value = Slice("value"),
+                                    .headers = {},
+                                    .bytes_max = 100};
+    const RecordSlot::Added added = partition_.slot.Add(
+        record, [&](const DeliveryReport& report) { reports_.push_back(report); }, 10'000,
+        clock_.Now());
+    if (added.notify) {
+      executor_->RunNow([&] { strand_.RecordsAdded(&partition_, added.full); });
+    }
+  }
+  void Push(const std::string& address) {
+    api::WatchTopicsResponse push;
+    push.topics.push_back({.topic = "t",
+                           .topic_id = TopicId(Uuid(1, 1)),
+                           .partitions = {{.partition = PartitionIndex(0),
+                                           .leader_id = NodeId(1),
+                                           .leader_epoch = LeaderEpoch(1)}}});
+    if (!address.empty()) push.brokers.push_back({NodeId(1), address, ""});
+    executor_->RunNow([&] { strand_.OnTopics(push); });
+  }
+  void Answer(Offset base_offset) {
+    api::ProduceStreamResponse response;
+    response.request_number = channel_.sent.back().request_number;
+    response.partitions.push_back({.name = channel_.sent.back().request.partitions[0].name,
+                                   .outcome = {},
+                                   .base_offset = base_offset});
+    executor_->RunNow([&] { strand_.OnProduced(NodeId(1), response); });
+  }
+
+  sim::SimLoop loop_{1};
+  sim::SimClock clock_{loop_.time()};
+  std::unique_ptr<sim::SimExecutor> executor_ = loop_.MakeExecutor("strand", &clock_);
+  ProducerShared shared_;
+  FakeChannel channel_;
+  ProducerPartition partition_{"t", TopicId(Uuid(1, 1)), PartitionIndex(0),
+                               record::Compression::kNone};
+  std::vector<DeliveryReport> reports_;
+  ProducerStrand strand_{{}, executor_.get(), &clock_, &shared_};
+};
+
+TEST_F(ProducerStrandTest, EachRecordHearsOfItsOffsetAndItsMemoryIsFree) {
+  Push("host:1");
+  Add();
+  Add();
+  EXPECT_THAT(channel_.opened, testing::ElementsAre("host:1"));
+  executor_->RunNow([&] { strand_.OnProduceUp(NodeId(1)); });
+  ASSERT_EQ(channel_.sent.size(), 1u);
+  Answer(Offset(40));
+  ASSERT_EQ(reports_.size(), 2u);
+  EXPECT_EQ(reports_[0].offset, Offset(40));
+  EXPECT_EQ(reports_[1].offset, Offset(41));
+  EXPECT_EQ(shared_.records.load(), 0);
+  EXPECT_EQ(shared_.memory.load(), 0);
+}
+
+TEST_F(ProducerStrandTest, ALeaderWithoutAnAddressIsAskedForAgain) {
+  Push("");
+  Add();
+  EXPECT_THAT(channel_.opened, testing::IsEmpty());
+  Push("host:1");
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_THAT(channel_.opened, testing::ElementsAre("host:1"));
+}
+
+TEST_F(ProducerStrandTest, FailAllTellsEveryRecord) {
+  Add();
+  Add();
+  executor_->RunNow([&] { strand_.FailAll(MakeError(ErrorCode::kCancelled, "closed")); });
+  ASSERT_EQ(reports_.size(), 2u);
+  EXPECT_EQ(reports_[1].offset, kNoOffset);
+  EXPECT_THAT(reports_[1].status, HasCode(ErrorCode::kCancelled));
+}
+
+}  // namespace
+}  // namespace millrace::client

@@ -1,0 +1,39 @@
+// TopicNews: what a client's callers hear from its strand about topics: the latest table, or why
+// there is none; and AwaitTopic, with which they wait for it.
+//
+// Thread: Publish and WatchFailed: the strand. AwaitTopic: one caller at a time.
+#ifndef CLIENT_TOPIC_NEWS_H_
+#define CLIENT_TOPIC_NEWS_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/monotonic_time.h"
+#include "client/topic_table.h"
+#include "rpc/wakeup.h"
+
+namespace millrace::client {
+
+struct TopicNews {
+  TopicBoard board;
+  // Why topics cannot be asked for now; null if they can.
+  std::atomic<std::shared_ptr<const absl::Status>> watch_failure{nullptr};
+  // After each push, and whenever the watch fails.
+  rpc::Wakeup changed;
+
+  void Publish(const TopicTable& table);
+  void WatchFailed(const absl::Status& why);
+};
+
+// Waits until the cluster has told of the topic's partitions. Errors: UNKNOWN_TOPIC_OR_PARTITION if
+// it says that there is none, for longer than a creation under way would take; at the deadline,
+// BROKER_NOT_AVAILABLE with what was tried, or REQUEST_TIMED_OUT. REQUIRES: the topic is watched.
+absl::Status AwaitTopic(TopicNews* news, const Clock& clock, const std::string& topic,
+                        MonotonicTime deadline);
+
+}  // namespace millrace::client
+
+#endif  // CLIENT_TOPIC_NEWS_H_
