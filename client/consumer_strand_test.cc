@@ -1,10 +1,9 @@
 #include "client/consumer_strand.h"
 
-#include <thread>
-
 #include "base/sim/sim_clock.h"
 #include "base/sim/sim_executor.h"
 #include "base/status_matchers.h"
+#include "base/thread_executor.h"
 
 namespace millrace::client {
 namespace {
@@ -16,7 +15,8 @@ ConsumerInbox::Item Word(int64_t offset) {
 TEST(ConsumerInbox, KeepsTheOrderWhileBothSidesWork) {
   constexpr int64_t kWords = 20'000;
   ConsumerInbox inbox;
-  std::thread strand([&] {
+  ThreadExecutor strand("strand");
+  strand.Post([&] {
     for (int64_t i = 0; i < kWords; ++i) inbox.Put(Word(i));
   });
   int64_t next = 0;
@@ -26,7 +26,7 @@ TEST(ConsumerInbox, KeepsTheOrderWhileBothSidesWork) {
       ASSERT_EQ(std::get<ConsumerOutput::Resolved>(item).offset, Offset(next++));
     }
   }
-  strand.join();
+  strand.Shutdown();
 }
 
 // Keeps what it is asked for.

@@ -116,6 +116,7 @@ void GrpcLogChannel::Watch(std::vector<std::string> topics) {
 
 void GrpcLogChannel::StartWatch() {
   const uint64_t number = ++watch_number_;
+  pushed_ = false;
   if (watch_ != nullptr) watch_->Cancel();
   const std::string& address = servers_[server_ % servers_.size()];
   watch_ = Start("watch", address, "WatchTopics",
@@ -125,10 +126,17 @@ void GrpcLogChannel::StartWatch() {
   watch_->Write(
       rpc::SerializeMessage(api::ToProto({.topics = topics_, .metadata_index = metadata_index_})));
   watch_->WritesDone();
+  executor_->PostAt(executor_->clock().Now() + options_.first_push_timeout, [this, number] {
+    if (number != watch_number_ || pushed_) return;
+    const std::shared_ptr<rpc::ClientStream> silent = watch_;
+    WatchEnded(number, MakeError(ErrorCode::kRequestTimedOut, "no answer to WatchTopics"));
+    if (silent != nullptr) silent->Cancel();
+  });
 }
 
 void GrpcLogChannel::WatchPushed(uint64_t number, const api::WatchTopicsResponse& push) {
   if (number != watch_number_) return;
+  pushed_ = true;
   failures_ = 0;
   metadata_index_ = std::max(metadata_index_, push.metadata_index);
   if (!push.brokers.empty()) {
@@ -136,6 +144,7 @@ void GrpcLogChannel::WatchPushed(uint64_t number, const api::WatchTopicsResponse
     const std::string current = servers_[server_ % servers_.size()];
     servers_ = options_.bootstrap_servers;
     for (const api::BrokerAddress& broker : push.brokers) {
+      if (broker.address.empty()) continue;
       if (std::find(servers_.begin(), servers_.end(), broker.address) == servers_.end()) {
         servers_.push_back(broker.address);
       }
@@ -147,11 +156,16 @@ void GrpcLogChannel::WatchPushed(uint64_t number, const api::WatchTopicsResponse
 }
 
 void GrpcLogChannel::WatchEnded(uint64_t number, const absl::Status& why) {
-  if (number != watch_number_) return;
+  // Its timer, or its end, may come after the other.
+  if (number != watch_number_ || watch_ == nullptr) return;
   watch_ = nullptr;
   events_->OnWatchDown(Annotate(why, servers_[server_ % servers_.size()]));
   ++server_;
   ++failures_;
+  // Where nobody knows what this client has seen, the cluster was founded anew.
+  if (failures_ > servers_.size() && CodeOf(why) == ErrorCode::kRequestTimedOut) {
+    metadata_index_ = LogIndex(0);
+  }
   // Within the first round over the servers the next one is asked soon.
   const size_t rounds = std::min<size_t>(failures_ / servers_.size(), 16);
   const absl::Duration wait =

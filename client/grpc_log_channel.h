@@ -30,6 +30,9 @@ class GrpcLogChannel final : public LogChannel {
     // Between two tries of the watch; doubles up to the maximum once all servers were tried.
     absl::Duration backoff_min = absl::Milliseconds(50);
     absl::Duration backoff_max = absl::Seconds(1);
+    // How long a server may take until its first push, before another one is asked: it may be cut
+    // off from the cluster, and behind what this client has seen.
+    absl::Duration first_push_timeout = absl::Seconds(5);
     // Of the health check before a produce stream.
     absl::Duration connect_timeout = absl::Seconds(10);
   };
@@ -77,6 +80,8 @@ class GrpcLogChannel final : public LogChannel {
   size_t server_ = 0;
   // Servers that failed since the latest push.
   size_t failures_ = 0;
+  // Whether the present watch has been pushed to.
+  bool pushed_ = false;
   std::shared_ptr<rpc::ClientStream> watch_;
   // Which watch is the present one; raised to make those before, and their timers, void.
   uint64_t watch_number_ = 0;

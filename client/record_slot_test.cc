@@ -1,11 +1,11 @@
 #include "client/record_slot.h"
 
 #include <atomic>
-#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "base/check.h"
 #include "base/status_matchers.h"
+#include "base/thread_executor.h"
 #include "record/record_reader.h"
 
 namespace millrace::client {
@@ -74,7 +74,8 @@ TEST(RecordSlot, RecordsKeepTheirOrderWhileBothSidesWork) {
   constexpr int kRecords = 50'000;
   RecordSlot slot(record::Compression::kNone);
   std::atomic<int> notes{0};
-  std::thread caller([&] {
+  ThreadExecutor caller("caller");
+  caller.Post([&] {
     for (int i = 0; i < kRecords; ++i) {
       if (AddValue(&slot, std::to_string(i), 300).notify) notes.fetch_add(1);
     }
@@ -93,7 +94,7 @@ TEST(RecordSlot, RecordsKeepTheirOrderWhileBothSidesWork) {
     for (std::string& value : ValuesOf(batches)) values.push_back(std::move(value));
     if (more) notes.fetch_add(1);
   }
-  caller.join();
+  caller.Shutdown();
   for (int i = 0; i < kRecords; ++i) ASSERT_EQ(values[static_cast<size_t>(i)], std::to_string(i));
 }
 
