@@ -88,6 +88,10 @@ void Broker::Registered(BrokerEpoch epoch, Done done) {
 
 void Broker::OnMetadata(const metadata::Update& update) { reconciler_->OnMetadata(update); }
 
+void Broker::AwaitMetadata(LogIndex index, Task done) {
+  reconciler_->Await(index, std::move(done));
+}
+
 void Broker::SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback) {
   log_dirs_->SetOnFailed(std::move(callback));
 }

@@ -137,6 +137,11 @@ class Broker {
   // A committed image. Subscribe this to the feed, on `home`.
   void OnMetadata(const metadata::Update& update);
 
+  // Runs `done` on `home` when the image of `index` is in force on every shard and all replicas
+  // that are assigned here are open or offline: from then on a call sees what was decided at
+  // `index`. REQUIRES: on `home`.
+  void AwaitMetadata(LogIndex index, Task done);
+
   // Called on `home` when a directory fails, and when a replica without a directory in the metadata
   // was given one, so that the controller learns of it (KIP-858). Set before OpenLogDirs.
   void SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback);

@@ -57,6 +57,40 @@ void Reconciler::OnMetadata(const metadata::Update& update) {
   if (!log_dirs_open_) return;
   Apply(*update.delta);
   if (first) SetAsideUnknown();
+  ReleaseWaiters();
+}
+
+bool Reconciler::InForce(LogIndex index) const {
+  return log_dirs_open_ && image_ != nullptr && image_->index() >= index &&
+         wanted_.load(std::memory_order_relaxed) == open_.load(std::memory_order_relaxed);
+}
+
+void Reconciler::Await(LogIndex index, Task done) {
+  waiters_.emplace_back(index, std::move(done));
+  ReleaseWaiters();
+}
+
+void Reconciler::ReleaseWaiters() {
+  std::vector<Task> ready;
+  for (auto& [index, done] : waiters_) {
+    if (InForce(index)) ready.push_back(std::move(done));
+  }
+  std::erase_if(waiters_, [this](const auto& waiter) { return InForce(waiter.first); });
+  if (ready.empty()) return;
+  // What was posted to the shards before this, images among it, has run when this has.
+  struct Barrier {
+    size_t left;
+    std::vector<Task> ready;
+  };
+  auto barrier = std::make_shared<Barrier>(Barrier{deps_.shards.size(), std::move(ready)});
+  for (const std::shared_ptr<Shard>& shard : deps_.shards) {
+    shard->executor()->Post([barrier, home = deps_.home] {
+      home->Post([barrier] {
+        if (--barrier->left > 0) return;
+        for (Task& done : barrier->ready) std::move(done)();
+      });
+    });
+  }
 }
 
 void Reconciler::Apply(const metadata::Delta& delta) {
@@ -306,6 +340,7 @@ void Reconciler::Recount() {
   }
   wanted_.store(wanted, std::memory_order_relaxed);
   open_.store(open, std::memory_order_relaxed);
+  ReleaseWaiters();
 }
 
 }  // namespace millrace::broker

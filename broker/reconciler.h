@@ -56,6 +56,9 @@ class Reconciler {
   void OnMetadata(const metadata::Update& update);
   // Nothing is opened or removed any more.
   void Stop() { stopped_ = true; }
+  // Runs `done`, once, when the image of `index` or a later one is in force here: every shard has
+  // it, and all replicas assigned here are open or known to be offline.
+  void Await(LogIndex index, Task done);
 
   // Replicas that are assigned here, and those of them that are open or known to be offline.
   // Thread: any.
@@ -95,6 +98,8 @@ class Reconciler {
   metadata::TopicConfig ConfigOf(TopicId topic) const;
   const std::shared_ptr<Shard>& ShardOf(const TopicPartition& partition) const;
   void Recount();
+  bool InForce(LogIndex index) const;
+  void ReleaseWaiters();
 
   const Deps deps_;
   OnAssigned on_assigned_;
@@ -113,6 +118,7 @@ class Reconciler {
   std::set<TopicPartition> waiting_;
   std::atomic<int64_t> wanted_{0};
   std::atomic<int64_t> open_{0};
+  std::vector<std::pair<LogIndex, Task>> waiters_;
   const std::shared_ptr<Reconciler*> self_;
 };
 

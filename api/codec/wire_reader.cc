@@ -82,8 +82,10 @@ uint32_t WireReader::Fixed32() {
 }
 
 Slice WireReader::Length() {
+  const char* const start = at_;
   const uint64_t length = Varint();
-  if (!ok_ || length > left()) {
+  // As the generated parsers: a length has at most five bytes.
+  if (!ok_ || at_ - start > 5 || length > left()) {
     Fail();
     return {};
   }

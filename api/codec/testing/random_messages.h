@@ -1,8 +1,8 @@
 // RandomMessage: fills generated messages with random values, for differential tests of codecs.
 //
 // Only tests and fuzz targets use this. Thread: one at a time.
-#ifndef API_CODEC_RANDOM_MESSAGES_H_
-#define API_CODEC_RANDOM_MESSAGES_H_
+#ifndef API_CODEC_TESTING_RANDOM_MESSAGES_H_
+#define API_CODEC_TESTING_RANDOM_MESSAGES_H_
 
 #include <google/protobuf/message.h>
 
@@ -102,4 +102,4 @@ inline void RandomMessage(Random& random, google::protobuf::Message* message) {
 
 }  // namespace millrace::api
 
-#endif  // API_CODEC_RANDOM_MESSAGES_H_
+#endif  // API_CODEC_TESTING_RANDOM_MESSAGES_H_

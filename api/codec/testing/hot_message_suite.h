@@ -1,18 +1,23 @@
-// The hand-written codecs against the generated messages, in both directions and on damaged input.
+// The hand-written codecs against the generated messages, in both directions and on damaged input:
+// a suite of typed tests that each codec's test instantiates for its messages.
+//
+// Thread: tests only.
+#ifndef API_CODEC_TESTING_HOT_MESSAGE_SUITE_H_
+#define API_CODEC_TESTING_HOT_MESSAGE_SUITE_H_
+
 #include <google/protobuf/util/message_differencer.h>
 
 #include <string>
+#include <vector>
 
-#include "api/codec/fetch_codec.h"
 #include "api/codec/plain_records.h"
-#include "api/codec/produce_codec.h"
-#include "api/codec/random_messages.h"
+#include "api/codec/testing/random_messages.h"
+#include "api/codec/wire_writer.h"
 #include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "millrace/v1/log_service.pb.h"
 
 namespace millrace::api {
-namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
@@ -39,31 +44,22 @@ void DropHintIds(Proto* proto) {
     }
   }
 }
-void Normalise(v1::ProduceResponse* proto) { DropHintIds(proto); }
-void Normalise(v1::ProduceStreamResponse* proto) { DropHintIds(proto); }
-void Normalise(v1::FetchResponse* proto) { DropHintIds(proto); }
-void Normalise(v1::FetchStreamResponse* proto) { DropHintIds(proto); }
+inline void Normalise(v1::ProduceResponse* proto) { DropHintIds(proto); }
+inline void Normalise(v1::ProduceStreamResponse* proto) { DropHintIds(proto); }
+inline void Normalise(v1::FetchResponse* proto) { DropHintIds(proto); }
+inline void Normalise(v1::FetchStreamResponse* proto) { DropHintIds(proto); }
 // The client sends no request without its body.
-void Normalise(v1::ProduceStreamRequest* proto) { proto->mutable_request(); }
+inline void Normalise(v1::ProduceStreamRequest* proto) { proto->mutable_request(); }
 // Of a partition to stop only the name counts; but nothing is lost.
 template <class Proto>
-void Normalise(Proto*) {}
+inline void Normalise(Proto*) {}
 
 template <class C>
 class HotMessagesTest : public ::testing::Test {};
 
-using Codecs = ::testing::Types<
-    Codec<v1::ProduceRequest, &DecodeProduceRequest, &EncodeProduceRequest>,
-    Codec<v1::ProduceStreamRequest, &DecodeProduceStreamRequest, &EncodeProduceStreamRequest>,
-    Codec<v1::ProduceResponse, &DecodeProduceResponse, &EncodeProduceResponse>,
-    Codec<v1::ProduceStreamResponse, &DecodeProduceStreamResponse, &EncodeProduceStreamResponse>,
-    Codec<v1::FetchRequest, &DecodeFetchRequest, &EncodeFetchRequest>,
-    Codec<v1::FetchStreamRequest, &DecodeFetchStreamRequest, &EncodeFetchStreamRequest>,
-    Codec<v1::FetchResponse, &DecodeFetchResponse, &EncodeFetchResponse>,
-    Codec<v1::FetchStreamResponse, &DecodeFetchStreamResponse, &EncodeFetchStreamResponse>>;
-TYPED_TEST_SUITE(HotMessagesTest, Codecs);
+TYPED_TEST_SUITE_P(HotMessagesTest);
 
-TYPED_TEST(HotMessagesTest, AgreesWithTheGeneratedMessageInBothDirections) {
+TYPED_TEST_P(HotMessagesTest, AgreesWithTheGeneratedMessageInBothDirections) {
   sim::SimRandom random(1);
   for (int i = 0; i < 1000; ++i) {
     typename TypeParam::Proto proto;
@@ -82,7 +78,7 @@ TYPED_TEST(HotMessagesTest, AgreesWithTheGeneratedMessageInBothDirections) {
 }
 
 // What the hand-written decoders leave for later, or demand in addition to the generated ones.
-bool RecordsParse(Slice run) {
+inline bool RecordsParse(Slice run) {
   PlainRecordReader reader(run);
   record::RecordView record;
   while (reader.Next(&record)) {
@@ -100,7 +96,7 @@ bool RunsParse(const T& decoded) {
   }
   return true;
 }
-bool HasOddTopicId(const google::protobuf::Message& message) {
+inline bool HasOddTopicId(const google::protobuf::Message& message) {
   const auto* reflection = message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection->ListFields(message, &fields);
@@ -117,11 +113,12 @@ bool HasOddTopicId(const google::protobuf::Message& message) {
   return false;
 }
 
-TYPED_TEST(HotMessagesTest, DamagedInputIsRefusedAsTheGeneratedParserRefusesIt) {
+TYPED_TEST_P(HotMessagesTest, DamagedInputIsRefusedAsTheGeneratedParserRefusesIt) {
   // The generated parser logs every string that is not UTF-8.
   const google::protobuf::LogSilencer silencer;
   sim::SimRandom random(2);
   int refused = 0;
+  int stricter = 0;
   for (int i = 0; i < 20000; ++i) {
     typename TypeParam::Proto proto;
     RandomMessage(random, &proto);
@@ -143,13 +140,17 @@ TYPED_TEST(HotMessagesTest, DamagedInputIsRefusedAsTheGeneratedParserRefusesIt) 
     } else {
       ++refused;
       ASSERT_THAT(decoded, HasCode(ErrorCode::kInvalidRequest));
-      ASSERT_TRUE(!accepted || HasOddTopicId(parsed)) << parsed.DebugString();
+      if (!accepted || HasOddTopicId(parsed)) continue;
+      // A topic id of another length that a later one of the same message overwrites: refused here.
+      ++stricter;
+      ASSERT_OK(TypeParam::Decode(Bytes::FromString(parsed.SerializeAsString())));
     }
   }
   EXPECT_GT(refused, 1000);
+  EXPECT_LE(stricter, 3);
 }
 
-TYPED_TEST(HotMessagesTest, EveryTruncationIsSafe) {
+TYPED_TEST_P(HotMessagesTest, EveryTruncationIsSafe) {
   sim::SimRandom random(3);
   typename TypeParam::Proto proto;
   RandomMessage(random, &proto);
@@ -162,63 +163,10 @@ TYPED_TEST(HotMessagesTest, EveryTruncationIsSafe) {
   }
 }
 
-TEST(ProduceCodec, BatchesAreSharedNotCopied) {
-  const Bytes batch = Bytes::Copy(std::string(100000, 'b'));
-  ProduceRequest request;
-  request.partitions.resize(2);
-  request.partitions[0].name.topic = "a";
-  request.partitions[0].batches = batch;
-  request.partitions[1].batches = batch.Sub(10, 1000);
-  const MessagePieces pieces = EncodeProduceRequest(request);
-  ASSERT_EQ(pieces.size(), 4u);
-  EXPECT_EQ(pieces[1].data(), batch.data());
-  EXPECT_EQ(pieces[3].data(), batch.data() + 10);
-  EXPECT_LT(pieces[0].size() + pieces[2].size(), 40u);
+REGISTER_TYPED_TEST_SUITE_P(HotMessagesTest, AgreesWithTheGeneratedMessageInBothDirections,
+                            DamagedInputIsRefusedAsTheGeneratedParserRefusesIt,
+                            EveryTruncationIsSafe);
 
-  const Bytes wire = Join(pieces);
-  ASSERT_OK_AND_ASSIGN(const ProduceRequest decoded, DecodeProduceRequest(wire));
-  EXPECT_EQ(decoded, request);
-  EXPECT_GE(decoded.partitions[0].batches.data(), wire.data());
-  EXPECT_LE(decoded.partitions[0].batches.data() + 100000, wire.data() + wire.size());
-}
-
-TEST(FetchCodec, PiecesOfOnePartitionBecomeOneField) {
-  const Bytes memory = Bytes::Copy(std::string(5000, 'c'));
-  FetchResponse response;
-  response.partitions.resize(1);
-  response.partitions[0].batches = {memory.Sub(0, 1000), memory.Sub(1000, 4000)};
-  const MessagePieces pieces = EncodeFetchResponse(response);
-  ASSERT_EQ(pieces.size(), 3u);
-  EXPECT_EQ(pieces[1].data(), memory.data());
-  EXPECT_EQ(pieces[2].data(), memory.data() + 1000);
-  v1::FetchResponse proto;
-  ASSERT_TRUE(proto.ParseFromString(Join(pieces).ToString()));
-  EXPECT_EQ(proto.partitions(0).batches(), memory.ToString());
-}
-
-TEST(ProduceCodec, ScatteredRecordsAreGathered) {
-  // records, partition, records: legal, though no common encoder writes it.
-  v1::ProducePartition first;
-  first.add_records()->set_value("one");
-  v1::ProducePartition second;
-  second.set_partition(7);
-  v1::ProducePartition third;
-  third.add_records()->set_value("two");
-  const std::string inner =
-      first.SerializeAsString() + second.SerializeAsString() + third.SerializeAsString();
-  std::string wire = "\x0a";
-  wire.push_back(static_cast<char>(inner.size()));
-  wire += inner;
-  ASSERT_OK_AND_ASSIGN(const ProduceRequest decoded, DecodeProduceRequest(Bytes::FromString(wire)));
-  PlainRecordReader reader(decoded.partitions.at(0).plain_records);
-  record::RecordView record;
-  ASSERT_TRUE(reader.Next(&record));
-  EXPECT_EQ(record.value, Slice("one"));
-  ASSERT_TRUE(reader.Next(&record));
-  EXPECT_EQ(record.value, Slice("two"));
-  EXPECT_FALSE(reader.Next(&record));
-  EXPECT_TRUE(reader.ok());
-}
-
-}  // namespace
 }  // namespace millrace::api
+
+#endif  // API_CODEC_TESTING_HOT_MESSAGE_SUITE_H_

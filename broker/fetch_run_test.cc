@@ -1,0 +1,85 @@
+#include "broker/fetch_run.h"
+
+#include <optional>
+#include <vector>
+
+#include "broker/testing/shard_fixture.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class FetchRunTest : public ::testing::Test {
+ protected:
+  FetchRunTest() {
+    f_.Lead(3);
+    std::vector<ProduceReply> replies;
+    for (int i = 0; i < 3; ++i) f_.Produce(i, batch_, &replies);
+    f_.loop.RunFor(absl::Seconds(1));
+  }
+  void Fetch(size_t bytes_max) {
+    std::vector<ShardFetchItem> items;
+    for (int i = 0; i < 3; ++i) {
+      items.push_back({.slot = static_cast<size_t>(i),
+                       .topic_partition = f_.Partition(i),
+                       .offset = Offset(0),
+                       .bytes_max = 1 << 20});
+    }
+    f_.executor->RunNow([&] {
+      f_.shard->Fetch(items, {bytes_max, true},
+                      [&](std::vector<ShardFetchResult> results, FetchBudget left) {
+                        results_ = std::move(results);
+                        left_ = left;
+                      });
+    });
+  }
+
+  const Bytes batch_ = MakeBatch(1, 1000);
+  ShardFixture f_;
+  std::optional<std::vector<ShardFetchResult>> results_;
+  FetchBudget left_;
+};
+
+TEST_F(FetchRunTest, ReadsOfTheTailAreAnsweredAtOnce) {
+  Fetch(1 << 20);
+  ASSERT_TRUE(results_.has_value());
+  ASSERT_THAT(*results_, SizeIs(3));
+  for (const ShardFetchResult& result : *results_) EXPECT_EQ(result.bytes, batch_.size());
+  EXPECT_EQ(left_.bytes_left, (1 << 20) - 3 * batch_.size());
+  EXPECT_FALSE(left_.nothing_yet);
+}
+
+TEST_F(FetchRunTest, TheBudgetIsSharedInOrder) {
+  Fetch(batch_.size() + 10);
+  EXPECT_EQ((*results_)[0].bytes, batch_.size());
+  EXPECT_EQ((*results_)[1].bytes, 0u);
+  EXPECT_EQ((*results_)[1].next_offset, Offset(0));
+}
+
+TEST_F(FetchRunTest, ColdReadsGoToThePoolAndHoldTheirMemory) {
+  f_.logs[1]->set_cold(true);
+  Fetch(1 << 20);
+  EXPECT_FALSE(results_.has_value()) << "the disk is asked elsewhere";
+  f_.loop.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(results_.has_value());
+  EXPECT_EQ((*results_)[1].bytes, batch_.size());
+  EXPECT_EQ((*results_)[2].bytes, batch_.size());
+  EXPECT_GT(f_.budget.used_bytes(), 0) << "as long as the answer is held";
+  results_.reset();
+  EXPECT_EQ(f_.budget.used_bytes(), 0);
+}
+
+TEST_F(FetchRunTest, AMissingReplicaIsItsOwnError) {
+  f_.executor->RunNow([&] {
+    f_.shard->RemoveReplica(f_.Partition(1), MakeError(ErrorCode::kUnknownTopicOrPartition, "x"));
+  });
+  Fetch(1 << 20);
+  EXPECT_EQ((*results_)[1].outcome.code, ErrorCode::kNotLeaderOrFollower);
+  EXPECT_TRUE((*results_)[2].outcome.ok());
+  EXPECT_THAT((*results_)[1].batches, IsEmpty());
+}
+
+}  // namespace
+}  // namespace millrace::broker
