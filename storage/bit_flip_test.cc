@@ -14,7 +14,7 @@
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/log_fixture.h"
+#include "storage/testing/log_fixture.h"
 
 namespace millrace::storage {
 namespace {

@@ -2,26 +2,23 @@
 // is written today is the same bytes. With STORAGE_GOLDEN_OUT set to a directory, writes them anew.
 
 #include <cstdlib>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 
+#include "base/posix_file_system.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/dir_identity.h"
 #include "storage/epoch_checkpoint.h"
-#include "storage/log_fixture.h"
 #include "storage/producer_snapshot.h"
+#include "storage/testing/log_fixture.h"
 
 namespace millrace::storage {
 namespace {
 
 std::string ReadGolden(const std::string& name) {
-  std::ifstream in("storage/testdata/" + name, std::ios::binary);
-  std::stringstream contents;
-  contents << in.rdbuf();
-  return contents.str();
+  PosixFileSystem files;
+  return FileContents(files, "storage/testdata/" + name);
 }
 
 // A directory with one log of a few segments, cleanly closed: deterministic to the byte.
@@ -65,7 +62,8 @@ TEST(GoldenTest, FilesAreWrittenAsBefore) {
   EXPECT_GT(files.size(), 8u);
   for (const auto& [name, contents] : files) {
     if (const char* out = std::getenv("STORAGE_GOLDEN_OUT")) {
-      std::ofstream(std::string(out) + "/" + name, std::ios::binary) << contents;
+      PosixFileSystem real;
+      EXPECT_OK(ReplaceFile(real, JoinPath(out, name), contents));
       continue;
     }
     EXPECT_EQ(contents, ReadGolden(name)) << name;

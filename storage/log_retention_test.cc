@@ -1,6 +1,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/log_fixture.h"
+#include "storage/testing/log_fixture.h"
 
 namespace millrace::storage {
 namespace {

@@ -2,8 +2,8 @@
 // batches, and runs everything in virtual time.
 //
 // Thread: the test's one.
-#ifndef STORAGE_LOG_FIXTURE_H_
-#define STORAGE_LOG_FIXTURE_H_
+#ifndef STORAGE_TESTING_LOG_FIXTURE_H_
+#define STORAGE_TESTING_LOG_FIXTURE_H_
 
 #include <cstdint>
 #include <functional>
@@ -19,6 +19,7 @@
 #include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "record/batch_builder.h"
+#include "record/batch_stamp.h"
 #include "record/batch_view.h"
 #include "storage/log.h"
 #include "storage/log_dir.h"
@@ -42,6 +43,23 @@ inline Buffer MakeBatch(const std::string& value, int count = 1, int64_t timesta
   Buffer buffer(bytes.size());
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   return buffer;
+}
+
+// The same as a log at offset `base` would hold it.
+inline std::string MakeStampedBatch(Offset base, LeaderEpoch epoch, const std::string& value,
+                                    int count = 1, int64_t timestamp_ms = kTestTime,
+                                    ProducerId producer = kNoProducerId, int32_t sequence = -1) {
+  Buffer buffer = MakeBatch(value, count, timestamp_ms, producer, sequence);
+  record::StampBaseOffset(buffer.data(), base);
+  record::StampLeaderEpoch(buffer.data(), epoch);
+  return std::string(buffer.data(), buffer.size());
+}
+
+// The contents of a file, which must be there.
+inline std::string FileContents(FileSystem& files, const std::string& path) {
+  absl::StatusOr<std::string> contents = ReadWholeFile(files, path, uint64_t{1} << 30);
+  EXPECT_OK(contents);
+  return contents.ok() ? *std::move(contents) : std::string();
 }
 
 // Notes what a log tells.
@@ -171,4 +189,4 @@ inline std::string ReadAll(Log& log, Offset from, Offset up_to, size_t bytes_max
 
 }  // namespace millrace::storage
 
-#endif  // STORAGE_LOG_FIXTURE_H_
+#endif  // STORAGE_TESTING_LOG_FIXTURE_H_
