@@ -1,6 +1,9 @@
 #include "tools/millrace/command.h"
 
+#include <cstdio>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -24,12 +27,33 @@ CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::strin
   return command;
 }
 
-void AddConnectionOptions(CLI::App* command, GlobalOptions* global) {
-  command->add_option("--bootstrap", global->bootstrap, "Servers to ask first, host:port[,...]")
-      ->capture_default_str();
+int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv) {
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // What the parser could not place is why the command is missing: name it.
+    const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
+    if (unknown.empty()) return app->exit(error) == 0 ? kExitOk : kExitUsage;
+    std::fprintf(stderr, "There is no command '%s'\nRun with --help for more information.\n",
+                 unknown.front().c_str());
+    return kExitUsage;
+  } catch (const CLI::ParseError& error) {
+    // The parser's way of saying "help was asked for" (0) or "the line is wrong".
+    return app->exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return global.exit_code;
+}
+
+void AddOutputOption(CLI::App* command, GlobalOptions* global) {
   command->add_option("-o,--output", global->output, "Form of the output")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
+}
+
+void AddConnectionOptions(CLI::App* command, GlobalOptions* global) {
+  command->add_option("--bootstrap", global->bootstrap, "Servers to ask first, host:port[,...]")
+      ->capture_default_str();
+  AddOutputOption(command, global);
   command->add_option("--timeout", global->timeout_s, "Seconds to wait for an answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -40,6 +40,14 @@ CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::strin
                      const std::string& examples, GlobalOptions* global,
                      std::function<absl::Status()> run);
 
+// Parses a command line (argv[0] is the program) and runs what it chose. Returns the exit code: a
+// line that makes no sense is kExitUsage, with a message on standard error. Call it once for a
+// tree.
+int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv);
+
+// -o alone, for commands that ask no server.
+void AddOutputOption(CLI::App* command, GlobalOptions* global);
+
 // --bootstrap, -o and --timeout.
 void AddConnectionOptions(CLI::App* command, GlobalOptions* global);
 

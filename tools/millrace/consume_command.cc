@@ -131,11 +131,24 @@ class Consumption {
       named.push_back({options_.topic, partition});
       assignment[named.back()] = position;
     }
-    if (!options_.follow) {
-      ASSIGN_OR_RETURN(const auto ranges, consumer_->OffsetRange(named, global_.timeout()));
-      for (const auto& [partition, range] : ranges) end_[partition] = range.second;
+    ASSIGN_OR_RETURN(const auto ranges, consumer_->OffsetRange(named, global_.timeout()));
+    for (const auto& [partition, range] : ranges) {
+      RETURN_IF_ERROR(CheckOffset(partition, range.first, range.second));
+      if (!options_.follow) end_[partition] = range.second;
     }
     return consumer_->Assign(std::move(assignment));
+  }
+
+  // Nothing would come from an offset beyond the end, and nobody would learn why.
+  absl::Status CheckOffset(const client::NamedPartition& partition, Offset start,
+                           Offset end) const {
+    const Offset offset(options_.offset);
+    if (options_.offset < 0 || (start <= offset && offset <= end)) return absl::OkStatus();
+    return MakeError(ErrorCode::kOffsetOutOfRange,
+                     absl::StrCat("--offset: ", options_.offset, " is not in ", partition.topic,
+                                  "-", partition.partition.value(), ", which holds ", start.value(),
+                                  " to ", end.value() - 1),
+                     {.name = "--offset", .value = absl::StrCat(options_.offset)});
   }
 
   absl::Status Loop() {

@@ -69,9 +69,7 @@ void AddLogCommands(CLI::App* app, GlobalOptions* global) {
                               global, [=] { return Dump(*options, *global); });
   dump->add_option("path", options->paths, "Files or directories")->required();
   dump->add_flag("--records", options->records, "Print the records of each batch");
-  dump->add_option("-o,--output", global->output, "Form of the output")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  AddOutputOption(dump, global);
 }
 
 }  // namespace millrace::tools

@@ -188,10 +188,13 @@ void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
   command->add_option("-f,--file", options->file, "Read from this file instead of standard input");
   command->add_option("-d,--delimiter", options->delimiter, "What stands between two records")
       ->capture_default_str();
-  command->add_option("--key-separator", options->key_separator,
-                      "The key is what stands before the first one of these");
-  command->add_option("--key-regex", options->key_regex,
-                      "The key is this expression's first group, found in the record");
+  CLI::Option* separator =
+      command->add_option("--key-separator", options->key_separator,
+                          "The key is what stands before the first one of these");
+  command
+      ->add_option("--key-regex", options->key_regex,
+                   "The key is this expression's first group, found in the record")
+      ->excludes(separator);
   command->add_option("-p,--partition", options->partition, "Send to this partition only")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--acks", options->acks, "When a record counts as sent")

@@ -21,9 +21,7 @@ void AddVersionCommand(CLI::App* app, GlobalOptions* global) {
                                    }
                                    return absl::OkStatus();
                                  });
-  command->add_option("-o,--output", global->output, "Form of the output")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  AddOutputOption(command, global);
 }
 
 }  // namespace millrace::tools

@@ -1,0 +1,122 @@
+// What the tests of the commands share: running a command line in the test's process, and an
+// AdminService on a local port that answers as the test says.
+//
+// Only tests include it.
+//
+// Thread: the test's; answers of the FakeAdminServer are called on its own strand, and are set
+// before a command runs.
+#ifndef TOOLS_MILLRACE_COMMAND_TEST_BED_H_
+#define TOOLS_MILLRACE_COMMAND_TEST_BED_H_
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "base/counters.h"
+#include "base/status_matchers.h"
+#include "base/system_clock.h"
+#include "gmock/gmock.h"
+#include "millrace/v1/admin_service.grpc.pb.h"
+#include "rpc/listen_socket.h"
+#include "rpc/server.h"
+#include "rpc/unary_call.h"
+#include "tools/millrace/command.h"
+
+namespace millrace::tools {
+
+struct LineResult {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+// Runs "millrace <words>" in a tree with the commands that `add` adds.
+inline LineResult RunLine(const std::function<void(CLI::App*, GlobalOptions*)>& add,
+                          std::vector<std::string> words) {
+  GlobalOptions global;
+  CLI::App app("Millrace", "millrace");
+  app.require_subcommand(1);
+  add(&app, &global);
+  std::vector<const char*> argv = {"millrace"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  LineResult result;
+  result.exit_code = ParseAndRun(&app, global, static_cast<int>(argv.size()), argv.data());
+  result.out = testing::internal::GetCapturedStdout();
+  result.err = testing::internal::GetCapturedStderr();
+  return result;
+}
+
+// An answer of the fake, and the last request that it was given.
+template <typename Request, typename Response>
+struct FakeAnswer {
+  Response response;
+  Request request;
+};
+
+class FakeAdminServer {
+ public:
+  FakeAdminServer()
+      : server_({.listeners = {{.name = "FAKE", .host = "127.0.0.1", .port = 0}}}, &clock_, nullptr,
+                &metrics_) {
+    server_.AddService(&service_, v1::AdminService::service_full_name());
+    using Async = v1::AdminService::AsyncService;
+    Answer(&Async::RequestCreateTopics, &create_topics);
+    Answer(&Async::RequestDeleteTopics, &delete_topics);
+    Answer(&Async::RequestListTopics, &list_topics);
+    Answer(&Async::RequestDescribeTopics, &describe_topics);
+    Answer(&Async::RequestCreatePartitions, &create_partitions);
+    Answer(&Async::RequestDescribeConfigs, &describe_configs);
+    Answer(&Async::RequestIncrementalAlterConfigs, &alter_configs);
+    Answer(&Async::RequestDescribeCluster, &describe_cluster);
+    Answer(&Async::RequestDescribeLogDirs, &describe_log_dirs);
+    EXPECT_OK(server_.Start());
+  }
+  ~FakeAdminServer() {
+    server_.Shutdown(absl::ZeroDuration());
+    server_.StopQueues();
+  }
+
+  std::string address() const {
+    return absl::StrCat("127.0.0.1:", server_.listeners().front().port);
+  }
+  // `words` with --bootstrap at the end.
+  std::vector<std::string> At(std::vector<std::string> words) const {
+    words.push_back(absl::StrCat("--bootstrap=", address()));
+    return words;
+  }
+
+  FakeAnswer<v1::CreateTopicsRequest, v1::CreateTopicsResponse> create_topics;
+  FakeAnswer<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse> delete_topics;
+  FakeAnswer<v1::ListTopicsRequest, v1::ListTopicsResponse> list_topics;
+  FakeAnswer<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse> describe_topics;
+  FakeAnswer<v1::CreatePartitionsRequest, v1::CreatePartitionsResponse> create_partitions;
+  FakeAnswer<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse> describe_configs;
+  FakeAnswer<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse> alter_configs;
+  FakeAnswer<v1::DescribeClusterRequest, v1::DescribeClusterResponse> describe_cluster;
+  FakeAnswer<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse> describe_log_dirs;
+
+ private:
+  template <typename Method, typename Request, typename Response>
+  void Answer(Method method, FakeAnswer<Request, Response>* answer) {
+    rpc::RegisterUnary(
+        &server_, server_.queue(0), &service_, method,
+        [answer](const rpc::CallContext&, Request request, rpc::Reply<Response> reply) {
+          answer->request = std::move(request);
+          reply(answer->response);
+        });
+  }
+
+  const SystemClock clock_;
+  MetricRegistry metrics_;
+  v1::AdminService::AsyncService service_;
+  rpc::Server server_;
+};
+
+}  // namespace millrace::tools
+
+#endif  // TOOLS_MILLRACE_COMMAND_TEST_BED_H_

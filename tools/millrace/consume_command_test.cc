@@ -1,0 +1,76 @@
+#include "tools/millrace/consume_command.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/posix_file_system.h"
+#include "client/fake_log_server.h"
+#include "record/batch_builder.h"
+#include "tools/millrace/command_test_bed.h"
+
+namespace millrace::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ConsumeCommandTest : public testing::Test {
+ protected:
+  ConsumeCommandTest() {
+    server_.CreateTopic("t", 1);
+    record::BatchBuilder builder({});
+    for (int i = 0; i < 5; ++i) {
+      const std::string key = absl::StrCat("k", i);
+      const std::string value = absl::StrCat("value ", i);
+      builder.Add(1000 + i, Slice(key), Slice(value));
+    }
+    server_.Append("t", 0, builder.Build());
+  }
+
+  LineResult Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"consume", "t", "--bootstrap", server_.address()});
+    return RunLine(AddConsumeCommand, std::move(words));
+  }
+
+  client::FakeLogServer server_;
+};
+
+TEST_F(ConsumeCommandTest, PrintsAllThereIsAndEnds) {
+  const LineResult result = Run({"--from-beginning"});
+  EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_EQ(result.out, "value 0\nvalue 1\nvalue 2\nvalue 3\nvalue 4\n");
+}
+
+TEST_F(ConsumeCommandTest, BeginsAtAnOffsetAndStopsAfterACount) {
+  EXPECT_EQ(Run({"--offset", "1", "-n", "2", "--format", "{offset} {key}"}).out, "1 k1\n2 k2\n");
+  const Json json = Json::parse(Run({"--offset", "4", "-o", "json"}).out);
+  EXPECT_EQ(json["offset"], 4);
+  EXPECT_EQ(json["value"], "value 4");
+}
+
+TEST_F(ConsumeCommandTest, GoesOnWhereTheStateFileSays) {
+  const std::string state = JoinPath(testing::TempDir(), "consume_command_test.position");
+  PosixFileSystem files;
+  files.RemoveFile(state).IgnoreError();
+  EXPECT_EQ(Run({"--state", state, "-n", "3"}).out, "value 0\nvalue 1\nvalue 2\n");
+  EXPECT_EQ(Run({"--state", state}).out, "value 3\nvalue 4\n");
+  EXPECT_EQ(Run({"--state", state}).out, "");
+}
+
+TEST_F(ConsumeCommandTest, StartsThatContradictEachOtherAreUsageErrors) {
+  EXPECT_EQ(Run({"--from-beginning", "--offset", "3"}).exit_code, kExitUsage);
+  EXPECT_EQ(Run({"--time", "5", "--offset", "3"}).exit_code, kExitUsage);
+  EXPECT_EQ(Run({"--state", "f", "--time", "5"}).exit_code, kExitUsage);
+  EXPECT_EQ(Run({"--offset", "-3"}).exit_code, kExitUsage);
+}
+
+TEST_F(ConsumeCommandTest, SaysWhatIsWrongWithAFormatOrATime) {
+  const LineResult format = Run({"--format", "{colour}"});
+  EXPECT_EQ(format.exit_code, kExitFailed);
+  EXPECT_THAT(format.err, HasSubstr("unknown field {colour}"));
+  const LineResult time = Run({"--time", "yesterday"});
+  EXPECT_EQ(time.exit_code, kExitFailed);
+  EXPECT_THAT(time.err, HasSubstr("yesterday"));
+}
+
+}  // namespace
+}  // namespace millrace::tools

@@ -1,0 +1,71 @@
+#include "tools/millrace/produce_command.h"
+
+#include <string>
+
+#include "base/posix_file_system.h"
+#include "client/fake_log_server.h"
+#include "tools/millrace/command_test_bed.h"
+
+namespace millrace::tools {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ProduceCommandTest : public testing::Test {
+ protected:
+  ProduceCommandTest() { server_.CreateTopic("t", 1); }
+
+  LineResult Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"produce", "t", "--bootstrap", server_.address()});
+    return RunLine(AddProduceCommand, std::move(words));
+  }
+  std::string FileWith(const std::string& text) {
+    PosixFileSystem files;
+    const std::string path = JoinPath(testing::TempDir(), "produce_command_test.txt");
+    EXPECT_OK(ReplaceFile(files, path, text));
+    return path;
+  }
+
+  client::FakeLogServer server_;
+};
+
+TEST_F(ProduceCommandTest, SendsTheRecordsOfAFileInOrder) {
+  const LineResult result = Run({"--file", FileWith("one\ntwo\nthree")});
+  EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("produced 3 records"));
+  EXPECT_THAT(server_.Values("t", 0), ElementsAre("one", "two", "three"));
+}
+
+TEST_F(ProduceCommandTest, CountsInJsonWhatWasAcknowledged) {
+  const LineResult result =
+      Run({"--file", FileWith("k1:aa||k2:b"), "-d", "||", "--key-separator", ":", "-o", "json"});
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["records"], 2);
+  EXPECT_EQ(json["failed"], 0);
+  EXPECT_EQ(json["bytes"], 3);
+  EXPECT_THAT(server_.Values("t", 0), ElementsAre("aa", "b"));
+}
+
+TEST_F(ProduceCommandTest, ARefusedRecordIsTheErrorOfTheCommand) {
+  server_.RefuseProduce(1, ErrorCode::kMessageTooLarge);
+  const LineResult result = Run({"--file", FileWith("one")});
+  EXPECT_EQ(result.exit_code, kExitFailed);
+  EXPECT_THAT(result.err, HasSubstr("MESSAGE_TOO_LARGE"));
+}
+
+TEST_F(ProduceCommandTest, SaysWhatIsWrongWithTheInput) {
+  const LineResult missing = Run({"--file", "/no/such/file"});
+  EXPECT_EQ(missing.exit_code, kExitFailed);
+  EXPECT_THAT(missing.err, HasSubstr("cannot read '/no/such/file': No such file"));
+  const LineResult delimiter = Run({"--file", FileWith("one"), "--delimiter", ""});
+  EXPECT_THAT(delimiter.err, HasSubstr("--delimiter"));
+  EXPECT_NE(delimiter.exit_code, kExitOk);
+  EXPECT_EQ(Run({"--acks", "most"}).exit_code, kExitUsage);
+  EXPECT_EQ(Run({"--compression", "rar"}).exit_code, kExitUsage);
+  EXPECT_EQ(Run({"--property", "linger.ms"}).exit_code, kExitFailed);
+}
+
+}  // namespace
+}  // namespace millrace::tools
