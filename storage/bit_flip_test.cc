@@ -19,7 +19,7 @@
 namespace millrace::storage {
 namespace {
 
-constexpr int kBatches = 16;
+constexpr int kBatches = 18;
 
 // What a directory should hold.
 struct Expected {
@@ -41,15 +41,19 @@ class BitFlipTest : public testing::Test {
   }
 
   // A small log of several segments, epochs and producers; stopped cleanly or not.
+  // Unclean with a recovery point in the middle of the active segment.
   void MakeSample(bool clean) {
     LogFixture world(files_);
     Configure(world);
+    world.options.checkpoint_interval = absl::Seconds(5);
+    world.options.checkpoint_bytes_min = 1;
     ASSERT_OK(world.Open());
     ASSERT_OK(world.Begin(5));
     ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, world.OpenLog());
     for (int i = 0; i < kBatches; ++i) {
       ASSERT_OK(log->StageAsLeader(MakeBatch("v", 1, kTestTime + i, ProducerId(i % 2), i / 2),
                                    LeaderEpoch(1 + i / 6), world.Now()));
+      if (i == kBatches - 2) world.Run(absl::Seconds(6));
     }
     log->RaiseLogStart(Offset(1), nullptr);
     world.Run();
@@ -188,8 +192,9 @@ class BitFlipTest : public testing::Test {
     // Every bit of these is vouched for.
     EXPECT_EQ(detected_of_flips["meta.properties"].first,
               detected_of_flips["meta.properties"].second);
-    for (const char* kind : {".log", ".index", ".timeindex", ".snapshot", "leader-epoch-checkpoint",
-                             "partitions", "sync-journal", "open-record"}) {
+    for (const char* kind :
+         {".log", ".index", ".timeindex", ".snapshot", "leader-epoch-checkpoint", "partitions",
+          "sync-journal", "open-record", "recovery-point-checkpoint"}) {
       EXPECT_GT(detected_of_flips[kind].second, 0) << kind;
     }
   }

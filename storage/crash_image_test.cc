@@ -172,6 +172,9 @@ class CrashImageTest : public testing::Test {
     world_->config.preallocate_bytes_max = 1024;
     world_->config.file_delete_delay_ms = 10;
     world_->options.journal_bytes_max = 2000;
+    // Recovery points often, so that images fall around them.
+    world_->options.checkpoint_interval = absl::Milliseconds(2);
+    world_->options.checkpoint_bytes_min = 150;
     ASSERT_OK(world_->Open());
     model_.must_be_clean = false;
     ++epoch_;

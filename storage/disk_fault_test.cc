@@ -20,6 +20,8 @@ struct FaultPlan {
 class DiskFaultTest : public testing::TestWithParam<FaultPlan> {
  protected:
   void Configure(LogFixture& world) {
+    world.options.checkpoint_interval = absl::Milliseconds(2);
+    world.options.checkpoint_bytes_min = 100;
     world.config.segment_bytes = 500;
     world.config.index_interval_bytes = 150;
     world.config.preallocate_bytes_min = 256;

@@ -30,6 +30,8 @@ void DiskLog::SetRecovered(Offset recovered_end, std::optional<Offset> base, Seg
   index_size = scan->offset_index.size();
   time_size = scan->time_index.size();
   builder = scan->builder;
+  last_batch = scan->last_batch;
+  first_timestamp_ms = scan->first_timestamp_ms;
 }
 
 absl::Status DiskLog::CreateDirectoryFor() {
@@ -54,7 +56,8 @@ absl::Status DiskLog::CreateSegment(Offset base, bool* created) {
   RETURN_IF_ERROR(files_->SyncDirectory(directory()));
   exists = true;
   active_base = base;
-  size = allocated = index_size = time_size = 0;
+  size = allocated = index_size = time_size = last_batch = 0;
+  first_timestamp_ms = record::kNoTimestamp;
   builder = IndexBuilder(base, 0);
   return absl::OkStatus();
 }
@@ -122,6 +125,26 @@ absl::Status DiskLog::FinishActive() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<RecoveryPoint>> DiskLog::MakeRecoveryPoint() {
+  if (!active_base.has_value() || size == 0) return std::nullopt;
+  bool created = false;
+  RETURN_IF_ERROR(OpenActive(*active_base, &created));
+  RETURN_IF_ERROR(SyncData());
+  // So that after a power loss they need not be made from the batches.
+  RETURN_IF_ERROR(index_file->Sync());
+  RETURN_IF_ERROR(time_file->Sync());
+  RecoveryPoint point;
+  point.segment_base = *active_base;
+  point.offset = end;
+  point.position = size;
+  point.last_batch = last_batch;
+  point.offset_index_bytes = index_size;
+  point.time_index_bytes = time_size;
+  point.index = builder.state();
+  point.first_timestamp_ms = first_timestamp_ms;
+  return point;
+}
+
 void DiskLog::ForgetFiles() {
   log_file.reset();
   index_file.reset();
@@ -158,6 +181,11 @@ absl::Status DiskLog::RemoveSnapshotsAbove(Offset offset) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status DiskLog::RemovePassingSnapshot(Offset offset) {
+  ASSIGN_OR_RETURN(const bool of_segment, files_->Exists(Path(offset, kLogSuffix)));
+  return of_segment ? absl::OkStatus() : RemoveIfExists(*files_, Path(offset, kSnapshotSuffix));
 }
 
 absl::Status DiskLog::Truncate(Offset to, Offset keep, int64_t index_interval_bytes) {

@@ -59,6 +59,9 @@ class DiskLog {
   absl::Status SyncData();
   // Trims and syncs, and writes the last time index entry. Blocks.
   absl::Status FinishActive();
+  // Syncs all of the active segment, and says where a recovery may begin then; nullopt if the
+  // segment is empty. Blocks.
+  absl::StatusOr<std::optional<RecoveryPoint>> MakeRecoveryPoint();
   // Closes the active segment's files, synced; they are reopened when needed.
   absl::Status CloseFiles();
 
@@ -72,6 +75,8 @@ class DiskLog {
   absl::Status WriteEpochs(const std::string& text);
   absl::Status WriteSnapshot(Offset offset, const std::string& bytes);
   absl::Status RemoveSnapshotsAbove(Offset offset);
+  // The snapshot of an earlier recovery point, unless a segment begins there.
+  absl::Status RemovePassingSnapshot(Offset offset);
 
   // The base offsets of the segments that are there, rising.
   absl::StatusOr<std::vector<Offset>> ListSegments() const;
@@ -101,6 +106,9 @@ class DiskLog {
   uint64_t index_size = 0;
   uint64_t time_size = 0;
   IndexBuilder builder;
+  // Where its last batch begins, and its first batch's time.
+  uint64_t last_batch = 0;
+  int64_t first_timestamp_ms = record::kNoTimestamp;
 
   // written offset, durable offset.
   Offset end;

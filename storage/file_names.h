@@ -33,6 +33,7 @@ inline constexpr absl::string_view kLockFile = ".lock";
 inline constexpr absl::string_view kMetaPropertiesFile = "meta.properties";
 inline constexpr absl::string_view kPartitionsJournalFile = "partitions";
 inline constexpr absl::string_view kSyncJournalFile = "sync-journal";
+inline constexpr absl::string_view kRecoveryPointsFile = "recovery-point-checkpoint";
 inline constexpr absl::string_view kOpenRecordFile = "open-record";
 inline constexpr absl::string_view kCleanShutdownFile = "clean-shutdown";
 

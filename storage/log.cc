@@ -294,6 +294,16 @@ void Log::Close(absl::AnyInvocable<void(absl::Status) &&> done) {
   status_ = MakeError(ErrorCode::kShuttingDown, absl::StrCat("the log of ", name_, " is closed"));
 }
 
+void Log::PushCheckpoint() {
+  if (!status_.ok()) return;
+  LogOp op = MakeOp();
+  op.kind = LogOp::Kind::kCheckpoint;
+  op.to = end_;
+  op.epochs = EncodeEpochCheckpoint(epochs_, end_);
+  op.snapshot = EncodeProducerSnapshot(producers_, end_);
+  port_->Push(std::move(op));
+}
+
 void Log::DropCacheFrom(Offset end) {
   while (cache_.size() > cache_first_ && cache_.back().base_offset >= end) {
     cache_bytes_ -= static_cast<int64_t>(cache_.back().bytes.size());
@@ -327,6 +337,10 @@ void Log::OnProgress(LogProgress& progress) {
       status_ = progress.failure;
       if (listener_ != nullptr) listener_->OnFailed(status_);
     }
+    return;
+  }
+  if (progress.wants_checkpoint) {
+    PushCheckpoint();
     return;
   }
   Offset written = progress.written;

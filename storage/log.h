@@ -173,6 +173,7 @@ class Log {
   bool Expired(const Segment& segment, WallTime now) const;
   void OnProgress(LogProgress& progress);
   void OnTruncated(LogProgress& progress);
+  void PushCheckpoint();
   std::optional<ReadResult> ReadFromCache(Offset from, const ReadLimits& limits) const;
   LogOp MakeOp() const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,6 +14,7 @@
 #include "storage/log_recovery.h"
 #include "storage/log_writer.h"
 #include "storage/partitions_journal.h"
+#include "storage/recovery_points.h"
 #include "storage/sync_journal.h"
 
 namespace millrace::storage {
@@ -30,7 +32,8 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
         deps_(deps),
         flags_(std::make_shared<LogDirFlags>()),
         syncs_(deps.files, Path(kSyncJournalFile), options.journal_bytes_max),
-        partitions_(deps.files, Path(kPartitionsJournalFile), options.journal_bytes_max, &syncs_) {}
+        partitions_(deps.files, Path(kPartitionsJournalFile), options.journal_bytes_max, &syncs_),
+        points_(deps.files, Path(kRecoveryPointsFile)) {}
 
   absl::Status Open();
   void BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done);
@@ -74,6 +77,7 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   const std::shared_ptr<LogDirFlags> flags_;
   SyncJournal syncs_;
   PartitionsJournal partitions_;
+  RecoveryPoints points_;
   std::unique_ptr<FileLock> lock_;
   LogDirState state_;
   OpenRecord open_record_;
@@ -195,6 +199,8 @@ std::shared_ptr<LogFilesIdentity> LogDir::Impl::MakeIdentity(const ReplicaRecord
 }
 
 absl::Status LogDir::Impl::RecoverReplicas() {
+  RETURN_IF_ERROR(points_.Load());
+  std::set<TopicPartition> with_point;
   for (const auto& [number, replica] : partitions_.replicas()) {
     ReplicaReport report;
     report.topic_partition = replica.topic_partition;
@@ -215,6 +221,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
         // It was synced up to there; said here too, because the clean-shutdown file goes.
         syncs_.SetDurable(number, std::max(end->second, input.mark.value_or(Offset(0))));
       }
+      input.point = points_.Find(replica.topic_partition);
       input.index_interval_bytes = options_.index_interval_bytes;
       ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
       report.status = log.status;
@@ -222,10 +229,13 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       report.end_offset = log.end;
       report.last_epoch = log.epochs.latest();
       report.cut_bytes = log.cut_bytes;
+      if (log.point_used && log.status.ok()) with_point.insert(replica.topic_partition);
       recovered_[replica.topic_partition] = std::move(log);
     }
     state_.replicas.push_back(std::move(report));
   }
+  // A point that was of no use now must not be believed about what is written from here on.
+  points_.KeepOnly(with_point);
   std::sort(state_.replicas.begin(), state_.replicas.end(),
             [](const ReplicaReport& a, const ReplicaReport& b) {
               return a.topic_partition < b.topic_partition;
@@ -251,6 +261,7 @@ absl::Status LogDir::Impl::MakeWriter() {
     // Sticky: a stop before the registration is committed must not make it clean (S-03).
     RETURN_IF_ERROR(WriteOpenRecord({open_record_.broker_epoch, true}));
   }
+  RETURN_IF_ERROR(points_.Flush());
   RETURN_IF_ERROR(partitions_.Rewrite());
   RETURN_IF_ERROR(syncs_.Rewrite());
   LogWriter::Options options;
@@ -258,6 +269,8 @@ absl::Status LogDir::Impl::MakeWriter() {
   options.reserve_bytes = options_.reserve_bytes;
   options.seal_delay = options_.seal_delay;
   options.idle_close_delay = options_.idle_close_delay;
+  options.checkpoint_interval = options_.checkpoint_interval;
+  options.checkpoint_bytes_min = options_.checkpoint_bytes_min;
   LogWriter::Metrics metrics;
   if (deps_.metrics != nullptr) {
     const MetricLabels labels = {{"directory", options_.path}};
@@ -272,8 +285,8 @@ absl::Status LogDir::Impl::MakeWriter() {
                                                        "Bytes appended to partitions.", labels);
   }
   writer_ = std::make_shared<LogWriter>(
-      options, deps_.files, deps_.disk, deps_.clock, &partitions_, &syncs_, flags_, metrics,
-      [this](const absl::Status& status) {
+      options, deps_.files, deps_.disk, deps_.clock, &partitions_, &syncs_, &points_, flags_,
+      metrics, [this](const absl::Status& status) {
         if (on_failure_ == nullptr) return;
         failure_executor_->Post(
             [callback = std::move(on_failure_), status]() mutable { callback(status); });
@@ -411,6 +424,7 @@ absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
     opened_.erase(opened);
   }
   recovered_.erase(topic_partition);
+  RETURN_IF_ERROR(points_.RemoveNow(topic_partition));
   // First the decision, durably, then the files.
   partitions_.Delete(replica.number);
   syncs_.Forget(replica.number);
@@ -446,6 +460,7 @@ absl::Status LogDir::Impl::MarkStrayNow(const TopicPartition& topic_partition) {
     opened_.erase(opened);
   }
   recovered_.erase(topic_partition);
+  RETURN_IF_ERROR(points_.RemoveNow(topic_partition));
   partitions_.SetStray(replica.number);
   RETURN_IF_ERROR(partitions_.Flush());
   const std::string name = Path(PartitionName(replica.topic_name, topic_partition.partition));
@@ -473,6 +488,7 @@ absl::Status LogDir::Impl::CloseNow() {
   for (const auto& [topic_partition, log] : recovered_) {
     if (log.status.ok() && log.disk->exists) shutdown.log_ends[topic_partition] = log.end;
   }
+  RETURN_IF_ERROR(points_.Flush());
   if (open_record_.broker_epoch == kNoBrokerEpoch) return absl::OkStatus();
   // Last of all (S-21).
   return ReplaceFile(files(), Path(kCleanShutdownFile), EncodeCleanShutdown(shutdown));

@@ -47,6 +47,8 @@ struct LogDirOptions {
   absl::Duration seal_delay = absl::Milliseconds(20);
   // log.flush.offset.checkpoint.interval.ms: how often recovery points are written.
   absl::Duration checkpoint_interval = absl::Seconds(60);
+  // A log gets a new recovery point when so much of it would be read at a start.
+  uint64_t checkpoint_bytes_min = uint64_t{16} << 20;
   // An active segment's files are closed when nothing was appended for this long.
   absl::Duration idle_close_delay = absl::Seconds(30);
   // New replicas' index intervals and the like, until OpenLog says better.

@@ -35,11 +35,12 @@ struct LogHandle {
 struct LogOp {
   enum class Kind {
     kAppend,
-    kRoll,      // Seal the active segment; batches that follow name another.
-    kTruncate,  // Cut at `to`; `segment_base` becomes the active segment.
-    kRestart,   // Empty the log; it begins again at `to`.
-    kLogStart,  // Note `to` as log start, then delete `segments`.
-    kClose,     // Finish the active segment, write the hints.
+    kRoll,        // Seal the active segment; batches that follow name another.
+    kTruncate,    // Cut at `to`; `segment_base` becomes the active segment.
+    kRestart,     // Empty the log; it begins again at `to`.
+    kLogStart,    // Note `to` as log start, then delete `segments`.
+    kCheckpoint,  // Sync, write the hints, note a recovery point.
+    kClose,       // Finish the active segment, write the hints.
   };
   Kind kind = Kind::kAppend;
   std::shared_ptr<DiskLog> log;
@@ -52,8 +53,8 @@ struct LogOp {
   int64_t index_interval_bytes = 4096;
   int64_t preallocate_bytes_min = 0;
   int64_t preallocate_bytes_max = 0;
-  // kRoll, kTruncate, kRestart, kClose: the epoch checkpoint as of then. kRoll, kClose: a producer
-  // snapshot of `to`.
+  // All but kAppend and kLogStart: the epoch checkpoint as of then. kRoll, kCheckpoint, kClose: a
+  // producer snapshot of `to`.
   std::string epochs;
   std::string snapshot;
   Offset to;
@@ -78,6 +79,8 @@ struct LogProgress {
   Offset written;
   Offset durable;
   std::optional<Truncated> truncated;
+  // Nothing happened; the writer asks for a kCheckpoint.
+  bool wants_checkpoint = false;
   // Not OK: the log, or the directory, failed.
   absl::Status failure;
 };

@@ -19,6 +19,7 @@ namespace millrace::storage {
 namespace {
 
 constexpr uint64_t kSmallFileBytesMax = uint64_t{64} << 20;
+constexpr uint64_t kIndexBytesMax = uint64_t{1} << 31;
 
 // The recovery of one log. Methods return errors of the file system; what is wrong with this log
 // goes to log_.status.
@@ -91,6 +92,8 @@ class Recovery {
       if (absl::EndsWith(entry.name, kDeletedSuffix) || absl::EndsWith(entry.name, ".tmp")) {
         RETURN_IF_ERROR(files_.RemoveFile(JoinPath(directory_, entry.name)));
       }
+      const std::optional<Offset> snapshot = ParseSegmentFileName(entry.name, kSnapshotSuffix);
+      if (snapshot.has_value()) snapshots_.push_back(*snapshot);
       const std::optional<Offset> base = ParseSegmentFileName(entry.name, kLogSuffix);
       if (base.has_value()) segments_.push_back({*base, entry.size_bytes});
     }
@@ -165,7 +168,7 @@ class Recovery {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<SegmentScan> Scan(const File& file, Offset base) {
+  SegmentScanOptions ScanOptions(Offset base) {
     SegmentScanOptions options;
     options.base_offset = base;
     options.index_interval_bytes = input_.index_interval_bytes;
@@ -175,7 +178,60 @@ class Recovery {
     options.vouched_to = input_.mark.value_or(Offset(0));
     options.producers = &log_.producers;
     options.producers_from = producers_from_;
-    return ScanSegment(file, options);
+    return options;
+  }
+
+  // The part of an index that is of the batches below the point; nullopt if it cannot be: too
+  // short, entries that do not rise, or that lie beyond.
+  absl::StatusOr<std::optional<std::string>> IndexBelowPoint(absl::string_view suffix,
+                                                             uint64_t bytes) {
+    const RecoveryPoint& point = *input_.point;
+    const std::string path = Path(point.segment_base, suffix);
+    ASSIGN_OR_RETURN(const bool exists, files_.Exists(path));
+    if (!exists) return std::nullopt;
+    ASSIGN_OR_RETURN(std::string index, ReadWholeFile(files_, path, kIndexBytesMax));
+    const bool is_time = suffix == kTimeIndexSuffix;
+    const size_t entry_size = is_time ? kTimeIndexEntrySize : kOffsetIndexEntrySize;
+    if (index.size() < bytes || bytes % entry_size != 0) return std::nullopt;
+    index.resize(bytes);
+    // Offset, and position or time, of the entry before.
+    std::pair<int64_t, int64_t> before = {-1, -1};
+    for (size_t at = 0; at < bytes; at += entry_size) {
+      std::pair<int64_t, int64_t> now;
+      if (is_time) {
+        const TimeIndexEntry entry = LoadTimeIndexEntry(&index[at]);
+        now = {entry.relative_offset, entry.timestamp_ms};
+      } else {
+        const OffsetIndexEntry entry = LoadOffsetIndexEntry(&index[at]);
+        now = {entry.relative_offset, entry.position};
+        if (now.second >= static_cast<int64_t>(point.position)) return std::nullopt;
+      }
+      if (now.first <= before.first || now.second <= before.second) return std::nullopt;
+      before = now;
+    }
+    if (before.first >= point.offset - point.segment_base) return std::nullopt;
+    return index;
+  }
+
+  // Scans the last segment from the recovery point on; nullopt if that is of no use here.
+  absl::StatusOr<std::optional<SegmentScan>> ScanFromPoint(const File& file, Offset base) {
+    const RecoveryPoint* const point = input_.point;
+    if (point == nullptr || point->segment_base != base || point->last_batch >= point->position ||
+        epochs_from_ < point->offset || producers_from_ < point->offset) {
+      return std::nullopt;
+    }
+    ASSIGN_OR_RETURN(std::optional<std::string> offsets,
+                     IndexBelowPoint(kOffsetIndexSuffix, point->offset_index_bytes));
+    ASSIGN_OR_RETURN(std::optional<std::string> times,
+                     IndexBelowPoint(kTimeIndexSuffix, point->time_index_bytes));
+    if (!offsets.has_value() || !times.has_value()) return std::nullopt;
+    SegmentScanOptions options = ScanOptions(base);
+    options.from = point;
+    options.from_offset_index = *std::move(offsets);
+    options.from_time_index = *std::move(times);
+    ASSIGN_OR_RETURN(SegmentScan scan, ScanSegment(file, options));
+    if (scan.from_is_wrong) return std::nullopt;
+    return scan;
   }
 
   absl::Status RecoverSealed(size_t i) {
@@ -199,7 +255,7 @@ class Recovery {
     }
     ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
                      files_.Open(Path(found.base, kLogSuffix), OpenMode::kRead));
-    ASSIGN_OR_RETURN(SegmentScan scan, Scan(*file, found.base));
+    ASSIGN_OR_RETURN(SegmentScan scan, ScanSegment(*file, ScanOptions(found.base)));
     if (scan.end_offset != end || !scan.damage.ok()) {
       Corrupt(absl::StrCat("segment ", found.base.value(), " ends at offset ",
                            scan.end_offset.value(), " instead of ", end.value(), ". ",
@@ -217,7 +273,12 @@ class Recovery {
     const Offset base = segments_.back().base;
     ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
                      files_.Open(Path(base, kLogSuffix), OpenMode::kReadWrite));
-    ASSIGN_OR_RETURN(SegmentScan scan, Scan(*file, base));
+    ASSIGN_OR_RETURN(std::optional<SegmentScan> resumed, ScanFromPoint(*file, base));
+    log_.point_used = resumed.has_value();
+    if (!resumed.has_value()) {
+      ASSIGN_OR_RETURN(resumed, ScanSegment(*file, ScanOptions(base)));
+    }
+    SegmentScan& scan = *resumed;
     if (!CheckEnd(scan.end_offset,
                   scan.damage.ok() ? "the rest is empty" : scan.damage.message())) {
       return absl::OkStatus();
@@ -239,6 +300,7 @@ class Recovery {
   absl::Status Finish() {
     if (log_.end < log_.log_start) {
       // The tail that was deleted up to there was lost with what followed it.
+      log_.point_used = false;
       RETURN_IF_ERROR(log_.disk->Restart(log_.log_start));
       log_.end = log_.log_start;
       log_.segments = {{log_.end, log_.end}};
@@ -257,6 +319,10 @@ class Recovery {
       ASSIGN_OR_RETURN(const std::vector<Offset> bases, log_.disk->ListSegments());
       ASSIGN_OR_RETURN(log_.producers, RebuildProducers(files_, directory_, bases, log_.end));
     }
+    // Of recovery points that were passed; the newest says more.
+    for (const Offset snapshot : snapshots_) {
+      if (snapshot < producers_from_) RETURN_IF_ERROR(log_.disk->RemovePassingSnapshot(snapshot));
+    }
     return files_.SyncDirectory(directory_);
   }
 
@@ -265,6 +331,7 @@ class Recovery {
   const std::string directory_;
   RecoveredLog log_;
   std::vector<Found> segments_;
+  std::vector<Offset> snapshots_;
   // Offsets below which the hints hold.
   Offset epochs_from_;
   Offset producers_from_;

@@ -1,11 +1,11 @@
 // Recovery of one log: what its files hold after a stop of any kind, made consistent again.
 //
 // Sealed segments were trimmed and synced before the next one existed, so only the last segment is
-// read batch by batch: a torn tail is cut, zero-filled room trimmed, indexes, epochs and producers
-// rebuilt. Earlier ones are read only where the epoch checkpoint, the producer snapshot or an index
-// does not cover them; damage there is found by reads. What the sync journal (S-08) or the
-// clean-shutdown file vouches for and is not there makes the log CORRUPT_LOG: it stays offline,
-// nothing of it is cut.
+// read batch by batch, from the recovery point on if there is one: a torn tail is cut, zero-filled
+// room trimmed, indexes, epochs and producers rebuilt. Earlier ones are read only where the epoch
+// checkpoint, the producer snapshot or an index does not cover them; damage there is found by
+// reads. What the sync journal (S-08) or the clean-shutdown file vouches for and is not there makes
+// the log CORRUPT_LOG: it stays offline, nothing of it is cut.
 //
 // Thread: the disk executor (blocks).
 #ifndef STORAGE_LOG_RECOVERY_H_
@@ -37,6 +37,8 @@ struct RecoveryInput {
   const EpochCache* vouched_epochs = nullptr;
   // Where the clean-shutdown file says it ends.
   std::optional<Offset> clean_end;
+  // Where the active segment's reading may begin; null: at its beginning.
+  const RecoveryPoint* point = nullptr;
   int64_t index_interval_bytes = 4096;
 };
 
@@ -61,6 +63,8 @@ struct RecoveredLog {
   ProducerState producers;
   // Bytes of a torn tail that were cut.
   uint64_t cut_bytes = 0;
+  // The recovery point was right: what lies before it was not read.
+  bool point_used = false;
   std::shared_ptr<DiskLog> disk;
 };
 

@@ -1,5 +1,7 @@
 #include "storage/log_recovery.h"
 
+#include <algorithm>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/checked_text.h"
@@ -198,6 +200,106 @@ TEST_F(LogRecoveryTest, ALogWhoseTailWasDeletedAndLostBeginsAgainAtItsStart) {
   EXPECT_EQ(log.log_start, Offset(50));
   EXPECT_EQ(log.end, Offset(50));
   EXPECT_TRUE(log.epochs.entries().empty());
+}
+
+// With what a writer leaves beside a recovery point: indexes, epochs, a snapshot.
+class RecoveryPointTest : public LogRecoveryTest {
+ protected:
+  void SetUp() override {
+    LogRecoveryTest::SetUp();
+    const size_t whole = active_.size();
+    for (const size_t cut : {starts_[8], whole}) {
+      WriteLog(Offset(5), active_.substr(0, cut));
+      RecoveredLog log = Recover();
+      ASSERT_OK(log.status);
+      if (cut == whole) {
+        without_point_ = std::move(log);
+        continue;
+      }
+      ASSERT_OK(log.disk->WriteSnapshot(Offset(8), EncodeProducerSnapshot(log.producers, log.end)));
+      ASSERT_OK(log.disk->WriteEpochs(EncodeEpochCheckpoint(log.epochs, log.end)));
+      ASSERT_OK_AND_ASSIGN(const std::optional<RecoveryPoint> point, log.disk->MakeRecoveryPoint());
+      ASSERT_TRUE(point.has_value());
+      point_ = *point;
+    }
+    ASSERT_EQ(point_.offset, Offset(8));
+    input_.point = &point_;
+  }
+  void ExpectSame(const RecoveredLog& log) {
+    ASSERT_OK(log.status);
+    EXPECT_EQ(log.end, without_point_.end);
+    EXPECT_EQ(log.epochs, without_point_.epochs);
+    EXPECT_EQ(log.producers, without_point_.producers);
+    ASSERT_EQ(log.segments.size(), 2u);
+    EXPECT_EQ(log.segments[1].size_bytes, without_point_.segments[1].size_bytes);
+    EXPECT_EQ(log.segments[1].max_timestamp_ms, without_point_.segments[1].max_timestamp_ms);
+    EXPECT_EQ(log.segments[1].first_timestamp_ms, without_point_.segments[1].first_timestamp_ms);
+    EXPECT_EQ(log.disk->builder.state(), without_point_.disk->builder.state());
+    EXPECT_EQ(log.disk->index_size, without_point_.disk->index_size);
+    EXPECT_EQ(log.disk->time_size, without_point_.disk->time_size);
+    EXPECT_EQ(log.disk->last_batch, without_point_.disk->last_batch);
+  }
+
+  RecoveryPoint point_;
+  RecoveredLog without_point_;
+};
+
+TEST_F(RecoveryPointTest, FindsTheSameWithoutReadingWhatLiesBefore) {
+  uint64_t first_read = active_.size();
+  files_.SetLatency([&](const sim::SimCall& call) {
+    if (call.kind == sim::SimCall::Kind::kRead && call.path.find("5.log") != std::string::npos) {
+      first_read = std::min(first_read, call.offset);
+    }
+  });
+  const RecoveredLog log = Recover();
+  files_.SetLatency(nullptr);
+  EXPECT_TRUE(log.point_used);
+  ExpectSame(log);
+  EXPECT_EQ(first_read, starts_[7]) << "the batch before the point proves it";
+}
+
+TEST_F(RecoveryPointTest, WhatFollowsThePointIsCutOrCalledDamageAsEver) {
+  WriteLog(Offset(5), active_.substr(0, starts_[9] + 20));
+  input_.mark = Offset(10);
+  ExpectOfflineAndUntouched("were synced up to 10");
+  input_.mark = Offset(9);
+  const RecoveredLog log = Recover();
+  ASSERT_OK(log.status);
+  EXPECT_TRUE(log.point_used);
+  EXPECT_EQ(log.end, Offset(9));
+  EXPECT_EQ(log.cut_bytes, 20u);
+}
+
+TEST_F(RecoveryPointTest, APointThatDoesNotFitIsNotBelieved) {
+  const RecoveryPoint right = point_;
+  const auto expect_unused = [&](auto change) {
+    point_ = right;
+    change(point_);
+    const RecoveredLog log = Recover();
+    EXPECT_FALSE(log.point_used);
+    ExpectSame(log);
+  };
+  expect_unused([](RecoveryPoint& p) { p.segment_base = Offset(0); });
+  expect_unused([](RecoveryPoint& p) { p.offset = Offset(7); });
+  expect_unused([](RecoveryPoint& p) { p.offset = Offset(9); });
+  expect_unused([](RecoveryPoint& p) { p.last_batch += 1; });
+  expect_unused([](RecoveryPoint& p) { p.last_batch = 0; });
+  expect_unused([](RecoveryPoint& p) { p.position += 1; });
+  expect_unused([](RecoveryPoint& p) { p.position = 1 << 30; });
+  expect_unused([](RecoveryPoint& p) { p.offset_index_bytes += 8000; });
+  expect_unused([](RecoveryPoint& p) { p.time_index_bytes += 1; });
+}
+
+TEST_F(RecoveryPointTest, WithoutItsSnapshotEpochsOrIndexAllIsRead) {
+  files_.FlipBit(Path(Offset(8), kSnapshotSuffix), 90);
+  RecoveredLog log = Recover();
+  EXPECT_FALSE(log.point_used);
+  ExpectSame(log);
+  files_.FlipBit(Path(Offset(8), kSnapshotSuffix), 90);
+  files_.FlipBit("topic-0/leader-epoch-checkpoint", 90);
+  log = Recover();
+  EXPECT_FALSE(log.point_used);
+  ExpectSame(log);
 }
 
 TEST_F(LogRecoveryTest, ADiskThatCannotBeReadIsNoDamageOfTheLog) {

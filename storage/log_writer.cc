@@ -14,8 +14,6 @@ namespace {
 // How often the free space is looked at while bytes flow.
 constexpr uint64_t kSpaceCheckBytes = 4 << 20;
 constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
-// A deletion that waits for readers looks again after this.
-constexpr absl::Duration kDeleteRetryDelay = absl::Milliseconds(100);
 
 absl::Status FirstError(const std::vector<FileWrite>& writes) {
   for (const FileWrite& write : writes) RETURN_IF_ERROR(write.status);
@@ -25,7 +23,7 @@ absl::Status FirstError(const std::vector<FileWrite>& writes) {
 }  // namespace
 
 LogWriter::LogWriter(const Options& options, FileSystem* files, Executor* disk, Clock* clock,
-                     PartitionsJournal* partitions, SyncJournal* syncs,
+                     PartitionsJournal* partitions, SyncJournal* syncs, RecoveryPoints* points,
                      std::shared_ptr<LogDirFlags> flags, const Metrics& metrics,
                      DoneOnDisk on_failure)
     : options_(options),
@@ -34,6 +32,7 @@ LogWriter::LogWriter(const Options& options, FileSystem* files, Executor* disk, 
       clock_(clock),
       partitions_(partitions),
       syncs_(syncs),
+      points_(points),
       flags_(std::move(flags)),
       metrics_(metrics),
       on_failure_(std::move(on_failure)) {}
@@ -72,6 +71,7 @@ void LogWriter::RunRound() {
   }
   ScheduleSeal();
   ScheduleIdleClose();
+  ScheduleCheckpoint();
 }
 
 absl::Status LogWriter::RunQueue() {
@@ -136,6 +136,8 @@ absl::Status LogWriter::Gather(const LogOp& op) {
       log.last_epoch = batch->leader_epoch();
       log.new_epochs.push_back({log.last_epoch, batch->base_offset()});
     }
+    if (log.size == 0) log.first_timestamp_ms = batch->max_timestamp_ms();
+    log.last_batch = log.size;
     log.builder.Add(*batch, log.size, &append.offset_entries, &append.time_entries);
     log.size += batch->size();
     rest.remove_prefix(batch->size());
@@ -253,6 +255,7 @@ absl::Status LogWriter::Commit() {
   SendReports();
   for (DoneOnDisk& done : std::exchange(after_round_, {})) std::move(done)(absl::OkStatus());
   for (Deletion& deletion : std::exchange(deletions_, {})) DeleteWhenFree(std::move(deletion));
+  RETURN_IF_ERROR(points_->Flush());
   if (partitions_->grown()) RETURN_IF_ERROR(partitions_->Rewrite());
   if (syncs_->grown()) RETURN_IF_ERROR(syncs_->Rewrite());
   return absl::OkStatus();
@@ -268,6 +271,8 @@ absl::Status LogWriter::Perform(LogOp& op) {
       return PerformTruncate(op);
     case LogOp::Kind::kRestart:
       return PerformRestart(op);
+    case LogOp::Kind::kCheckpoint:
+      return PerformCheckpoint(op);
     case LogOp::Kind::kClose:
       return PerformClose(op);
     case LogOp::Kind::kLogStart:
@@ -285,6 +290,11 @@ absl::Status LogWriter::PerformRoll(LogOp& op) {
   RETURN_IF_ERROR(log.Seal(op.index_interval_bytes));
   RETURN_IF_ERROR(log.WriteSnapshot(op.to, op.snapshot));
   RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
+  if (const RecoveryPoint* const point = points_->Find(log.topic_partition()); point != nullptr) {
+    // It was of the segment that is sealed now.
+    RETURN_IF_ERROR(log.RemovePassingSnapshot(point->offset));
+    points_->Remove(log.topic_partition());
+  }
   // At once, so that retention may delete all segments before it.
   bool created = false;
   RETURN_IF_ERROR(log.OpenActive(op.to, &created));
@@ -299,6 +309,7 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
   log.generation = op.generation;
   LogProgress::Truncated truncated;
   if (log.exists) {
+    RETURN_IF_ERROR(points_->RemoveNow(log.topic_partition()));
     // First the mark and the hint, which must never vouch for more than is there.
     RETURN_IF_ERROR(syncs_->Lower(log.number(), op.to));
     std::erase_if(log.new_epochs, [&](const EpochEntry& e) { return e.start_offset >= op.to; });
@@ -330,6 +341,7 @@ absl::Status LogWriter::PerformRestart(LogOp& op) {
   log.generation = op.generation;
   // Both are durable before anything is removed: a crash in between finds a log that ends below
   // its start, and finishes the work.
+  RETURN_IF_ERROR(points_->RemoveNow(log.topic_partition()));
   syncs_->Forget(log.number());
   log.new_epochs.clear();
   log.last_epoch = kNoLeaderEpoch;
@@ -346,57 +358,36 @@ absl::Status LogWriter::PerformRestart(LogOp& op) {
   return absl::OkStatus();
 }
 
+absl::Status LogWriter::WriteHints(DiskLog& log, const LogOp& op) {
+  ASSIGN_OR_RETURN(const std::optional<RecoveryPoint> point, log.MakeRecoveryPoint());
+  RETURN_IF_ERROR(log.WriteSnapshot(op.to, op.snapshot));
+  RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
+  if (point.has_value()) {
+    const RecoveryPoint* const before = points_->Find(log.topic_partition());
+    if (before != nullptr && before->offset != op.to) {
+      RETURN_IF_ERROR(log.RemovePassingSnapshot(before->offset));
+    }
+    points_->Set(log.topic_partition(), *point);
+  }
+  Vouch(log);
+  ReportProgress(log, std::nullopt, absl::OkStatus());
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PerformCheckpoint(LogOp& op) {
+  // Only a log whose files are as its owner sees them can be described.
+  if (!op.log->exists || op.log->end != op.to) return absl::OkStatus();
+  return WriteHints(*op.log, op);
+}
+
 absl::Status LogWriter::PerformClose(LogOp& op) {
   DiskLog& log = *op.log;
   if (log.exists) {
     RETURN_IF_ERROR(log.Seal(op.index_interval_bytes));
-    RETURN_IF_ERROR(log.WriteSnapshot(op.to, op.snapshot));
-    RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
-    Vouch(log);
-    ReportProgress(log, std::nullopt, absl::OkStatus());
+    RETURN_IF_ERROR(WriteHints(log, op));
+    RETURN_IF_ERROR(log.CloseFiles());
   }
   if (op.done) ReportTo(log.owner).done.emplace_back(std::move(op.done), absl::OkStatus());
-  return absl::OkStatus();
-}
-
-void LogWriter::DeleteWhenFree(Deletion deletion) {
-  const bool free = std::all_of(deletion.segments.begin(), deletion.segments.end(),
-                                [](const auto& segment) { return segment.use_count() == 1; });
-  if (!free) {
-    After(kDeleteRetryDelay, [deletion = std::move(deletion)](LogWriter& self) mutable {
-      self.DeleteWhenFree(std::move(deletion));
-      return self.status_;
-    });
-    return;
-  }
-  if (const absl::Status status = DeleteNow(deletion); !status.ok()) Fail(status);
-}
-
-absl::Status LogWriter::DeleteNow(const Deletion& deletion) {
-  for (const auto& segment : deletion.segments) {
-    for (const absl::string_view suffix :
-         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
-      const std::string path = segment->Path(suffix);
-      // Nothing to do for a replica deleted meanwhile.
-      ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
-      if (exists) RETURN_IF_ERROR(files_->Rename(path, absl::StrCat(path, kDeletedSuffix)));
-    }
-  }
-  if (deletion.segments.empty()) return absl::OkStatus();
-  After(absl::Milliseconds(deletion.delay_ms),
-        [segments = deletion.segments](LogWriter& self) { return self.RemoveDeleted(segments); });
-  return absl::OkStatus();
-}
-
-absl::Status LogWriter::RemoveDeleted(const Segments& segments) {
-  for (const auto& segment : segments) {
-    for (const absl::string_view suffix :
-         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
-      const std::string path = absl::StrCat(segment->Path(suffix), kDeletedSuffix);
-      ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
-      if (exists) RETURN_IF_ERROR(files_->RemoveFile(path));
-    }
-  }
   return absl::OkStatus();
 }
 
@@ -470,73 +461,6 @@ void LogWriter::Fail(const absl::Status& status) {
   append_of_.clear();
   held_.clear();
   std::move(on_failure_)(status);
-}
-
-absl::Status LogWriter::CheckSpace() {
-  bytes_since_space_check_ = 0;
-  last_space_check_ = clock_->Now();
-  ASSIGN_OR_RETURN(const SpaceInfo space, files_->Space(options_.directory));
-  flags_->free_bytes.store(space.free_bytes, std::memory_order_relaxed);
-  flags_->total_bytes.store(space.total_bytes, std::memory_order_relaxed);
-  const bool full = space.free_bytes < options_.reserve_bytes;
-  flags_->full.store(full, std::memory_order_relaxed);
-  if (full && !space_check_posted_) {
-    // Nothing is written any more that would bring another look.
-    space_check_posted_ = true;
-    After(kSpaceCheckDelay, [](LogWriter& self) {
-      self.space_check_posted_ = false;
-      return self.CheckSpace();
-    });
-  }
-  return absl::OkStatus();
-}
-
-void LogWriter::ScheduleSeal() {
-  if (seal_posted_ || !syncs_->has_pending()) return;
-  seal_posted_ = true;
-  After(options_.seal_delay, [](LogWriter& self) {
-    self.seal_posted_ = false;
-    return self.syncs_->Flush();
-  });
-}
-
-void LogWriter::ScheduleIdleClose() {
-  if (idle_close_posted_) return;
-  const bool any = std::any_of(logs_.begin(), logs_.end(),
-                               [](const auto& log) { return log.second->log_file != nullptr; });
-  if (!any) return;
-  idle_close_posted_ = true;
-  After(options_.idle_close_delay, [](LogWriter& self) {
-    self.idle_close_posted_ = false;
-    return self.CloseIdle();
-  });
-}
-
-absl::Status LogWriter::CloseIdle() {
-  const MonotonicTime before = clock_->Now() - options_.idle_close_delay;
-  for (const auto& [number, log] : logs_) {
-    if (log->log_file == nullptr || log->last_append > before) continue;
-    const bool was_unsynced = log->unsynced;
-    RETURN_IF_ERROR(log->CloseFiles());
-    if (was_unsynced) {
-      Vouch(*log);
-      ReportProgress(*log, std::nullopt, absl::OkStatus());
-    }
-  }
-  SendReports();
-  ScheduleSeal();
-  ScheduleIdleClose();
-  return absl::OkStatus();
-}
-
-void LogWriter::After(absl::Duration delay, absl::AnyInvocable<absl::Status(LogWriter&) &&> what) {
-  disk_->PostAt(clock_->Now() + delay, [weak = weak_from_this(), what = std::move(what)]() mutable {
-    const auto self = weak.lock();
-    if (self == nullptr || !self->status_.ok()) return;
-    if (const absl::Status status = std::move(what)(*self); !status.ok()) {
-      self->Fail(status);
-    }
-  });
 }
 
 }  // namespace millrace::storage

@@ -33,6 +33,7 @@
 #include "storage/disk_log.h"
 #include "storage/log_op.h"
 #include "storage/partitions_journal.h"
+#include "storage/recovery_points.h"
 #include "storage/staging_port.h"
 #include "storage/sync_journal.h"
 
@@ -45,6 +46,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     uint64_t reserve_bytes = 0;
     absl::Duration seal_delay = absl::Milliseconds(20);
     absl::Duration idle_close_delay = absl::Seconds(30);
+    absl::Duration checkpoint_interval = absl::Seconds(60);
+    uint64_t checkpoint_bytes_min = 16 << 20;
   };
   // Cells of the disk strand; each may be null.
   struct Metrics {
@@ -57,8 +60,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
 
   // The journals are rewritten (opened for appending) before. `on_failure` is called once, here.
   LogWriter(const Options& options, FileSystem* files, Executor* disk, Clock* clock,
-            PartitionsJournal* partitions, SyncJournal* syncs, std::shared_ptr<LogDirFlags> flags,
-            const Metrics& metrics, DoneOnDisk on_failure);
+            PartitionsJournal* partitions, SyncJournal* syncs, RecoveryPoints* points,
+            std::shared_ptr<LogDirFlags> flags, const Metrics& metrics, DoneOnDisk on_failure);
 
   // Operations of one port, in order. They are carried out by a task posted now, so that what
   // arrives until it runs goes together.
@@ -126,7 +129,10 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   absl::Status PerformRoll(LogOp& op);
   absl::Status PerformTruncate(LogOp& op);
   absl::Status PerformRestart(LogOp& op);
+  absl::Status PerformCheckpoint(LogOp& op);
   absl::Status PerformClose(LogOp& op);
+  // Writes the snapshot, epochs and recovery point of a log as they are now.
+  absl::Status WriteHints(DiskLog& log, const LogOp& op);
   void DeleteWhenFree(Deletion deletion);
   absl::Status DeleteNow(const Deletion& deletion);
   absl::Status RemoveDeleted(const Segments& segments);
@@ -138,6 +144,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void ScheduleSeal();
   void ScheduleIdleClose();
   absl::Status CloseIdle();
+  void ScheduleCheckpoint();
+  void RequestCheckpoints();
   // Runs `what` here after `delay`, unless the writer is gone or failed; its error is a failure.
   void After(absl::Duration delay, absl::AnyInvocable<absl::Status(LogWriter&) &&> what);
 
@@ -147,6 +155,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   Clock* const clock_;
   PartitionsJournal* const partitions_;
   SyncJournal* const syncs_;
+  RecoveryPoints* const points_;
   const std::shared_ptr<LogDirFlags> flags_;
   const Metrics metrics_;
   DoneOnDisk on_failure_;
@@ -169,6 +178,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool round_posted_ = false;
   bool seal_posted_ = false;
   bool idle_close_posted_ = false;
+  bool checkpoint_posted_ = false;
   bool space_check_posted_ = false;
   uint64_t bytes_since_space_check_ = 0;
   MonotonicTime last_space_check_;

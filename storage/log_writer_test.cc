@@ -178,24 +178,5 @@ TEST_F(LogWriterTest, AFailedSyncFailsAllLogsForGoodAndAnswersWhatWaits) {
   EXPECT_THAT(world_.OpenLog(3), HasCode(ErrorCode::kStorageError));
 }
 
-TEST_F(LogWriterTest, ADeletionWaitsForReadersOfTheSegment) {
-  world_.config.segment_bytes = 200;
-  world_.config.tail_cache_bytes_max = 0;
-  const auto log = OpenLog(0);
-  for (int i = 0; i < 10; ++i) Stage(*log);
-  world_.Run();
-  log->SetHighWatermark(log->end_offset());
-  absl::StatusOr<ReadPlan> reader = log->Read(Offset(0), {log->end_offset(), 10});
-  ASSERT_OK(reader);
-  log->RaiseLogStart(Offset(9), nullptr);
-  world_.Run(absl::Seconds(10));
-  EXPECT_TRUE(world_.files->Exists("data/topic-0/00000000000000000000.log").value());
-  EXPECT_OK(reader->Execute());
-  reader = absl::UnknownError("gone");
-  world_.Run(absl::Seconds(10));
-  EXPECT_FALSE(world_.files->Exists("data/topic-0/00000000000000000000.log").value());
-  EXPECT_FALSE(world_.files->Exists("data/topic-0/00000000000000000000.log.deleted").value());
-}
-
 }  // namespace
 }  // namespace millrace::storage

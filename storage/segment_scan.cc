@@ -46,23 +46,24 @@ absl::Status WriteIfDifferent(FileSystem& files, const std::string& path, Slice 
 
 void IndexBuilder::Add(const record::BatchView& batch, uint64_t position, std::string* offsets,
                        std::string* times) {
-  if (batch.max_timestamp_ms() > max_timestamp_ms_) {
-    max_timestamp_ms_ = batch.max_timestamp_ms();
-    max_timestamp_at_ = batch.last_offset();
+  if (batch.max_timestamp_ms() > state_.max_timestamp_ms) {
+    state_.max_timestamp_ms = batch.max_timestamp_ms();
+    state_.max_timestamp_at = batch.last_offset();
   }
-  if (bytes_since_entry_ > interval_bytes_) {
+  if (state_.bytes_since_entry > interval_bytes_) {
     AppendOffsetIndexEntry(
         {Relative(batch.last_offset(), base_offset_), static_cast<int32_t>(position)}, offsets);
     AddTime(times);
-    bytes_since_entry_ = 0;
+    state_.bytes_since_entry = 0;
   }
-  bytes_since_entry_ += static_cast<int64_t>(batch.size());
+  state_.bytes_since_entry += static_cast<int64_t>(batch.size());
 }
 
 void IndexBuilder::AddTime(std::string* times) {
-  if (max_timestamp_ms_ <= last_time_entry_ms_) return;
-  AppendTimeIndexEntry({max_timestamp_ms_, Relative(max_timestamp_at_, base_offset_)}, times);
-  last_time_entry_ms_ = max_timestamp_ms_;
+  if (state_.max_timestamp_ms <= state_.last_time_entry_ms) return;
+  AppendTimeIndexEntry({state_.max_timestamp_ms, Relative(state_.max_timestamp_at, base_offset_)},
+                       times);
+  state_.last_time_entry_ms = state_.max_timestamp_ms;
 }
 
 void IndexBuilder::Finish(std::string* times) { AddTime(times); }
@@ -72,7 +73,28 @@ absl::StatusOr<SegmentScan> ScanSegment(const File& log, const SegmentScanOption
   scan.end_offset = options.base_offset;
   scan.builder = IndexBuilder(options.base_offset, options.index_interval_bytes);
   ASSIGN_OR_RETURN(scan.file_size, log.Size());
-  BatchCursor cursor(log, 0, scan.file_size, options.base_offset);
+  const RecoveryPoint* const from = options.from;
+  if (from != nullptr && from->position > scan.file_size) {
+    scan.from_is_wrong = true;
+    return scan;
+  }
+  BatchCursor cursor(log, from == nullptr ? 0 : from->last_batch, scan.file_size,
+                     from == nullptr ? std::optional(options.base_offset) : std::nullopt);
+  if (from != nullptr) {
+    // The batch before the point must be there, and end where the point is.
+    ASSIGN_OR_RETURN(const BatchCursor::Step step, cursor.Next());
+    scan.from_is_wrong = step != BatchCursor::Step::kBatch ||
+                         cursor.next_position() != from->position ||
+                         cursor.batch().next_offset() != from->offset;
+    if (scan.from_is_wrong) return scan;
+    scan.builder.set_state(from->index);
+    scan.offset_index = options.from_offset_index;
+    scan.time_index = options.from_time_index;
+    scan.first_timestamp_ms = from->first_timestamp_ms;
+    scan.end_offset = from->offset;
+    scan.size = from->position;
+    scan.last_batch = from->last_batch;
+  }
   while (true) {
     ASSIGN_OR_RETURN(const BatchCursor::Step step, cursor.Next());
     if (step == BatchCursor::Step::kEnd) break;
@@ -102,6 +124,7 @@ absl::StatusOr<SegmentScan> ScanSegment(const File& log, const SegmentScanOption
     scan.builder.Add(batch, cursor.position(), &scan.offset_index, &scan.time_index);
     scan.end_offset = batch.next_offset();
     scan.size = cursor.next_position();
+    scan.last_batch = cursor.position();
   }
   return scan;
 }

@@ -1,0 +1,156 @@
+// What a LogWriter does beside its rounds, by timers: deletions that wait for readers, the free
+// space, the lone seal of the sync journal, idle files, recovery points.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "storage/file_names.h"
+#include "storage/log_writer.h"
+
+namespace millrace::storage {
+namespace {
+
+// How often the free space is looked at while nothing is written.
+constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
+// A deletion that waits for readers looks again after this.
+constexpr absl::Duration kDeleteRetryDelay = absl::Milliseconds(100);
+
+}  // namespace
+
+void LogWriter::DeleteWhenFree(Deletion deletion) {
+  const bool free = std::all_of(deletion.segments.begin(), deletion.segments.end(),
+                                [](const auto& segment) { return segment.use_count() == 1; });
+  if (!free) {
+    After(kDeleteRetryDelay, [deletion = std::move(deletion)](LogWriter& self) mutable {
+      self.DeleteWhenFree(std::move(deletion));
+      return self.status_;
+    });
+    return;
+  }
+  if (const absl::Status status = DeleteNow(deletion); !status.ok()) Fail(status);
+}
+
+absl::Status LogWriter::DeleteNow(const Deletion& deletion) {
+  for (const auto& segment : deletion.segments) {
+    for (const absl::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
+      const std::string path = segment->Path(suffix);
+      // Nothing to do for a replica deleted meanwhile.
+      ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
+      if (exists) RETURN_IF_ERROR(files_->Rename(path, absl::StrCat(path, kDeletedSuffix)));
+    }
+  }
+  if (deletion.segments.empty()) return absl::OkStatus();
+  After(absl::Milliseconds(deletion.delay_ms),
+        [segments = deletion.segments](LogWriter& self) { return self.RemoveDeleted(segments); });
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::RemoveDeleted(const Segments& segments) {
+  for (const auto& segment : segments) {
+    for (const absl::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
+      const std::string path = absl::StrCat(segment->Path(suffix), kDeletedSuffix);
+      ASSIGN_OR_RETURN(const bool exists, files_->Exists(path));
+      if (exists) RETURN_IF_ERROR(files_->RemoveFile(path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::CheckSpace() {
+  bytes_since_space_check_ = 0;
+  last_space_check_ = clock_->Now();
+  ASSIGN_OR_RETURN(const SpaceInfo space, files_->Space(options_.directory));
+  flags_->free_bytes.store(space.free_bytes, std::memory_order_relaxed);
+  flags_->total_bytes.store(space.total_bytes, std::memory_order_relaxed);
+  const bool full = space.free_bytes < options_.reserve_bytes;
+  flags_->full.store(full, std::memory_order_relaxed);
+  if (full && !space_check_posted_) {
+    // Nothing is written any more that would bring another look.
+    space_check_posted_ = true;
+    After(kSpaceCheckDelay, [](LogWriter& self) {
+      self.space_check_posted_ = false;
+      return self.CheckSpace();
+    });
+  }
+  return absl::OkStatus();
+}
+
+void LogWriter::ScheduleSeal() {
+  if (seal_posted_ || !syncs_->has_pending()) return;
+  seal_posted_ = true;
+  After(options_.seal_delay, [](LogWriter& self) {
+    self.seal_posted_ = false;
+    return self.syncs_->Flush();
+  });
+}
+
+void LogWriter::ScheduleIdleClose() {
+  if (idle_close_posted_) return;
+  const bool any = std::any_of(logs_.begin(), logs_.end(),
+                               [](const auto& log) { return log.second->log_file != nullptr; });
+  if (!any) return;
+  idle_close_posted_ = true;
+  After(options_.idle_close_delay, [](LogWriter& self) {
+    self.idle_close_posted_ = false;
+    return self.CloseIdle();
+  });
+}
+
+absl::Status LogWriter::CloseIdle() {
+  const MonotonicTime before = clock_->Now() - options_.idle_close_delay;
+  for (const auto& [number, log] : logs_) {
+    if (log->log_file == nullptr || log->last_append > before) continue;
+    const bool was_unsynced = log->unsynced;
+    RETURN_IF_ERROR(log->CloseFiles());
+    if (was_unsynced) {
+      Vouch(*log);
+      ReportProgress(*log, std::nullopt, absl::OkStatus());
+    }
+  }
+  SendReports();
+  ScheduleSeal();
+  ScheduleIdleClose();
+  return absl::OkStatus();
+}
+
+void LogWriter::ScheduleCheckpoint() {
+  if (checkpoint_posted_) return;
+  checkpoint_posted_ = true;
+  After(options_.checkpoint_interval, [](LogWriter& self) {
+    self.checkpoint_posted_ = false;
+    self.RequestCheckpoints();
+    return absl::OkStatus();
+  });
+}
+
+void LogWriter::RequestCheckpoints() {
+  for (const auto& [number, log] : logs_) {
+    if (log->owner == nullptr || !log->active_base.has_value() || log->size == 0) continue;
+    const RecoveryPoint* const point = points_->Find(log->topic_partition());
+    const bool of_segment = point != nullptr && point->segment_base == *log->active_base;
+    const uint64_t position = of_segment ? point->position : 0;
+    // Small ones are read again as fast as a point is written.
+    if (log->size <= position || log->size - position < options_.checkpoint_bytes_min) continue;
+    LogProgress progress;
+    progress.handle = log->handle;
+    progress.wants_checkpoint = true;
+    ReportTo(log->owner).progress.push_back(std::move(progress));
+  }
+  SendReports();
+}
+
+void LogWriter::After(absl::Duration delay, absl::AnyInvocable<absl::Status(LogWriter&) &&> what) {
+  disk_->PostAt(clock_->Now() + delay, [weak = weak_from_this(), what = std::move(what)]() mutable {
+    const auto self = weak.lock();
+    if (self == nullptr || !self->status_.ok()) return;
+    if (const absl::Status status = std::move(what)(*self); !status.ok()) {
+      self->Fail(status);
+    }
+  });
+}
+
+}  // namespace millrace::storage
