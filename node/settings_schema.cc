@@ -132,7 +132,8 @@ void DeclareLimits(Schema* schema) {
       .Int(&NodeSettings::memory_budget_bytes,
            {.name = "memory.budget.bytes",
             .default_value = "268435456",
-            .doc = "Bytes of produce and fetch in flight in this process; past it clients wait.",
+            .doc = "Bytes of produce and fetch in flight in this process, half of them for each; "
+                   "past it clients wait.",
             .min = 1 << 20,
             .max = kMaxLong})
       .Int(&NodeSettings::request_timeout_ms,

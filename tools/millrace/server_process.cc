@@ -105,14 +105,15 @@ class Process {
  public:
   explicit Process(node::NodeConfig config)
       : config_(std::move(config)),
-        budget_(config_.settings.memory_budget_bytes),
-        gate_(rpc::ReadGate::Create(&budget_)),
+        inbound_budget_(config_.settings.memory_budget_bytes / 2),
+        outbound_budget_(config_.settings.memory_budget_bytes / 2),
+        gate_(rpc::ReadGate::Create(&inbound_budget_)),
         server_(MakeServerOptions(config_), &clock_, gate_, &metrics_) {
     env_.clock = &clock_;
     env_.files = &files_;
     env_.random = &random_;
     env_.metrics = &metrics_;
-    env_.budget = &budget_;
+    env_.budget = &outbound_budget_;
     for (int i = 0; i < server_.queue_count(); ++i) env_.shards.push_back(server_.queue(i));
     env_.controller = &controller_;
     env_.cold_reads = &cold_reads_;
@@ -180,12 +181,16 @@ class Process {
         .AddGauge("millrace_build_info", "Always 1; the version is a label.",
                   {{"version", kVersion}})
         .Set(1);
-    metrics_.AddCallback("millrace_memory_budget_used_bytes",
-                         "Bytes of produce and fetch in flight.", MetricSample::Kind::kGauge,
-                         [this] { return static_cast<double>(budget_.used_bytes()); });
+    metrics_.AddCallback(
+        "millrace_memory_budget_used_bytes", "Bytes of produce and fetch in flight.",
+        MetricSample::Kind::kGauge, [this] {
+          return static_cast<double>(inbound_budget_.used_bytes() + outbound_budget_.used_bytes());
+        });
     metrics_.AddCallback("millrace_memory_budget_limit_bytes", "What memory.budget.bytes allows.",
-                         MetricSample::Kind::kGauge,
-                         [this] { return static_cast<double>(budget_.limit_bytes()); });
+                         MetricSample::Kind::kGauge, [this] {
+                           return static_cast<double>(inbound_budget_.limit_bytes() +
+                                                      outbound_budget_.limit_bytes());
+                         });
   }
 
   // The one line that people and scripts wait for.
@@ -206,7 +211,9 @@ class Process {
   SystemRandom random_;
   PosixFileSystem files_;
   MetricRegistry metrics_;
-  MemoryBudget budget_;
+  // Requests and answers apart: readers that take nothing must not keep producers out.
+  MemoryBudget inbound_budget_;
+  MemoryBudget outbound_budget_;
   metadata::AllowAllAuthorizer authorizer_;
   ThreadExecutor controller_{"controller"};
   ThreadPool cold_reads_{"cold-read", kColdReadThreads};
