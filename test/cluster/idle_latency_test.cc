@@ -1,5 +1,5 @@
-// How long the first call after a pause takes: 200 pauses of 1 to 3 s, all made at the same time as
-// far as the machine allows. Run by hand (it takes minutes, and its figures belong to a machine):
+// How long the first call after a pause takes: 200 pauses of 1 to 3 s, one after the other. Run by
+// hand, since it takes minutes and its figures belong to a machine:
 //
 //   bazel test --config=release //test/cluster:idle_latency_test --test_output=all
 #include <algorithm>
