@@ -66,7 +66,9 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
   reconciler_ = std::make_unique<Reconciler>(std::move(reconciler));
 }
 
-Broker::~Broker() = default;
+Broker::~Broker() {
+  for (const std::shared_ptr<Shard>& shard : shards_) shard->Abandon();
+}
 
 // --- Life ---
 

@@ -209,8 +209,16 @@ int Reconciler::ChooseLogDir(const TopicPartition& partition, absl::Status* why)
   const auto here = on_disk_.find(partition);
   int chosen = here == on_disk_.end() ? -1 : here->second;
   const metadata::PartitionImage* known = image_->FindPartition(partition);
-  if (chosen < 0 && known != nullptr) {
+  if (chosen < 0 && known != nullptr && !known->DirectoryOf(deps_.self).is_zero()) {
     chosen = deps_.log_dirs->IndexOf(known->DirectoryOf(deps_.self));
+    // Its records are there. An empty log elsewhere would stand in their place for ever (S-05).
+    if (chosen < 0) {
+      *why = MakeError(ErrorCode::kStorageError,
+                       absl::StrCat("the partition is in log directory ",
+                                    known->DirectoryOf(deps_.self).ToString(),
+                                    ", which is not open here; mount or repair it and restart"));
+      return -1;
+    }
   }
   if (chosen >= 0) {
     *why = slots[chosen].status;

@@ -55,5 +55,18 @@ TEST(ReconcilerTest, ALeadershipOfAnotherRegistrationIsNotTakenUp_S01) {
   EXPECT_EQ(f.Produce("t", MakeBatch()).outcome.code, ErrorCode::kNotLeaderOrFollower);
 }
 
+TEST(ReconcilerTest, APartitionOfADirectoryThatIsGoneIsNotMadeAnewElsewhere_S05) {
+  BrokerFixture f(1, {"a", "b"});
+  f.Start();
+  f.CreateTopic("t");
+  metadata::PartitionImage lost = f.Led(1);
+  lost.replicas[0].directory = DirectoryId(Uuid(9, 9));
+  f.Commit({metadata::Encode(
+      metadata::PartitionRecordOf({BrokerFixture::IdOf(1), PartitionIndex(1)}, lost))});
+  f.Run(absl::Milliseconds(50));
+  EXPECT_EQ(f.Produce("t", MakeBatch(1), 1).outcome.code, ErrorCode::kStorageError);
+  EXPECT_TRUE(f.Produce("t", MakeBatch()).outcome.ok());
+}
+
 }  // namespace
 }  // namespace millrace::broker

@@ -149,6 +149,9 @@ void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
   };
   auto closing = std::make_shared<Closing>();
   closing->done = std::move(done);
+  abandon_closing_ = [weak = std::weak_ptr<Closing>(closing)] {
+    if (const std::shared_ptr<Closing> still = weak.lock()) still->logs.clear();
+  };
   const auto closed = [weak = weak_from_this(), closing](const absl::Status& status) {
     if (!status.ok() && closing->status.ok()) closing->status = status;
     if (--closing->left > 0) return;
@@ -174,6 +177,15 @@ void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
   }
   closed(absl::OkStatus());
   UpdateGauges();
+}
+
+void Shard::Abandon() {
+  // Out of the maps first: what goes may look into them.
+  const auto parked = std::exchange(parked_, {});
+  const auto pending = std::exchange(pending_, {});
+  const auto idle = std::exchange(on_produce_idle_, {});
+  // The callbacks of their closing hold those logs.
+  if (abandon_closing_) std::exchange(abandon_closing_, nullptr)();
 }
 
 std::vector<ReplicaState> Shard::Describe() const {

@@ -120,6 +120,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void OnProduceIdle(Task done);
   // Answers everybody, closes all logs (what a fast clean start needs) and destroys them.
   void CloseAll(absl::AnyInvocable<void(absl::Status) &&> done);
+  // Destroys what waits here, unanswered: those callbacks hold this shard, and each other. For a
+  // broker that is abandoned.
+  void Abandon();
   // By topic id and partition.
   std::vector<ReplicaState> Describe() const;
 
@@ -185,6 +188,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   Outbox delivering_;
   bool draining_ = false;
   std::vector<Task> on_produce_idle_;
+  // Destroys logs that are still closing.
+  Task abandon_closing_;
   // When the next timer task will run; Never: none is posted.
   MonotonicTime armed_ = MonotonicTime::Never();
   MonotonicTime next_housekeeping_ = MonotonicTime::Never();
