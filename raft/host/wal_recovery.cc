@@ -192,10 +192,9 @@ class Recovery {
     position.tail_offset = scan.tail_offset;
     position.last_number = last.header.number;
     position.chain = last.chain;
-    if ((last.header.flags & kWalFlagSeal) == 0) {
-      position.last_group_offset = last.offset;
-      position.last_group = segment.bytes.substr(last.offset, last.header.TotalBytes());
-    }
+    position.last_group_offset = last.offset;
+    position.last_group = segment.bytes.substr(last.offset, last.header.TotalBytes());
+    position.last_is_seal = (last.header.flags & kWalFlagSeal) != 0;
     position.can_continue = scan.tail == WalTail::kClean &&
                             segment.generation == position.generation_max &&
                             segment.bytes.size() <= options_.segment_bytes;

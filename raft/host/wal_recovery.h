@@ -45,10 +45,10 @@ struct WalPosition {
   uint64_t tail_offset = 0;
   uint64_t last_number = 0;
   uint32_t chain = 0;
-  // The last group's place and bytes, to be written once more (see WalWriter::Open); empty if it is
-  // a seal.
+  // The last group's place and bytes, to be written once more (see WalWriter::Open).
   uint64_t last_group_offset = 0;
   std::string last_group;
+  bool last_is_seal = false;
 
   EntryId last_entry;
   // Appending may go on in the last segment: nothing was ever written behind its last group.

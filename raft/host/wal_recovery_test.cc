@@ -13,7 +13,6 @@ namespace millrace::raft {
 namespace {
 
 using ::testing::Contains;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // A log of several segments of some entries each.
@@ -53,7 +52,7 @@ TEST_F(WalRecoveryTest, SegmentsMakeOneLog) {
   ASSERT_GE(recovered.position.segments.size(), 3u);
   EXPECT_EQ(recovered.position.segments.back().index_max, LogIndex(20));
   EXPECT_TRUE(recovered.position.can_continue);
-  EXPECT_THAT(recovered.position.last_group, IsEmpty()) << "it is sealed";
+  EXPECT_TRUE(recovered.position.last_is_seal);
 }
 
 TEST_F(WalRecoveryTest, AMissingSegmentIsCorruptionUnlessASnapshotCoversIt) {

@@ -246,6 +246,26 @@ TEST(WalTest, AfterAFailedSyncTheLastGroupIsMadeDurableBeforeItIsShown) {
   EXPECT_THAT(after.recovery().entries, SizeIs(2));
 }
 
+TEST(WalTest, ASealWhoseSyncFailedLeavesNoHoleBehindLaterGroups) {
+  WalTestBed bed;
+  ASSERT_OK(bed.Open());
+  bed.AppendEntry(1, 1);
+  bed.Run(absl::ZeroDuration());
+  bed.files().FailSyncs(true);
+  bed.Seal();
+  ASSERT_EQ(bed.failures(), 1);
+  bed.files().FailSyncs(false);
+  bed.Close();
+  // The page cache shows the seal and calls it clean; the disk does not have it.
+  ASSERT_OK(bed.Open());
+  bed.AppendEntry(1, 2);
+  bed.Run();
+  sim::SimRandom random(3);
+  WalTestBed after(bed.files().CrashImage(sim::CrashMode::kLoseAll, random));
+  ASSERT_OK(after.Open());
+  EXPECT_THAT(after.recovery().entries, SizeIs(2));
+}
+
 TEST(WalTest, AFullDiskIsReportedAsSuch) {
   WalTestBed bed;
   ASSERT_OK(bed.Open());

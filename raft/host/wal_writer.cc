@@ -43,7 +43,8 @@ absl::Status WalWriter::ContinueLast(const WalPosition& position) {
   ASSIGN_OR_RETURN(current_, files_.OpenExisting(segments_.back().generation));
   // The process before may have died between write and sync, or of a failed sync, after which the
   // page cache shows bytes that the disk does not have and believes them clean (ATC'20). Only the
-  // last group can be meant, for one is in flight at a time: write it again, and sync.
+  // last group can be meant, for one is in flight at a time: write it again, and sync. A seal too:
+  // it may be lost, but not with a group behind it.
   if (!position.last_group.empty()) {
     RETURN_IF_ERROR(current_.file->WriteAt(position.last_group_offset, position.last_group));
     RETURN_IF_ERROR(current_.file->Sync());
@@ -51,7 +52,7 @@ absl::Status WalWriter::ContinueLast(const WalPosition& position) {
   RETURN_IF_ERROR(files_.SyncNames());
   salt_ = position.salt;
   offset_ = position.tail_offset;
-  unsealed_ = !position.last_group.empty();
+  unsealed_ = !position.last_group.empty() && !position.last_is_seal;
   return absl::OkStatus();
 }
 
