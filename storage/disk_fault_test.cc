@@ -118,5 +118,42 @@ INSTANTIATE_TEST_SUITE_P(Faults, DiskFaultTest,
                                          FaultPlan{sim::SimFault::kNoSpace, false},
                                          FaultPlan{sim::SimFault::kNoSpace, true}));
 
+// After a failed sync the page cache calls clean what the disk does not have (ATC'20).
+TEST(FailedSyncTest, WhatTheNextStartShowsIsOnTheDisk_S08) {
+  LogFixture world;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.Begin(1));
+  {
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, world.OpenLog());
+    ASSERT_OK(log->StageAsLeader(MakeBatch("durable"), LeaderEpoch(1), world.Now()));
+    world.Run(absl::Milliseconds(50));
+    world.files->FailSyncs(true);
+    ASSERT_OK(log->StageAsLeader(MakeBatch("in the cache"), LeaderEpoch(1), world.Now()));
+    world.Run(absl::Milliseconds(50));
+    EXPECT_TRUE(world.dir->failed());
+  }
+  world.Stop();
+  world.files->FailSyncs(false);
+
+  LogFixture again(world.files);
+  ASSERT_OK(again.Open());
+  ASSERT_OK(again.Begin(2));
+  Offset shown;
+  {
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, again.OpenLog());
+    shown = log->durable_offset();
+    ASSERT_OK(log->StageAsLeader(MakeBatch("behind it"), LeaderEpoch(2), again.Now()));
+    again.Run(absl::Milliseconds(50));
+    EXPECT_EQ(log->durable_offset(), shown + 1);
+  }
+  sim::SimRandom random(1);
+  LogFixture after(std::shared_ptr<sim::SimFileSystem>(
+      again.files->CrashImage(sim::CrashMode::kLoseAll, random)));
+  ASSERT_OK(after.Open());
+  ASSERT_OK(after.Begin(3));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Log> log, after.OpenLog());
+  EXPECT_EQ(log->end_offset(), shown + 1);
+}
+
 }  // namespace
 }  // namespace millrace::storage

@@ -114,6 +114,8 @@ class DiskLog {
   Offset end;
   Offset durable;
   bool unsynced = false;
+  // A timer will sync what is unsynced (flush.ms).
+  bool flush_posted = false;
   MonotonicTime last_append;
   // Epochs that began since the sync journal last vouched for this log.
   std::vector<EpochEntry> new_epochs;

@@ -215,6 +215,7 @@ StagedRange Log::Append(Bytes batches, Offset end, WallTime now) {
   op.sync =
       config_.durability == Durability::kDurable || records_unsynced_ >= config_.flush_messages;
   if (op.sync) records_unsynced_ = 0;
+  op.flush_ms = config_.flush_ms;
   op.preallocate_bytes_min = config_.preallocate_bytes_min;
   op.preallocate_bytes_max = config_.preallocate_bytes_max;
   port_->Push(std::move(op));

@@ -38,6 +38,9 @@ struct LogConfig {
   Durability durability = Durability::kDurable;
   // flush.messages: of a `replicated` topic, sync after this many records; the maximum: never.
   int64_t flush_messages = std::numeric_limits<int64_t>::max();
+  // flush.ms: of a `replicated` topic, sync at the latest so long after an append; the maximum: as
+  // the operating system likes.
+  int64_t flush_ms = std::numeric_limits<int64_t>::max();
   // The active segment is zero-filled ahead of the append in steps that double from the first to
   // the last of these; 0 turns it off.
   int64_t preallocate_bytes_min = 64 << 10;

@@ -15,6 +15,7 @@
 #include "storage/log_writer.h"
 #include "storage/partitions_journal.h"
 #include "storage/recovery_points.h"
+#include "storage/recovery_progress.h"
 #include "storage/sync_journal.h"
 
 namespace millrace::storage {
@@ -61,7 +62,6 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   absl::Status MakeWriter();
   absl::StatusOr<std::string> ReadSmallFile(absl::string_view name, bool* found);
   absl::Status WriteOpenRecord(const OpenRecord& record);
-  const ReplicaRecord* FindReplica(const TopicPartition& topic_partition) const;
   absl::StatusOr<RecoveredLog> TakeReplica(const TopicPartition& topic_partition,
                                            const std::string& topic_name, bool* created);
   absl::Status DeleteNow(const TopicPartition& topic_partition);
@@ -201,6 +201,7 @@ std::shared_ptr<LogFilesIdentity> LogDir::Impl::MakeIdentity(const ReplicaRecord
 absl::Status LogDir::Impl::RecoverReplicas() {
   RETURN_IF_ERROR(points_.Load());
   std::set<TopicPartition> with_point;
+  RecoveryProgress progress(deps_.clock, options_.path, partitions_.replicas().size());
   for (const auto& [number, replica] : partitions_.replicas()) {
     ReplicaReport report;
     report.topic_partition = replica.topic_partition;
@@ -221,6 +222,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
         // It was synced up to there; said here too, because the clean-shutdown file goes.
         syncs_.SetDurable(number, std::max(end->second, input.mark.value_or(Offset(0))));
       }
+      input.progress = &progress;
       input.point = points_.Find(replica.topic_partition);
       input.index_interval_bytes = options_.index_interval_bytes;
       ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
@@ -233,7 +235,9 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       recovered_[replica.topic_partition] = std::move(log);
     }
     state_.replicas.push_back(std::move(report));
+    progress.ReplicaDone();
   }
+  progress.Finish();
   // A point that was of no use now must not be believed about what is written from here on.
   points_.KeepOnly(with_point);
   std::sort(state_.replicas.begin(), state_.replicas.end(),
@@ -330,13 +334,6 @@ void LogDir::Impl::RegistrationCommitted(BrokerEpoch epoch, Executor* executor, 
   executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
 }
 
-const ReplicaRecord* LogDir::Impl::FindReplica(const TopicPartition& topic_partition) const {
-  for (const auto& [number, replica] : partitions_.replicas()) {
-    if (replica.topic_partition == topic_partition) return &replica;
-  }
-  return nullptr;
-}
-
 absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& topic_partition,
                                                        const std::string& topic_name,
                                                        bool* created) {
@@ -349,16 +346,13 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
     return log;
   }
   const std::string name = PartitionName(topic_name, topic_partition.partition);
-  for (const auto& [number, replica] : partitions_.replicas()) {
-    if (replica.topic_partition != topic_partition &&
-        (replica.stray ||
-         PartitionName(replica.topic_name, replica.topic_partition.partition) != name)) {
-      continue;
-    }
+  const ReplicaRecord* other = partitions_.Find(topic_partition);
+  if (other == nullptr) other = partitions_.FindByName(name);
+  if (other != nullptr) {
     return MakeError(ErrorCode::kInvalidDirectory,
                      absl::StrCat("log directory '", options_.path, "' has a replica ", name,
-                                  " of topic ", replica.topic_partition.topic_id.ToString(),
-                                  replica.stray ? ", set aside" : " already"),
+                                  " of topic ", other->topic_partition.topic_id.ToString(),
+                                  other->stray ? ", set aside" : " already"),
                      {.name = name});
   }
   *created = true;
@@ -414,7 +408,7 @@ std::shared_ptr<StagingPort> LogDir::Impl::PortOf(Executor* owner) {
 }
 
 absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
-  const ReplicaRecord* found = FindReplica(topic_partition);
+  const ReplicaRecord* found = partitions_.Find(topic_partition);
   if (found == nullptr) return absl::OkStatus();
   const ReplicaRecord replica = *found;
   if (const auto opened = opened_.find(topic_partition); opened != opened_.end()) {
@@ -449,7 +443,7 @@ void LogDir::Impl::DeleteReplica(const TopicPartition& topic_partition, Executor
 }
 
 absl::Status LogDir::Impl::MarkStrayNow(const TopicPartition& topic_partition) {
-  const ReplicaRecord* found = FindReplica(topic_partition);
+  const ReplicaRecord* found = partitions_.Find(topic_partition);
   if (found == nullptr || found->stray) return absl::OkStatus();
   const ReplicaRecord replica = *found;
   if (const auto opened = opened_.find(topic_partition); opened != opened_.end()) {

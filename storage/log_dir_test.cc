@@ -158,6 +158,26 @@ TEST_F(LogDirTest, ThousandPartitionsAreCreatedWithFewSyncsAndNoFiles) {
   EXPECT_EQ(world->dir->opened().replicas.size(), 1000u);
 }
 
+TEST_F(LogDirTest, TenThousandPartitionsInHundredWavesTakeAFewCallsPerWave) {
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  const uint64_t calls = files_->calls();
+  std::vector<std::unique_ptr<Log>> logs;
+  for (int i = 0; i < 10'000; ++i) {
+    world->dir->OpenLog(LogFixture::Partition(i), "topic", world->config, world->shard.get(),
+                        [&](absl::StatusOr<std::unique_ptr<Log>> log) {
+                          ASSERT_OK(log);
+                          logs.push_back(*std::move(log));
+                        });
+    if (i % 100 == 99) world->RunBriefly();
+  }
+  EXPECT_EQ(logs.size(), 10'000u);
+  EXPECT_LT(files_->calls() - calls, 1000u);
+  // None twice, whatever there is by now.
+  EXPECT_THAT(world->OpenLog(9'999), HasCode(ErrorCode::kInvalidDirectory));
+}
+
 TEST_F(LogDirTest, IdlePartitionTakesLessThanFourKiBOfMemory) {
   auto world = World();
   ASSERT_OK(world->Open());

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,8 @@ struct LogOp {
   Offset segment_base;
   Offset end;
   bool sync = true;
+  // kAppend that is not synced: to be synced within this time; the maximum: at any.
+  int64_t flush_ms = std::numeric_limits<int64_t>::max();
   int64_t index_interval_bytes = 4096;
   int64_t preallocate_bytes_min = 0;
   int64_t preallocate_bytes_max = 0;

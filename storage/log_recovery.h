@@ -24,6 +24,7 @@
 #include "storage/epoch_cache.h"
 #include "storage/partitions_journal.h"
 #include "storage/producer_state.h"
+#include "storage/recovery_progress.h"
 #include "storage/segment.h"
 
 namespace millrace::storage {
@@ -40,6 +41,8 @@ struct RecoveryInput {
   // Where the active segment's reading may begin; null: at its beginning.
   const RecoveryPoint* point = nullptr;
   int64_t index_interval_bytes = 4096;
+  // Told of every segment; may be null.
+  RecoveryProgress* progress = nullptr;
 };
 
 struct RecoveredSegment {

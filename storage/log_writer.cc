@@ -83,6 +83,7 @@ absl::Status LogWriter::RunQueue() {
     std::vector<Queued> queue = std::exchange(queue_, {});
     for (size_t i = 0; i < queue.size(); ++i) {
       Queued& queued = queue[i];
+      files_open_ = true;
       if (!queued.op.batches.empty()) {
         ReportTo(queued.port->owner())
             .released.emplace_back(queued.port, static_cast<int64_t>(queued.op.batches.size()));
@@ -145,6 +146,7 @@ absl::Status LogWriter::Gather(const LogOp& op) {
   append.pieces.push_back(op.batches);
   append.bytes += op.batches.size();
   append.sync |= op.sync;
+  if (!op.sync) ScheduleFlush(op.log, op.flush_ms);
   append.end = op.end;
   return absl::OkStatus();
 }

@@ -144,6 +144,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void ScheduleSeal();
   void ScheduleIdleClose();
   absl::Status CloseIdle();
+  void ScheduleFlush(const std::shared_ptr<DiskLog>& log, int64_t flush_ms);
   void ScheduleCheckpoint();
   void RequestCheckpoints();
   // Runs `what` here after `delay`, unless the writer is gone or failed; its error is a failure.
@@ -178,6 +179,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool round_posted_ = false;
   bool seal_posted_ = false;
   bool idle_close_posted_ = false;
+  // Some log's files may be open.
+  bool files_open_ = false;
   bool checkpoint_posted_ = false;
   bool space_check_posted_ = false;
   uint64_t bytes_since_space_check_ = 0;

@@ -89,9 +89,11 @@ void LogWriter::ScheduleSeal() {
 }
 
 void LogWriter::ScheduleIdleClose() {
-  if (idle_close_posted_) return;
+  // Not all logs are looked at in every round of an idle directory.
+  if (idle_close_posted_ || !files_open_) return;
   const bool any = std::any_of(logs_.begin(), logs_.end(),
                                [](const auto& log) { return log.second->log_file != nullptr; });
+  files_open_ = any;
   if (!any) return;
   idle_close_posted_ = true;
   After(options_.idle_close_delay, [](LogWriter& self) {
@@ -115,6 +117,23 @@ absl::Status LogWriter::CloseIdle() {
   ScheduleSeal();
   ScheduleIdleClose();
   return absl::OkStatus();
+}
+
+void LogWriter::ScheduleFlush(const std::shared_ptr<DiskLog>& log, int64_t flush_ms) {
+  // Longer than this: left to the operating system, as is the default.
+  constexpr int64_t kFlushMsMax = int64_t{365} * 24 * 3600 * 1000;
+  if (log->flush_posted || flush_ms > kFlushMsMax) return;
+  log->flush_posted = true;
+  After(absl::Milliseconds(flush_ms), [log](LogWriter& self) -> absl::Status {
+    log->flush_posted = false;
+    if (log->gone || !log->unsynced) return absl::OkStatus();
+    RETURN_IF_ERROR(log->SyncData());
+    self.Vouch(*log);
+    self.ReportProgress(*log, std::nullopt, absl::OkStatus());
+    self.SendReports();
+    self.ScheduleSeal();
+    return absl::OkStatus();
+  });
 }
 
 void LogWriter::ScheduleCheckpoint() {

@@ -134,6 +134,27 @@ TEST_F(LogWriterUpkeepTest, ARecoveryPointGoesWithItsSegmentAndItsLog) {
   EXPECT_TRUE(Points().empty());
 }
 
+TEST_F(LogWriterUpkeepTest, FlushMsBoundsHowLongAReplicatedLogStaysUnsynced) {
+  world_.config.durability = Durability::kReplicated;
+  world_.config.flush_ms = 500;
+  const auto log = OpenLog(0);
+  for (int round = 1; round <= 2; ++round) {
+    Stage(*log);
+    world_.Run(absl::Milliseconds(300));
+    EXPECT_EQ(log->written_offset(), Offset(round));
+    EXPECT_EQ(log->durable_offset(), Offset(round - 1));
+    world_.Run(absl::Milliseconds(300));
+    EXPECT_EQ(log->durable_offset(), Offset(round));
+  }
+  int syncs = 0;
+  world_.files->SetOnCall([&](const sim::SimCall& call) {
+    if (call.kind == sim::SimCall::Kind::kSync) ++syncs;
+  });
+  world_.Run(absl::Seconds(4));
+  world_.files->SetOnCall(nullptr);
+  EXPECT_EQ(syncs, 0) << "nothing is left to sync";
+}
+
 TEST_F(LogWriterUpkeepTest, ADeletionWaitsForReadersOfTheSegment) {
   world_.config.segment_bytes = 200;
   world_.config.tail_cache_bytes_max = 0;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/status.h"
+#include "storage/file_names.h"
 
 namespace millrace::storage {
 namespace {
@@ -62,6 +63,39 @@ bool DecodeCreated(Reader* reader, ReplicaRecord* replica) {
 
 }  // namespace
 
+void PartitionsJournal::Index(const ReplicaRecord& replica) {
+  numbers_[replica.topic_partition] = replica.number;
+  if (!replica.stray) {
+    numbers_by_name_[PartitionName(replica.topic_name, replica.topic_partition.partition)] =
+        replica.number;
+  }
+}
+
+void PartitionsJournal::UnindexName(const ReplicaRecord& replica) {
+  const auto name =
+      numbers_by_name_.find(PartitionName(replica.topic_name, replica.topic_partition.partition));
+  // A successor may have the name by now.
+  if (name != numbers_by_name_.end() && name->second == replica.number) {
+    numbers_by_name_.erase(name);
+  }
+}
+
+void PartitionsJournal::Unindex(const ReplicaRecord& replica) {
+  UnindexName(replica);
+  const auto number = numbers_.find(replica.topic_partition);
+  if (number != numbers_.end() && number->second == replica.number) numbers_.erase(number);
+}
+
+const ReplicaRecord* PartitionsJournal::Find(const TopicPartition& topic_partition) const {
+  const auto found = numbers_.find(topic_partition);
+  return found == numbers_.end() ? nullptr : &replicas_.at(found->second);
+}
+
+const ReplicaRecord* PartitionsJournal::FindByName(const std::string& partition_name) const {
+  const auto found = numbers_by_name_.find(partition_name);
+  return found == numbers_by_name_.end() ? nullptr : &replicas_.at(found->second);
+}
+
 absl::Status PartitionsJournal::Replay(Slice entry) {
   Reader reader(entry);
   uint8_t type = 0;
@@ -75,7 +109,9 @@ absl::Status PartitionsJournal::Replay(Slice entry) {
   if (type == kNext) return absl::OkStatus();
   if (type == kCreated) {
     if (!DecodeCreated(&reader, &replica)) return bad;
-    return replicas_.try_emplace(replica.number, replica).second ? absl::OkStatus() : bad;
+    if (!replicas_.try_emplace(replica.number, replica).second) return bad;
+    Index(replica);
+    return absl::OkStatus();
   }
   const auto found = replicas_.find(replica.number);
   if (found == replicas_.end()) return bad;
@@ -86,9 +122,11 @@ absl::Status PartitionsJournal::Replay(Slice entry) {
       return absl::OkStatus();
     case kStray:
       found->second.stray = true;
+      UnindexName(found->second);
       return absl::OkStatus();
     case kDeleted:
       deleted_.push_back(found->second);
+      Unindex(found->second);
       replicas_.erase(found);
       return absl::OkStatus();
     case kLogStart:
@@ -162,6 +200,7 @@ uint32_t PartitionsJournal::Create(const TopicPartition& topic_partition,
   replica.topic_name = topic_name;
   journal_.Add(EncodeCreated(replica));
   replicas_[replica.number] = replica;
+  Index(replica);
   return replica.number;
 }
 
@@ -172,6 +211,7 @@ void PartitionsJournal::SetHasData(uint32_t number) {
 
 void PartitionsJournal::SetStray(uint32_t number) {
   replicas_.at(number).stray = true;
+  UnindexName(replicas_.at(number));
   journal_.Add(Head(kStray, number));
 }
 
@@ -183,7 +223,8 @@ void PartitionsJournal::SetLogStart(uint32_t number, Offset log_start) {
 }
 
 void PartitionsJournal::Delete(uint32_t number) {
-  CHECK_EQ(replicas_.erase(number), size_t{1});
+  Unindex(replicas_.at(number));
+  replicas_.erase(number);
   journal_.Add(Head(kDeleted, number));
 }
 

@@ -59,6 +59,10 @@ class PartitionsJournal {
   // By number. What is not flushed yet is included.
   const std::map<uint32_t, ReplicaRecord>& replicas() const { return replicas_; }
 
+  // Null: no such replica. By name ("<topic>-<partition>"): only if it is not set aside.
+  const ReplicaRecord* Find(const TopicPartition& topic_partition) const;
+  const ReplicaRecord* FindByName(const std::string& partition_name) const;
+
   // For the next frame. REQUIRES: the numbers exist.
   uint32_t Create(const TopicPartition& topic_partition, const std::string& topic_name);
   void SetHasData(uint32_t number);
@@ -75,12 +79,19 @@ class PartitionsJournal {
  private:
   absl::Status Replay(Slice entry);
   void Vouch();
+  // Keep the two ways to find a replica.
+  void Index(const ReplicaRecord& replica);
+  void Unindex(const ReplicaRecord& replica);
+  void UnindexName(const ReplicaRecord& replica);
 
   FileSystem* const files_;
   const std::string path_;
   Journal journal_;
   SyncJournal* const syncs_;
   std::map<uint32_t, ReplicaRecord> replicas_;
+  // Numbers: a directory may hold tens of thousands of replicas, and each is looked up.
+  std::map<TopicPartition, uint32_t> numbers_;
+  std::map<std::string, uint32_t> numbers_by_name_;
   std::vector<ReplicaRecord> deleted_;
   uint32_t next_number_ = 1;
   bool found_ = false;

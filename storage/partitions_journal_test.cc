@@ -36,6 +36,36 @@ TEST(PartitionsJournalTest, ReplicasAndNumbersSurviveRewrites) {
   EXPECT_GT(again.Create(two, "two"), second);
 }
 
+TEST(PartitionsJournalTest, AReplicaIsFoundByItsTopicAndByItsNameWhileItIsNotSetAside) {
+  sim::SimFileSystem files;
+  SyncJournal syncs(&files, "s", 1 << 20);
+  ASSERT_OK(syncs.Rewrite());
+  PartitionsJournal journal(&files, "p", 1 << 20, &syncs);
+  ASSERT_OK(journal.Rewrite());
+  const TopicPartition one{TopicId(Uuid(1, 1)), PartitionIndex(0)};
+  const TopicPartition successor{TopicId(Uuid(2, 2)), PartitionIndex(0)};
+  const uint32_t first = journal.Create(one, "topic");
+  EXPECT_EQ(journal.Find(one)->number, first);
+  EXPECT_EQ(journal.FindByName("topic-0")->number, first);
+  EXPECT_EQ(journal.Find(successor), nullptr);
+  journal.SetStray(first);
+  EXPECT_EQ(journal.Find(one)->number, first);
+  EXPECT_EQ(journal.FindByName("topic-0"), nullptr);
+  const uint32_t second = journal.Create(successor, "topic");
+  ASSERT_OK(journal.Flush());
+  PartitionsJournal read(&files, "p", 1 << 20, &syncs);
+  ASSERT_OK(read.Load());
+  for (PartitionsJournal* each : {&journal, &read}) {
+    EXPECT_EQ(each->FindByName("topic-0")->number, second);
+    // The old one's end takes nothing from its successor.
+    each->Delete(first);
+    EXPECT_EQ(each->Find(one), nullptr);
+    EXPECT_EQ(each->FindByName("topic-0")->number, second);
+    each->Delete(second);
+    EXPECT_EQ(each->FindByName("topic-0"), nullptr);
+  }
+}
+
 TEST(PartitionsJournalTest, LossOfASyncedLastFrameIsNoticed) {
   sim::SimFileSystem files;
   SyncJournal syncs(&files, "s", 1 << 20);
