@@ -84,25 +84,54 @@ void SimServer::Start() {
 }
 
 void SimServer::DestroyProcess() {
+  disk_->SetOnCall(nullptr);
+  armed_image_.reset();
   if (process_ == nullptr) return;
   // Nothing of a dead process runs any more, wherever it was.
   for (const auto& shard : process_->shards) shard->Shutdown();
   process_->controller->Shutdown();
   process_->cold_reads->Shutdown();
+  if (on_down_) on_down_();
   process_.reset();
   started_.reset();
 }
 
-void SimServer::Kill() {
-  DestroyProcess();
-  // The page cache outlives the process; its locks and open files do not.
-  disk_ = disk_->CrashImage(CrashMode::kKeepAll, random_);
+void SimServer::UseDisk(std::unique_ptr<SimFileSystem> disk) {
+  disk_ = std::move(disk);
+  disk_->SetLatency(latency_);
 }
+
+void SimServer::SetLatency(std::function<void(const SimCall&)> latency) {
+  latency_ = std::move(latency);
+  disk_->SetLatency(latency_);
+}
+
+// The page cache outlives the process, unsynced as it is; its locks and open files ended with it.
+void SimServer::Kill() { DestroyProcess(); }
 
 void SimServer::LosePower(CrashMode mode) {
   DestroyProcess();
-  disk_ = disk_->CrashImage(mode, random_);
+  UseDisk(disk_->CrashImage(mode, random_));
   images_.LoseLatest(static_cast<int>(random_.Below(kImageWritesLostMax + 1)));
+}
+
+void SimServer::ArmCrash(uint64_t calls, std::optional<CrashMode> mode) {
+  armed_mode_ = mode;
+  disk_->SetOnCall([this, left = calls](const SimCall&) mutable {
+    if (left > 0) --left;
+    if (left > 0 || armed_image_ != nullptr) return;
+    // There is no picture of a page cache that is half on the disk: here it just got there.
+    armed_image_ = disk_->CrashImage(armed_mode_.value_or(CrashMode::kKeepAll), random_);
+  });
+}
+
+bool SimServer::CrashIfDue() {
+  if (armed_image_ == nullptr) return false;
+  std::unique_ptr<SimFileSystem> image = std::move(armed_image_);
+  DestroyProcess();
+  UseDisk(std::move(image));
+  if (armed_mode_) images_.LoseLatest(static_cast<int>(random_.Below(kImageWritesLostMax + 1)));
+  return true;
 }
 
 void SimServer::Stop(std::function<void(absl::Status)> done) {

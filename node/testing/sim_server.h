@@ -1,14 +1,16 @@
 // SimServer: one machine of the simulated world: its disk, its clock, and on it the shipped node,
 // constructed on that disk at each start and destroyed at each crash.
 //
-// kill -9 keeps the page cache, power loss loses or tears what no sync had covered; both end the
-// process between two events. The image store, which is only a cache of the log, may lose its
-// latest writes at a power loss.
+// kill -9 keeps the page cache, with all that is not on the disk yet; power loss loses or tears
+// what no sync had covered. Both end the process between two events, or before a chosen file-system
+// call (ArmCrash). The image store, which is only a cache of the log, may lose its latest writes at
+// a power loss.
 //
 // Thread: the simulation's one.
 #ifndef NODE_TESTING_SIM_SERVER_H_
 #define NODE_TESTING_SIM_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,10 +42,23 @@ class SimServer {
   const std::optional<absl::Status>& started() const { return started_; }
   bool serving() const { return running() && started_.has_value() && started_->ok(); }
 
+  // Called at the end of each process, while its objects still exist: for what clients hold of it.
+  void SetOnDown(std::function<void()> on_down) { on_down_ = std::move(on_down); }
+  // Runs before each call to the disk, whichever disk that is: where a call takes time.
+  void SetLatency(std::function<void(const SimCall&)> latency);
+
   // kill -9: the process is gone, what it wrote is in the page cache.
   void Kill();
   // The machine loses power.
   void LosePower(CrashMode mode);
+  // Crashes before the disk's `calls`-th changing call from now, also in the middle of an event, as
+  // LosePower(*mode) does, or as Kill where there is no mode. The event runs to its end and what it
+  // does no longer counts: CrashIfDue must follow each event. A crash of another kind disarms.
+  void ArmCrash(uint64_t calls, std::optional<CrashMode> mode);
+  // The moment of an armed crash has passed, in this event.
+  bool dying() const { return armed_image_ != nullptr; }
+  // True if it crashed now.
+  bool CrashIfDue();
   // SIGTERM; `done` when the process has ended.
   void Stop(std::function<void(absl::Status)> done);
 
@@ -51,6 +66,7 @@ class SimServer {
   node::Node& node() { return *process_->node; }
   // Where calls arrive.
   SimExecutor& shard() { return *process_->shards.front(); }
+  SimExecutor& shard(uint64_t i) { return *process_->shards[i % process_->shards.size()]; }
 
   SimFileSystem& disk() { return *disk_; }
   // Takes over another machine's disk, which gets an empty one. REQUIRES: nothing runs on either.
@@ -73,6 +89,7 @@ class SimServer {
   };
 
   void DestroyProcess();
+  void UseDisk(std::unique_ptr<SimFileSystem> disk);
 
   SimLoop* const loop_;
   SimRandom random_;
@@ -84,6 +101,11 @@ class SimServer {
   std::unique_ptr<Process> process_;
   std::optional<absl::Status> started_;
   int incarnation_ = 0;
+  std::function<void()> on_down_;
+  std::function<void(const SimCall&)> latency_;
+  // What an armed crash will leave; null until it is due.
+  std::unique_ptr<SimFileSystem> armed_image_;
+  std::optional<CrashMode> armed_mode_;
 };
 
 }  // namespace millrace::sim

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <sstream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/check.h"
+#include "base/status.h"
 
 namespace millrace::sim {
 namespace {
@@ -15,86 +18,200 @@ absl::Status Violation(const TopicPartition& partition, absl::string_view what) 
   return absl::InternalError(absl::StrCat("VIOLATION in ", name.str(), ": ", what));
 }
 
+// Enough of a value to find it in a log.
+std::string Short(const std::string& value) { return value.substr(0, 40); }
+
 }  // namespace
 
-void History::OnSent(const TopicPartition& partition, const std::string& value) {
-  CHECK(partitions_[partition].sent.emplace(value, Fate::kUnknown).second) << value;
+int64_t History::OnSent(const TopicPartition& partition, Lane lane, size_t filling) {
+  const auto number = static_cast<int64_t>(sent_.size());
+  sent_.push_back(
+      {.partition = partition, .lane = lane, .filling = static_cast<uint32_t>(filling)});
+  if (lane != 0) partitions_[partition].lanes[lane].push_back(number);
+  return number;
 }
 
-absl::Status History::OnAcknowledged(const TopicPartition& partition, const std::string& value,
-                                     Offset offset) {
-  Partition& known = partitions_[partition];
-  known.sent[value] = Fate::kAcknowledged;
-  const auto [at, fresh] = known.acknowledged.emplace(offset, value);
-  if (!fresh && at->second != value) {
-    return Violation(partition, absl::StrCat("offset ", offset.value(), " acknowledged for '",
-                                             value, "' and before for '", at->second, "'"));
+std::string History::ValueOf(int64_t number) const {
+  const Sent& sent = sent_[static_cast<size_t>(number)];
+  return absl::StrCat(number, ":", std::string(sent.filling, '.'));
+}
+
+std::optional<std::string> History::KeyOf(int64_t number) const {
+  if (number % 2 == 0) return std::nullopt;
+  return absl::StrCat("key-", number);
+}
+
+absl::Status History::Take(int64_t number, Offset offset) {
+  Sent& sent = sent_[static_cast<size_t>(number)];
+  const auto [at, fresh] = partitions_[sent.partition].taken.emplace(offset, number);
+  if (!fresh && at->second != number) {
+    return Violation(sent.partition, absl::StrCat("offset ", offset.value(), " is record ", number,
+                                                  "'s, and was record ", at->second, "'s before"));
   }
-  ++acknowledged_;
+  if (sent.offset != kNoOffset && sent.offset != offset) {
+    return Violation(sent.partition,
+                     absl::StrCat("record ", number, " is at offset ", offset.value(),
+                                  ", and was at ", sent.offset.value(), " before"));
+  }
+  sent.fate = Fate::kTaken;
+  sent.offset = offset;
   return absl::OkStatus();
 }
 
-void History::OnRefused(const TopicPartition& partition, const std::string& value) {
-  partitions_[partition].sent[value] = Fate::kRefused;
+absl::Status History::OnAcknowledged(int64_t number, Offset offset) {
+  ++acknowledged_;
+  Partition& known = partitions_[sent_[static_cast<size_t>(number)].partition];
+  if (known.damaged) return absl::OkStatus();
+  known.high_watermark = std::max(known.high_watermark, offset + 1);
+  return Take(number, offset);
 }
 
-void History::OnDeletedBefore(const TopicPartition& partition, Offset start) {
+void History::OnRefused(int64_t number) {
+  sent_[static_cast<size_t>(number)].fate = Fate::kRefused;
+}
+
+void History::OnDeletedBefore(const TopicPartition& partition, Offset start, bool done) {
   Partition& known = partitions_[partition];
-  known.start = std::max(known.start, start);
+  known.start_max = std::max(known.start_max, start);
+  if (done) known.start_min = std::max(known.start_min, start);
+}
+
+void History::OnMayBeTrimmed(const TopicPartition& partition) {
+  partitions_[partition].trimmed = true;
 }
 
 void History::OnMayHaveLost(const TopicPartition& partition) {
   Partition& known = partitions_[partition];
-  for (const auto& [offset, value] : known.acknowledged) known.sent[value] = Fate::kUnknown;
-  known.acknowledged.clear();
+  for (const auto& [offset, number] : known.taken) {
+    sent_[static_cast<size_t>(number)].fate = Fate::kUnknown;
+    sent_[static_cast<size_t>(number)].offset = kNoOffset;
+  }
+  known.taken.clear();
+  known.high_watermark = Offset(0);
+  // The prefix that was deleted is journalled for every topic.
 }
 
-absl::Status History::CheckRead(const TopicPartition& partition, Offset offset,
-                                const std::string& value) {
+void History::OnDamaged(const TopicPartition& partition) {
+  OnMayHaveLost(partition);
+  partitions_[partition].damaged = true;
+}
+
+absl::Status History::OnHighWatermark(const TopicPartition& partition, Offset floor,
+                                      Offset high_watermark) {
   Partition& known = partitions_[partition];
-  const auto sent = known.sent.find(value);
-  if (sent == known.sent.end()) {
-    return Violation(partition, absl::StrCat("offset ", offset.value(), " holds '", value,
-                                             "', which was never sent here"));
+  if (known.damaged) return absl::OkStatus();
+  if (high_watermark < floor) {
+    return Violation(partition, absl::StrCat("the high watermark fell from ", floor.value(), " to ",
+                                             high_watermark.value()));
   }
-  if (sent->second == Fate::kRefused) {
-    return Violation(partition, absl::StrCat("offset ", offset.value(), " holds '", value,
-                                             "', which was refused"));
+  known.high_watermark = std::max(known.high_watermark, high_watermark);
+  return absl::OkStatus();
+}
+
+absl::Status History::CheckRead(const TopicPartition& partition, const ReadRecord& record) {
+  const auto violation = [&](absl::string_view what) {
+    return Violation(partition, absl::StrCat("offset ", record.offset.value(), " holds '",
+                                             Short(record.value), "', ", what));
+  };
+  int64_t number = -1;
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(record.value, absl::MaxSplits(':', 1));
+  if (!absl::SimpleAtoi(parts.first, &number) || number < 0 ||
+      number >= static_cast<int64_t>(sent_.size())) {
+    return violation("which was never sent");
   }
-  const auto acknowledged = known.acknowledged.find(offset);
-  if (acknowledged != known.acknowledged.end() && acknowledged->second != value) {
+  const Sent& sent = sent_[static_cast<size_t>(number)];
+  if (sent.partition != partition) return violation("which was sent to another partition");
+  if (sent.fate == Fate::kRefused) return violation("which was refused");
+  if (record.value != ValueOf(number)) return violation("which is not what was sent");
+  if (record.key != KeyOf(number)) return violation("whose key is not what was sent");
+  // What one client has read, all others will.
+  return partitions_[partition].damaged ? absl::OkStatus() : Take(number, record.offset);
+}
+
+absl::Status History::CheckStart(const TopicPartition& partition, const Partition& known,
+                                 Offset start) const {
+  if (start > known.start_max && !known.trimmed) {
     return Violation(partition,
-                     absl::StrCat("offset ", offset.value(), " holds '", value, "' but '",
-                                  acknowledged->second, "' was acknowledged there"));
+                     absl::StrCat("the log starts at ", start.value(), " but only records below ",
+                                  known.start_max.value(), " were deleted"));
+  }
+  if (start < known.start_min) {
+    return Violation(partition,
+                     absl::StrCat("the log starts at ", start.value(), " but records below ",
+                                  known.start_min.value(), " were deleted, and it was said so"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status History::CheckLanes(const TopicPartition& partition, const Partition& known,
+                                 Offset start, const std::vector<bool>& present) const {
+  for (const auto& [lane, numbers] : known.lanes) {
+    // Gone (below the start), then there, then never arrived.
+    int64_t first_there = -1;
+    int64_t first_missing = -1;
+    for (const int64_t number : numbers) {
+      const bool there = present[static_cast<size_t>(number)];
+      if (there && first_missing >= 0) {
+        return Violation(partition, absl::StrCat("S-23: record ", number, " is there, but ",
+                                                 first_missing, " before it in its stream is not"));
+      }
+      if (there && first_there < 0) first_there = number;
+      if (!there && (first_there >= 0 || start == Offset(0))) first_missing = number;
+    }
   }
   return absl::OkStatus();
 }
 
 absl::Status History::CheckWhole(const TopicPartition& partition, Offset start,
-                                 const std::vector<std::pair<Offset, std::string>>& records) {
+                                 const std::vector<ReadRecord>& records) {
   Partition& known = partitions_[partition];
-  std::set<std::string> seen;
-  std::map<Offset, std::string> by_offset;
-  for (const auto& [offset, value] : records) {
-    if (absl::Status status = CheckRead(partition, offset, value); !status.ok()) return status;
-    if (!seen.insert(value).second) {
-      return Violation(partition, absl::StrCat("'", value, "' is there twice"));
+  std::vector<bool> present(sent_.size(), false);
+  std::map<Lane, int64_t> newest;
+  Offset next = records.empty() ? start : std::max(start, records.front().offset);
+  LeaderEpoch epoch = kNoLeaderEpoch;
+  for (const ReadRecord& record : records) {
+    RETURN_IF_ERROR(CheckRead(partition, record));
+    if (known.damaged) continue;
+    if (record.offset != next) {
+      return Violation(partition, absl::StrCat("after offset ", next.value() - 1, " comes ",
+                                               record.offset.value()));
     }
-    by_offset[offset] = value;
-  }
-  if (start > known.start) {
-    return Violation(
-        partition, absl::StrCat("the log starts at ", start.value(), " but only records ", "below ",
-                                known.start.value(), " were deleted"));
-  }
-  for (const auto& [offset, value] : known.acknowledged) {
-    if (offset < known.start) continue;
-    if (by_offset.count(offset) == 0) {
-      return Violation(partition, absl::StrCat("LOST: '", value, "', acknowledged at offset ",
-                                               offset.value(), ", is not there"));
+    next = record.offset + 1;
+    if (record.leader_epoch < epoch) {
+      return Violation(partition,
+                       absl::StrCat("at offset ", record.offset.value(),
+                                    " the leader epoch falls to ", record.leader_epoch.value()));
+    }
+    epoch = record.leader_epoch;
+    int64_t number = -1;
+    CHECK(absl::SimpleAtoi(record.value.substr(0, record.value.find(':')), &number));
+    if (present[static_cast<size_t>(number)]) {
+      return Violation(partition, absl::StrCat("record ", number, " is there twice"));
+    }
+    present[static_cast<size_t>(number)] = true;
+    const Lane lane = sent_[static_cast<size_t>(number)].lane;
+    if (lane == 0) continue;
+    if (const auto [last, first] = newest.emplace(lane, number); !first) {
+      if (last->second > number) {
+        return Violation(partition, absl::StrCat("S-23: record ", number, " comes after ",
+                                                 last->second, " of the same stream"));
+      }
+      last->second = number;
     }
   }
-  return absl::OkStatus();
+  if (known.damaged) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckStart(partition, known, start));
+  for (const auto& [offset, number] : known.taken) {
+    if (offset < start) continue;
+    if (!present[static_cast<size_t>(number)]) {
+      return Violation(
+          partition,
+          absl::StrCat("LOST: record ", number, ", acknowledged or read at offset ", offset.value(),
+                       ", is not there; the log has ", start.value(), " to ", next.value()));
+    }
+  }
+  return CheckLanes(partition, known, start, present);
 }
 
 }  // namespace millrace::sim

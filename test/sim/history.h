@@ -1,9 +1,10 @@
 // History: what clients were told about the records they sent, and whether what they read
 // afterwards can be true.
 //
-// Every record a test sends is unique. For each partition it keeps which offsets were acknowledged
-// with which record, and which records have an unknown fate. A read is checked record by record;
-// the final read of a whole partition also shows what is missing.
+// Every record is unique: its value names it, and with it its length and key. For each partition it
+// keeps the fate of every record and which offsets are taken: an offset that was acknowledged, or
+// read by anybody, holds that record for ever. A read is checked record by record; the final read
+// of a whole partition also shows what is missing, out of order or there twice.
 //
 // Thread: the simulation's one (or a test's).
 #ifndef TEST_SIM_HISTORY_H_
@@ -11,8 +12,9 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,40 +22,87 @@
 
 namespace millrace::sim {
 
+// One record as it was read.
+struct ReadRecord {
+  Offset offset;
+  std::string value;
+  std::optional<std::string> key;
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
+};
+
 class History {
  public:
-  // A record is on its way. REQUIRES: `value` was never sent before.
-  void OnSent(const TopicPartition& partition, const std::string& value);
-  // It was acknowledged. Errors (a violation): the offset was acknowledged with another record, or
-  // is not above the last one acknowledged to the same sender's stream of one.
-  absl::Status OnAcknowledged(const TopicPartition& partition, const std::string& value,
-                              Offset offset);
-  // It was refused for sure: it must never be seen.
-  void OnRefused(const TopicPartition& partition, const std::string& value);
-  // Acknowledged records below `start` may be gone.
-  void OnDeletedBefore(const TopicPartition& partition, Offset start);
-  // Acknowledged offsets from `end` on may be gone: a topic that promises less than durability lost
-  // power.
-  void OnMayHaveLost(const TopicPartition& partition);
+  // Records of one lane are in the log in the order they were sent, without holes (S-23): one
+  // stream's for one partition between two restarts. Lane 0: none of that is promised.
+  using Lane = int64_t;
 
-  // One record that was read. Errors: it was never sent there, was refused, or the offset was
-  // acknowledged with another record.
-  absl::Status CheckRead(const TopicPartition& partition, Offset offset, const std::string& value);
-  // All records of a partition from `start`, in order. Errors: as CheckRead; an acknowledged record
-  // that is missing; a record that is there twice.
+  // A record is on its way; returns its number. Its value and key follow from that.
+  int64_t OnSent(const TopicPartition& partition, Lane lane, size_t filling);
+  std::string ValueOf(int64_t number) const;
+  std::optional<std::string> KeyOf(int64_t number) const;
+
+  // It was acknowledged. Errors (a violation): the offset holds another record, or this one is at
+  // another offset.
+  absl::Status OnAcknowledged(int64_t number, Offset offset);
+  // It was refused for sure: it must never be seen.
+  void OnRefused(int64_t number);
+  // Records below `start` may be gone; with `done` they must be, also after a restart.
+  void OnDeletedBefore(const TopicPartition& partition, Offset start, bool done);
+  // Retention may take records from the front.
+  void OnMayBeTrimmed(const TopicPartition& partition);
+  // A topic that promises the page cache only lost power.
+  void OnMayHaveLost(const TopicPartition& partition);
+  // Bits of it were flipped on disk: it may refuse, lose and stop, but not lie about a record.
+  void OnDamaged(const TopicPartition& partition);
+  bool damaged(const TopicPartition& partition) { return partitions_[partition].damaged; }
+
+  // The high watermark that a client must see, at least, in an answer to a call made now.
+  Offset high_watermark_floor(const TopicPartition& partition) {
+    return partitions_[partition].high_watermark;
+  }
+  // An answer says `high_watermark`; `floor` is what the function above said when it was asked.
+  absl::Status OnHighWatermark(const TopicPartition& partition, Offset floor,
+                               Offset high_watermark);
+
+  // One record that was read. Errors: it was never sent there, was refused, is not as it was sent,
+  // or the offset is taken by another record.
+  absl::Status CheckRead(const TopicPartition& partition, const ReadRecord& record);
+  // All records of a partition from `start`, in order. Errors: as CheckRead; a record that is
+  // missing, that is there twice, or out of its lane's order; a gap in offsets; falling epochs.
   absl::Status CheckWhole(const TopicPartition& partition, Offset start,
-                          const std::vector<std::pair<Offset, std::string>>& records);
+                          const std::vector<ReadRecord>& records);
 
   int64_t acknowledged() const { return acknowledged_; }
 
  private:
-  enum class Fate { kUnknown, kAcknowledged, kRefused };
-  struct Partition {
-    std::map<std::string, Fate> sent;
-    std::map<Offset, std::string> acknowledged;
-    Offset start;
+  enum class Fate : uint8_t { kUnknown, kTaken, kRefused };
+  struct Sent {
+    TopicPartition partition;
+    Lane lane = 0;
+    uint32_t filling = 0;
+    Fate fate = Fate::kUnknown;
+    Offset offset = kNoOffset;
   };
+  struct Partition {
+    // Offsets whose record is known.
+    std::map<Offset, int64_t> taken;
+    std::map<Lane, std::vector<int64_t>> lanes;
+    // Nothing below the first must be there, nothing below the second may be.
+    Offset start_max;
+    Offset start_min;
+    Offset high_watermark;
+    bool trimmed = false;
+    bool damaged = false;
+  };
+
+  absl::Status Take(int64_t number, Offset offset);
+  absl::Status CheckStart(const TopicPartition& partition, const Partition& known,
+                          Offset start) const;
+  absl::Status CheckLanes(const TopicPartition& partition, const Partition& known, Offset start,
+                          const std::vector<bool>& present) const;
+
   std::map<TopicPartition, Partition> partitions_;
+  std::vector<Sent> sent_;
   int64_t acknowledged_ = 0;
 };
 

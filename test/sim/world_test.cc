@@ -4,14 +4,19 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "base/log.h"
+#include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace millrace::sim {
 namespace {
+
+// Some ten seconds of CPU in the release build.
+constexpr uint64_t kSeedsInCi = 60;
 
 // MILLRACE_SEED repeats one seed, MILLRACE_SEEDS runs more than CI does.
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
@@ -30,7 +35,7 @@ class WorldTest : public ::testing::Test {
 };
 
 TEST_F(WorldTest, OneSeedTwiceIsTheSameRun) {
-  for (uint64_t seed = 1; seed <= 5; ++seed) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
     World first({.seed = seed});
     World second({.seed = seed});
     EXPECT_EQ(first.Run().ToString(), second.Run().ToString());
@@ -39,10 +44,40 @@ TEST_F(WorldTest, OneSeedTwiceIsTheSameRun) {
   }
 }
 
+// A clean machine loses nothing and refuses nothing: what the other tests tolerate is the faults'.
+TEST_F(WorldTest, WithoutFaultsEverythingIsAcknowledged) {
+  World world({.seed = 1,
+               .kills = false,
+               .power_losses = false,
+               .clean_stops = false,
+               .disk_errors = false,
+               .full_disks = false,
+               .bit_flips = false,
+               .clock_jumps = false});
+  EXPECT_OK(world.Run());
+  EXPECT_GT(world.report().acknowledged, 5000);
+  EXPECT_GT(world.report().acknowledged, world.report().produced * 8 / 10);
+}
+
+// Seeds that found a bug, by the rule that it broke. As the world changes, so does what a seed
+// does: each bug has a unit test as well.
+TEST_F(WorldTest, SeedsThatFoundBugsStayGood) {
+  const std::pair<uint64_t, const char*> seeds[] = {
+      {6, "S-05: a partition whose directory did not open was made anew, empty, in another"},
+      {8, "S-09: a seal whose sync failed was not written again, and became a hole in the WAL"},
+      {17, "S-08: a tail that only the page cache had was synced, not written again, and believed"},
+      {37, "an abandoned broker kept its closing logs, and their files, for ever"},
+  };
+  for (const auto& [seed, rule] : seeds) {
+    World world({.seed = seed});
+    EXPECT_OK(world.Run()) << "MILLRACE_SEED=" << seed << ": " << rule;
+  }
+}
+
 TEST_F(WorldTest, NoAcknowledgedRecordIsLostWhateverHappensToTheServer) {
   const uint64_t only = FromEnvironment("MILLRACE_SEED", 0);
   const uint64_t first = only != 0 ? only : 1;
-  const uint64_t last = only != 0 ? only : FromEnvironment("MILLRACE_SEEDS", 200);
+  const uint64_t last = only != 0 ? only : FromEnvironment("MILLRACE_SEEDS", kSeedsInCi);
   std::map<std::string, int64_t> reached;
   int64_t acknowledged = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
@@ -55,10 +90,34 @@ TEST_F(WorldTest, NoAcknowledgedRecordIsLostWhateverHappensToTheServer) {
   for (const auto& [what, count] : reached) RecordProperty(what, std::to_string(count));
   if (only != 0) return;
   // A run in which nothing happens proves nothing.
-  EXPECT_GT(acknowledged, static_cast<int64_t>(last - first));
-  for (const char* what : {"kill", "power-loss-0", "power-loss-1", "power-loss-2", "disk-error",
-                           "full-disk", "clock-jump", "topic-created", "topic-deleted",
-                           "records-deleted", "restart-after-failure"}) {
+  EXPECT_GT(acknowledged, static_cast<int64_t>(last - first) * 1000);
+  for (const char* what : {"kill",
+                           "power-loss-keep",
+                           "power-loss-lose",
+                           "power-loss-torn",
+                           "crash-in-call",
+                           "crash-in-start",
+                           "clean-stop",
+                           "disk-error",
+                           "syncs-fail",
+                           "directory-error",
+                           "directory-full",
+                           "full-disk",
+                           "bit-flip",
+                           "clock-jump",
+                           "clock-drift",
+                           "topic-created",
+                           "topic-created-again",
+                           "topic-deleted",
+                           "partitions-added",
+                           "config-altered",
+                           "topic-checked",
+                           "deletion-checked",
+                           "records-deleted",
+                           "restart-after-failure",
+                           "stream-restart",
+                           "push",
+                           "read-after-last-power-loss"}) {
     EXPECT_GT(reached[what], 0) << what << " was never reached";
   }
 }
