@@ -1,7 +1,11 @@
 #include "tools/millrace/command_tree.h"
 
+#include "tools/millrace/cluster_command.h"
+#include "tools/millrace/completion_command.h"
+#include "tools/millrace/config_command.h"
 #include "tools/millrace/consume_command.h"
 #include "tools/millrace/log_command.h"
+#include "tools/millrace/perf_command.h"
 #include "tools/millrace/produce_command.h"
 #include "tools/millrace/server_command.h"
 #include "tools/millrace/topic_command.h"
@@ -18,7 +22,11 @@ std::unique_ptr<CLI::App> MakeCommandTree(GlobalOptions* global) {
   AddTopicCommands(app.get(), global);
   AddProduceCommand(app.get(), global);
   AddConsumeCommand(app.get(), global);
+  AddConfigCommands(app.get(), global);
+  AddClusterCommands(app.get(), global);
   AddLogCommands(app.get(), global);
+  AddPerfCommands(app.get(), global);
+  AddCompletionCommands(app.get(), global);
   AddVersionCommand(app.get(), global);
   return app;
 }
