@@ -30,8 +30,8 @@ void Reconciler::OnLogDirsOpen() {
     }
   }
   if (image_ == nullptr) return;
-  Apply(metadata::DeltaBetween(metadata::Image(), *image_));
   SetAsideUnknown();
+  Apply(metadata::DeltaBetween(metadata::Image(), *image_));
 }
 
 void Reconciler::OnRegistered(BrokerEpoch epoch) {
@@ -55,8 +55,9 @@ void Reconciler::OnMetadata(const metadata::Update& update) {
     });
   }
   if (!log_dirs_open_) return;
-  Apply(*update.delta);
+  // First, so that a new topic of the same name waits until they have left its place.
   if (first) SetAsideUnknown();
+  Apply(*update.delta);
   ReleaseWaiters();
 }
 
@@ -128,7 +129,8 @@ void Reconciler::SetAsideUnknown() {
   // metadata has been restored from before they were made.
   std::vector<std::pair<TopicPartition, int>> unknown(on_disk_.begin(), on_disk_.end());
   for (const auto& [partition, log_dir] : unknown) {
-    if (hosted_.contains(partition)) continue;
+    const metadata::PartitionImage* const found = image_->FindPartition(partition);
+    if (found != nullptr && found->IsReplica(deps_.self)) continue;
     std::string topic;
     for (const storage::ReplicaReport& report :
          deps_.log_dirs->slots()[log_dir].dir->opened().replicas) {

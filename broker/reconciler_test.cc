@@ -68,5 +68,31 @@ TEST(ReconcilerTest, APartitionOfADirectoryThatIsGoneIsNotMadeAnewElsewhere_S05)
   EXPECT_TRUE(f.Produce("t", MakeBatch()).outcome.ok());
 }
 
+TEST(ReconcilerTest, ATopicMadeAgainWhileTheBrokerWasAwayDoesNotMeetTheOldOnesRecords) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  // The topic is removed and made again between two runs: no delta names the old one.
+  metadata::records::TopicRemovedRecord removed;
+  removed.set_topic_id(BrokerFixture::IdOf(1).ToBytes());
+  f.Crash();
+  f.image = std::make_shared<const metadata::Image>(
+      metadata::Apply(*f.image, f.image->index() + 1, {metadata::Encode(removed)}));
+  metadata::records::TopicRecord made;
+  made.set_topic_id(BrokerFixture::IdOf(2).ToBytes());
+  made.set_name("t");
+  f.broker_epoch = BrokerEpoch(40);
+  f.image = std::make_shared<const metadata::Image>(metadata::Apply(
+      *f.image, LogIndex(30),
+      {metadata::Encode(made), metadata::Encode(metadata::PartitionRecordOf(
+                                   {BrokerFixture::IdOf(2), PartitionIndex(0)}, f.Led(1)))}));
+  f.Start(40);
+  f.Run(absl::Seconds(1));
+  const api::ProducePartitionResult result = f.Produce("t", MakeBatch(1));
+  EXPECT_TRUE(result.outcome.ok()) << result.outcome.message;
+  EXPECT_EQ(result.base_offset, Offset(0)) << "nothing of the old topic is left";
+}
+
 }  // namespace
 }  // namespace millrace::broker

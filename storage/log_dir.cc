@@ -407,6 +407,20 @@ std::shared_ptr<StagingPort> LogDir::Impl::PortOf(Executor* owner) {
   return ports_.back();
 }
 
+namespace {
+
+// With the topic's id, for several topics of one name may be set aside; the name is cut, so that
+// all of it fits into the 255 bytes of a file name.
+std::string AsideName(absl::string_view topic_name, const TopicPartition& topic_partition,
+                      absl::string_view suffix) {
+  constexpr size_t kTopicBytesMax = 200;
+  return absl::StrCat(
+      PartitionName(topic_name.substr(0, kTopicBytesMax), topic_partition.partition), ".",
+      topic_partition.topic_id.ToString(), suffix);
+}
+
+}  // namespace
+
 absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
   const ReplicaRecord* found = partitions_.Find(topic_partition);
   if (found == nullptr) return absl::OkStatus();
@@ -424,12 +438,13 @@ absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
   syncs_.Forget(replica.number);
   RETURN_IF_ERROR(partitions_.Flush());
   const std::string name = PartitionName(replica.topic_name, topic_partition.partition);
-  const std::string from = Path(replica.stray ? absl::StrCat(name, kStrayDirectorySuffix) : name);
+  const std::string from = Path(
+      replica.stray ? AsideName(replica.topic_name, topic_partition, kStrayDirectorySuffix) : name);
   ASSIGN_OR_RETURN(const bool exists, files().Exists(from));
   if (!exists) return absl::OkStatus();
   // Aside, so that a topic of the same name can be made at once.
   const std::string aside =
-      Path(absl::StrCat(name, ".", topic_partition.topic_id.ToString(), kDeletedDirectorySuffix));
+      Path(AsideName(replica.topic_name, topic_partition, kDeletedDirectorySuffix));
   RETURN_IF_ERROR(files().Rename(from, aside));
   RETURN_IF_ERROR(files().SyncDirectory(options_.path));
   return RemoveTree(files(), aside);
@@ -460,7 +475,8 @@ absl::Status LogDir::Impl::MarkStrayNow(const TopicPartition& topic_partition) {
   const std::string name = Path(PartitionName(replica.topic_name, topic_partition.partition));
   ASSIGN_OR_RETURN(const bool exists, files().Exists(name));
   if (!exists) return absl::OkStatus();
-  RETURN_IF_ERROR(files().Rename(name, absl::StrCat(name, kStrayDirectorySuffix)));
+  RETURN_IF_ERROR(files().Rename(
+      name, Path(AsideName(replica.topic_name, topic_partition, kStrayDirectorySuffix))));
   return files().SyncDirectory(options_.path);
 }
 

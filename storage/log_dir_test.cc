@@ -212,7 +212,10 @@ TEST_F(LogDirTest, StrayReplicaIsSetAsideAndNotDeleted) {
   ASSERT_OK(world->Await([&](LogDir::Done done) {
     world->dir->MarkStray(LogFixture::Partition(0), world->shard.get(), std::move(done));
   }));
-  ASSERT_OK_AND_ASSIGN(const bool aside, files_->Exists("data/topic-0-stray"));
+  ASSERT_OK_AND_ASSIGN(
+      const bool aside,
+      files_->Exists(
+          absl::StrCat("data/topic-0.", LogFixture::Partition(0).topic_id.ToString(), "-stray")));
   EXPECT_TRUE(aside);
   world.reset();
   world = World();
