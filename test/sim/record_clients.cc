@@ -186,6 +186,7 @@ void RecordClients::OpenProducer(ProducerStream* producer) {
   producer->shard = world_.random.Next();
   producer->lanes.clear();
   producer->pending.clear();
+  producer->refused.clear();
   world_.server.shard(producer->shard).Post([this, producer] {
     producer->stream = world_.server.node().broker().OpenProduceStream(
         broker::Caller(), [this, producer](const api::ProduceStreamResponse& response) {
@@ -246,7 +247,14 @@ void RecordClients::OnStreamAnswer(ProducerStream* producer,
   producer->pending.erase(pending);
   const api::ProducePartitionResult& result = response.partitions.at(0);
   OnProduced(batch.numbers, result);
-  if (result.outcome.ok()) return;
+  const auto refused = producer->refused.find(batch.partition);
+  if (result.outcome.ok()) {
+    if (refused == producer->refused.end() || refused->second < batch.restart) return;
+    return world_.Note(absl::InternalError(
+        absl::StrCat("VIOLATION S-23: request ", response.request_number,
+                     " was appended after an earlier one was refused, without a restart")));
+  }
+  if (IsSureRefusal(result.outcome.code)) producer->refused[batch.partition] = batch.restart;
   world_.AfterDelay([this, producer, generation = producer->generation, batch] {
     if (producer->generation != generation) return;
     LaneState& lane = producer->lanes[batch.partition];

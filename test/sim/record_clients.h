@@ -74,6 +74,8 @@ class RecordClients {
     uint64_t next_request = 1;
     std::map<TopicPartition, LaneState> lanes;
     std::map<uint64_t, PendingBatch> pending;
+    // Partitions that refused a batch, with the restart number after which.
+    std::map<TopicPartition, uint32_t> refused;
   };
   struct ConsumerStream {
     int generation = 0;
