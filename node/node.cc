@@ -1,14 +1,50 @@
 #include "node/node.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/version.h"
 
 namespace millrace::node {
+namespace {
+
+// How long an answer of the controller waits for the broker of the same node to follow.
+constexpr absl::Duration kFollowBound = absl::Seconds(2);
+
+// Tells the operator how the directories were left, and what is damaged in them.
+void LogOpened(const std::vector<broker::OpenedLogDir>& dirs) {
+  for (const broker::OpenedLogDir& dir : dirs) {
+    if (!dir.status.ok()) {
+      LOG_ERROR("node", "a log directory is offline",
+                {{"path", dir.path},
+                 {"code", ErrorCodeName(CodeOf(dir.status))},
+                 {"error", dir.status.message()}});
+      continue;
+    }
+    uint64_t cut_bytes = 0;
+    for (const storage::ReplicaReport& replica : dir.state.replicas) {
+      cut_bytes += replica.cut_bytes;
+      if (replica.status.ok()) continue;
+      LOG_ERROR("node", "a partition is offline",
+                {{"topic", replica.topic_name},
+                 {"partition", replica.topic_partition.partition.value()},
+                 {"code", ErrorCodeName(CodeOf(replica.status))},
+                 {"error", replica.status.message()}});
+    }
+    LOG_INFO("node", "log directory opened",
+             {{"path", dir.path},
+              {"new", dir.state.is_new},
+              {"clean", dir.state.clean},
+              {"replicas", dir.state.replicas.size()},
+              {"torn_bytes_cut", cut_bytes}});
+  }
+}
+
+}  // namespace
 
 Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* authorizer,
            OpenImages open_images)
@@ -140,6 +176,7 @@ void Node::OpenBroker(ClusterId cluster_id) {
   });
   broker_->OpenLogDirs([this](absl::StatusOr<std::vector<broker::OpenedLogDir>> dirs) {
     if (!dirs.ok()) return Finish(dirs.status());
+    LogOpened(*dirs);
     RegisterBroker(*dirs);
   });
 }
@@ -203,8 +240,22 @@ void Node::Unfence() {
         LOG_INFO("node", "broker active",
                  {{"broker", config_.node_id.value()}, {"epoch", broker_epoch_.value()}});
         serving_.store(true);
+        // Ready is more: that what it leads is open.
+        broker_->AwaitMetadata(controller_->feed().current()->index(),
+                               [this] { followed_.store(true); });
         Finish(absl::OkStatus());
       });
+}
+
+void Node::AfterFollowed(LogIndex index, Task then) {
+  auto shared = std::make_shared<Task>(std::move(then));
+  const auto run_once = [shared] {
+    if (*shared != nullptr) std::exchange(*shared, nullptr)();
+  };
+  // The log's own entries are part of no image: what matters is what was published.
+  const LogIndex published = std::min(index, controller_->feed().current()->index());
+  broker_->AwaitMetadata(published, run_once);
+  if (*shared != nullptr) env_.controller->PostAt(env_.clock->Now() + kFollowBound, run_once);
 }
 
 void Node::Stop(absl::Duration drain, Done done) {
@@ -218,7 +269,7 @@ void Node::Stop(absl::Duration drain, Done done) {
 absl::Status Node::Ready() const {
   if (!serving_.load()) return MakeError(ErrorCode::kBrokerNotAvailable, "starting or stopping");
   const broker::RecoveryProgress progress = broker_->recovery_progress();
-  if (progress.done()) return Healthy();
+  if (followed_.load() && progress.done()) return Healthy();
   return MakeError(ErrorCode::kBrokerNotAvailable,
                    absl::StrCat("recovering: ", progress.replicas_open, " of ",
                                 progress.replicas_wanted, " replicas are open"));
@@ -237,7 +288,7 @@ void Node::CreateTopics(v1::CreateTopicsRequest request,
     for (int i = 0; i < command.request.topics_size(); ++i) {
       command.fresh_ids.push_back(TopicId::Draw(*env_.random));
     }
-    controller_->Submit(command, std::move(done));
+    SubmitHere(command, std::move(done));
   });
 }
 
@@ -246,7 +297,7 @@ void Node::CreatePartitions(v1::CreatePartitionsRequest request,
   env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
     const controller::CreatePartitionsCommand command{.request = std::move(request),
                                                       .placement_seed = env_.random->Next()};
-    controller_->Submit(command, std::move(done));
+    SubmitHere(command, std::move(done));
   });
 }
 

@@ -75,7 +75,7 @@ class Node {
   template <class Request>
   void Submit(Request request, Callback<Request> done) {
     env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
-      controller_->Submit(request, std::move(done));
+      SubmitHere<Request>(request, std::move(done));
     });
   }
   // Those that need fresh ids or seeds.
@@ -103,6 +103,20 @@ class Node {
 
   broker::BrokerOptions MakeBrokerOptions(ClusterId cluster_id) const;
 
+  // Submit, on the controller executor.
+  template <class Request>
+  void SubmitHere(const Request& request, Callback<Request> done) {
+    controller_->Submit(
+        request, [this, done = std::move(done)](auto reply, LogIndex index) mutable {
+          AfterFollowed(index, [reply = std::move(reply), index, done = std::move(done)]() mutable {
+            std::move(done)(std::move(reply), index);
+          });
+        });
+  }
+  // Runs `then` when the broker has followed the metadata up to `index`, or after a bound: a
+  // directory that hangs must not keep the controller's answer back.
+  void AfterFollowed(LogIndex index, Task then);
+
   const NodeConfig config_;
   const Env env_;
   const metadata::Authorizer* const authorizer_;
@@ -121,6 +135,7 @@ class Node {
   BrokerEpoch broker_epoch_ = kNoBrokerEpoch;
   // Read by probes on other threads.
   std::atomic<bool> serving_{false};
+  std::atomic<bool> followed_{false};
   std::atomic<bool> failed_{false};
 };
 

@@ -1,7 +1,7 @@
 #include "rpc/channel_pool.h"
 
 #include "gtest/gtest.h"
-#include "rpc/testdata/echo_server.h"
+#include "rpc/testing/echo_server.h"
 
 namespace millrace::rpc {
 namespace {

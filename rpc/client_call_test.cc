@@ -2,7 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rpc/testdata/echo_server.h"
+#include "rpc/testing/echo_server.h"
 
 namespace millrace::rpc {
 namespace {

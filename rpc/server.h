@@ -78,8 +78,8 @@ class Server {
   // served then.
   absl::Status Start();
 
-  // Only the first half of Start: binds and listens, so that the ports are known; connections wait in
-  // the kernel's backlog until Start. Errors: as Start.
+  // Only the first half of Start: binds and listens, so that the ports are known; connections wait
+  // in the kernel's backlog until Start. Errors: as Start.
   absl::Status Bind();
 
   // The bound listeners with their actual ports; empty before Bind or Start.

@@ -1,5 +1,5 @@
-// ServerProcess: the composition root of `millrace server`: the real clock, disks, threads and sockets
-// around a node::Node, and the process's life from start to a clean stop.
+// ServerProcess: the composition root of `millrace server`: the real clock, disks, threads and
+// sockets around a node::Node, and the process's life from start to a clean stop.
 //
 // Thread: main.
 #ifndef TOOLS_MILLRACE_SERVER_PROCESS_H_

@@ -19,7 +19,7 @@ _MACHINE = re.compile(
     r"|\bregistry\.npm" r"js\.org\b|\b(?:repo1?|central)\.(?:maven|sona" r"type)\.(?:apache\.)?org\b"
 )
 _NO_TEST_NEEDED = ["test/*", "*_test.cc", "*_main.cc", "main.cc", "*/main.cc", "*_benchmark.cc", "*_fuzz.cc",
-                   "examples/*"]  # fmt: skip
+                   "examples/*", "*/testing/*", "*/fake_*"]  # fmt: skip
 # Folders without a README of their own: docs/ is itself the reading.
 _NO_README_NEEDED = {"docs"}
 

@@ -5,8 +5,8 @@
 // answers as many messages as its request's text has characters.
 //
 // Thread: one owner; what handlers record is guarded.
-#ifndef RPC_TESTDATA_ECHO_SERVER_H_
-#define RPC_TESTDATA_ECHO_SERVER_H_
+#ifndef RPC_TESTING_ECHO_SERVER_H_
+#define RPC_TESTING_ECHO_SERVER_H_
 
 #include <chrono>
 #include <condition_variable>
@@ -158,4 +158,4 @@ BytesList EchoText(const std::string& text);
 
 }  // namespace millrace::rpc::testdata
 
-#endif  // RPC_TESTDATA_ECHO_SERVER_H_
+#endif  // RPC_TESTING_ECHO_SERVER_H_

@@ -1,4 +1,4 @@
-#include "rpc/testdata/echo_server.h"
+#include "rpc/testing/echo_server.h"
 
 namespace millrace::rpc::testdata {
 namespace {
