@@ -100,6 +100,7 @@ _NOWHERE = []
 LIBRARIES = [
     ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], _GRPC),
     ("gRPC's own services", ["rpc_status.pb.h", "health.*pb.h", "reflection.*pb.h"], ["rpc/*", "test/cluster/*"]),
+    ("the echo service of rpc's tests", ["echo.*pb.h"], ["rpc/testing/*", "rpc/*_test.cc"]),
     ("Protocol Buffers", ["google/protobuf/*", "google/rpc/*"],
      _GRPC + ["metadata/*", "controller/*", "broker/*", "node/*", "*/codec/*", "test/*"]),
     ("RocksDB", ["rocksdb/*"], ["storage/kv_rocksdb*"]),
@@ -144,12 +145,7 @@ EXCEPTION_PLACES = ["tools/*", "base/config*", "base/log*", "http/*", "test/clus
 # ---- Exceptions: (file pattern, rule, reason). A row that excuses nothing is a finding. ----
 
 EXCEPTIONS = [
-    ("base/posix_file.cc", "test-beside-source", "a part of posix_file_system, whose contract tests run all of it"),
-    ("base/sync_ring.cc", "test-beside-source", "a part of posix_file_system, whose tests run both ways of syncing"),
     ("node/service/admin_service.cc", "test-beside-source", "served and called by real processes in test/cluster"),
-    ("tools/millrace/server_command.cc", "test-beside-source", "run as a real process in test/cluster"),
-    ("tools/millrace/server_process.cc", "test-beside-source", "run as a real process in test/cluster"),
-    ("rpc/testing/echo_server.h", "who-may-use-whom", "its stubs are generated from rpc/testdata/echo.proto"),
 ]
 
 
