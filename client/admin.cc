@@ -20,6 +20,9 @@ namespace {
 // Between two rounds over all servers, while the cluster is able to answer but not yet to decide.
 constexpr absl::Duration kRetryBackoff = absl::Milliseconds(100);
 
+constexpr char kAdminService[] = "/millrace.v1.AdminService/";
+constexpr char kLogService[] = "/millrace.v1.LogService/";
+
 // The server could not be reached, or does not work any more: another one may.
 bool IsUnreachable(const absl::Status& status) {
   const ErrorCode code = CodeOf(status);
@@ -75,12 +78,17 @@ class GrpcAdmin final : public Admin {
       const v1::DescribeLogDirsRequest& request) override {
     return Call<v1::DescribeLogDirsResponse>("DescribeLogDirs", request);
   }
+  absl::StatusOr<v1::DeleteRecordsResponse> DeleteRecords(
+      const v1::DeleteRecordsRequest& request) override {
+    return Call<v1::DeleteRecordsResponse>("DeleteRecords", request, kLogService);
+  }
 
  private:
   // Rounds over all servers, beginning with the one that answered last, until one decides.
   template <class Response>
   absl::StatusOr<Response> Call(const std::string& method,
-                                const google::protobuf::MessageLite& request) {
+                                const google::protobuf::MessageLite& request,
+                                const char* service = kAdminService) {
     const MonotonicTime deadline = clock_.Now() + timeout_;
     while (true) {
       std::vector<std::string> unreachable;
@@ -88,8 +96,8 @@ class GrpcAdmin final : public Admin {
       const size_t first = preferred_;
       for (size_t i = 0; i < servers_.size(); ++i) {
         const size_t server = (first + i) % servers_.size();
-        absl::StatusOr<Response> response =
-            CallServer<Response>(servers_[server], method, request, deadline - clock_.Now());
+        absl::StatusOr<Response> response = CallServer<Response>(servers_[server], service, method,
+                                                                 request, deadline - clock_.Now());
         if (response.ok() || !MayTryAgain(response.status())) {
           preferred_ = server;
           return response;
@@ -114,18 +122,18 @@ class GrpcAdmin final : public Admin {
   }
 
   template <class Response>
-  absl::StatusOr<Response> CallServer(const std::string& server, const std::string& method,
+  absl::StatusOr<Response> CallServer(const std::string& server, const char* service,
+                                      const std::string& method,
                                       const google::protobuf::MessageLite& request,
                                       absl::Duration timeout) {
     auto answer = std::make_shared<Answer<Response>>();
-    const std::shared_ptr<rpc::ClientCall> call =
-        rpc::StartUnaryTyped<Response>(&executor_, channels_.Get("admin", server),
-                                       absl::StrCat("/millrace.v1.AdminService/", method), request,
-                                       {.timeout = std::max(timeout, absl::ZeroDuration())},
-                                       [answer](absl::StatusOr<Response> response) {
-                                         answer->response = std::move(response);
-                                         answer->arrived.Signal();
-                                       });
+    const std::shared_ptr<rpc::ClientCall> call = rpc::StartUnaryTyped<Response>(
+        &executor_, channels_.Get("admin", server), absl::StrCat(service, method), request,
+        {.timeout = std::max(timeout, absl::ZeroDuration())},
+        [answer](absl::StatusOr<Response> response) {
+          answer->response = std::move(response);
+          answer->arrived.Signal();
+        });
     // The call has its own deadline; this one is for a strand that does not answer at all.
     if (!answer->arrived.WaitFor(timeout + absl::Seconds(5))) {
       call->Cancel();

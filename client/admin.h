@@ -1,11 +1,12 @@
-// Admin: the calls of AdminService, with retries and clear errors; blocking, for programs and the
-// command line.
+// Admin: the calls of AdminService, and LogService's DeleteRecords, with retries and clear errors;
+// blocking, for programs and the command line.
 //
-// Requests and answers are the messages of millrace/v1/admin_service.proto; see there for their
-// meaning. A failure of the whole call is a Status with its ErrorCode; failures per resource are in
-// the answer.
+// Requests and answers are the messages of millrace/v1/admin_service.proto and log_service.proto;
+// see there for their meaning. A failure of the whole call is a Status with its ErrorCode; failures
+// per resource are in the answer. Where a request has validate_only, everything is checked and
+// nothing changes.
 //
-// Thread: any, one call at a time.
+// Thread: one caller at a time, from any thread: calls must not overlap.
 #ifndef CLIENT_ADMIN_H_
 #define CLIENT_ADMIN_H_
 
@@ -16,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "millrace/v1/admin_service.pb.h"
+#include "millrace/v1/log_service.pb.h"
 
 namespace millrace::client {
 
@@ -27,7 +29,8 @@ class Admin {
                                                        absl::Duration timeout);
   virtual ~Admin() = default;
 
-  // Errors of all: BROKER_NOT_AVAILABLE naming the addresses tried; REQUEST_TIMED_OUT.
+  // Each call waits at most `timeout`. Errors of all: BROKER_NOT_AVAILABLE naming the addresses
+  // tried; REQUEST_TIMED_OUT.
   virtual absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) = 0;
   virtual absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
@@ -46,6 +49,9 @@ class Admin {
       const v1::DescribeClusterRequest& request) = 0;
   virtual absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request) = 0;
+  // Deletes the records of partitions below an offset.
+  virtual absl::StatusOr<v1::DeleteRecordsResponse> DeleteRecords(
+      const v1::DeleteRecordsRequest& request) = 0;
 };
 
 }  // namespace millrace::client

@@ -6,7 +6,9 @@
 #include "base/counters.h"
 #include "base/status_matchers.h"
 #include "base/system_clock.h"
+#include "client/fake_log_server.h"
 #include "millrace/v1/admin_service.grpc.pb.h"
+#include "record/batch_builder.h"
 #include "rpc/listen_socket.h"
 #include "rpc/server.h"
 #include "rpc/unary_call.h"
@@ -111,6 +113,23 @@ TEST(Admin, PassesOnWhatTheServerDecides) {
   ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
   EXPECT_THAT(admin->ListTopics({}), IsError(ErrorCode::kAuthorizationFailed, "not you"));
   EXPECT_EQ(server.calls(), 1);
+}
+
+TEST(Admin, DeletesRecordsAtTheLogService) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  record::BatchBuilder builder({});
+  builder.Add(1, absl::nullopt, Slice("old"));
+  server.Append("t", 0, builder.Build());
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  v1::DeleteRecordsRequest request;
+  v1::DeleteRecordsPartition* partition = request.add_partitions();
+  partition->set_topic("t");
+  partition->set_before_offset(-1);
+  ASSERT_OK_AND_ASSIGN(const auto response, admin->DeleteRecords(request));
+  ASSERT_EQ(response.partitions_size(), 1);
+  EXPECT_EQ(response.partitions(0).log_start_offset(), 1);
+  EXPECT_THAT(server.Values("t", 0), testing::IsEmpty());
 }
 
 TEST(Admin, TellsWhichServerDidNotAnswerInTime) {

@@ -97,7 +97,23 @@ ConfigSchema<ProducerConfig> MakeProducerSchema() {
                    "fails rather than being perhaps written twice.",
             .min = 0,
             .max = kIntMax})
-      .Int(&T::retry_backoff_ms, RetryBackoff());
+      .Int(&T::retry_backoff_ms, RetryBackoff())
+      .String(&T::partitioner_class,
+              {.name = "partitioner.class",
+               .default_value = "default",
+               .doc = "default: the key's hash, and without a key the same partition for "
+                      "batch.size bytes, then another one; round_robin: each record to the next "
+                      "partition, keys or not.",
+               .allowed = {"default", "round_robin"}})
+      .Bool(&T::partitioner_ignore_keys,
+            {.name = "partitioner.ignore.keys",
+             .default_value = "false",
+             .doc = "Whether records with a key are spread like those without one."})
+      .Bool(&T::partitioner_adaptive,
+            {.name = "partitioner.adaptive.partitioning.enable",
+             .default_value = "true",
+             .doc = "Whether partitions with more unacknowledged batches get fewer of the records "
+                    "without a key."});
   return schema;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -12,20 +11,23 @@
 #include "client/consumer_strand.h"
 #include "client/fetched_records.h"
 #include "client/grpc_log_channel.h"
+#include "client/offset_lookup.h"
 #include "client/topic_news.h"
 #include "rpc/completion_queue_executor.h"
 
 namespace millrace::client {
 namespace {
 
-std::string TextOf(const NamedPartition& name) {
-  return absl::StrCat(name.topic, "-", name.partition.value());
+// Room made for a poll at once; one with a larger max.poll.records may never get so many.
+constexpr int64_t kReservedMax = 500;
+
+api::IsolationLevel IsolationOf(const ConsumerConfig& config) {
+  return config.isolation_level == "read_uncommitted" ? api::IsolationLevel::kReadUncommitted
+                                                      : api::IsolationLevel::kReadCommitted;
 }
 
 ConsumerCoreOptions CoreOptions(const ConsumerConfig& config) {
-  ConsumerCoreOptions options{.isolation_level = config.isolation_level == "read_uncommitted"
-                                                     ? api::IsolationLevel::kReadUncommitted
-                                                     : api::IsolationLevel::kReadCommitted,
+  ConsumerCoreOptions options{.isolation_level = IsolationOf(config),
                               .reset = std::nullopt,
                               .prefetch_bytes = config.prefetch_bytes,
                               .partition_bytes_max = static_cast<int32_t>(std::min(
@@ -38,12 +40,11 @@ ConsumerCoreOptions CoreOptions(const ConsumerConfig& config) {
   return options;
 }
 
-// Answers of one broker to one lookup, handed from the strand to the caller who waits. Shared,
-// since a caller who has waited long enough goes away before the strand does.
-struct OffsetsAnswer {
-  rpc::Wakeup arrived;
-  std::optional<absl::StatusOr<api::ListOffsetsResponse>> response;
-};
+OffsetLookup::Options LookupOptions(const ConsumerConfig& config) {
+  return {.isolation_level = IsolationOf(config),
+          .request_timeout = absl::Milliseconds(config.request_timeout_ms),
+          .retry_backoff = absl::Milliseconds(config.retry_backoff_ms)};
+}
 
 class GrpcConsumer final : public Consumer {
  public:
@@ -63,9 +64,21 @@ class GrpcConsumer final : public Consumer {
   absl::Status Pause(const std::vector<NamedPartition>& partitions) override;
   absl::Status Resume(const std::vector<NamedPartition>& partitions) override;
   absl::StatusOr<std::vector<ConsumedRecord>> Poll(absl::Duration timeout) override;
+  absl::StatusOr<int64_t> PollBorrowed(
+      absl::Duration timeout, absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) override;
   absl::StatusOr<Offset> PositionOf(const NamedPartition& partition) override;
   absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> OffsetRange(
       const std::vector<NamedPartition>& partitions, absl::Duration timeout) override;
+  absl::StatusOr<std::map<NamedPartition, Offset>> BeginningOffsets(
+      const std::vector<NamedPartition>& partitions, absl::Duration timeout) override {
+    return OffsetsAt(partitions, Position::Kind::kEarliest, clock_.Now() + timeout);
+  }
+  absl::StatusOr<std::map<NamedPartition, Offset>> EndOffsets(
+      const std::vector<NamedPartition>& partitions, absl::Duration timeout) override {
+    return OffsetsAt(partitions, Position::Kind::kLatest, clock_.Now() + timeout);
+  }
+  absl::StatusOr<std::map<NamedPartition, OffsetAndTime>> OffsetsForTimes(
+      const std::map<NamedPartition, int64_t>& times_ms, absl::Duration timeout) override;
 
  private:
   // What the caller knows of an assigned partition.
@@ -89,8 +102,6 @@ class GrpcConsumer final : public Consumer {
     std::optional<Offset> resolved;
     absl::Status failure;
   };
-  using Offsets = std::map<NamedPartition, Offset>;
-
   void Take(ConsumerOutput::Fetched fetched);
   void TakeWord(const NamedPartition& partition, uint64_t generation,
                 std::optional<Offset> resolved, const absl::Status& failure);
@@ -98,18 +109,14 @@ class GrpcConsumer final : public Consumer {
   void TakeInbox();
   // The partition, if what came for it under this generation still counts; else null.
   Assigned* Current(const NamedPartition& partition, uint64_t generation);
-  // Moves records from the chunks, up to max.poll.records.
-  void Collect(std::vector<ConsumedRecord>* records);
+  // Gives records from the chunks to `take`, up to max.poll.records; says how many.
+  int64_t Collect(absl::FunctionRef<void(const BorrowedConsumedRecord&)> take);
   void DropFrontChunk();
   absl::Status FirstFailure() const;
 
   absl::Status NotAssigned(const NamedPartition& partition) const;
-  absl::Status AwaitTopics(const std::vector<NamedPartition>& partitions, MonotonicTime deadline);
-  absl::StatusOr<Offsets> ListOffsets(std::set<NamedPartition> wanted, api::OffsetPosition position,
-                                      MonotonicTime deadline);
-  // One try; what was answered goes from `wanted` to `offsets`. Errors: those not worth another.
-  absl::Status TryListOffsets(api::OffsetPosition position, absl::Duration timeout,
-                              std::set<NamedPartition>* wanted, Offsets* offsets);
+  absl::StatusOr<std::map<NamedPartition, Offset>> OffsetsAt(
+      const std::vector<NamedPartition>& partitions, Position::Kind kind, MonotonicTime deadline);
 
   const ConsumerConfig config_;
   const SystemClock clock_;
@@ -123,6 +130,7 @@ class GrpcConsumer final : public Consumer {
   rpc::CompletionQueueExecutor executor_{&clock_, "consumer-client"};
   ConsumerStrand strand_;
   GrpcLogChannel channel_;
+  OffsetLookup lookup_{LookupOptions(config_), &executor_, &strand_, &news_, &clock_};
 };
 
 absl::Status GrpcConsumer::NotAssigned(const NamedPartition& partition) const {
@@ -192,15 +200,31 @@ absl::StatusOr<Offset> GrpcConsumer::PositionOf(const NamedPartition& partition)
 }
 
 absl::StatusOr<std::vector<ConsumedRecord>> GrpcConsumer::Poll(absl::Duration timeout) {
-  const MonotonicTime deadline = clock_.Now() + timeout;
   std::vector<ConsumedRecord> records;
+  const auto take = [&](const BorrowedConsumedRecord& borrowed) {
+    if (records.empty())
+      records.reserve(static_cast<size_t>(std::min(config_.max_poll_records, kReservedMax)));
+    ConsumedRecord& record = records.emplace_back();
+    record.topic = borrowed.topic;
+    record.partition = borrowed.partition;
+    record.offset = borrowed.record.offset;
+    record.leader_epoch = borrowed.leader_epoch;
+    FetchedRecords::Copy(borrowed.record, &record.record);
+  };
+  RETURN_IF_ERROR(PollBorrowed(timeout, take).status());
+  return records;
+}
+
+absl::StatusOr<int64_t> GrpcConsumer::PollBorrowed(
+    absl::Duration timeout, absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) {
+  const MonotonicTime deadline = clock_.Now() + timeout;
   while (true) {
     TakeInbox();
-    Collect(&records);
-    if (!records.empty()) return records;
+    const int64_t records = Collect(take);
+    if (records > 0) return records;
     RETURN_IF_ERROR(FirstFailure());
     const MonotonicTime now = clock_.Now();
-    if (now >= deadline) return records;
+    if (now >= deadline) return 0;
     inbox_.Wait(deadline - now);
   }
 }
@@ -270,7 +294,9 @@ void GrpcConsumer::DropFrontChunk() {
   chunks_.pop_front();
 }
 
-void GrpcConsumer::Collect(std::vector<ConsumedRecord>* records) {
+int64_t GrpcConsumer::Collect(absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) {
+  int64_t taken = 0;
+  record::RecordView view;
   while (!chunks_.empty()) {
     Chunk& chunk = chunks_.front();
     Assigned* assigned = Current(chunk.partition, chunk.generation);
@@ -279,9 +305,8 @@ void GrpcConsumer::Collect(std::vector<ConsumedRecord>* records) {
       continue;
     }
     Apply(chunk);
-    while (static_cast<int64_t>(records->size()) < config_.max_poll_records) {
-      ConsumedRecord record;
-      const absl::StatusOr<bool> more = chunk.records.Next(&assigned->position.offset, &record);
+    while (taken < config_.max_poll_records) {
+      const absl::StatusOr<bool> more = chunk.records.Next(&assigned->position.offset, &view);
       if (!more.ok()) {
         assigned->failure =
             Annotate(more.status(), absl::StrCat(TextOf(chunk.partition), " at offset ",
@@ -289,18 +314,21 @@ void GrpcConsumer::Collect(std::vector<ConsumedRecord>* records) {
         break;
       }
       if (!*more) break;
-      record.topic = chunk.partition.topic;
-      record.partition = chunk.partition.partition;
-      records->push_back(std::move(record));
+      take({.topic = chunk.partition.topic,
+            .partition = chunk.partition.partition,
+            .leader_epoch = chunk.records.leader_epoch(),
+            .record = view});
+      ++taken;
     }
-    if (static_cast<int64_t>(records->size()) >= config_.max_poll_records) return;
+    if (taken >= config_.max_poll_records) break;
     DropFrontChunk();
   }
+  return taken;
 }
 
 absl::StatusOr<std::vector<PartitionIndex>> GrpcConsumer::Partitions(const std::string& topic,
                                                                      absl::Duration timeout) {
-  RETURN_IF_ERROR(AwaitTopics({{topic, PartitionIndex(0)}}, clock_.Now() + timeout));
+  RETURN_IF_ERROR(lookup_.AwaitTopics({topic}, clock_.Now() + timeout));
   std::vector<PartitionIndex> partitions;
   const std::shared_ptr<const TopicTable> table = news_.board.Read();
   const api::TopicLeaders* leaders = table->Find(topic);
@@ -312,114 +340,36 @@ absl::StatusOr<std::vector<PartitionIndex>> GrpcConsumer::Partitions(const std::
   return partitions;
 }
 
-absl::Status GrpcConsumer::AwaitTopics(const std::vector<NamedPartition>& partitions,
-                                       MonotonicTime deadline) {
-  std::set<std::string> topics;
-  for (const NamedPartition& partition : partitions) topics.insert(partition.topic);
-  executor_.Post([this, topics] { strand_.WatchTopics(topics); });
-  for (const std::string& topic : topics) {
-    RETURN_IF_ERROR(AwaitTopic(&news_, clock_, topic, deadline));
-  }
-  return absl::OkStatus();
+absl::StatusOr<std::map<NamedPartition, Offset>> GrpcConsumer::OffsetsAt(
+    const std::vector<NamedPartition>& partitions, Position::Kind kind, MonotonicTime deadline) {
+  OffsetLookup::Wanted wanted;
+  for (const NamedPartition& name : partitions) wanted[name] = {.kind = kind};
+  ASSIGN_OR_RETURN(const OffsetLookup::Found found, lookup_.Ask(std::move(wanted), deadline));
+  std::map<NamedPartition, Offset> offsets;
+  for (const auto& [name, at] : found) offsets[name] = at.offset;
+  return offsets;
 }
 
 absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> GrpcConsumer::OffsetRange(
     const std::vector<NamedPartition>& partitions, absl::Duration timeout) {
   const MonotonicTime deadline = clock_.Now() + timeout;
-  RETURN_IF_ERROR(AwaitTopics(partitions, deadline));
-  const std::shared_ptr<const TopicTable> table = news_.board.Read();
-  for (const NamedPartition& name : partitions) {
-    if (table->Find(name.topic, name.partition) != nullptr) continue;
-    return MakeError(
-        ErrorCode::kUnknownTopicOrPartition,
-        absl::StrCat("topic '", name.topic, "' has no partition ", name.partition.value()),
-        {.name = "partition", .value = TextOf(name)});
-  }
-  const std::set<NamedPartition> wanted(partitions.begin(), partitions.end());
-  ASSIGN_OR_RETURN(const Offsets earliest,
-                   ListOffsets(wanted, api::OffsetPosition::kEarliest, deadline));
-  ASSIGN_OR_RETURN(const Offsets latest,
-                   ListOffsets(wanted, api::OffsetPosition::kLatest, deadline));
+  ASSIGN_OR_RETURN(const auto earliest, OffsetsAt(partitions, Position::Kind::kEarliest, deadline));
+  ASSIGN_OR_RETURN(const auto latest, OffsetsAt(partitions, Position::Kind::kLatest, deadline));
   std::map<NamedPartition, std::pair<Offset, Offset>> ranges;
   for (const auto& [name, offset] : earliest) ranges[name] = {offset, latest.at(name)};
   return ranges;
 }
 
-absl::StatusOr<GrpcConsumer::Offsets> GrpcConsumer::ListOffsets(std::set<NamedPartition> wanted,
-                                                                api::OffsetPosition position,
-                                                                MonotonicTime deadline) {
-  Offsets offsets;
-  absl::Status latest_failure;
-  while (!wanted.empty()) {
-    const MonotonicTime now = clock_.Now();
-    if (now >= deadline) {
-      if (!latest_failure.ok()) return latest_failure;
-      return MakeError(ErrorCode::kRequestTimedOut,
-                       absl::StrCat("the leader of ", TextOf(*wanted.begin()),
-                                    " did not tell its offsets in time"));
-    }
-    const absl::Duration timeout =
-        std::min(deadline - now, absl::Milliseconds(config_.request_timeout_ms));
-    const absl::Status status = TryListOffsets(position, timeout, &wanted, &offsets);
-    if (!status.ok() && !IsRetriable(CodeOf(status))) return status;
-    latest_failure = status;
-    // A leader that has just changed is told of by a push; one that is gone may come back.
-    if (!wanted.empty()) {
-      news_.changed.WaitFor(
-          std::min(deadline - clock_.Now(), absl::Milliseconds(config_.retry_backoff_ms)));
-    }
+absl::StatusOr<std::map<NamedPartition, OffsetAndTime>> GrpcConsumer::OffsetsForTimes(
+    const std::map<NamedPartition, int64_t>& times_ms, absl::Duration timeout) {
+  OffsetLookup::Wanted wanted;
+  for (const auto& [name, time_ms] : times_ms) {
+    wanted[name] = {.kind = Position::Kind::kTimestamp, .timestamp_ms = time_ms};
   }
-  return offsets;
-}
-
-absl::Status GrpcConsumer::TryListOffsets(api::OffsetPosition position, absl::Duration timeout,
-                                          std::set<NamedPartition>* wanted, Offsets* offsets) {
-  const std::shared_ptr<const TopicTable> table = news_.board.Read();
-  std::map<NodeId, api::ListOffsetsRequest> requests;
-  absl::Status failure;
-  for (const NamedPartition& name : *wanted) {
-    const api::PartitionLeader* leader = table->Find(name.topic, name.partition);
-    if (leader == nullptr || leader->leader_id == kNoNode) {
-      failure = MakeError(ErrorCode::kBrokerNotAvailable,
-                          absl::StrCat(TextOf(name), " has no leader now"));
-      continue;
-    }
-    api::ListOffsetsRequest& request = requests[leader->leader_id];
-    request.isolation_level = config_.isolation_level == "read_uncommitted"
-                                  ? api::IsolationLevel::kReadUncommitted
-                                  : api::IsolationLevel::kReadCommitted;
-    request.partitions.push_back(
-        {.name = {.topic = name.topic, .partition = name.partition}, .position = position});
-  }
-  std::vector<std::shared_ptr<OffsetsAnswer>> answers;
-  for (auto& [broker, request] : requests) {
-    answers.push_back(std::make_shared<OffsetsAnswer>());
-    executor_.Post([this, broker = broker, request, timeout, answer = answers.back()] {
-      strand_.ListOffsets(broker, request, timeout,
-                          [answer](absl::StatusOr<api::ListOffsetsResponse> response) {
-                            answer->response = std::move(response);
-                            answer->arrived.Signal();
-                          });
-    });
-  }
-  for (const std::shared_ptr<OffsetsAnswer>& answer : answers) {
-    // The call has its own deadline; this one is for a strand that does not answer at all.
-    if (!answer->arrived.WaitFor(timeout + absl::Seconds(5))) continue;
-    if (!answer->response->ok()) {
-      failure = answer->response->status();
-      continue;
-    }
-    for (const api::ListOffsetsPartitionResult& result : (*answer->response)->partitions) {
-      const NamedPartition name{result.name.topic, result.name.partition};
-      if (result.outcome.ok()) {
-        (*offsets)[name] = result.offset;
-        wanted->erase(name);
-      } else {
-        failure = Annotate(MakeError(result.outcome.code, result.outcome.message), TextOf(name));
-      }
-    }
-  }
-  return failure;
+  ASSIGN_OR_RETURN(OffsetLookup::Found found,
+                   lookup_.Ask(std::move(wanted), clock_.Now() + timeout));
+  std::erase_if(found, [](const auto& entry) { return entry.second.offset == kNoOffset; });
+  return found;
 }
 
 }  // namespace

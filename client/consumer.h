@@ -3,7 +3,8 @@
 //
 // The logic is in consumer_core.h (pure); this is its shell.
 //
-// Thread: one caller at a time.
+// Thread: one caller at a time, from any thread: calls must not overlap. Nothing of the caller's
+// runs on the consumer's own I/O thread.
 #ifndef CLIENT_CONSUMER_H_
 #define CLIENT_CONSUMER_H_
 
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -43,6 +45,7 @@ const ConfigSchema<ConsumerConfig>& ConsumerSchema();
 
 class Consumer {
  public:
+  // Starts connecting when it is first asked for something. Errors: INVALID_CONFIG.
   static absl::StatusOr<std::unique_ptr<Consumer>> Create(const ConfigValues& config);
   virtual ~Consumer() = default;
 
@@ -51,21 +54,41 @@ class Consumer {
                                                                  absl::Duration timeout) = 0;
   // Replaces the assignment. Records of partitions no longer assigned are not returned any more.
   virtual absl::Status Assign(std::map<NamedPartition, Position> partitions) = 0;
-  // REQUIRES: assigned, else INVALID_REQUEST.
+  // Nothing from before it is returned after it. Also ends the failure of a partition.
+  // REQUIRES of the three: assigned, else INVALID_REQUEST.
   virtual absl::Status Seek(const NamedPartition& partition, Position position) = 0;
+  // Stops fetching and returning; what was fetched ahead is dropped and fetched again.
   virtual absl::Status Pause(const std::vector<NamedPartition>& partitions) = 0;
+  // Goes on where it was paused, or where it was sought to meanwhile.
   virtual absl::Status Resume(const std::vector<NamedPartition>& partitions) = 0;
 
   // Up to max.poll.records records, as soon as there is one; empty after `timeout`. Errors that
   // need the caller (OFFSET_OUT_OF_RANGE with reset none, CORRUPT_LOG, a topic deleted) name the
-  // partition.
+  // partition, and come after the records before it, until it is sought or assigned anew.
   virtual absl::StatusOr<std::vector<ConsumedRecord>> Poll(absl::Duration timeout) = 0;
+  // The same without copies: calls `take` with each record, where it lies, and returns how many
+  // there were. `take` must not call the consumer.
+  virtual absl::StatusOr<int64_t> PollBorrowed(
+      absl::Duration timeout, absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) = 0;
 
-  // Offset of the next record that Poll would return; kNoOffset while it is being looked up.
+  // Offset of the next record that Poll would return; kNoOffset while it is being looked up. To go
+  // on there after a restart, keep it once the records before it have been dealt with.
   virtual absl::StatusOr<Offset> PositionOf(const NamedPartition& partition) = 0;
-  // First offset, and the end as a reader sees it (the last stable offset), asked from the leader.
+
+  // The four below are asked from the leaders, for partitions assigned or not. Errors:
+  // UNKNOWN_TOPIC_OR_PARTITION; REQUEST_TIMED_OUT or BROKER_NOT_AVAILABLE after `timeout`.
+  //
+  // First offset, and the end as a reader sees it (the last stable offset).
   virtual absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> OffsetRange(
       const std::vector<NamedPartition>& partitions, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<std::map<NamedPartition, Offset>> BeginningOffsets(
+      const std::vector<NamedPartition>& partitions, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<std::map<NamedPartition, Offset>> EndOffsets(
+      const std::vector<NamedPartition>& partitions, absl::Duration timeout) = 0;
+  // The first record at or after each time (milliseconds since the Unix epoch). Partitions without
+  // one are left out.
+  virtual absl::StatusOr<std::map<NamedPartition, OffsetAndTime>> OffsetsForTimes(
+      const std::map<NamedPartition, int64_t>& times_ms, absl::Duration timeout) = 0;
 };
 
 }  // namespace millrace::client

@@ -10,10 +10,6 @@
 namespace millrace::client {
 namespace {
 
-std::string TextOf(const NamedPartition& name) {
-  return absl::StrCat(name.topic, "-", name.partition.value());
-}
-
 api::OffsetPosition WirePosition(Position::Kind kind) {
   switch (kind) {
     case Position::Kind::kEarliest:

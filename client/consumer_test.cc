@@ -224,6 +224,42 @@ TEST(Consumer, OffsetRangeTellsBeginningAndEnd) {
               HasCode(ErrorCode::kUnknownTopicOrPartition));
 }
 
+TEST(Consumer, OffsetsAreToldForBeginningsEndsAndTimes) {
+  FakeLogServer server;
+  server.CreateTopic("t", 2);
+  for (int i = 0; i < 10; ++i) server.Append("t", 0, BatchOf({"x"}, /*timestamp_ms=*/100 + i));
+  server.DeleteRecordsBefore("t", 0, 4);
+  auto consumer = Connect(server);
+  const std::vector<NamedPartition> both = {Named(0), Named(1)};
+  EXPECT_THAT(*consumer->BeginningOffsets(both, kPatience),
+              ElementsAre(std::pair(Named(0), Offset(4)), std::pair(Named(1), Offset(0))));
+  EXPECT_THAT(*consumer->EndOffsets(both, kPatience),
+              ElementsAre(std::pair(Named(0), Offset(10)), std::pair(Named(1), Offset(0))));
+  // A partition without a record so late is left out.
+  EXPECT_THAT(
+      *consumer->OffsetsForTimes({{Named(0), 107}, {Named(1), 0}}, kPatience),
+      ElementsAre(std::pair(Named(0), OffsetAndTime{.offset = Offset(7), .timestamp_ms = 107})));
+  EXPECT_THAT(*consumer->OffsetsForTimes({{Named(0), 200}}, kPatience), testing::IsEmpty());
+}
+
+TEST(Consumer, BorrowedRecordsAreThoseOfPoll) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  server.Append("t", 0, BatchOf({"a", "b", "c"}));
+  auto consumer = Connect(server, {{"max.poll.records", "2"}});
+  ASSERT_OK(consumer->Assign({{Named(), kEarliest}}));
+  std::vector<std::string> seen;
+  const auto take = [&](const BorrowedConsumedRecord& record) {
+    seen.push_back(absl::StrCat(record.topic, "-", record.partition.value(), "@",
+                                record.record.offset.value(), "=", *record.record.value));
+  };
+  EXPECT_EQ(*consumer->PollBorrowed(kPatience, take), 2);
+  EXPECT_EQ(*consumer->PositionOf(Named()), Offset(2));
+  EXPECT_EQ(*consumer->PollBorrowed(kPatience, take), 1);
+  EXPECT_EQ(*consumer->PollBorrowed(absl::ZeroDuration(), take), 0);
+  EXPECT_THAT(seen, ElementsAre("t-0@0=a", "t-0@1=b", "t-0@2=c"));
+}
+
 TEST(Consumer, UnknownAndDeletedTopicsAreErrors) {
   FakeLogServer server;
   auto consumer = Connect(server);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "api/codec/delete_records_codec.h"
 #include "api/codec/fetch_codec.h"
 #include "api/codec/list_offsets_codec.h"
 #include "api/codec/produce_codec.h"
@@ -219,6 +220,10 @@ FakeLogServer::FakeLogServer(int port)
       &server_, queue, &service_, &Service::RequestListOffsets,
       [this](const rpc::CallContext&, v1::ListOffsetsRequest request,
              rpc::Reply<v1::ListOffsetsResponse> reply) { reply(ListOffsets(request)); });
+  rpc::RegisterUnary(
+      &server_, queue, &service_, &Service::RequestDeleteRecords,
+      [this](const rpc::CallContext&, v1::DeleteRecordsRequest request,
+             rpc::Reply<v1::DeleteRecordsResponse> reply) { reply(DeleteRecords(request)); });
   CHECK_OK(server_.Start());
   server_.SetServing(true);
 }
@@ -300,12 +305,15 @@ void FakeLogServer::BreakFetchStreams() {
 
 void FakeLogServer::DeleteRecordsBefore(const std::string& topic, int partition, int64_t offset) {
   Run([&] {
-    Partition& from = topics_.at(topic).partitions.at(static_cast<size_t>(partition));
-    from.start = Offset(offset);
-    while (!from.batches.empty() && from.batches.front().next <= from.start) {
-      from.batches.pop_front();
-    }
+    Forget(&topics_.at(topic).partitions.at(static_cast<size_t>(partition)), Offset(offset));
   });
+}
+
+void FakeLogServer::Forget(Partition* partition, Offset before) {
+  partition->start = before;
+  while (!partition->batches.empty() && partition->batches.front().next <= before) {
+    partition->batches.pop_front();
+  }
 }
 
 void FakeLogServer::DamageLastBatch(const std::string& topic, int partition) {
@@ -375,8 +383,27 @@ v1::ListOffsetsResponse FakeLogServer::ListOffsets(const v1::ListOffsetsRequest&
           continue;
         }
         result.offset = batch.base;
+        result.timestamp_ms =
+            record::BatchView::ParseWithVerifiedCrc(batch.bytes)->base_timestamp_ms();
         break;
       }
+    }
+    response.partitions.push_back(std::move(result));
+  }
+  return api::ToProto(response);
+}
+
+v1::DeleteRecordsResponse FakeLogServer::DeleteRecords(const v1::DeleteRecordsRequest& proto) {
+  const absl::StatusOr<api::DeleteRecordsRequest> request = api::FromProto(proto);
+  CHECK_OK(request);
+  api::DeleteRecordsResponse response;
+  for (const api::DeleteRecordsPartition& asked : request->partitions) {
+    api::DeleteRecordsPartitionResult result{.name = asked.name};
+    if (Partition* partition = Find(asked.name); partition != nullptr) {
+      Forget(partition, asked.before_offset == kNoOffset ? partition->end : asked.before_offset);
+      result.log_start_offset = partition->start;
+    } else {
+      result.outcome.code = ErrorCode::kUnknownTopicOrPartition;
     }
     response.partitions.push_back(std::move(result));
   }

@@ -88,6 +88,8 @@ class FakeLogServer {
   void AppendHere(Partition* partition, const Bytes& batch);
   api::ProducePartitionResult Produce(const api::ProducePartition& request);
   v1::ListOffsetsResponse ListOffsets(const v1::ListOffsetsRequest& request);
+  v1::DeleteRecordsResponse DeleteRecords(const v1::DeleteRecordsRequest& request);
+  static void Forget(Partition* partition, Offset before);
   void PushTopics();
   void PushRecords();
 

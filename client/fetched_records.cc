@@ -8,21 +8,17 @@
 
 namespace millrace::client {
 
-absl::StatusOr<bool> FetchedRecords::Next(Offset* position, ConsumedRecord* record) {
+absl::StatusOr<bool> FetchedRecords::Next(Offset* position, record::RecordView* view) {
   while (true) {
     if (!batch_.has_value()) {
       ASSIGN_OR_RETURN(const bool more, OpenBatch());
       if (!more) return false;
     }
-    record::RecordView view;
     while (reader_.has_value()) {
-      ASSIGN_OR_RETURN(const bool more, reader_->Next(&view));
+      ASSIGN_OR_RETURN(const bool more, reader_->Next(view));
       if (!more) break;
-      if (view.offset < *position) continue;
-      record->offset = view.offset;
-      record->leader_epoch = batch_->leader_epoch();
-      Copy(view, &record->record);
-      *position = view.offset + 1;
+      if (view->offset < *position) continue;
+      *position = view->offset + 1;
       return true;
     }
     // Compaction may have taken the last records of a batch, but not their offsets.

@@ -25,16 +25,20 @@ class FetchedRecords {
   FetchedRecords(Bytes batches, bool check_crcs)
       : batches_(std::move(batches)), rest_(batches_.slice()), check_crcs_(check_crcs) {}
 
-  // Fills offset, leader epoch and content of `record` with the next one at or after `*position`,
-  // and moves `*position` behind it. False at the end; the position is then behind all batches.
+  // Points `*view` at the next record at or after `*position`, and moves `*position` behind it; the
+  // view holds until the next call. False at the end; the position is then behind all batches.
   // Errors: CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE and the like of a batch; the position
   // stays before it.
-  absl::StatusOr<bool> Next(Offset* position, ConsumedRecord* record);
+  absl::StatusOr<bool> Next(Offset* position, record::RecordView* view);
+  // Of the batch that the latest record is from. REQUIRES: Next has returned true.
+  LeaderEpoch leader_epoch() const { return batch_->leader_epoch(); }
+
+  // Copies what a view shows.
+  static void Copy(const record::RecordView& view, Record* record);
 
  private:
   // Begins the next batch; false if there is none.
   absl::StatusOr<bool> OpenBatch();
-  static void Copy(const record::RecordView& view, Record* record);
 
   // What the views below point into.
   Bytes batches_;

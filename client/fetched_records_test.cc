@@ -20,12 +20,12 @@ std::string Batch(int64_t base, int records) {
 // All values from `position` on, as "offset=value".
 std::vector<std::string> Read(FetchedRecords* records, Offset* position) {
   std::vector<std::string> seen;
-  ConsumedRecord record;
+  record::RecordView record;
   while (true) {
     const absl::StatusOr<bool> more = records->Next(position, &record);
     if (!more.ok()) seen.push_back(std::string(ErrorCodeName(CodeOf(more.status()))));
     if (!more.ok() || !*more) return seen;
-    seen.push_back(absl::StrCat(record.offset.value(), "=", *record.record.value));
+    seen.push_back(absl::StrCat(record.offset.value(), "=", *record.value));
   }
 }
 
@@ -69,14 +69,16 @@ TEST(FetchedRecords, RecordsCarryEpochTimeKeyAndHeaders) {
   builder.Add(77, Slice("key"), absl::nullopt, headers);
   FetchedRecords records(builder.Build(), /*check_crcs=*/true);
   Offset position(0);
-  ConsumedRecord record;
-  ASSERT_OK_AND_ASSIGN(const bool more, records.Next(&position, &record));
+  record::RecordView view;
+  ASSERT_OK_AND_ASSIGN(const bool more, records.Next(&position, &view));
   ASSERT_TRUE(more);
-  EXPECT_EQ(record.leader_epoch, LeaderEpoch(3));
-  EXPECT_EQ(record.record, (Record{.key = "key",
-                                   .value = std::nullopt,
-                                   .timestamp_ms = 77,
-                                   .headers = {{"h", "1"}, {"n", std::nullopt}}}));
+  EXPECT_EQ(records.leader_epoch(), LeaderEpoch(3));
+  Record record;
+  FetchedRecords::Copy(view, &record);
+  EXPECT_EQ(record, (Record{.key = "key",
+                            .value = std::nullopt,
+                            .timestamp_ms = 77,
+                            .headers = {{"h", "1"}, {"n", std::nullopt}}}));
 }
 
 }  // namespace

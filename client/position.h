@@ -1,4 +1,5 @@
-// NamedPartition and Position: which partition, as users speak of it, and where to begin reading.
+// NamedPartition, Position, OffsetAndTime: which partition, as users speak of it, where to begin
+// reading, and what is found where a time lies.
 //
 // Thread: any (values).
 #ifndef CLIENT_POSITION_H_
@@ -20,6 +21,11 @@ struct NamedPartition {
   friend auto operator<=>(const NamedPartition&, const NamedPartition&) = default;
 };
 
+// "topic-0".
+inline std::string TextOf(const NamedPartition& name) {
+  return name.topic + "-" + std::to_string(name.partition.value());
+}
+
 // Where to begin reading.
 struct Position {
   enum class Kind { kOffset, kEarliest, kLatest, kTimestamp };
@@ -28,6 +34,15 @@ struct Position {
   int64_t timestamp_ms = 0;
 
   friend bool operator==(const Position&, const Position&) = default;
+};
+
+// A record's offset and its timestamp.
+struct OffsetAndTime {
+  Offset offset = kNoOffset;
+  // -1 where there is no record.
+  int64_t timestamp_ms = -1;
+
+  friend bool operator==(const OffsetAndTime&, const OffsetAndTime&) = default;
 };
 
 }  // namespace millrace::client

@@ -34,6 +34,10 @@ ProducerCoreOptions CoreOptions(const ProducerConfig& config) {
           .client_id = config.client_id};
 }
 
+// How long the wall clock is derived from the monotonic one, of which a reading is needed anyway: a
+// clock that is set is seen soon enough.
+constexpr int64_t kWallClockKeptNs = 10'000'000;
+
 absl::optional<Slice> Borrow(const std::optional<std::string>& text) {
   if (!text.has_value()) return absl::nullopt;
   return Slice(*text);
@@ -41,9 +45,12 @@ absl::optional<Slice> Borrow(const std::optional<std::string>& text) {
 
 class GrpcProducer final : public Producer {
  public:
-  GrpcProducer(ProducerConfig config, record::Compression compression)
+  GrpcProducer(ProducerConfig config, record::Compression compression,
+               CustomPartitioner partitioner)
       : config_(std::move(config)),
         compression_(compression),
+        round_robin_(config_.partitioner_class == "round_robin"),
+        partitioner_(std::move(partitioner)),
         strand_(CoreOptions(config_), &executor_, &clock_, &shared_),
         channel_({.bootstrap_servers = config_.bootstrap_servers}, &executor_, &strand_) {
     strand_.SetChannel(&channel_);
@@ -52,6 +59,9 @@ class GrpcProducer final : public Producer {
 
   absl::Status Send(const std::string& topic, Record record,
                     std::optional<PartitionIndex> partition, DeliveryCallback done) override;
+  absl::Status SendBorrowed(const std::string& topic, const BorrowedRecord& record,
+                            std::optional<PartitionIndex> partition,
+                            DeliveryCallback done) override;
   absl::Status Flush(absl::Duration timeout) override;
   absl::Status Close(absl::Duration timeout) override;
 
@@ -64,9 +74,10 @@ class GrpcProducer final : public Producer {
     size_t batch_bytes_max = 0;
     // By partition; null where nothing was sent yet.
     std::vector<ProducerPartition*> partitions;
+    // Who leads, by partition, as PartitionLoad wants it.
+    std::vector<bool> available;
     StickyPartition sticky{0};
-    // The sticky partition has got a record since the last turn.
-    bool sticky_began = false;
+    PartitionTurns turns{0};
     // Of the table this was last brought up to date with.
     uint64_t table_version = 0;
   };
@@ -77,10 +88,15 @@ class GrpcProducer final : public Producer {
   // Takes over the table's word on the topic; false if it has none.
   bool Update(Topic* topic);
 
-  absl::StatusOr<ProducerPartition*> Choose(Topic* topic, const Record& record,
-                                            std::optional<PartitionIndex> partition);
+  // `sticky`: whether the choice was the sticky partition's.
+  absl::StatusOr<ProducerPartition*> Choose(Topic* topic, const BorrowedRecord& record,
+                                            std::optional<PartitionIndex> partition, bool* sticky);
+  // Of all partitions, in memory that is used again.
+  absl::Span<const PartitionLoad> Loads(const Topic& topic);
   ProducerPartition* PartitionAt(Topic* topic, PartitionIndex index);
+  static absl::Status NoSuchPartition(const Topic& topic, PartitionIndex partition);
   absl::Status CheckSize(const Topic& topic, size_t bytes_max) const;
+  int64_t WallMs(MonotonicTime now);
   absl::Status ReserveMemory(int64_t bytes, MonotonicTime deadline);
   // Waits until `reached` is true or the deadline has passed; says whether it is true.
   template <class Condition>
@@ -88,6 +104,8 @@ class GrpcProducer final : public Producer {
 
   const ProducerConfig config_;
   const record::Compression compression_;
+  const bool round_robin_;
+  CustomPartitioner partitioner_;
   const SystemClock clock_;
   SystemRandom random_;
   // The caller's, but for what is atomic in it; the strand borrows partitions.
@@ -96,6 +114,10 @@ class GrpcProducer final : public Producer {
   Topic* latest_topic_ = nullptr;
   std::vector<std::unique_ptr<ProducerPartition>> partitions_;
   std::vector<record::Header> headers_;
+  std::vector<PartitionLoad> loads_;
+  // The latest reading of the wall clock, and when it was taken.
+  int64_t wall_ms_ = 0;
+  MonotonicTime wall_read_;
   ProducerShared shared_;
 
   rpc::CompletionQueueExecutor executor_{&clock_, "producer-client"};
@@ -103,8 +125,22 @@ class GrpcProducer final : public Producer {
   GrpcLogChannel channel_;
 };
 
-absl::Status GrpcProducer::Send(const std::string& topic_name, Record record,
+absl::Status GrpcProducer::Send(const std::string& topic, Record record,
                                 std::optional<PartitionIndex> partition, DeliveryCallback done) {
+  headers_.clear();
+  for (const RecordHeader& header : record.headers) {
+    headers_.push_back({header.key, Borrow(header.value)});
+  }
+  const BorrowedRecord borrowed{.key = Borrow(record.key),
+                                .value = Borrow(record.value),
+                                .timestamp_ms = record.timestamp_ms,
+                                .headers = headers_};
+  return SendBorrowed(topic, borrowed, partition, std::move(done));
+}
+
+absl::Status GrpcProducer::SendBorrowed(const std::string& topic_name, const BorrowedRecord& record,
+                                        std::optional<PartitionIndex> partition,
+                                        DeliveryCallback done) {
   if (closed_) {
     return MakeError(ErrorCode::kShuttingDown, "the producer is closed: make another one");
   }
@@ -112,35 +148,37 @@ absl::Status GrpcProducer::Send(const std::string& topic_name, Record record,
   const MonotonicTime deadline = now + absl::Milliseconds(config_.max_block_ms);
   ASSIGN_OR_RETURN(Topic * topic, FindTopic(topic_name, deadline));
 
-  headers_.clear();
-  for (const RecordHeader& header : record.headers) {
-    headers_.push_back({header.key, Borrow(header.value)});
-  }
-  const absl::optional<Slice> key = Borrow(record.key);
-  const absl::optional<Slice> value = Borrow(record.value);
-  const size_t bytes_max = record::BatchBuilder::RecordBytesMax(key, value, headers_);
+  const size_t bytes_max =
+      record::BatchBuilder::RecordBytesMax(record.key, record.value, record.headers);
   RETURN_IF_ERROR(CheckSize(*topic, bytes_max));
-  ASSIGN_OR_RETURN(ProducerPartition * target, Choose(topic, record, partition));
+  bool sticky = false;
+  ASSIGN_OR_RETURN(ProducerPartition * target, Choose(topic, record, partition, &sticky));
   RETURN_IF_ERROR(ReserveMemory(static_cast<int64_t>(bytes_max), deadline));
   shared_.records.fetch_add(1);
 
-  const int64_t timestamp_ms = record.timestamp_ms != 0 ? record.timestamp_ms : clock_.WallNow().ms;
+  const int64_t timestamp_ms = record.timestamp_ms != 0 ? record.timestamp_ms : WallMs(now);
   const RecordSlot::Added added = target->slot.Add({.timestamp_ms = timestamp_ms,
-                                                    .key = key,
-                                                    .value = value,
-                                                    .headers = headers_,
+                                                    .key = record.key,
+                                                    .value = record.value,
+                                                    .headers = record.headers,
                                                     .bytes_max = bytes_max},
                                                    std::move(done), topic->batch_bytes_max, now);
-  if (!partition.has_value() && !record.key.has_value()) {
-    // The batch that others were to share has left or is full: another partition's turn.
-    const bool over = added.full || (added.began && topic->sticky_began);
-    if (over) topic->sticky.Advance();
-    topic->sticky_began = !over;
+  if (added.began) target->batches.fetch_add(1, std::memory_order_relaxed);
+  if (sticky && topic->sticky.Added(bytes_max, added.ended, topic->batch_bytes_max)) {
+    topic->sticky.Switch(Loads(*topic), config_.partitioner_adaptive);
   }
   if (added.notify) {
     executor_.Post([this, target, full = added.full] { strand_.RecordsAdded(target, full); });
   }
   return absl::OkStatus();
+}
+
+int64_t GrpcProducer::WallMs(MonotonicTime now) {
+  const int64_t kept_ns = now.nanos() - wall_read_.nanos();
+  if (wall_ms_ != 0 && kept_ns < kWallClockKeptNs) return wall_ms_ + kept_ns / 1'000'000;
+  wall_ms_ = clock_.WallNow().ms;
+  wall_read_ = now;
+  return wall_ms_;
 }
 
 absl::StatusOr<GrpcProducer::Topic*> GrpcProducer::FindTopic(const std::string& name,
@@ -152,6 +190,7 @@ absl::StatusOr<GrpcProducer::Topic*> GrpcProducer::FindTopic(const std::string& 
     if (added) {
       topic->name = name;
       topic->sticky = StickyPartition(random_.Next());
+      topic->turns = PartitionTurns(random_.Next());
       executor_.Post([this, name] { strand_.WatchTopic(name); });
     }
     latest_topic_ = topic;
@@ -173,7 +212,10 @@ bool GrpcProducer::Update(Topic* topic) {
     return false;
   }
   // A topic made again under the same name is another one.
-  if (topic->id != leaders->topic_id) topic->partitions.clear();
+  if (topic->id != leaders->topic_id) {
+    topic->partitions.clear();
+    topic->sticky = StickyPartition(random_.Next());
+  }
   topic->id = leaders->topic_id;
   topic->partition_count = static_cast<int32_t>(leaders->partitions.size());
   topic->partitions.resize(leaders->partitions.size());
@@ -183,25 +225,54 @@ bool GrpcProducer::Update(Topic* topic) {
     topic->batch_bytes_max =
         std::min(topic->batch_bytes_max, static_cast<size_t>(leaders->message_bytes_max));
   }
+  topic->available.assign(leaders->partitions.size(), false);
+  for (const api::PartitionLeader& leader : leaders->partitions) {
+    const auto at = static_cast<size_t>(std::max(0, leader.partition.value()));
+    if (at < topic->available.size()) topic->available[at] = leader.leader_id != kNoNode;
+  }
   topic->table_version = version;
+  // The sticky partition may have lost its leader, or others have got theirs back.
+  topic->sticky.Switch(Loads(*topic), config_.partitioner_adaptive);
   return true;
 }
 
-absl::StatusOr<ProducerPartition*> GrpcProducer::Choose(Topic* topic, const Record& record,
-                                                        std::optional<PartitionIndex> partition) {
-  if (partition.has_value()) {
-    if (partition->value() < 0 || partition->value() >= topic->partition_count) {
-      return MakeError(ErrorCode::kUnknownTopicOrPartition,
-                       absl::StrCat("topic '", topic->name, "' has no partition ",
-                                    partition->value(), ": it has ", topic->partition_count),
-                       {.name = "partition", .value = absl::StrCat(partition->value())});
-    }
-    return PartitionAt(topic, *partition);
+absl::StatusOr<ProducerPartition*> GrpcProducer::Choose(Topic* topic, const BorrowedRecord& record,
+                                                        std::optional<PartitionIndex> partition,
+                                                        bool* sticky) {
+  if (!partition.has_value() && partitioner_) {
+    partition = partitioner_(topic->name, record, topic->partition_count);
   }
-  if (record.key.has_value()) {
+  if (partition.has_value()) {
+    const bool exists = partition->value() >= 0 && partition->value() < topic->partition_count;
+    return exists ? absl::StatusOr<ProducerPartition*>(PartitionAt(topic, *partition))
+                  : NoSuchPartition(*topic, *partition);
+  }
+  if (round_robin_) {
+    return PartitionAt(topic, topic->turns.Next(Loads(*topic), /*adaptive=*/false));
+  }
+  if (record.key.has_value() && !config_.partitioner_ignore_keys) {
     return PartitionAt(topic, PartitionOfKey(*record.key, topic->partition_count));
   }
-  return PartitionAt(topic, topic->sticky.Current(topic->partition_count));
+  *sticky = true;
+  return PartitionAt(topic, topic->sticky.Current());
+}
+
+absl::Status GrpcProducer::NoSuchPartition(const Topic& topic, PartitionIndex partition) {
+  return MakeError(ErrorCode::kUnknownTopicOrPartition,
+                   absl::StrCat("topic '", topic.name, "' has no partition ", partition.value(),
+                                ": it has ", topic.partition_count),
+                   {.name = "partition", .value = absl::StrCat(partition.value())});
+}
+
+absl::Span<const PartitionLoad> GrpcProducer::Loads(const Topic& topic) {
+  loads_.clear();
+  for (size_t i = 0; i < topic.partitions.size(); ++i) {
+    const ProducerPartition* partition = topic.partitions[i];
+    loads_.push_back(
+        {.batches = partition == nullptr ? 0 : partition->batches.load(std::memory_order_relaxed),
+         .available = topic.available[i]});
+  }
+  return loads_;
 }
 
 ProducerPartition* GrpcProducer::PartitionAt(Topic* topic, PartitionIndex index) {
@@ -296,12 +367,13 @@ absl::Status GrpcProducer::Close(absl::Duration timeout) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(const ConfigValues& values) {
+absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(const ConfigValues& values,
+                                                           CustomPartitioner partitioner) {
   ASSIGN_OR_RETURN(ProducerConfig config, ProducerSchema().Parse(values));
   RETURN_IF_ERROR(CheckBootstrapServers(config.bootstrap_servers));
   ASSIGN_OR_RETURN(const record::Compression compression,
                    record::ParseCompression(config.compression_type));
-  return std::make_unique<GrpcProducer>(std::move(config), compression);
+  return std::make_unique<GrpcProducer>(std::move(config), compression, std::move(partitioner));
 }
 
 }  // namespace millrace::client

@@ -126,9 +126,12 @@ void ProducerStrand::Deliver(const ProducerOutput::Fate& fate) {
   const auto found = pending_.find(fate.token);
   Pending pending = std::move(found->second);
   pending_.erase(found);
+  ProducerPartition* partition = partitions_[static_cast<size_t>(fate.slot.value())];
+  partition->batches.fetch_sub(1, std::memory_order_relaxed);
   DeliveryReport report{.status = fate.status,
-                        .partition = partitions_[static_cast<size_t>(fate.slot.value())]->partition,
-                        .offset = fate.base_offset};
+                        .partition = partition->partition,
+                        .offset = fate.base_offset,
+                        .log_append_time_ms = fate.log_append_time_ms};
   const auto records = static_cast<int64_t>(pending.callbacks.size());
   for (DeliveryCallback& callback : pending.callbacks) {
     if (callback) std::move(callback)(report);

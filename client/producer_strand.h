@@ -52,6 +52,8 @@ struct ProducerPartition {
   const TopicId topic_id;
   const PartitionIndex partition;
   RecordSlot slot;
+  // Batches begun by the caller and not yet told their fate by the strand.
+  std::atomic<int64_t> batches{0};
   // The core's name for it. The strand's.
   SlotIndex index{-1};
 };

@@ -50,6 +50,7 @@ class ProducerStrandTest : public testing::Test {
     const RecordSlot::Added added = partition_.slot.Add(
         record, [&](const DeliveryReport& report) { reports_.push_back(report); }, 10'000,
         clock_.Now());
+    if (added.began) partition_.batches.fetch_add(1);
     if (added.notify) {
       executor_->RunNow([&] { strand_.RecordsAdded(&partition_, added.full); });
     }
@@ -97,6 +98,15 @@ TEST_F(ProducerStrandTest, EachRecordHearsOfItsOffsetAndItsMemoryIsFree) {
   EXPECT_EQ(reports_[1].offset, Offset(41));
   EXPECT_EQ(shared_.records.load(), 0);
   EXPECT_EQ(shared_.memory.load(), 0);
+}
+
+TEST_F(ProducerStrandTest, ABatchCountsAsLoadUntilItsFateIsTold) {
+  Push("host:1");
+  executor_->RunNow([&] { strand_.OnProduceUp(NodeId(1)); });
+  Add();
+  EXPECT_EQ(partition_.batches.load(), 1);
+  Answer(Offset(0));
+  EXPECT_EQ(partition_.batches.load(), 0);
 }
 
 TEST_F(ProducerStrandTest, ALeaderWithoutAnAddressIsAskedForAgain) {

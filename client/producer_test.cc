@@ -87,6 +87,79 @@ TEST(Producer, KeysChooseThePartitionAndAnExplicitOneOverridesThem) {
               IsError(ErrorCode::kUnknownTopicOrPartition, "has no partition 7"));
 }
 
+// How many records each partition of "t" has.
+std::vector<size_t> Counts(FakeLogServer* server, int partitions) {
+  std::vector<size_t> counts;
+  for (int i = 0; i < partitions; ++i) counts.push_back(server->Values("t", i).size());
+  return counts;
+}
+
+TEST(Producer, WithoutAKeyPartitionsShareTheBytesInWholeBatches) {
+  FakeLogServer server;
+  server.CreateTopic("t", 4);
+  auto producer = Connect(server, {{"batch.size", "1000"}, {"linger.ms", "60000"}});
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_OK(producer->Send("t", Value(std::string(80, 'x')), std::nullopt, {}));
+  }
+  ASSERT_OK(producer->Flush(kPatience));
+  const std::vector<size_t> counts = Counts(&server, 4);
+  // Each has something, in turns of at least a batch (9 records and more).
+  for (const size_t count : counts) EXPECT_GE(count, 9u);
+}
+
+TEST(Producer, RoundRobinGoesRoundWhateverTheKey) {
+  FakeLogServer server;
+  server.CreateTopic("t", 3);
+  auto producer = Connect(server, {{"partitioner.class", "round_robin"}});
+  for (int i = 0; i < 9; ++i) {
+    ASSERT_OK(producer->Send("t", {.key = "same", .value = "x"}, std::nullopt, {}));
+  }
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_THAT(Counts(&server, 3), ElementsAre(3, 3, 3));
+}
+
+TEST(Producer, KeysThatAreIgnoredStickLikeNone) {
+  FakeLogServer server;
+  server.CreateTopic("t", 3);
+  auto producer = Connect(server, {{"partitioner.ignore.keys", "true"}});
+  for (int i = 0; i < 9; ++i) {
+    ASSERT_OK(producer->Send("t", {.key = absl::StrCat(i), .value = "x"}, std::nullopt, {}));
+  }
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_THAT(Counts(&server, 3), testing::UnorderedElementsAre(9, 0, 0));
+}
+
+TEST(Producer, CustomPartitionerDecidesUnlessAPartitionIsAskedFor) {
+  FakeLogServer server;
+  server.CreateTopic("t", 3);
+  auto by_length = [](const std::string& topic, const BorrowedRecord& record, int32_t partitions) {
+    EXPECT_EQ(topic, "t");
+    EXPECT_EQ(partitions, 3);
+    return PartitionIndex(static_cast<int>(record.value->size()));
+  };
+  auto producer = Producer::Create({{"bootstrap.servers", server.address()}}, by_length);
+  ASSERT_OK(producer);
+  ASSERT_OK((*producer)->Send("t", Value("12"), std::nullopt, {}));
+  ASSERT_OK((*producer)->Send("t", Value(""), std::nullopt, {}));
+  ASSERT_OK((*producer)->Send("t", Value("asked"), PartitionIndex(1), {}));
+  EXPECT_THAT((*producer)->Send("t", Value("123"), std::nullopt, {}),
+              IsError(ErrorCode::kUnknownTopicOrPartition, "has no partition 3"));
+  ASSERT_OK((*producer)->Flush(kPatience));
+  EXPECT_THAT(Counts(&server, 3), ElementsAre(1, 1, 1));
+}
+
+TEST(Producer, BorrowedRecordsAreCopiedBeforeSendReturns) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server, {{"linger.ms", "60000"}});
+  std::string value = "first";
+  ASSERT_OK(producer->SendBorrowed("t", {.value = Slice(value)}, std::nullopt, {}));
+  value = "other";
+  ASSERT_OK(producer->SendBorrowed("t", {.value = Slice(value)}, std::nullopt, {}));
+  ASSERT_OK(producer->Flush(kPatience));
+  EXPECT_THAT(server.Values("t", 0), ElementsAre("first", "other"));
+}
+
 TEST(Producer, UnknownTopicIsAnErrorThatSaysWhatToDo) {
   FakeLogServer server;
   auto producer = Connect(server);

@@ -1,5 +1,6 @@
 #include "client/record_slot.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -33,9 +34,11 @@ RecordSlot::Added RecordSlot::Add(const Record& record, DeliveryCallback done,
   state->builder.Add(record.timestamp_ms, record.key, record.value, record.headers);
   state->open.callbacks.push_back(std::move(done));
   state->open.memory += static_cast<int64_t>(record.bytes_max);
-  if (state->builder.estimated_bytes() >= batch_bytes_max) {
+  // Of a large record the next one is no copy: it may be small.
+  const size_t next_bytes = std::min(record.bytes_max, batch_bytes_max / 16);
+  if (state->builder.estimated_bytes() + next_bytes > batch_bytes_max) {
     state->CloseOpen();
-    added.full = true;
+    added.full = added.ended = true;
   }
   added.notify = added.began || added.full;
   // Sequentially consistent, as in Take: of "stored" and "wanted" one is seen by the other side.

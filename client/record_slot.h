@@ -56,6 +56,8 @@ class RecordSlot {
     bool full = false;
     // The record was the first of its batch.
     bool began = false;
+    // The record was the last of its batch, as far as is known: none is filling now.
+    bool ended = false;
   };
 
   explicit RecordSlot(record::Compression compression) : compression_(compression) {}
@@ -63,7 +65,9 @@ class RecordSlot {
   RecordSlot(const RecordSlot&) = delete;
   RecordSlot& operator=(const RecordSlot&) = delete;
 
-  // A batch is closed before it grows beyond `batch_bytes_max`, and takes one record at least.
+  // A batch is closed before it grows beyond `batch_bytes_max`, and takes one record at least. It
+  // is closed at once when another record like this one would not fit: so it may leave at once, and
+  // a sticky partition's turn ends with a full batch, not with one that has a single record.
   Added Add(const Record& record, DeliveryCallback done, size_t batch_bytes_max, MonotonicTime now);
 
   // Appends the full batches, oldest first, and then, if `open_too`, the one that is filling. True

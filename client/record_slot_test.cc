@@ -37,16 +37,31 @@ std::vector<std::string> ValuesOf(const std::vector<SlotBatch>& batches) {
 
 TEST(RecordSlot, TellsOfABatchsFirstRecordAndOfItsEnd) {
   RecordSlot slot(record::Compression::kNone);
-  const RecordSlot::Added first = AddValue(&slot, "a", 1000);
+  const std::string large(500, 'a');
+  const RecordSlot::Added first = AddValue(&slot, large, 1000);
   EXPECT_TRUE(first.notify && first.began && !first.full);
   EXPECT_FALSE(AddValue(&slot, "b", 1000).notify);
-  const RecordSlot::Added third = AddValue(&slot, std::string(920, 'c'), 1000);
+  const RecordSlot::Added third = AddValue(&slot, std::string(600, 'c'), 1000);
   EXPECT_TRUE(third.notify && third.began && third.full);
   std::vector<SlotBatch> batches;
   EXPECT_TRUE(slot.Take(/*open_too=*/false, &batches));
-  EXPECT_THAT(ValuesOf(batches), testing::ElementsAre("a", "b"));
+  EXPECT_THAT(ValuesOf(batches), testing::ElementsAre(large, "b"));
   EXPECT_FALSE(slot.Take(/*open_too=*/true, &batches));
   EXPECT_EQ(ValuesOf(batches).size(), 3u);
+}
+
+TEST(RecordSlot, ABatchEndsWhenAnotherSuchRecordWouldNotFit) {
+  RecordSlot slot(record::Compression::kNone);
+  int records = 0;
+  while (!AddValue(&slot, std::string(50, 'x'), 1000).ended) ++records;
+  std::vector<SlotBatch> batches;
+  // Nothing is filling: the last record left with the others.
+  EXPECT_FALSE(slot.Take(/*open_too=*/false, &batches));
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].callbacks.size(), static_cast<size_t>(records) + 1);
+  EXPECT_LE(batches[0].bytes.size(), 1000u);
+  EXPECT_GE(batches[0].bytes.size(), 850u);
+  EXPECT_TRUE(AddValue(&slot, "next", 1000).began);
 }
 
 TEST(RecordSlot, RecordLargerThanABatchIsABatchOfItsOwn) {
