@@ -51,7 +51,6 @@ void Faults::EnsureRunning() {
   world_.Reached("restart-after-failure");
   ClearDiskFaults();
   world_.server.Kill();
-  clean_ = false;
   Restart();
 }
 
@@ -62,7 +61,6 @@ void Faults::Restart() {
     if (world_.server.running() || !world_.safety_phase) return;
     if (world_.options.bit_flips && OneIn(world_.random, 30)) FlipBits();
     ArmDuringStart();
-    clean_ = false;
     world_.server.Start();
     if (disk_faults_) troubled_incarnation_ = world_.server.incarnation();
   });
@@ -85,15 +83,18 @@ void Faults::AfterEvent() {
   if (!world_.server.CrashIfDue()) return;
   world_.Reached(started ? "crash-in-call" : "crash-in-start");
   armed_ = false;
-  clean_ = false;
   stopping_ = false;
   if (armed_power_) NotePowerLoss();
   Restart();
 }
 
+bool Faults::AllIsOnDisk() const {
+  return !world_.server.running() && world_.server.incarnation() == clean_incarnation_;
+}
+
 // A `replicated` topic promises the page cache only.
 void Faults::NotePowerLoss() {
-  if (clean_) return;
+  if (AllIsOnDisk()) return;
   for (const auto& topic : world_.topics) {
     for (int i = 0; !topic->durable && i < topic->partitions_max; ++i) {
       world_.history.OnMayHaveLost(topic->Partition(i));
@@ -156,7 +157,7 @@ void Faults::InjectCrash() {
   if (power) {
     const CrashMode mode = AnyMode(random);
     world_.Reached(absl::StrCat("power-loss-", NameOf(mode)));
-    if (clean_) world_.Reached("power-loss-after-clean-stop");
+    if (AllIsOnDisk()) world_.Reached("power-loss-after-clean-stop");
     LosePower(mode);
   } else {
     world_.Reached("kill");
@@ -179,8 +180,8 @@ void Faults::StopCleanly() {
       armed_ = false;
       world_.Reached(status.ok() ? "clean-stop" : "failed-stop");
       world_.server.Kill();
-      clean_ = status.ok() && troubled_incarnation_ != incarnation;
-      if (clean_ && world_.options.power_losses && OneIn(world_.random, 2)) {
+      if (status.ok() && troubled_incarnation_ != incarnation) clean_incarnation_ = incarnation;
+      if (AllIsOnDisk() && world_.options.power_losses && OneIn(world_.random, 2)) {
         world_.Reached("power-loss-after-clean-stop");
         LosePower(AnyMode(world_.random));
       }

@@ -27,6 +27,9 @@ class Faults {
   // All disks and clocks are well again; nothing runs or is armed.
   void Heal();
 
+  // Asks the process to end, as SIGTERM does; if all of it got to the disk, that is noted. In the
+  // safety phase it is started again. No effect unless it serves.
+  void StopCleanly();
   // What a process that dies by power loss may lose is noted. Ends with nothing running.
   void LosePower(CrashMode mode);
 
@@ -34,7 +37,6 @@ class Faults {
   void Inject();
   void InjectCrash();
   void InjectDiskFault();
-  void StopCleanly();
   void EnsureRunning();
   void Restart();
   void ArmDuringStart();
@@ -43,6 +45,8 @@ class Faults {
   void FailDirectory(const std::string& directory, SimFault fault);
   void ClearDiskFaults();
   void NotePowerLoss();
+  // Nothing runs, and what ran last ended by itself, all on disk: a power loss takes nothing.
+  bool AllIsOnDisk() const;
 
   WorldState& world_;
   // Crashes that are still to come while the server starts.
@@ -50,8 +54,9 @@ class Faults {
   bool armed_ = false;
   bool armed_power_ = false;
   bool stopping_ = false;
-  // The last process ended by itself, all on disk: a power loss takes nothing.
-  bool clean_ = false;
+  // The last incarnation that ended by itself, all on disk. Not a flag: whoever starts the next one
+  // (the verdict too) would have to remember to clear it.
+  int clean_incarnation_ = 0;
   // Disk faults are planned; and the last incarnation that may have met one, whose directories need
   // not be clean even if it stopped cleanly.
   bool disk_faults_ = false;

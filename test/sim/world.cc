@@ -10,6 +10,7 @@ namespace millrace::sim {
 namespace {
 
 constexpr absl::Duration kClientPause = absl::Milliseconds(3);
+constexpr absl::Duration kStopBound = absl::Seconds(10);
 
 // Short checks, so that rolls, retention and checkpoints happen within seconds.
 ConfigValues ServerConfig(uint64_t seed) {
@@ -93,9 +94,16 @@ absl::Status World::Judge() {
   // Answers that are on their way belong to the history.
   state_.loop.RunFor(absl::Seconds(1));
   faults_.Heal();
+  if (state_.options.clean_stops && OneIn(state_.random, 3)) {
+    faults_.StopCleanly();
+    const bool stops = state_.server.serving();
+    if (stops && !state_.loop.RunUntil([this] { return !state_.server.running(); }, kStopBound)) {
+      return absl::InternalError("LIVENESS: the server does not stop");
+    }
+  }
   if (state_.options.power_losses && OneIn(state_.random, 2)) {
     faults_.LosePower(CrashMode::kLoseAll);
-  } else {
+  } else if (state_.server.running()) {
     state_.server.Kill();
   }
   RETURN_IF_ERROR(verdict_.ComeBack());
