@@ -1,0 +1,250 @@
+"""Tests of the report's parsing and ratio logic: no servers, no programs."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+# pylint: disable=wrong-import-position
+import lines
+import machine
+import millrace_runs
+import page
+import plots
+import processes
+import report_main
+from measurements import Measurements
+from peers import availability, kafka, nats
+
+
+def line(*demands):
+    return lines.Line("key", "text", lambda f: f"{f.high('a'):g}", demands)
+
+
+class MeasurementsTest(unittest.TestCase):
+    def test_nested_figures_become_dotted_names_and_texts_are_left_out(self):
+        into = Measurements()
+        into.add_all("x", {"rate": 3, "latency": {"p50": 0.5}, "label": "no", "flag": True})
+        self.assertEqual(into.names(), ["x.latency.p50", "x.rate"])
+
+    def test_the_reason_of_the_longest_prefix_counts(self):
+        into = Measurements()
+        into.not_measured("kafka", "no JDK")
+        into.not_measured("kafka.start", "too slow")
+        self.assertEqual(into.why_missing("kafka.start.first_ack_s"), "too slow")
+        self.assertEqual(into.why_missing("kafka.e2e.p50_us"), "no JDK")
+        self.assertEqual(into.why_missing("kafkaesque"), "this run left it out")
+
+    def test_a_round_trip_through_json_loses_nothing(self):
+        into = Measurements()
+        into.add("a.b", 1)
+        into.add("a.b", 2.5)
+        into.not_measured("c", "why")
+        into.note_command("a", "do")
+        again = Measurements.from_json(into.to_json())
+        self.assertEqual(again.values("a.b"), [1, 2.5])
+        self.assertEqual((again.why_missing("c.d"), again.commands), ("why", {"a": "do"}))
+
+
+class LinesTest(unittest.TestCase):
+    def setUp(self):
+        self.into = Measurements()
+        for value in (10, 30, 20):
+            self.into.add("a", value)
+        for value in (4, 5, 6):
+            self.into.add("b", value)
+
+    def test_throughput_is_best_by_best_with_the_ratio_of_medians_beside_it(self):
+        demand = lines.Demand("b", lambda f: f.high("a") / f.high("b"), lines.AT_LEAST, 5)
+        outcome = lines.judge(line(demand), self.into).outcomes[0]
+        self.assertEqual((outcome.ratio, outcome.median_ratio, outcome.met), (5, 4, True))
+
+    def test_a_cost_is_least_by_least(self):
+        demand = lines.Demand("b", lambda f: f.low("a") / f.low("b"), lines.AT_MOST, 2)
+        result = lines.judge(line(demand), self.into)
+        self.assertEqual((result.outcomes[0].ratio, result.verdict), (2.5, "not met"))
+
+    def test_one_of_several_demands_is_enough(self):
+        bad = lines.Demand("b", lambda f: f.high("a") / f.high("missing"), lines.AT_LEAST, 1)
+        good = lines.Demand("b", lambda f: f.high("a"), lines.AT_LEAST, 30)
+        result = lines.judge(line(bad, good), self.into)
+        self.assertEqual(result.verdict, "met")
+        self.assertIn("`missing` was not measured", result.outcomes[0].reason)
+
+    def test_what_cannot_be_compared_is_not_measured_never_met(self):
+        self.into.add("zero", 0)
+        for name in ("missing", "zero"):
+            demand = lines.Demand("b", lambda f, n=name: f.low("a") / f.low(n), lines.AT_MOST, 1e9)
+            self.assertEqual(lines.judge(line(demand), self.into).verdict, "not measured")
+
+    def test_every_line_has_a_key_of_its_own_and_judges_an_empty_run(self):
+        results = lines.judge_all(Measurements())
+        self.assertEqual({result.verdict for result in results}, {"not measured"})
+        self.assertEqual(len({result.line.key for result in results}), len(results))
+
+    def test_the_slower_probe_is_the_one_to_compare_with(self):
+        into = Measurements()
+        into.add("millrace.produce.1024.mib_per_s", 700)
+        into.add("probe.disk.page_cache_write_bytes_per_s", 1000 * 2**20)
+        into.add("probe.network.grpc_one_way_1m_bytes_per_s", 4000 * 2**20)
+        result = next(r for r in lines.judge_all(into) if r.line.key == "produce-1024")
+        self.assertAlmostEqual(result.outcomes[1].ratio, 0.7)
+        self.assertEqual(result.verdict, "met")
+
+
+class ProcessesTest(unittest.TestCase):
+    def test_the_last_whole_object_is_read_also_over_several_lines(self):
+        self.assertEqual(processes.last_json('warming {up}\n{"a": 1}\n{\n "b": {"c": 2}\n}\n'), {"b": {"c": 2}})
+
+    def test_no_object_is_an_error_that_shows_the_output(self):
+        with self.assertRaisesRegex(processes.MeasurementError, "oops"):
+            processes.last_json("oops")
+
+    def test_cpu_time_is_read_behind_a_name_with_brackets_and_blanks(self):
+        ticks = os.sysconf("SC_CLK_TCK")
+        stat = f"12 (a ) b) S 1 1 1 0 -1 4194304 100 0 0 0 {3 * ticks} {ticks} 0 0 20 0 1 0 100 0 0"
+        self.assertEqual(processes.parse_cpu_seconds(stat), 4)
+
+    def test_status_gives_memory_and_threads(self):
+        status = "Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\nThreads:\t7\n"
+        self.assertEqual(processes.parse_status(status), {"rss_mib": 2, "anonymous_mib": 1, "threads": 7})
+        with self.assertRaises(processes.MeasurementError):
+            processes.parse_status("Name:\tx\n")
+
+    def test_libraries_are_files_each_once_and_no_vdso(self):
+        listing = ("\tlinux-vdso.so.1 (0x00007f)\n\tliba.so.1 => /lib/liba.so.1 (0x00007f)\n"
+                   "\tlibb.so => /usr/lib/libb.so (0x00007f)\n\t/lib64/ld-linux.so.2 (0x00007f)\n")
+        self.assertEqual(processes.parse_ldd(listing), ["/lib/liba.so.1", "/lib64/ld-linux.so.2", "/usr/lib/libb.so"])
+
+    def test_a_program_that_fails_is_an_error_with_what_it_said(self):
+        with self.assertRaisesRegex(processes.MeasurementError, "ended with 3: sad"):
+            processes.run_json(["/bin/sh", "-c", "echo sad >&2; exit 3"])
+
+
+class MillraceRunsTest(unittest.TestCase):
+    def test_cpu_counts_per_gigabyte_of_payload(self):
+        figures = {"records": 10_000_000, "records_per_s": 5, "mib_per_s": 6, "server_cpu_s": 4, "client_cpu_s": 2}
+        found = millrace_runs.throughput_figures(figures, 100)
+        self.assertEqual((found["server_cpu_s_per_gb"], found["client_cpu_s_per_gb"]), (4, 2))
+
+    def test_latencies_of_perf_are_milliseconds(self):
+        self.assertEqual(millrace_runs.latency_figures_us({"latency_ms": {"p50": 0.5, "max": 2}}),
+                         {"p50_us": 500, "max_us": 2000})
+
+    def test_only_the_log_beyond_the_point_of_the_last_segment_counts_as_beyond(self):
+        with tempfile.TemporaryDirectory() as logs:
+            os.makedirs(f"{logs}/large-0")
+            for base, size in ((0, 5000), (40, 3000)):
+                with open(f"{logs}/large-0/{base:020d}.log", "wb") as file:
+                    file.write(b"x" * size)
+            self.assertEqual(millrace_runs.bytes_beyond_recovery_points(logs), (3000, 8000))
+            with open(f"{logs}/recovery-point-checkpoint", "w", encoding="utf-8") as file:
+                file.write("# millrace recovery-points 1\nAAAAAAAAAAEAAAAAAAAAAg 0 40 60 2500 2000 0 0 0 0 0 0 0\n"
+                           "# crc32c 00000000\n")
+            self.assertEqual(millrace_runs.bytes_beyond_recovery_points(logs), (500, 8000))
+
+    def test_counts_are_three_numbers(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes([1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]))
+            file.flush()
+            self.assertEqual(millrace_runs.read_counts(file.name), (1, 256, 3))
+
+
+class MachineTest(unittest.TestCase):
+    def test_the_longest_mount_point_holds_a_path(self):
+        mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmpfiles xfs rw 0 0\n"
+        self.assertEqual(machine.file_system_of("/tmp/x", mounts), "tmpfs")
+        self.assertEqual(machine.file_system_of("/tmpfiles/x", mounts), "xfs")
+        self.assertEqual(machine.file_system_of("/var", mounts), "ext4")
+
+    def test_micro_benchmarks_come_in_nanoseconds_under_their_plain_names(self):
+        report = {"benchmarks": [
+            {"name": "log_append/manual_time", "run_type": "iteration", "real_time": 2, "time_unit": "us",
+             "bytes_per_second": 5},
+            {"name": "log_append_mean", "run_type": "aggregate", "real_time": 9, "time_unit": "us"}]}
+        self.assertEqual(machine.micro_figures(report), {"log_append": {"ns": 2000, "bytes_per_s": 5}})
+
+    def test_a_micro_benchmark_that_failed_is_an_error(self):
+        with self.assertRaisesRegex(processes.MeasurementError, "x: broken"):
+            machine.micro_figures({"benchmarks": [{"name": "x", "error_occurred": True, "error_message": "broken"}]})
+
+
+class PageTest(unittest.TestCase):
+    def test_a_section_of_notes_may_be_for_several_lines(self):
+        notes = page.parse_notes("# Notes\n\nAbout.\n\n## a b\n\nBody\nmore.\n\n## c\nOther.\n")
+        self.assertEqual(notes, {"a": "Body\nmore.", "b": "Body\nmore.", "c": "Other."})
+
+    def test_an_empty_run_gives_a_page_that_claims_nothing(self):
+        text = page.render(Measurements(), [("date", "today")], {}, "benchmarks", 60)
+        self.assertIn(f"0 lines met, 0 not met, {len(lines.LINES)} not measured.", text)
+        self.assertNotIn("![", text)
+
+    def test_a_line_that_is_not_met_shows_its_note_and_one_that_is_met_does_not(self):
+        into = Measurements()
+        into.add("millrace.idle.threads", 25)
+        into.add("millrace.idle.rss_mib", 20)
+        text = page.where_the_time_goes(lines.judge_all(into), {"idle-threads": "Too many pools.", "idle-rss": "No."})
+        self.assertIn("Too many pools.", text)
+        self.assertNotIn("Idle: resident memory", text)
+
+    def test_notes_in_the_tree_are_for_lines_that_exist(self):
+        path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "notes.md")
+        with open(path, encoding="utf-8") as file:
+            keys = set(page.parse_notes(file.read()))
+        self.assertLessEqual(keys, {found.key for found in lines.LINES})
+
+    def test_numbers_are_as_long_as_one_reads(self):
+        self.assertEqual([page.number(x) for x in (1234567.8, 12.3456, 0.00123)], ["1,234,568", "12.35", "0.00123"])
+
+
+class PlotsTest(unittest.TestCase):
+    def test_decades_hold_all_values(self):
+        self.assertEqual(plots.decades([3, 450]), (0, 3))
+        self.assertEqual(plots.decades([10, 10]), (1, 2))
+
+    def test_what_was_not_measured_has_no_bar(self):
+        svg = plots.bars("t", "u", ["g", "h"], {"a": [10, None], "b": [None, 1000]})
+        self.assertEqual(svg.count('text-anchor="middle" fill="#222222">'), 4)
+        self.assertEqual(plots.bars("t", "u", ["g"], {"a": [None]}), "")
+
+    def test_short_numbers(self):
+        self.assertEqual([plots.short(x) for x in (0.5, 1234, 5.1e6)], ["0.5", "1.23k", "5.1M"])
+
+
+class PeersTest(unittest.TestCase):
+    def test_a_missing_program_is_said_with_what_it_is_for(self):
+        with self.assertRaisesRegex(availability.PeerUnavailable, "no-such-program.*a compiler"):
+            availability.have_program("no-such-program", "a compiler")
+
+    def test_a_failed_step_shows_its_last_word(self):
+        with self.assertRaisesRegex(availability.PeerUnavailable, "not to be had: 403 Forbidden"):
+            availability.run_setup(["/bin/sh", "-c", "echo first; echo 403 Forbidden; exit 1"], "not to be had")
+
+    def test_kafka_serves_and_advertises_one_address(self):
+        text = kafka.properties("data", 1, 2)
+        self.assertIn("listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n", text)
+        self.assertIn("advertised.listeners=PLAINTEXT://127.0.0.1:1\n", text)
+
+    def test_nats_keeps_its_stream_in_files(self):
+        self.assertIn('store_dir: "folder/data"', nats.configuration("folder", 1))
+
+    def test_without_peers_the_reason_is_noted(self):
+        session = report_main.Session(None, report_main.QUICK, "", "", lambda text: None)
+        self.assertIsNone(session.peer("kafka", self.fail))
+        self.assertEqual(session.into.why_missing("kafka.e2e"), "this run was made without peers")
+
+    def test_a_step_that_fails_leaves_its_reason_and_the_run_goes_on(self):
+        session = report_main.Session(None, report_main.QUICK, "", "", lambda text: None)
+
+        def fail():
+            raise processes.MeasurementError("broken\nthing")
+        session.step("x", fail)
+        session.step("y", session.into.add, "y", 1)
+        self.assertEqual((session.failed, session.into.why_missing("x.z")), (["x"], "broken thing"))
+        self.assertTrue(session.into.has("y"))
+
+
+if __name__ == "__main__":
+    unittest.main()
