@@ -12,7 +12,7 @@ packages=(
   libyaml-cpp-dev nlohmann-json3-dev
   # Tests and checks.
   libgtest-dev libgmock-dev libbenchmark-dev clang-format-14
-  python3 python3-kafka python3-lz4 python3-snappy python3-zstandard
+  python3 python3-grpcio python3-kafka python3-lz4 python3-protobuf python3-snappy python3-zstandard
   ca-certificates git
 )
 readonly packages
