@@ -56,6 +56,26 @@ TEST(PartitionTurns, BusyPartitionsGetASmallerShareButSome) {
   EXPECT_THAT(count, ElementsAre(400, 100, 300));
 }
 
+// One batch comes per round; partitions 0 and 1 finish one every second round, 2 every tenth.
+// Returns how many wait at the slow one in the end.
+int64_t SlowQueueAfter(int rounds, bool adaptive) {
+  PartitionTurns turns(0);
+  std::vector<PartitionLoad> loads = Loads({0, 0, 0});
+  const int every[] = {2, 2, 10};
+  for (int round = 1; round <= rounds; ++round) {
+    ++loads[static_cast<size_t>(turns.Next(loads, adaptive).value())].batches;
+    for (size_t i = 0; i < loads.size(); ++i) {
+      if (round % every[i] == 0 && loads[i].batches > 0) --loads[i].batches;
+    }
+  }
+  return loads[2].batches;
+}
+
+TEST(PartitionTurns, ASlowPartitionDoesNotCollectTheRecords) {
+  EXPECT_GT(SlowQueueAfter(10'000, /*adaptive=*/false), 2000);
+  EXPECT_LT(SlowQueueAfter(10'000, /*adaptive=*/true), 20);
+}
+
 TEST(PartitionTurns, NotAdaptiveMeansEqualShares) {
   PartitionTurns turns(0);
   EXPECT_THAT(Turns(&turns, Loads({0, 9}), 4, /*adaptive=*/false), ElementsAre(0, 1, 0, 1));

@@ -9,9 +9,10 @@
 // The logic is in producer_core.h (pure); this is its shell.
 //
 // Thread: one caller at a time, from any thread: calls must not overlap (make a producer per
-// thread). Delivery callbacks run on the producer's own I/O thread, one at a time, those of a
-// partition in the order of Send; they must not block and must not call the producer. All have run,
-// and what they hold is gone, when Close or the destructor returns.
+// thread). Delivery callbacks run on the producer's own I/O thread, one at a time; those of a
+// partition in the order of Send, but for records that expire while earlier ones are unanswered.
+// They must not block and must not call the producer. All have run, and what they hold is gone,
+// when Close or the destructor returns.
 #ifndef CLIENT_PRODUCER_H_
 #define CLIENT_PRODUCER_H_
 
