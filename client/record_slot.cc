@@ -13,6 +13,7 @@ RecordSlot::~RecordSlot() {
 
 void RecordSlot::State::CloseOpen() {
   open.bytes = builder.Build();
+  records_expected = open.callbacks.size();
   full.push_back(std::exchange(open, {}));
 }
 
@@ -30,7 +31,10 @@ RecordSlot::Added RecordSlot::Add(const Record& record, DeliveryCallback done,
     added.full = true;
   }
   added.began = state->builder.empty();
-  if (added.began) state->open.created = now;
+  if (added.began) {
+    state->open.created = now;
+    state->open.callbacks.reserve(state->records_expected);
+  }
   state->builder.Add(record.timestamp_ms, record.key, record.value, record.headers);
   state->open.callbacks.push_back(std::move(done));
   state->open.memory += static_cast<int64_t>(record.bytes_max);

@@ -82,6 +82,8 @@ class RecordSlot {
 
     record::BatchBuilder builder;
     SlotBatch open;
+    // How many records the latest batch had: room for as many is made at once.
+    size_t records_expected = 0;
     std::vector<SlotBatch> full;
   };
 

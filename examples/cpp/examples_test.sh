@@ -37,6 +37,9 @@ while (($(date +%s%3N) <= after)); do :; done
 for value in b c; do run produce "$address" times key "$value" > /dev/null; done
 run since "$address" times $((after + 1)) | diff - <(printf 'times-0: 2 records\nfirst: b\n')
 run since "$address" times 9999999999999 | diff - /dev/null
+run trim "$address" times $((after + 1)) | grep -x 'times-0 begins at 1'
+run consume "$address" times 1 | grep -x '0@1 key: b'
+run trim "$address" times 9999999999999 | grep -x 'times-0 begins at 3'
 
 run administer "$address" audit 3600000 | grep -E '^audit: 3 partitions,.* retention.ms=3600000'
 ! run administer "$address" audit2 nonsense 2> "$work/error" || exit 1
