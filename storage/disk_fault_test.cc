@@ -3,8 +3,10 @@
 // and the next start finds everything acknowledged.
 
 #include <map>
+#include <optional>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/testing/log_fixture.h"
@@ -117,6 +119,43 @@ INSTANTIATE_TEST_SUITE_P(Faults, DiskFaultTest,
                                          FaultPlan{sim::SimFault::kIoError, true},
                                          FaultPlan{sim::SimFault::kNoSpace, false},
                                          FaultPlan{sim::SimFault::kNoSpace, true}));
+
+// A `replicated` topic is acknowledged before the journal knows that it has data. If it has the
+// name of one that was deleted, its directory must not be taken for that one's.
+TEST(FailedJournalTest, ARecordOfATopicThatWasMadeAgainOutlivesItsProcess) {
+  const TopicPartition old_partition = {TopicId(Uuid(1, 1)), PartitionIndex(0)};
+  const TopicPartition partition = {TopicId(Uuid(2, 2)), PartitionIndex(0)};
+  LogFixture world;
+  world.config.durability = Durability::kReplicated;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.Begin(1));
+  {
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, world.OpenLog(old_partition, "topic"));
+    ASSERT_OK(log->StageAsLeader(MakeBatch("old"), LeaderEpoch(1), world.Now()));
+    world.RunBriefly();
+  }
+  ASSERT_OK(world.Await([&](LogDir::Done done) {
+    world.dir->DeleteReplica(old_partition, world.shard.get(), std::move(done));
+  }));
+  {
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, world.OpenLog(partition, "topic"));
+    world.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+      if (!absl::EndsWith(call.path, "/partitions")) return std::nullopt;
+      return sim::SimFault::kIoError;
+    });
+    ASSERT_OK(log->StageAsLeader(MakeBatch("new"), LeaderEpoch(1), world.Now()));
+    world.RunBriefly();
+    EXPECT_EQ(log->counted_offset(), Offset(1));
+    EXPECT_TRUE(world.dir->failed());
+  }
+  world.Stop();
+  world.files->SetFaults(nullptr);
+  LogFixture again(world.files);
+  ASSERT_OK(again.Open());
+  ASSERT_OK(again.Begin(2));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Log> log, again.OpenLog(partition, "topic"));
+  EXPECT_EQ(log->end_offset(), Offset(1));
+}
 
 // After a failed sync the page cache calls clean what the disk does not have (ATC'20).
 TEST(FailedSyncTest, WhatTheNextStartShowsIsOnTheDisk_S08) {

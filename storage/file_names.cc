@@ -35,4 +35,12 @@ std::string PartitionName(absl::string_view topic_name, PartitionIndex partition
   return absl::StrCat(topic_name, "-", partition.value());
 }
 
+std::string AsideName(absl::string_view topic_name, const TopicPartition& topic_partition,
+                      absl::string_view suffix) {
+  constexpr size_t kTopicBytesMax = 200;
+  return absl::StrCat(
+      PartitionName(topic_name.substr(0, kTopicBytesMax), topic_partition.partition), ".",
+      topic_partition.topic_id.ToString(), suffix);
+}
+
 }  // namespace millrace::storage

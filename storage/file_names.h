@@ -46,6 +46,12 @@ std::optional<Offset> ParseSegmentFileName(absl::string_view name, absl::string_
 // "<topic>-<partition>": a partition's directory, and how messages name it.
 std::string PartitionName(absl::string_view topic_name, PartitionIndex partition);
 
+// The directory of a replica that is deleted or set aside, `suffix` says which. With the topic's
+// id, for several topics of one name may be; the name is cut, so that all of it fits into the 255
+// bytes of a file name.
+std::string AsideName(absl::string_view topic_name, const TopicPartition& topic_partition,
+                      absl::string_view suffix);
+
 }  // namespace millrace::storage
 
 #endif  // STORAGE_FILE_NAMES_H_

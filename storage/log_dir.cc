@@ -5,12 +5,12 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
 #include "storage/dir_identity.h"
 #include "storage/file_names.h"
+#include "storage/leftovers.h"
 #include "storage/log_recovery.h"
 #include "storage/log_writer.h"
 #include "storage/partitions_journal.h"
@@ -57,7 +57,6 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
 
   absl::Status OpenIdentity();
   absl::Status LoadHowItWasLeft();
-  absl::Status RemoveLeftovers();
   absl::Status RecoverReplicas();
   absl::Status MakeWriter();
   absl::StatusOr<std::string> ReadSmallFile(absl::string_view name, bool* found);
@@ -102,7 +101,7 @@ absl::Status LogDir::Impl::Open() {
   ASSIGN_OR_RETURN(lock_, files().Lock(Path(kLockFile)));
   RETURN_IF_ERROR(OpenIdentity());
   RETURN_IF_ERROR(LoadHowItWasLeft());
-  RETURN_IF_ERROR(RemoveLeftovers());
+  RETURN_IF_ERROR(RemoveLeftovers(files(), options_.path, partitions_));
   RETURN_IF_ERROR(RecoverReplicas());
   return MakeWriter();
 }
@@ -164,33 +163,6 @@ absl::Status LogDir::Impl::LoadHowItWasLeft() {
   return absl::OkStatus();
 }
 
-absl::Status LogDir::Impl::RemoveLeftovers() {
-  // What was deleted, durably, and not yet removed.
-  ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files().ListDirectory(options_.path));
-  for (const DirectoryEntry& entry : entries) {
-    if (entry.is_directory && absl::EndsWith(entry.name, kDeletedDirectorySuffix)) {
-      RETURN_IF_ERROR(RemoveTree(files(), Path(entry.name)));
-    }
-    if (!entry.is_directory && absl::EndsWith(entry.name, ".tmp")) {
-      RETURN_IF_ERROR(files().RemoveFile(Path(entry.name)));
-    }
-  }
-  for (const ReplicaRecord& replica : partitions_.deleted()) {
-    const std::string name = PartitionName(replica.topic_name, replica.topic_partition.partition);
-    const bool name_is_used = std::any_of(
-        partitions_.replicas().begin(), partitions_.replicas().end(), [&](const auto& other) {
-          return !other.second.stray &&
-                 PartitionName(other.second.topic_name, other.second.topic_partition.partition) ==
-                     name &&
-                 other.second.has_data;
-        });
-    // A successor of the same name has data only after the old directory was renamed, durably.
-    if (!name_is_used) RETURN_IF_ERROR(RemoveTree(files(), Path(name)));
-  }
-  // Before the journal forgets that they were deleted.
-  return files().SyncDirectory(options_.path);
-}
-
 std::shared_ptr<LogFilesIdentity> LogDir::Impl::MakeIdentity(const ReplicaRecord& replica) const {
   auto identity = std::make_shared<LogFilesIdentity>();
   identity->name = PartitionName(replica.topic_name, replica.topic_partition.partition);
@@ -216,6 +188,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       const auto mark = syncs_.marks().find(number);
       if (mark != syncs_.marks().end()) input.mark = mark->second;
       input.vouched_epochs = syncs_.epochs(number);
+      input.round_end = syncs_.round_end(number);
       const auto end = clean_ends_.find(replica.topic_partition);
       if (end != clean_ends_.end()) {
         input.clean_end = end->second;
@@ -226,6 +199,9 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       input.point = points_.Find(replica.topic_partition);
       input.index_interval_bytes = options_.index_interval_bytes;
       ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
+      if (log.proven_end.has_value()) {
+        syncs_.SetDurable(number, std::max(*log.proven_end, input.mark.value_or(Offset(0))));
+      }
       report.status = log.status;
       report.log_start_offset = log.log_start;
       report.end_offset = log.end;
@@ -406,20 +382,6 @@ std::shared_ptr<StagingPort> LogDir::Impl::PortOf(Executor* owner) {
       std::make_shared<StagingPort>(owner, deps_.disk, writer_, flags_, options_.staged_bytes_max));
   return ports_.back();
 }
-
-namespace {
-
-// With the topic's id, for several topics of one name may be set aside; the name is cut, so that
-// all of it fits into the 255 bytes of a file name.
-std::string AsideName(absl::string_view topic_name, const TopicPartition& topic_partition,
-                      absl::string_view suffix) {
-  constexpr size_t kTopicBytesMax = 200;
-  return absl::StrCat(
-      PartitionName(topic_name.substr(0, kTopicBytesMax), topic_partition.partition), ".",
-      topic_partition.topic_id.ToString(), suffix);
-}
-
-}  // namespace
 
 absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
   const ReplicaRecord* found = partitions_.Find(topic_partition);

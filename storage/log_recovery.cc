@@ -8,10 +8,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "storage/batch_cursor.h"
 #include "storage/checked_text.h"
 #include "storage/epoch_checkpoint.h"
 #include "storage/file_names.h"
 #include "storage/index_file.h"
+#include "storage/partition_metadata.h"
 #include "storage/segment_reader.h"
 #include "storage/segment_scan.h"
 
@@ -117,18 +119,11 @@ class Recovery {
   }
 
   absl::Status CheckPartitionMetadata() {
-    const std::string path = JoinPath(directory_, kPartitionMetadataFile);
-    const std::string right =
-        absl::StrCat("topic_id=", input_.replica.topic_partition.topic_id.ToString());
-    ASSIGN_OR_RETURN(const bool exists, files_.Exists(path));
-    if (!exists) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const std::string contents, ReadWholeFile(files_, path, kSmallFileBytesMax));
-    const absl::StatusOr<std::vector<std::string>> lines =
-        DecodeCheckedText("partition", contents, path);
+    ASSIGN_OR_RETURN(const std::optional<TopicId> id, ReadTopicIdOf(files_, directory_));
     // A damaged one tells nothing that the journal does not.
-    if (lines.ok() && (lines->empty() || (*lines)[0] != right)) {
-      Corrupt(absl::StrCat("its directory is another topic's (", lines->empty() ? "" : (*lines)[0],
-                           " instead of ", right, ")"));
+    if (id.has_value() && *id != input_.replica.topic_partition.topic_id) {
+      Corrupt(absl::StrCat("its directory is another topic's (", id->ToString(), " instead of ",
+                           input_.replica.topic_partition.topic_id.ToString(), ")"));
     }
     return absl::OkStatus();
   }
@@ -270,6 +265,25 @@ class Recovery {
     return absl::OkStatus();
   }
 
+  // A round begins when the one before it is synced: if bytes of a later one are there, then what
+  // ends before this round's end was on the disk, and was damaged since (S-08).
+  absl::Status CheckRound(const File& file, const SegmentScan& scan) {
+    const RoundEnd* const round = input_.round_end;
+    if (round == nullptr || round->segment_base != segments_.back().base ||
+        scan.size >= round->position || scan.file_size <= round->position ||
+        round->end <= log_.log_start) {
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const bool zero, IsZeroFilled(file, round->position, scan.file_size));
+    if (zero) return absl::OkStatus();
+    log_.proven_end = round->end;
+    Corrupt(absl::StrCat("its batches end at offset ", scan.end_offset.value(),
+                         ", but what follows offset ", round->end.value(),
+                         " was written after a sync (",
+                         scan.damage.ok() ? "zeros are between" : scan.damage.message(), ")"));
+    return absl::OkStatus();
+  }
+
   // Makes pages of the cache dirty, so that the next sync writes them.
   static absl::Status WriteAgain(File& file, uint64_t from, uint64_t to) {
     constexpr uint64_t kStep = 1 << 20;
@@ -299,6 +313,8 @@ class Recovery {
                   scan.damage.ok() ? "the rest is empty" : scan.damage.message())) {
       return absl::OkStatus();
     }
+    RETURN_IF_ERROR(CheckRound(*file, scan));
+    if (!log_.status.ok()) return absl::OkStatus();
     if (!scan.damage.ok()) log_.cut_bytes = scan.file_size - scan.size;
     const bool untouched = scan.file_size == scan.size;
     // Garbage beyond the cut must not come to light again after the next crash.

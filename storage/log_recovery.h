@@ -4,8 +4,9 @@
 // read batch by batch, from the recovery point on if there is one: a torn tail is cut, zero-filled
 // room trimmed, indexes, epochs and producers rebuilt. Earlier ones are read only where the epoch
 // checkpoint, the producer snapshot or an index does not cover them; damage there is found by
-// reads. What the sync journal (S-08) or the clean-shutdown file vouches for and is not there makes
-// the log CORRUPT_LOG: it stays offline, nothing of it is cut.
+// reads. What the sync journal (S-08) or the clean-shutdown file vouches for and is not there, and
+// damage with bytes of a later round after it, make the log CORRUPT_LOG: it stays offline, nothing
+// of it is cut.
 //
 // Thread: the disk executor (blocks).
 #ifndef STORAGE_LOG_RECOVERY_H_
@@ -26,6 +27,7 @@
 #include "storage/producer_state.h"
 #include "storage/recovery_progress.h"
 #include "storage/segment.h"
+#include "storage/sync_journal.h"
 
 namespace millrace::storage {
 
@@ -36,6 +38,8 @@ struct RecoveryInput {
   std::optional<Offset> mark;
   // What it vouches for of the leader epochs below that; null: nothing.
   const EpochCache* vouched_epochs = nullptr;
+  // Where the last round ends that the sync journal does not vouch for; null: there is none.
+  const RoundEnd* round_end = nullptr;
   // Where the clean-shutdown file says it ends.
   std::optional<Offset> clean_end;
   // Where the active segment's reading may begin; null: at its beginning.
@@ -64,6 +68,9 @@ struct RecoveredLog {
   std::vector<RecoveredSegment> segments;
   EpochCache epochs;
   ProducerState producers;
+  // What its bytes prove to have been synced, beyond the sync journal's mark. To be vouched for
+  // from here on: with the journal's next rewrite the proof is gone.
+  std::optional<Offset> proven_end;
   // Bytes of a torn tail that were cut.
   uint64_t cut_bytes = 0;
   // The recovery point was right: what lies before it was not read.

@@ -115,6 +115,44 @@ TEST_F(LogRecoveryTest, WhatIsCutAboveTheMarkWasNeverVouchedFor) {
   EXPECT_EQ(log.end, Offset(9));
 }
 
+// S-08: a round is written only after the one before it is synced.
+TEST_F(LogRecoveryTest, DamageFollowedByALaterRoundIsCorruptionAndNothingIsCut_S08) {
+  input_.mark = Offset(7);
+  const RoundEnd round = {Offset(5), starts_[9], Offset(9)};
+  input_.round_end = &round;
+  for (const size_t damaged_at : {starts_[7] + 30, starts_[8] + 2, starts_[9] - 1}) {
+    std::string damaged = active_;
+    damaged[damaged_at] = static_cast<char>(damaged[damaged_at] ^ 1);
+    WriteLog(Offset(5), damaged);
+    ExpectOfflineAndUntouched("what follows offset 9 was written after a sync");
+    // Whatever is left of the later round.
+    WriteLog(Offset(5), damaged.substr(0, starts_[9] + 8));
+    ExpectOfflineAndUntouched("what follows offset 9 was written after a sync");
+  }
+  // A page that reads as zeros now.
+  std::string holed = active_;
+  std::fill(holed.begin() + static_cast<std::ptrdiff_t>(starts_[8]),
+            holed.begin() + static_cast<std::ptrdiff_t>(starts_[9]), '\0');
+  WriteLog(Offset(5), holed);
+  ExpectOfflineAndUntouched("what follows offset 9 was written after a sync");
+  EXPECT_EQ(Recover().proven_end, Offset(9));
+}
+
+TEST_F(LogRecoveryTest, DamageInTheLastRoundIsATornTail_S08) {
+  std::string damaged = active_;
+  damaged[starts_[8] + 30] = static_cast<char>(damaged[starts_[8] + 30] ^ 1);
+  const RoundEnd last = {Offset(5), active_.size(), Offset(10)};
+  const RoundEnd of_another_segment = {Offset(0), starts_[9], Offset(9)};
+  for (const RoundEnd* const round : {&last, &of_another_segment}) {
+    WriteLog(Offset(5), damaged + std::string(4096, '\0'));
+    input_.round_end = round;
+    const RecoveredLog log = Recover();
+    ASSERT_OK(log.status);
+    EXPECT_EQ(log.end, Offset(8));
+    EXPECT_FALSE(log.proven_end.has_value());
+  }
+}
+
 TEST_F(LogRecoveryTest, AMissingTailBelowTheMarkIsCorruption) {
   WriteLog(Offset(5), active_.substr(0, starts_[8]));
   input_.mark = Offset(9);

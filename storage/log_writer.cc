@@ -182,6 +182,11 @@ absl::Status LogWriter::WriteAppends(bool sync) {
   }
   bool partitions = false;
   bool syncs = false;
+  for (const Append& append : appends_) {
+    if (!sync || !append.sync) continue;
+    syncs_->SetRoundEnd(append.log->number(),
+                        {*append.log->active_base, append.position + append.bytes, append.end});
+  }
   if (sync) RETURN_IF_ERROR(AddJournals(&writes, &partitions, &syncs));
   if (writes.empty()) return absl::OkStatus();
   files_->WriteAndSync(absl::MakeSpan(writes));

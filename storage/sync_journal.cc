@@ -12,6 +12,7 @@ namespace {
 constexpr uint8_t kDurableEnd = 1;
 constexpr uint8_t kForget = 2;
 constexpr uint8_t kEpochStart = 3;
+constexpr uint8_t kRoundEnd = 4;
 
 std::string EncodeEnd(uint32_t number, Offset end) {
   std::string out;
@@ -43,17 +44,24 @@ absl::Status SyncJournal::Load() {
     uint32_t number = 0;
     int64_t end = 0;
     int32_t epoch = 0;
+    int64_t segment = 0;
+    uint64_t position = 0;
     const bool head = reader.ReadLittle(&type) && reader.ReadLittle(&number);
     if (head && type == kDurableEnd && reader.ReadLittle(&end)) {
       marks_[number] = Offset(end);
       epochs_[number].TruncateFromEnd(Offset(end));
+      round_ends_.erase(number);
     } else if (head && type == kForget) {
       marks_.erase(number);
+      round_ends_.erase(number);
       epochs_.erase(number);
     } else if (head && type == kEpochStart && reader.ReadLittle(&epoch) &&
                reader.ReadLittle(&end)) {
       // One that does not fit has lost its predecessor to damage: it vouches for nothing.
       epochs_[number].Assign(LeaderEpoch(epoch), Offset(end)).status().IgnoreError();
+    } else if (head && type == kRoundEnd && reader.ReadLittle(&segment) &&
+               reader.ReadLittle(&position) && reader.ReadLittle(&end)) {
+      round_ends_[number] = {Offset(segment), position, Offset(end)};
     } else {
       // Its checksum was right: somebody newer wrote it.
       return MakeError(ErrorCode::kUnsupportedFormatVersion,
@@ -90,6 +98,17 @@ void SyncJournal::AddEpoch(uint32_t number, const EpochEntry& entry) {
   journal_.Add(EncodeEpoch(number, entry));
 }
 
+void SyncJournal::SetRoundEnd(uint32_t number, const RoundEnd& round) {
+  AddDirty();
+  std::string entry;
+  AppendLittle<uint8_t>(kRoundEnd, &entry);
+  AppendLittle<uint32_t>(number, &entry);
+  AppendLittle<int64_t>(round.segment_base.value(), &entry);
+  AppendLittle<uint64_t>(round.position, &entry);
+  AppendLittle<int64_t>(round.end.value(), &entry);
+  journal_.Add(entry);
+}
+
 absl::Status SyncJournal::Lower(uint32_t number, Offset to) {
   const auto mark = marks_.find(number);
   if (mark == marks_.end() || mark->second <= to) return absl::OkStatus();
@@ -101,6 +120,7 @@ absl::Status SyncJournal::Lower(uint32_t number, Offset to) {
 void SyncJournal::Forget(uint32_t number) {
   dirty_.erase(number);
   epochs_.erase(number);
+  round_ends_.erase(number);
   if (marks_.erase(number) == 0) return;
   std::string entry;
   AppendLittle<uint8_t>(kForget, &entry);

@@ -2,17 +2,23 @@
 // tell damage below that mark (corruption) from a torn tail beyond it.
 //
 // Round N+1 of group commit also writes and syncs the durable ends of round N; a lone seal follows
-// within 20 ms when the directory is idle. No acknowledgement waits for it. The mark is lowered,
-// durably, before a truncation.
+// within 20 ms when the directory is idle. No acknowledgement of round N waits for it. The mark is
+// lowered, durably, before a truncation.
 //
 // The number 0 stands for the partitions journal: its mark is the sequence of the last frame synced
 // there, so that damage to that frame is not taken for one that was never finished.
 //
+// The frame that goes with a round, synced beside its data, also says where that round ends
+// (RoundEnd). The next round's first write follows these syncs, so if its bytes are there, damage
+// before them is no torn tail, even if the frame that would have raised the mark was lost with the
+// power.
+//
 // Entries: {u8 1, u32 number, i64 end}: synced up to end (the last one counts);
 // {u8 2, u32 number}: forget the log; {u8 3, u32 number, i32 epoch, i64 start}: of the batches that
 // were synced, those from `start` on carry `epoch`, which no checksum covers (S-24). An end that is
-// lower than the one before also takes back the epochs that begin there or later.
-// docs/formats/sync_journal.md.
+// lower than the one before also takes back the epochs that begin there or later. {u8 4, u32
+// number, i64 segment, u64 position, i64 end}: the round of this frame ends there; void as soon as
+// an entry of type 1 or 2 follows for the log. docs/formats/sync_journal.md.
 //
 // Thread: the disk executor.
 #ifndef STORAGE_SYNC_JOURNAL_H_
@@ -29,6 +35,15 @@
 #include "storage/journal.h"
 
 namespace millrace::storage {
+
+// Where a round that appends to a log ends: in which segment, at which position, at which offset.
+struct RoundEnd {
+  Offset segment_base;
+  uint64_t position = 0;
+  Offset end;
+
+  friend bool operator==(const RoundEnd&, const RoundEnd&) = default;
+};
 
 class SyncJournal {
  public:
@@ -50,6 +65,8 @@ class SyncJournal {
   void SetDurable(uint32_t number, Offset end);
   // Batches of the log from `start` on, which are synced, carry this epoch. In the next frame.
   void AddEpoch(uint32_t number, const EpochEntry& entry);
+  // The round of the next frame will end there. Behind the ends of earlier rounds.
+  void SetRoundEnd(uint32_t number, const RoundEnd& round);
   void SetEpochs(uint32_t number, const EpochCache& epochs) { epochs_[number] = epochs; }
   // Lowers the mark of a log to `to` if it is higher, and makes that durable. Blocks.
   absl::Status Lower(uint32_t number, Offset to);
@@ -63,6 +80,12 @@ class SyncJournal {
   const EpochCache* epochs(uint32_t number) const {
     const auto found = epochs_.find(number);
     return found == epochs_.end() ? nullptr : &found->second;
+  }
+
+  // Of logs whose last round was never vouched for, as Load found them.
+  const RoundEnd* round_end(uint32_t number) const {
+    const auto found = round_ends_.find(number);
+    return found == round_ends_.end() ? nullptr : &found->second;
   }
 
   bool has_pending() const { return !dirty_.empty() || journal_.has_pending(); }
@@ -80,6 +103,7 @@ class SyncJournal {
   std::map<uint32_t, Offset> marks_;
   // Of logs that have a mark: what is vouched for below it.
   std::map<uint32_t, EpochCache> epochs_;
+  std::map<uint32_t, RoundEnd> round_ends_;
   // Changed since the last frame.
   std::map<uint32_t, Offset> dirty_;
   bool damaged_ = false;

@@ -32,5 +32,44 @@ TEST(SyncJournalTest, TheLastMarkCountsAndLoweringIsDurableAtOnce) {
   EXPECT_EQ(*again.epochs(1), *read.epochs(1));
 }
 
+TEST(SyncJournalTest, TheEndOfARoundCountsUntilItsLogIsVouchedForAgain) {
+  sim::SimFileSystem files;
+  SyncJournal journal(&files, "j", 1 << 20);
+  ASSERT_OK(journal.Rewrite());
+  const RoundEnd one = {Offset(0), 700, Offset(10)};
+  const RoundEnd two = {Offset(8), 300, Offset(20)};
+  journal.SetRoundEnd(1, one);
+  journal.SetRoundEnd(2, two);
+  ASSERT_OK(journal.Flush());
+  {
+    SyncJournal read(&files, "j", 1 << 20);
+    ASSERT_OK(read.Load());
+    EXPECT_EQ(read.marks().size(), 0u);
+    ASSERT_NE(read.round_end(1), nullptr);
+    EXPECT_EQ(*read.round_end(1), one);
+    ASSERT_NE(read.round_end(2), nullptr);
+    EXPECT_EQ(*read.round_end(2), two);
+    EXPECT_EQ(read.round_end(3), nullptr);
+  }
+  // In the frame of the next round the ends of this one come first.
+  journal.SetDurable(1, Offset(10));
+  journal.SetDurable(2, Offset(20));
+  const RoundEnd next = {Offset(8), 400, Offset(21)};
+  journal.SetRoundEnd(2, next);
+  ASSERT_OK(journal.Flush());
+  {
+    SyncJournal read(&files, "j", 1 << 20);
+    ASSERT_OK(read.Load());
+    EXPECT_EQ(read.round_end(1), nullptr);
+    ASSERT_NE(read.round_end(2), nullptr);
+    EXPECT_EQ(*read.round_end(2), next);
+  }
+  journal.Forget(2);
+  ASSERT_OK(journal.Flush());
+  SyncJournal read(&files, "j", 1 << 20);
+  ASSERT_OK(read.Load());
+  EXPECT_EQ(read.round_end(2), nullptr);
+}
+
 }  // namespace
 }  // namespace millrace::storage

@@ -1,0 +1,65 @@
+#include "storage/leftovers.h"
+
+#include <optional>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "base/status.h"
+#include "storage/file_names.h"
+#include "storage/partition_metadata.h"
+
+namespace millrace::storage {
+namespace {
+
+std::string NameOf(const ReplicaRecord& replica) {
+  return PartitionName(replica.topic_name, replica.topic_partition.partition);
+}
+
+// Whether the directory of the replica's name holds its data, not those of another topic that has
+// the name now.
+absl::StatusOr<bool> IsItsOwn(FileSystem& files, const std::string& path,
+                              const ReplicaRecord& replica, const PartitionsJournal& partitions) {
+  const std::string directory = JoinPath(path, NameOf(replica));
+  ASSIGN_OR_RETURN(const bool exists, files.Exists(directory));
+  if (!exists) return false;
+  ASSIGN_OR_RETURN(const std::optional<TopicId> id, ReadTopicIdOf(files, directory));
+  if (id.has_value()) return *id == replica.topic_partition.topic_id;
+  // It cannot say. A successor has data only after the old directory was renamed, durably.
+  const ReplicaRecord* const successor = partitions.FindByName(NameOf(replica));
+  return successor == nullptr || !successor->has_data;
+}
+
+}  // namespace
+
+absl::Status RemoveLeftovers(FileSystem& files, const std::string& path,
+                             const PartitionsJournal& partitions) {
+  ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(path));
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.is_directory && absl::EndsWith(entry.name, kDeletedDirectorySuffix)) {
+      RETURN_IF_ERROR(RemoveTree(files, JoinPath(path, entry.name)));
+    }
+    if (!entry.is_directory && absl::EndsWith(entry.name, ".tmp")) {
+      RETURN_IF_ERROR(files.RemoveFile(JoinPath(path, entry.name)));
+    }
+  }
+  for (const ReplicaRecord& replica : partitions.deleted()) {
+    ASSIGN_OR_RETURN(const bool own, IsItsOwn(files, path, replica, partitions));
+    if (own) RETURN_IF_ERROR(RemoveTree(files, JoinPath(path, NameOf(replica))));
+  }
+  for (const auto& [number, replica] : partitions.replicas()) {
+    if (!replica.stray) continue;
+    const std::string directory = JoinPath(path, NameOf(replica));
+    ASSIGN_OR_RETURN(const bool exists, files.Exists(directory));
+    if (!exists) continue;
+    // A later topic of that name must not find its files. Nothing is done on a guess.
+    ASSIGN_OR_RETURN(const std::optional<TopicId> id, ReadTopicIdOf(files, directory));
+    if (id != replica.topic_partition.topic_id) continue;
+    RETURN_IF_ERROR(files.Rename(
+        directory, JoinPath(path, AsideName(replica.topic_name, replica.topic_partition,
+                                            kStrayDirectorySuffix))));
+  }
+  // Before the journal forgets that they were deleted.
+  return files.SyncDirectory(path);
+}
+
+}  // namespace millrace::storage
