@@ -204,8 +204,14 @@ class PlotsTest(unittest.TestCase):
         self.assertEqual(plots.decades([3, 450]), (0, 3))
         self.assertEqual(plots.decades([10, 10]), (1, 2))
 
+    def test_ticks_are_round_and_reach_above_all_values(self):
+        for top in (1, 7.3, 99, 100, 315, 999):
+            marks = plots.ticks([1, top])
+            self.assertGreaterEqual(marks[-1], top)
+            self.assertTrue(4 <= len(marks) <= 9, marks)
+
     def test_what_was_not_measured_has_no_bar(self):
-        svg = plots.bars("t", "u", ["g", "h"], {"a": [10, None], "b": [None, 1000]})
+        svg = plots.bars("t", "u", ["g", "h"], {"a": [10, None], "b": [None, 1000]}, logarithmic=True)
         self.assertEqual(svg.count('text-anchor="middle" fill="#222222">'), 4)
         self.assertEqual(plots.bars("t", "u", ["g"], {"a": [None]}), "")
 

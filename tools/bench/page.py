@@ -96,7 +96,7 @@ def make_plots(measurements):
         made[f"latency_{key}.svg"] = plots.bars(
             title, "us", list(_PERCENTILES),
             {name: [best(f"{subject}.{key}.{p}_us", measurements.least) for p in _PERCENTILES]
-             for name, subject in list(subjects.items())[:2]})
+             for name, subject in list(subjects.items())[:2]}, logarithmic=True)
     return {name: text for name, text in made.items() if text}
 
 

@@ -1,4 +1,4 @@
-"""Plots as SVG text: grouped bars on a logarithmic scale. No libraries, no scripts, readable on white and on black."""
+"""Plots as SVG text: grouped bars, on a linear or a logarithmic scale. No libraries, no scripts."""
 
 import math
 from xml.sax.saxutils import escape
@@ -23,30 +23,44 @@ def short(value):
     return f"{value:.3g}"
 
 
-def bars(title, unit, groups, series):
+def ticks(values):
+    """Round numbers from 0 to above all values, four to eight of them."""
+    top = max(values)
+    step = 10.0 ** math.floor(math.log10(top))
+    step *= next(factor for factor in (0.2, 0.25, 0.5, 1, 2) if top <= 6 * step * factor)
+    return [step * i for i in range(math.ceil(top / step) + 1)]
+
+
+def bars(title, unit, groups, series, logarithmic=False):
     """Bars by group. `series`: {name: [value or None for each group]}. Returns SVG text, or "" without values."""
     values = [value for row in series.values() for value in row if value]
     if not values:
         return ""
-    low, high = decades(values)
     plot_height = _HEIGHT - _TOP - _BOTTOM
     plot_width = _WIDTH - _LEFT - _RIGHT
+    if logarithmic:
+        low, high = decades(values)
+        marks = [10.0 ** exponent for exponent in range(low, high + 1)]
+        unit += ", logarithmic"
+    else:
+        marks = ticks(values)
 
     def y(value):
-        return _TOP + plot_height * (1 - (math.log10(value) - low) / (high - low))
+        share = (math.log10(value) - low) / (high - low) if logarithmic else value / marks[-1]
+        return _TOP + plot_height * (1 - share)
 
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
         'font-size="12">',
         f"<title>{escape(title)}</title>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="20" font-size="15" fill="#222222">{escape(title)} ({escape(unit)}, logarithmic)</text>',
+        f'<text x="{_LEFT}" y="20" font-size="15" fill="#222222">{escape(title)} ({escape(unit)})</text>',
     ]
-    for exponent in range(low, high + 1):
-        at = y(10.0 ** exponent)
+    for mark in marks:
+        at = y(mark)
         out.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#dddddd"/>')
         out.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end" fill="#555555">'
-                   f"{short(10.0 ** exponent)}</text>")
+                   f"{short(mark)}</text>")
     group_width = plot_width / len(groups)
     bar_width = group_width * 0.8 / len(series)
     for s, (name, row) in enumerate(series.items()):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 
 import processes
 from peers.availability import have_program, run_setup
@@ -33,16 +32,17 @@ class Nats:
                   folder=os.path.join(_HERE, "nats"))
 
     def start(self):
-        return NatsServer(self._server_program, os.path.join(self._scratch, "nats"))
+        """A server on an empty directory, serving."""
+        return NatsServer(self._server_program, self._load_program, os.path.join(self._scratch, "nats"))
 
     def load(self, server, *command):
         return processes.run_json([self._load_program, server.url, *map(str, command)])
 
 
 class NatsServer:
-    """One server on an empty directory, running."""
+    """One server. The load generator starts it, so that its own start falls into no figure."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, load_program, folder):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         self._folder = folder
@@ -51,12 +51,12 @@ class NatsServer:
         config = os.path.join(folder, "nats.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write(configuration(folder, port))
-        self._process = subprocess.Popen([program, "-c", config, "-l", os.path.join(folder, "log")],
-                                         stdin=subprocess.DEVNULL)
-        self.pid = self._process.pid
+        figures = processes.run_json([load_program, self.url, "exec", program, config])
+        self.pid = int(figures["pid"])
+        self.first_ack_s = figures["first_ack_s"]
 
     def stop(self):
-        processes.stop(self.pid, is_child=self._process)
+        processes.stop(self.pid)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

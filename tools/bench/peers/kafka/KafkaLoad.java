@@ -31,7 +31,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * Reads one command a line, answers one JSON object a line ({"error": ...} if it went wrong):
  *   first-ack BOOTSTRAP TOPIC                       from now until a topic is made and a record acknowledged
- *   create BOOTSTRAP TOPIC PARTITIONS [key=value..] a topic with the given config, all leaders elected
+ *   create BOOTSTRAP TOPIC PARTITIONS [key=value..] a topic with the given config, each partition written to once
  *   delete BOOTSTRAP TOPIC
  *   produce BOOTSTRAP TOPIC RECORDS SIZE            flat out, acks=all, linger 5 ms, batches of 64 KiB
  *   consume BOOTSTRAP TOPIC RECORDS                 all partitions from the beginning, without a group
@@ -75,6 +75,8 @@ public final class KafkaLoad {
     Map<String, Object> config = new HashMap<>();
     config.put("bootstrap.servers", bootstrap);
     config.put("acks", "all");
+    config.put("request.timeout.ms", "10000");
+    config.put("delivery.timeout.ms", "30000");
     for (int i = 0; i < settings.length; i += 2) config.put(settings[i], settings[i + 1]);
     return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
   }
@@ -112,9 +114,6 @@ public final class KafkaLoad {
       }
     }
     create(bootstrap, topic, 1, new String[0]);
-    try (var producer = producer(bootstrap, "linger.ms", "0", "retry.backoff.ms", "5")) {
-      producer.send(new ProducerRecord<>(topic, 0, null, new byte[1])).get();
-    }
     return json("waited_s", (System.nanoTime() - start) / 1e9);
   }
 
@@ -128,6 +127,7 @@ public final class KafkaLoad {
         try {
           TopicDescription found = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
           if (found.partitions().size() == partitions && found.partitions().stream().allMatch(p -> p.leader() != null)) {
+            touch(bootstrap, topic, partitions);
             return json("took_s", (System.nanoTime() - start) / 1e9);
           }
         } catch (ExecutionException e) {
@@ -137,6 +137,16 @@ public final class KafkaLoad {
       }
     }
     throw new IllegalStateException("topic " + topic + " has no leaders");
+  }
+
+  /**
+   * One record to each partition, by a producer of its own. The metadata names leaders a little before the broker
+   * serves them; a first batch that is refused then can leave an idempotent producer out of sequence for good.
+   */
+  private static void touch(String bootstrap, String topic, int partitions) throws Exception {
+    try (var producer = producer(bootstrap, "linger.ms", "0", "retry.backoff.ms", "5", "enable.idempotence", "false")) {
+      for (int i = 0; i < partitions; i++) producer.send(new ProducerRecord<>(topic, i, null, new byte[1])).get();
+    }
   }
 
   private static String delete(String bootstrap, String topic) throws Exception {
