@@ -120,6 +120,112 @@ INSTANTIATE_TEST_SUITE_P(Faults, DiskFaultTest,
                                          FaultPlan{sim::SimFault::kNoSpace, false},
                                          FaultPlan{sim::SimFault::kNoSpace, true}));
 
+// A write or sync of a journal that failed is as bad as one of a log: what the page cache says of
+// it is not what the disk has, and no second try can tell (ATC'20).
+struct JournalFault {
+  const char* file;
+  sim::SimCall::Kind kind;
+};
+
+class JournalFaultTest : public testing::TestWithParam<JournalFault> {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(world_.Open());
+    ASSERT_OK(world_.Begin(1));
+    ASSERT_OK_AND_ASSIGN(log_, world_.OpenLog());
+    Stage();
+    // A lone frame seals the sync journal: nothing is pending any more.
+    world_.Run();
+    ASSERT_EQ(log_->durable_offset(), Offset(1));
+  }
+  void TearDown() override { log_.reset(); }
+
+  void Stage() { ASSERT_OK(log_->StageAsLeader(MakeBatch("v"), LeaderEpoch(1), world_.Now())); }
+  void Fail() {
+    world_.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+      if (!absl::EndsWith(call.path, GetParam().file) || call.kind != GetParam().kind) {
+        return std::nullopt;
+      }
+      return sim::SimFault::kIoError;
+    });
+  }
+  // The disk is well again, and nobody touches it.
+  void ExpectGivenUp() {
+    EXPECT_TRUE(world_.dir->failed());
+    world_.files->SetFaults(nullptr);
+    int changes = 0;
+    world_.files->SetOnCall([&](const sim::SimCall&) { ++changes; });
+    EXPECT_FALSE(log_->StageAsLeader(MakeBatch("x"), LeaderEpoch(1), world_.Now()).ok());
+    const auto refused = HasCode(ErrorCode::kStorageError);
+    EXPECT_THAT(world_.OpenLog(7), refused);
+    EXPECT_THAT(world_.Begin(2), refused);
+    EXPECT_THAT(world_.Close(*log_), refused);
+    EXPECT_THAT(world_.CloseDir(), refused);
+    EXPECT_THAT(world_.Await([&](LogDir::Done done) {
+      world_.dir->DeleteReplica(LogFixture::Partition(), world_.shard.get(), std::move(done));
+    }),
+                refused);
+    world_.Run(absl::Seconds(100));
+    EXPECT_EQ(changes, 0);
+    world_.files->SetOnCall(nullptr);
+  }
+
+  LogFixture world_;
+  std::unique_ptr<Log> log_;
+};
+
+TEST_P(JournalFaultTest, NothingIsAcknowledgedBehindIt) {
+  // Brings an entry of either journal into the next round.
+  log_->SetHighWatermark(Offset(1));
+  std::optional<absl::Status> raised;
+  Fail();
+  log_->RaiseLogStart(Offset(1), [&](const absl::Status& status) { raised = status; });
+  Stage();
+  world_.Run();
+  EXPECT_EQ(log_->durable_offset(), Offset(1));
+  ASSERT_TRUE(raised.has_value());
+  EXPECT_THAT(*raised, HasCode(ErrorCode::kStorageError));
+  ExpectGivenUp();
+}
+
+TEST_P(JournalFaultTest, NoReplicaIsMadeBehindIt) {
+  Fail();
+  Stage();
+  EXPECT_THAT(world_.OpenLog(5), HasCode(ErrorCode::kStorageError));
+  world_.Run();
+  ExpectGivenUp();
+}
+
+INSTANTIATE_TEST_SUITE_P(Journals, JournalFaultTest,
+                         testing::Values(JournalFault{"/partitions", sim::SimCall::Kind::kWrite},
+                                         JournalFault{"/partitions", sim::SimCall::Kind::kSync},
+                                         JournalFault{"/sync-journal", sim::SimCall::Kind::kWrite},
+                                         JournalFault{"/sync-journal", sim::SimCall::Kind::kSync}));
+
+// The frame of an idle directory, of which no acknowledgement waits.
+TEST(FailedSealTest, ItFailsTheDirectoryAndTakesNothing_S08) {
+  LogFixture world;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.Begin(1));
+  {
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, world.OpenLog());
+    ASSERT_OK(log->StageAsLeader(MakeBatch("v"), LeaderEpoch(1), world.Now()));
+    world.RunBriefly();
+    EXPECT_EQ(log->durable_offset(), Offset(1));
+    world.files->FailSyncs(true);
+    world.Run();
+    EXPECT_TRUE(world.dir->failed());
+    EXPECT_FALSE(log->StageAsLeader(MakeBatch("x"), LeaderEpoch(1), world.Now()).ok());
+  }
+  sim::SimRandom random(1);
+  LogFixture after(std::shared_ptr<sim::SimFileSystem>(
+      world.files->CrashImage(sim::CrashMode::kLoseAll, random)));
+  ASSERT_OK(after.Open());
+  ASSERT_OK(after.Begin(2));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Log> log, after.OpenLog());
+  EXPECT_EQ(log->end_offset(), Offset(1));
+}
+
 // A `replicated` topic is acknowledged before the journal knows that it has data. If it has the
 // name of one that was deleted, its directory must not be taken for that one's.
 TEST(FailedJournalTest, ARecordOfATopicThatWasMadeAgainOutlivesItsProcess) {
