@@ -70,6 +70,7 @@ void ProducerCore::OnRecords(SlotIndex slot, bool full, MonotonicTime now) {
   }
   partition.has_open = true;
   partition.has_full = partition.has_full || full;
+  if (!partition.gone.ok()) return FailWaiting(slot);
   SendReady(now);
 }
 
@@ -85,6 +86,26 @@ bool ProducerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch 
 
 void ProducerCore::OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now) {
   if (AdoptLeader(&At(slot), leader, epoch)) SendReady(now);
+}
+
+void ProducerCore::OnTopicGone(SlotIndex slot, const absl::Status& why) {
+  At(slot).gone = why;
+  FailWaiting(slot);
+}
+
+// Of a partition whose topic is gone.
+void ProducerCore::FailWaiting(SlotIndex slot) {
+  Partition& partition = At(slot);
+  TakeFromSource(slot, /*open_too=*/true);
+  std::deque<Batch> in_flight;
+  for (Batch& batch : partition.batches) {
+    if (batch.in_flight) {
+      in_flight.push_back(std::move(batch));
+    } else {
+      Report(slot, batch, partition.gone);
+    }
+  }
+  partition.batches = std::move(in_flight);
 }
 
 void ProducerCore::OnStreamUp(NodeId id, MonotonicTime now) {
@@ -172,10 +193,12 @@ void ProducerCore::FailAttempt(SlotIndex slot, BatchToken token, NodeId from,
       partition.retry_at = std::max(partition.retry_at, now + options_.retry_backoff);
     }
   }
-  const bool again = retriable && batch->attempts <= options_.retries &&
+  const bool again = retriable && partition.gone.ok() && batch->attempts <= options_.retries &&
                      now < batch->core.created + options_.delivery_timeout;
   if (!again) {
-    Report(slot, *batch, why);
+    // "An earlier one failed" is no reason to give to somebody.
+    const bool says_nothing = CodeOf(why) == ErrorCode::kStreamOrderBroken && !partition.gone.ok();
+    Report(slot, *batch, says_nothing ? partition.gone : why);
     Remove(&partition, token);
   }
   SettleIfReturned(&partition);

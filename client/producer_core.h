@@ -102,6 +102,9 @@ class ProducerCore {
   void OnRecords(SlotIndex slot, bool full, MonotonicTime now);
   // Who leads; kNoNode if nobody does. An epoch below the known one is ignored.
   void OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now);
+  // The topic was deleted, or made again as another one: its records fail, those that are added
+  // later too. What is in flight is still answered.
+  void OnTopicGone(SlotIndex slot, const absl::Status& why);
   void OnStreamUp(NodeId broker, MonotonicTime now);
   // What was in flight there has an unknown outcome.
   void OnStreamDown(NodeId broker, const absl::Status& why, MonotonicTime now);
@@ -142,6 +145,8 @@ class ProducerCore {
     bool broken = false;
     // Nothing leaves before; zero: no wait.
     MonotonicTime retry_at;
+    // Why nothing leaves any more; OK: it does.
+    absl::Status gone;
     // What the source holds, as far as it told.
     bool has_open = false;
     bool has_full = false;
@@ -186,6 +191,7 @@ class ProducerCore {
   void SettleIfReturned(Partition* partition);
   void Report(SlotIndex slot, const Batch& batch, absl::Status status);
   void TakeFromSource(SlotIndex slot, bool open_too);
+  void FailWaiting(SlotIndex slot);
   void ExpireBatches(MonotonicTime now);
   absl::Status Expired(const Partition& partition, const Batch& batch) const;
   static void Remove(Partition* partition, BatchToken token);

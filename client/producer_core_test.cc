@@ -83,6 +83,10 @@ class Trace {
     core_.SetFlushing(true, now_);
     return Output();
   }
+  std::string TopicGone(int partition) {
+    core_.OnTopicGone(SlotIndex(partition), MakeError(ErrorCode::kUnknownTopicId, "deleted"));
+    return Output();
+  }
   std::string FailAll() {
     core_.FailAll(MakeError(ErrorCode::kCancelled, "closed"));
     return Output();
@@ -428,6 +432,20 @@ TEST(ProducerCore, TheBrokerGivesUpBeforeTheProducerDoes) {
   t.Open(0);
   EXPECT_LT(t.last_request().request.timeout, absl::Seconds(10));
   EXPECT_GT(t.last_request().request.timeout, absl::Seconds(5));
+}
+
+TEST(ProducerCore, RecordsOfATopicThatIsGoneFailAtOnceAndThoseInFlightWhenAnswered) {
+  Trace t = Trace::Led();
+  EXPECT_EQ(t.Full(0), "send 1#1 p0:b1");
+  EXPECT_EQ(t.Full(0), "send 1#2 p0:b2");
+  EXPECT_EQ(t.Open(0), "");
+  EXPECT_EQ(t.TopicGone(0), "failed b3 UNKNOWN_TOPIC_ID");
+  EXPECT_EQ(t.Open(0), "failed b4 UNKNOWN_TOPIC_ID");
+  // One was appended before the end; the other is not tried again.
+  EXPECT_EQ(t.Ack(kA, 1, 0, 7), "done b1@7");
+  EXPECT_EQ(t.Refuse(kA, 2, 0, ErrorCode::kUnknownTopicId), "failed b2 UNKNOWN_TOPIC_ID");
+  EXPECT_TRUE(t.core().idle());
+  EXPECT_EQ(t.Open(1), "send 1#3 p1:b5");
 }
 
 TEST(ProducerCore, FailAllReportsEachBatchOnce) {

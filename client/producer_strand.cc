@@ -4,6 +4,21 @@
 #include "base/status.h"
 
 namespace millrace::client {
+namespace {
+
+// It was there when the caller chose the partition, and pushes never go back in time (S-40). One
+// that was made again under the same name is another topic.
+bool IsGone(const api::TopicLeaders& topic, const ProducerPartition& partition) {
+  return topic.code != ErrorCode::kNone || topic.topic_id != partition.topic_id;
+}
+
+absl::Status TopicGone(const std::string& topic) {
+  return MakeError(ErrorCode::kUnknownTopicId,
+                   absl::StrCat("topic '", topic, "' was deleted before the record was sent"),
+                   {.name = "topic", .value = topic});
+}
+
+}  // namespace
 
 void ProducerStrand::WatchTopic(const std::string& topic) {
   if (!topics_.insert(topic).second) return;
@@ -16,7 +31,10 @@ void ProducerStrand::AddPartition(ProducerPartition* partition) {
   partitions_.push_back(partition);
   const api::TopicLeaders* topic = table_.Find(partition->topic);
   const api::PartitionLeader* leader = table_.Find(partition->topic, partition->partition);
-  if (leader == nullptr || topic->topic_id != partition->topic_id) return;
+  if (topic != nullptr && IsGone(*topic, *partition)) {
+    return core_.OnTopicGone(partition->index, TopicGone(partition->topic));
+  }
+  if (leader == nullptr) return;
   core_.OnLeader(partition->index, leader->leader_id, leader->leader_epoch, clock_->Now());
   Step();
 }
@@ -41,8 +59,11 @@ void ProducerStrand::OnTopics(const api::WatchTopicsResponse& topics) {
   const MonotonicTime now = clock_->Now();
   for (const ProducerPartition* partition : partitions_) {
     const api::TopicLeaders* topic = table_.Find(partition->topic);
-    // A topic made again under the same name is another one.
-    if (topic == nullptr || topic->topic_id != partition->topic_id) continue;
+    if (topic == nullptr) continue;
+    if (IsGone(*topic, *partition)) {
+      core_.OnTopicGone(partition->index, TopicGone(partition->topic));
+      continue;
+    }
     const api::PartitionLeader* leader = table_.Find(partition->topic, partition->partition);
     if (leader == nullptr) continue;
     core_.OnLeader(partition->index, leader->leader_id, leader->leader_epoch, now);

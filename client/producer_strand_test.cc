@@ -118,6 +118,28 @@ TEST_F(ProducerStrandTest, ALeaderWithoutAnAddressIsAskedForAgain) {
   EXPECT_THAT(channel_.opened, testing::ElementsAre("host:1"));
 }
 
+TEST_F(ProducerStrandTest, RecordsOfATopicThatWasMadeAgainFailWheneverTheyCome) {
+  Push("host:1");
+  Add();
+  api::WatchTopicsResponse push;
+  push.topics.push_back({.topic = "t", .topic_id = TopicId(Uuid(2, 2)), .partitions = {}});
+  executor_->RunNow([&] { strand_.OnTopics(push); });
+  Add();
+  ASSERT_EQ(reports_.size(), 2u);
+  EXPECT_THAT(reports_[0].status, HasCode(ErrorCode::kUnknownTopicId));
+  EXPECT_THAT(reports_[1].status, HasCode(ErrorCode::kUnknownTopicId));
+  // A caller may still have chosen from the table before.
+  ProducerPartition late("t", TopicId(Uuid(1, 1)), PartitionIndex(1), record::Compression::kNone);
+  executor_->RunNow([&] { strand_.AddPartition(&late); });
+  const RecordSlot::Record record{
+      .timestamp_ms = 1, .key = absl::nullopt, .value = Slice("v"), .headers = {}, .bytes_max = 9};
+  late.slot.Add(
+      record, [&](const DeliveryReport& report) { reports_.push_back(report); }, 100, clock_.Now());
+  executor_->RunNow([&] { strand_.RecordsAdded(&late, false); });
+  ASSERT_EQ(reports_.size(), 3u);
+  EXPECT_THAT(reports_[2].status, HasCode(ErrorCode::kUnknownTopicId));
+}
+
 TEST_F(ProducerStrandTest, FailAllTellsEveryRecord) {
   Add();
   Add();

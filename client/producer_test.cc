@@ -190,6 +190,26 @@ TEST(Producer, TopicMadeAgainGetsTheRecordsFromThenOn) {
   EXPECT_THAT(server.Values("t", 0), ElementsAre("new"));
 }
 
+TEST(Producer, RecordsOfADeletedTopicFailLongBeforeTheirDeliveryTimeout) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  auto producer = Connect(server);
+  ASSERT_OK(producer->Send("t", Value("old"), std::nullopt, {}));
+  ASSERT_OK(producer->Flush(kPatience));
+  server.DeleteTopic("t");
+  Deliveries deliveries;
+  // Until the push has come it is sent, and refused; from then on nothing is accepted.
+  const absl::Status sent = producer->Send("t", Value("new"), std::nullopt, deliveries.Next());
+  if (sent.ok()) {
+    ASSERT_OK(producer->Flush(kPatience));
+    EXPECT_THAT(deliveries.reports.back().status,
+                testing::AnyOf(HasCode(ErrorCode::kUnknownTopicId),
+                               HasCode(ErrorCode::kUnknownTopicOrPartition)));
+  } else {
+    EXPECT_THAT(sent, HasCode(ErrorCode::kUnknownTopicOrPartition));
+  }
+}
+
 TEST(Producer, WithoutAServerSendSaysWhatWasTried) {
   auto producer = Producer::Create({{"bootstrap.servers", "127.0.0.1:1"}, {"max.block.ms", "200"}});
   ASSERT_OK(producer);
