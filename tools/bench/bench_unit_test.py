@@ -252,5 +252,13 @@ class PeersTest(unittest.TestCase):
         self.assertTrue(session.into.has("y"))
 
 
+class SessionTest(unittest.TestCase):
+    def test_reasons_name_no_paths_of_the_machine(self):
+        session = report_main.Session(None, report_main.QUICK, "/somewhere/scratch-1", "/elsewhere/cache", None)
+        home = os.path.expanduser("~")
+        self.assertEqual(session.plain(f"bad:\n {home}/x /somewhere/scratch-1/log /elsewhere/cache/y"),
+                         "bad: ~/x SCRATCH/log CACHE/y")
+
+
 if __name__ == "__main__":
     unittest.main()

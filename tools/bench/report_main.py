@@ -23,7 +23,6 @@ from peers.availability import PeerUnavailable
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
 _SIZES = (100, 1024, 10240)
-# What is below these names becomes "not measured" when a peer or a step cannot be had.
 _ROOT = os.path.dirname(os.path.dirname(_HERE))
 
 
@@ -87,12 +86,20 @@ class Session:
                 action(*arguments)
             except (processes.MeasurementError, PeerUnavailable, OSError) as error:
                 self.say(f"  {prefix}: try {attempt} of {tries} failed: {error}")
-                reason = str(error).replace("\n", " ")[:400]
+                reason = self.plain(error)
             else:
                 self.say(f"  {prefix}: {time.monotonic() - begin:.1f} s")
                 return
         self.into.not_measured(prefix, reason)
         self.failed.append(prefix)
+
+    def plain(self, error):
+        """One line of what went wrong, without the paths of this machine: it may end up on the page."""
+        text = " ".join(str(error).split())
+        for path, name in ((self.scratch, "SCRATCH"), (self.cache, "CACHE"), (_ROOT, "."),
+                           (os.path.expanduser("~"), "~")):
+            text = text.replace(path, name) if len(path) > 1 else text
+        return text[:400]
 
     def peer(self, name, make):
         """The peer, or None with the reason noted."""
@@ -102,7 +109,7 @@ class Session:
         try:
             return make()
         except (PeerUnavailable, processes.MeasurementError, OSError) as error:
-            self.into.not_measured(name, str(error).replace("\n", " ")[:400])
+            self.into.not_measured(name, self.plain(error))
             self.say(f"  {name} is not to be had: {error}")
             return None
 
@@ -121,7 +128,8 @@ def measure(session):
     try:
         measure_starts(session, kafka_peer, load, nats_peer)
         measure_alone(session)
-        measure_beside(session, probes, kafka_peer, load, nats_peer)
+        # A server that does not come up takes its figures with it, not the page.
+        session.step("millrace", measure_beside, session, probes, kafka_peer, load, nats_peer, tries=1)
     finally:
         if load is not None:
             load.stop()
