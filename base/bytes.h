@@ -2,7 +2,8 @@
 //
 // A record batch is copied once, from the network library's memory into a Buffer of the right size;
 // from there every holder (log tail, write queue, follower, fetch response) shares it as Bytes.
-// The block may carry a Reservation, given back when its last holder goes.
+// The block may carry a Reservation, given back when its last holder goes or when a holder of the
+// Buffer takes it.
 //
 // Slice is a borrowed view of bytes, owned by somebody else for as long as the callee runs.
 //
@@ -14,6 +15,8 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <new>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -65,17 +68,21 @@ class Bytes {
 // Memory of a fixed size that one owner fills and then freezes into Bytes.
 class Buffer {
  public:
-  // Uninitialised. The reservation, if any, lives as long as the memory.
+  // Uninitialised. The reservation, if any, lives as long as the memory, or until it is taken.
   explicit Buffer(size_t size, Reservation reservation = {})
-      : block_(std::make_shared<Block>(size, std::move(reservation))) {}
+      : block_(NewBlock(size, std::move(reservation)), DeleteBlock()) {}
 
-  char* data() { return block_->data.get(); }
+  char* data() { return DataOf(block_.get()); }
   size_t size() const { return block_->size; }
+
+  // The share of the budget that this memory holds; from then on its new owner decides.
+  Reservation TakeReservation() { return std::move(block_->reservation); }
+  void SetReservation(Reservation reservation) { block_->reservation = std::move(reservation); }
 
   // The first `length` bytes, for sharing; this Buffer is spent. REQUIRES: length <= size().
   Bytes Freeze(size_t length) && {
     CHECK_LE(length, size());
-    const Slice view(block_->data.get(), length);
+    const Slice view(data(), length);
     return Bytes(std::move(block_), view);
   }
   Bytes Freeze() && {
@@ -83,16 +90,42 @@ class Buffer {
     return std::move(*this).Freeze(all);
   }
 
+  // The memory of `bytes` to be written to again: if a Buffer was frozen into it, whole, and nobody
+  // else holds it. Otherwise nothing, and `bytes` is as before.
+  static std::optional<Buffer> Reclaim(Bytes* bytes);
+
  private:
+  // Followed by its data.
   struct Block {
-    Block(size_t n, Reservation r)
-        : data(std::make_unique_for_overwrite<char[]>(n)), size(n), reservation(std::move(r)) {}
-    std::unique_ptr<char[]> data;
     size_t size;
     Reservation reservation;
   };
+  // Also the mark by which a Block is known among all that Bytes may own.
+  struct DeleteBlock {
+    void operator()(Block* block) const {
+      block->~Block();
+      ::operator delete(block);
+    }
+  };
+  static Block* NewBlock(size_t size, Reservation reservation) {
+    return new (::operator new(sizeof(Block) + size)) Block{size, std::move(reservation)};
+  }
+  static char* DataOf(Block* block) { return reinterpret_cast<char*>(block + 1); }
+  explicit Buffer(std::shared_ptr<Block> block) : block_(std::move(block)) {}
+
   std::shared_ptr<Block> block_;
 };
+
+inline std::optional<Buffer> Buffer::Reclaim(Bytes* bytes) {
+  if (bytes->owner_.use_count() != 1) return std::nullopt;
+  if (std::get_deleter<DeleteBlock>(bytes->owner_) == nullptr) return std::nullopt;
+  auto block = std::const_pointer_cast<Block>(std::static_pointer_cast<const Block>(bytes->owner_));
+  if (bytes->data() != DataOf(block.get()) || bytes->size() != block->size) return std::nullopt;
+  // What other holders did before they let go happened before what is written now.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  *bytes = Bytes();
+  return Buffer(std::move(block));
+}
 
 inline Bytes Bytes::Copy(Slice data) {
   Buffer buffer(data.size());

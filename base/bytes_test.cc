@@ -1,5 +1,6 @@
 #include "base/bytes.h"
 
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -47,6 +48,46 @@ TEST(BytesTest, BlockGivesItsReservationBackWithTheLastHolder) {
   EXPECT_EQ(part.slice(), "aaa");
   part = Bytes();
   EXPECT_EQ(budget.used_bytes(), 0);
+}
+
+TEST(BytesTest, ATakenReservationIsGivenBackBeforeTheMemory) {
+  MemoryBudget budget(100);
+  Buffer buffer(40, budget.ReserveAlways(40));
+  Reservation taken = buffer.TakeReservation();
+  const Bytes bytes = std::move(buffer).Freeze();
+  EXPECT_EQ(budget.used_bytes(), 40);
+  taken.Release();
+  EXPECT_EQ(budget.used_bytes(), 0);
+  EXPECT_EQ(bytes.size(), 40u);
+}
+
+TEST(BytesTest, TheSoleHolderOfWholeMemoryMayWriteToItAgain) {
+  MemoryBudget budget(100);
+  Buffer buffer(5, budget.ReserveAlways(5));
+  std::memcpy(buffer.data(), "hello", 5);
+  const char* const where = buffer.data();
+  Bytes bytes = std::move(buffer).Freeze();
+  std::optional<Buffer> again = Buffer::Reclaim(&bytes);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_TRUE(bytes.empty());
+  EXPECT_EQ(again->data(), where);
+  again->data()[0] = 'j';
+  EXPECT_EQ(std::move(*again).Freeze().slice(), "jello");
+  EXPECT_EQ(budget.used_bytes(), 0);
+}
+
+TEST(BytesTest, MemoryThatOthersMaySeeIsNotReclaimed) {
+  Bytes shared = Bytes::Copy("hello");
+  const Bytes other = shared;
+  EXPECT_FALSE(Buffer::Reclaim(&shared).has_value());
+  EXPECT_EQ(shared.slice(), "hello");
+  Bytes part = Bytes::Copy("hello").Sub(1, 4);
+  EXPECT_FALSE(Buffer::Reclaim(&part).has_value());
+  EXPECT_EQ(part.slice(), "ello");
+  Bytes string = Bytes::FromString("hello");
+  EXPECT_FALSE(Buffer::Reclaim(&string).has_value());
+  Bytes none;
+  EXPECT_FALSE(Buffer::Reclaim(&none).has_value());
 }
 
 TEST(BytesTest, ShareKeepsItsOwnerAlive) {

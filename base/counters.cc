@@ -97,6 +97,18 @@ Histogram& MetricRegistry::AddHistogram(std::string name, std::string help, doub
       .second;
 }
 
+std::shared_ptr<Gauge> MetricRegistry::MakeGauge(std::string name, std::string help,
+                                                 MetricLabels labels) {
+  auto gauge = std::make_shared<Gauge>();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (passing_.size() >= sweep_at_) {
+    std::erase_if(passing_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at_ = std::max(sweep_at_, passing_.size() * 2);
+  }
+  passing_.emplace_back(Meta{std::move(name), std::move(help), Sorted(std::move(labels))}, gauge);
+  return gauge;
+}
+
 void MetricRegistry::AddCallback(std::string name, std::string help, MetricSample::Kind kind,
                                  std::function<double()> read, MetricLabels labels) {
   CHECK(kind != MetricSample::Kind::kHistogram) << name;
@@ -121,6 +133,12 @@ std::vector<MetricSample> MetricRegistry::Collect() const {
     for (const auto& [meta, cell] : histograms_) {
       MergeHistogram(
           cell, Merge(merged, meta.name, meta.help, meta.labels, MetricSample::Kind::kHistogram));
+    }
+    for (const auto& [meta, held] : passing_) {
+      const std::shared_ptr<Gauge> cell = held.lock();
+      if (cell == nullptr) continue;
+      Merge(merged, meta.name, meta.help, meta.labels, MetricSample::Kind::kGauge).value +=
+          cell->value();
     }
     callbacks = callbacks_;
   }

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -85,6 +86,8 @@ class MetricRegistry {
   Gauge& AddGauge(std::string name, std::string help, MetricLabels labels = {});
   Histogram& AddHistogram(std::string name, std::string help, double unit,
                           MetricLabels labels = {});
+  // A gauge for something that goes again: served as long as the caller holds it.
+  std::shared_ptr<Gauge> MakeGauge(std::string name, std::string help, MetricLabels labels = {});
   // Called at each scrape, on the scraping thread: for values that are known elsewhere already.
   void AddCallback(std::string name, std::string help, MetricSample::Kind kind,
                    std::function<double()> read, MetricLabels labels = {});
@@ -108,6 +111,9 @@ class MetricRegistry {
   std::deque<std::pair<Meta, Gauge>> gauges_;
   std::deque<std::pair<Meta, Histogram>> histograms_;
   std::deque<Callback> callbacks_;
+  // Those that have gone are forgotten when their number has doubled.
+  std::vector<std::pair<Meta, std::weak_ptr<Gauge>>> passing_;
+  size_t sweep_at_ = 64;
 };
 
 }  // namespace millrace

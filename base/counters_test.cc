@@ -42,6 +42,24 @@ TEST(CountersTest, SamplesComeSortedByNameThenLabels) {
   EXPECT_EQ(samples[3].labels[0].second, "1");
 }
 
+TEST(CountersTest, APassingGaugeIsServedAsLongAsItIsHeld) {
+  MetricRegistry registry;
+  std::vector<std::shared_ptr<Gauge>> held;
+  for (int i = 0; i < 300; ++i) {
+    std::shared_ptr<Gauge> gauge =
+        registry.MakeGauge("millrace_log_bytes", "B.", {{"partition", std::to_string(i)}});
+    gauge->Set(i);
+    if (i % 100 == 7) held.push_back(std::move(gauge));
+  }
+  const std::vector<MetricSample> samples = registry.Collect();
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(samples[0].value, 107);
+  EXPECT_EQ(samples[1].value, 207);
+  EXPECT_EQ(samples[2].value, 7);
+  held.clear();
+  EXPECT_TRUE(registry.Collect().empty());
+}
+
 TEST(CountersTest, ValueOnABoundBelongsToTheBucketItBounds) {
   Histogram histogram(0.5);
   histogram.Record(0);

@@ -14,6 +14,8 @@
 #include <functional>
 #include <utility>
 
+#include "base/check.h"
+
 namespace millrace {
 
 class MemoryBudget;
@@ -36,6 +38,14 @@ class Reservation {
 
   int64_t bytes() const { return bytes_; }
   void Release();
+  // `bytes` of this as one of their own; nothing of one that is empty. REQUIRES: bytes <= bytes(),
+  // unless this is empty.
+  Reservation Split(int64_t bytes) {
+    if (budget_ == nullptr) return {};
+    CHECK(0 <= bytes && bytes <= bytes_) << bytes << " of " << bytes_;
+    bytes_ -= bytes;
+    return {budget_, bytes};
+  }
 
  private:
   friend class MemoryBudget;

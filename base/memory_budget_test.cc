@@ -20,6 +20,20 @@ TEST(MemoryBudgetTest, RefusesWhatDoesNotFitAndLeavesTheReservationAlone) {
   EXPECT_EQ(budget.used_bytes(), 100);
 }
 
+TEST(MemoryBudgetTest, AReservationCanBeDividedAmongHolders) {
+  MemoryBudget budget(100);
+  Reservation whole = budget.ReserveAlways(60);
+  Reservation part = whole.Split(20);
+  EXPECT_EQ(part.bytes(), 20);
+  EXPECT_EQ(whole.bytes(), 40);
+  whole.Release();
+  EXPECT_EQ(budget.used_bytes(), 20);
+  part.Release();
+  EXPECT_EQ(budget.used_bytes(), 0);
+  Reservation none;
+  EXPECT_EQ(none.Split(7).bytes(), 0);
+}
+
 TEST(MemoryBudgetTest, LargerThanTheBudgetFitsAloneOnly) {
   MemoryBudget budget(100);
   Reservation small;
