@@ -79,6 +79,13 @@ class LinesTest(unittest.TestCase):
             demand = lines.Demand("b", lambda f, n=name: f.low("a") / f.low(n), lines.AT_MOST, 1e9)
             self.assertEqual(lines.judge(line(demand), self.into).verdict, "not measured")
 
+    def test_what_is_for_information_neither_meets_a_line_nor_fails_it(self):
+        missing = lines.Demand("b", lambda f: f.high("missing"), lines.AT_LEAST, 1)
+        beside = lines.Demand("b", lambda f: f.high("a"), lines.AT_LEAST, 1, for_information=True)
+        self.assertEqual(lines.judge(line(missing, beside), self.into).verdict, "not measured")
+        worse = lines.Demand("b", lambda f: f.high("a"), lines.AT_LEAST, 1000)
+        self.assertEqual(lines.judge(line(worse, beside), self.into).verdict, "not met")
+
     def test_every_line_has_a_key_of_its_own_and_judges_an_empty_run(self):
         results = lines.judge_all(Measurements())
         self.assertEqual({result.verdict for result in results}, {"not measured"})
@@ -90,7 +97,7 @@ class LinesTest(unittest.TestCase):
         into.add("probe.disk.page_cache_write_bytes_per_s", 1000 * 2**20)
         into.add("probe.network.grpc_one_way_1m_bytes_per_s", 4000 * 2**20)
         result = next(r for r in lines.judge_all(into) if r.line.key == "produce-1024")
-        self.assertAlmostEqual(result.outcomes[1].ratio, 0.7)
+        self.assertAlmostEqual(result.outcomes[-1].ratio, 0.7)
         self.assertEqual(result.verdict, "met")
 
 

@@ -43,7 +43,8 @@ def table(results):
     for result in results:
         for i, outcome in enumerate(result.outcomes):
             target, ratio = _ratio_text(outcome)
-            first = (result.line.text, result.ours) if i == 0 else ("... or", "")
+            beside = "... for information" if outcome.demand.for_information else "... or"
+            first = (result.line.text, result.ours) if i == 0 else (beside, "")
             verdict = f"**{result.verdict}**" if i == 0 else ""
             rows.append(f"| {first[0]} | {first[1]} | {outcome.demand.against} | {target} | {ratio} | {verdict} |")
     return "\n".join(rows)
@@ -111,7 +112,8 @@ def render(measurements, machine, notes, plot_folder, duration_s):
         "probes of the machine, Millrace and the peers in turn; of the rounds, the best counts on every side (most "
         "throughput, least time), and the ratio of the medians stands beside it in brackets. Millrace acknowledges "
         "from the disk (`durable`) unless a line says `replicated`; Kafka and NATS acknowledge from the page cache unless a line says "
-        "otherwise. What was not measured says so.\n",
+        "otherwise. Kafka's clients live in one warm JVM; its producer is the ProducerPerformance that it ships, and beside it, "
+        "for information, a leaner one that makes no payload. What was not measured says so.\n",
         "| | |\n|---|---|\n" + "\n".join(f"| {what} | {value} |" for what, value in machine)
         + f"\n| the run took | {duration_s / 60:.1f} minutes |\n",
         f"{counts['met']} lines met, {counts['not met']} not met, {counts['not measured']} not measured.\n",

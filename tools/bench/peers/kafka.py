@@ -170,7 +170,8 @@ class Runs:
         """Load whose figures nobody keeps, so that all that follows meets compiled code."""
         topic = self._topic(6)
         for size, records in ((100, 3_000_000), (1024, 300_000)):
-            self._run("produce", topic, self._records(records), size)
+            for command in ("produce", "lean"):
+                self._run(command, topic, self._records(records), size)
         self._run("consume", topic, self._records(3_000_000) + self._records(300_000))
         self._run("delete", topic)
         topic = self._topic(1)
@@ -185,6 +186,8 @@ class Runs:
                            self._throughput(f"produce.{size}", size, "produce", topic, records, size))
         self._into.add_all(f"kafka.consume.{size}",
                            self._throughput(f"consume.{size}", size, "consume", topic, records))
+        self._into.add_all(f"kafka.lean.{size}",
+                           self._throughput(f"lean.{size}", size, "lean", topic, records, size))
         self._run("delete", topic)
 
     def synced(self):

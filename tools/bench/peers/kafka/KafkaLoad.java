@@ -1,6 +1,8 @@
 import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.time.Duration;
@@ -15,6 +17,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
@@ -24,6 +28,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.tools.ProducerPerformance;
 
 /**
  * Load on a Kafka server with its own Java clients. One process for all measurements, so that its code is
@@ -33,7 +38,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   first-ack BOOTSTRAP TOPIC                       from now until a topic is made and a record acknowledged
  *   create BOOTSTRAP TOPIC PARTITIONS [key=value..] a topic with the given config, each partition written to once
  *   delete BOOTSTRAP TOPIC
- *   produce BOOTSTRAP TOPIC RECORDS SIZE            flat out, acks=all, linger 5 ms, batches of 64 KiB
+ *   produce BOOTSTRAP TOPIC RECORDS SIZE            Kafka's ProducerPerformance: acks=all, linger 5 ms, 64 KiB
+ *   lean BOOTSTRAP TOPIC RECORDS SIZE               the same by a loop that sends one value again and again
  *   consume BOOTSTRAP TOPIC RECORDS                 all partitions from the beginning, without a group
  *   rate BOOTSTRAP TOPIC RECORDS SIZE RATE          open loop, linger 0: time from due to acknowledged
  *   e2e BOOTSTRAP TOPIC RECORDS SIZE                one at a time: send, wait until it is read
@@ -61,7 +67,8 @@ public final class KafkaLoad {
       case "first-ack": return firstAck(a[1], a[2]);
       case "create": return create(a[1], a[2], Integer.parseInt(a[3]), Arrays.copyOfRange(a, 4, a.length));
       case "delete": return delete(a[1], a[2]);
-      case "produce": return produce(a[1], a[2], Long.parseLong(a[3]), Integer.parseInt(a[4]));
+      case "produce": return produceByTool(a[1], a[2], Long.parseLong(a[3]), Integer.parseInt(a[4]));
+      case "lean": return produce(a[1], a[2], Long.parseLong(a[3]), Integer.parseInt(a[4]));
       case "consume": return consume(a[1], a[2], Long.parseLong(a[3]));
       case "rate": return rate(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(a[4]), Double.parseDouble(a[5]));
       case "e2e": return endToEnd(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(a[4]));
@@ -154,6 +161,26 @@ public final class KafkaLoad {
       admin.deleteTopics(List.of(topic)).all().get();
     }
     return json("done", 1);
+  }
+
+  /** The tool that Kafka ships, which makes a random payload for each record; its own last line is the result. */
+  private static String produceByTool(String bootstrap, String topic, long records, int size) throws Exception {
+    PrintStream console = System.out;
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    double cpu = cpuSeconds();
+    System.setOut(new PrintStream(said, true));
+    try {
+      ProducerPerformance.main(new String[] {"--topic", topic, "--num-records", String.valueOf(records), "--record-size",
+          String.valueOf(size), "--throughput", "-1", "--producer-props", "bootstrap.servers=" + bootstrap, "acks=all",
+          "linger.ms=5", "batch.size=65536"});
+    } finally {
+      System.setOut(console);
+    }
+    Matcher last = Pattern.compile(records + " records sent, ([0-9.]+) records/sec").matcher(said.toString());
+    if (!last.find()) throw new IllegalStateException("ProducerPerformance said no result");
+    double rate = Double.parseDouble(last.group(1));
+    return json("records", records, "records_per_s", rate, "mib_per_s", rate * size / (1 << 20), "client_cpu_s",
+        cpuSeconds() - cpu);
   }
 
   private static String produce(String bootstrap, String topic, long records, int size) throws Exception {
