@@ -168,6 +168,7 @@ absl::StatusOr<ConfigValues> AlteredValues(const State& state, const FoundResour
     if (!seen.insert(alteration.name()).second) {
       return Invalid(alteration.name(), "is altered twice in one request", alteration.value());
     }
+    if (resource.is_topic() && metadata::IsIgnoredTopicConfig(alteration.name())) continue;
     RETURN_IF_ERROR(AlterOne(resource, keys, alteration, &values));
   }
   return values;
@@ -240,6 +241,18 @@ absl::Status AlterResource(const State& state, const v1::AlterConfigsResource& a
   return entry->Add(part, absl::StrCat("altering configs of '", asked.resource().name(), "'"));
 }
 
+// Names the altered keys that are ignored; empty if there are none.
+std::string WarningOf(const v1::AlterConfigsResource& asked) {
+  std::vector<std::string> ignored;
+  for (const v1::ConfigAlteration& alteration : asked.alterations()) {
+    if (asked.resource().type() == v1::CONFIG_RESOURCE_TYPE_TOPIC &&
+        metadata::IsIgnoredTopicConfig(alteration.name())) {
+      ignored.push_back(alteration.name());
+    }
+  }
+  return metadata::IgnoredTopicConfigWarning(ignored);
+}
+
 std::string IdentityOf(const v1::ConfigResource& resource) {
   return absl::StrCat(resource.type(), ":", resource.name());
 }
@@ -284,7 +297,11 @@ rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
                   ErrorCode::kInvalidRequest,
                   absl::StrCat("resource '", asked.resource().name(), "' is in this request twice"),
                   {.name = "resource", .value = asked.resource().name()});
-    if (!status.ok()) SetError(status, result);
+    if (status.ok()) {
+      result->set_message(WarningOf(asked));
+    } else {
+      SetError(status, result);
+    }
   }
   if (request.validate_only()) return {response, {}};
   return {response, std::move(entry).Take()};

@@ -137,6 +137,15 @@ TEST_F(ConfigCommandsTest, ValuesOutOfRangeAndReadOnlyKeysAreRefused) {
   ExpectRefused(Topic("t"), "cleanup.policy", "compact", "not supported yet");
 }
 
+TEST_F(ConfigCommandsTest, KeysOfKafkaWithoutMeaningHereAreAcceptedWithAWarningAndNotKept) {
+  const size_t entries = cluster_.log().size();
+  const v1::AlterConfigsResult result =
+      Alter(With(Topic("t"), "min.cleanable.dirty.ratio", v1::CONFIG_OPERATION_SET, "0.1"));
+  EXPECT_EQ(static_cast<ErrorCode>(result.code()), ErrorCode::kNone);
+  EXPECT_THAT(result.message(), HasSubstr("min.cleanable.dirty.ratio has no meaning here"));
+  EXPECT_EQ(cluster_.log().size(), entries);
+}
+
 TEST_F(ConfigCommandsTest, AppendAndSubtractAreForLists) {
   ExpectRefused(Topic("t"), "retention.ms", "1", "not a list", v1::CONFIG_OPERATION_APPEND);
   EXPECT_EQ(

@@ -201,9 +201,19 @@ absl::Status CheckNewName(const State& state, const std::string& name) {
   return status;
 }
 
+// Keys that are ignored are left out; the result says so.
+std::string WarningOf(const v1::CreatableTopic& topic) {
+  std::vector<std::string> ignored;
+  for (const v1::ConfigEntry& config : topic.configs()) {
+    if (metadata::IsIgnoredTopicConfig(config.name())) ignored.push_back(config.name());
+  }
+  return metadata::IgnoredTopicConfigWarning(ignored);
+}
+
 absl::StatusOr<ConfigValues> AskedConfigs(const v1::CreatableTopic& topic) {
   ConfigValues values;
   for (const v1::ConfigEntry& config : topic.configs()) {
+    if (metadata::IsIgnoredTopicConfig(config.name())) continue;
     if (config.value().size() > kConfigValueBytesMax) {
       return Refuse(
           ErrorCode::kInvalidConfig,
@@ -315,6 +325,7 @@ absl::Status CreateTopic(const v1::CreatableTopic& topic, TopicId id, Creation* 
   int min_isr = 0;
   CHECK(absl::SimpleAtoi(configs.at(std::string(kMinIsr)), &min_isr));
   result->set_min_insync_replicas(min_isr);
+  result->set_message(WarningOf(topic));
   return absl::OkStatus();
 }
 

@@ -1,12 +1,14 @@
 #include "metadata/topic_config.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/status.h"
 
@@ -19,6 +21,18 @@ constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
 constexpr absl::string_view kForeverText = "9223372036854775807";
 constexpr int64_t kMinuteMs = 60'000;
 constexpr int64_t kHourMs = 3'600'000;
+
+// Keys of Kafka's topics that people set and that have no meaning here: what they tune is not there
+// (compaction, throttles of replication), or is always so.
+constexpr std::array<absl::string_view, 7> kIgnoredKeys = {
+    "follower.replication.throttled.replicas",
+    "leader.replication.throttled.replicas",
+    "max.compaction.lag.ms",
+    "message.downconversion.enable",
+    "message.format.version",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+};
 
 using Config = TopicConfig;
 
@@ -245,6 +259,17 @@ const ConfigSchema<TopicConfig>& TopicConfigSchema() {
   return *kSchema;
 }
 
+bool IsIgnoredTopicConfig(absl::string_view key) {
+  return std::find(kIgnoredKeys.begin(), kIgnoredKeys.end(), key) != kIgnoredKeys.end();
+}
+
+std::string IgnoredTopicConfigWarning(const std::vector<std::string>& keys) {
+  if (keys.empty()) return "";
+  return absl::StrCat(keys.size() == 1 ? "config key " : "config keys ", absl::StrJoin(keys, ", "),
+                      keys.size() == 1 ? " has no meaning here and is ignored"
+                                       : " have no meaning here and are ignored");
+}
+
 absl::Status CheckTopicConfigs(const ConfigValues& values) {
   for (const auto& [name, value] : values) {
     if (!absl::StartsWith(name, "remote.") && !absl::StartsWith(name, "local.retention.")) continue;
@@ -253,20 +278,13 @@ absl::Status CheckTopicConfigs(const ConfigValues& values) {
         absl::StrCat("config key '", name, "': tiered storage is not supported yet; leave it out"),
         {.name = name, .value = value});
   }
+  // A batch larger than segment.bytes is no contradiction: it gets a segment of its own.
   ASSIGN_OR_RETURN(const TopicConfig config, TopicConfigSchema().Parse(values));
   const auto& policy = config.cleanup_policy;
   if (std::find(policy.begin(), policy.end(), "compact") != policy.end()) {
     return MakeError(ErrorCode::kInvalidConfig,
                      "config key 'cleanup.policy': 'compact' is not supported yet; use 'delete'",
                      {.name = "cleanup.policy", .value = values.at("cleanup.policy")});
-  }
-  if (config.max_message_bytes > config.segment_bytes) {
-    return MakeError(
-        ErrorCode::kInvalidConfig,
-        absl::StrCat("config key 'max.message.bytes': ", config.max_message_bytes,
-                     " is more than segment.bytes, ", config.segment_bytes,
-                     ": a batch must fit into a segment"),
-        {.name = "max.message.bytes", .value = absl::StrCat(config.max_message_bytes)});
   }
   return absl::OkStatus();
 }

@@ -83,10 +83,29 @@ TEST(TopicConfigTest, WhatIsNotSupportedIsNamed) {
               IsError(code, "'compact' is not supported yet"));
   EXPECT_THAT(CheckTopicConfigs({{"remote.storage.enable", "true"}}),
               IsError(code, "tiered storage"));
-  EXPECT_THAT(CheckTopicConfigs({{"max.message.bytes", "2000000"}, {"segment.bytes", "1048576"}}),
-              IsError(code, "must fit into a segment"));
   EXPECT_THAT(CheckTopicConfigs({{"retention", "1"}}), IsError(code, "unknown config key"));
   EXPECT_OK(CheckTopicConfigs({{"cleanup.policy", ""}, {"retention.ms", "-1"}}));
+}
+
+// Kafka takes it: such a batch gets a segment of its own.
+TEST(TopicConfigTest, ABatchMayBeLargerThanASegment) {
+  EXPECT_OK(CheckTopicConfigs({{"max.message.bytes", "2000000"}, {"segment.bytes", "1048576"}}));
+}
+
+TEST(TopicConfigTest, KeysOfKafkaWithoutMeaningHereAreKnownAndNamedInOneWarning) {
+  EXPECT_TRUE(IsIgnoredTopicConfig("min.cleanable.dirty.ratio"));
+  EXPECT_TRUE(IsIgnoredTopicConfig("leader.replication.throttled.replicas"));
+  // What has a meaning, though it is not built yet, is refused and not ignored.
+  for (const char* key : {"retention.ms", "cleanup.policy", "remote.storage.enable", "retention"}) {
+    EXPECT_FALSE(IsIgnoredTopicConfig(key)) << key;
+  }
+  for (const ConfigKey& key : TopicConfigSchema().keys()) {
+    EXPECT_FALSE(IsIgnoredTopicConfig(key.name)) << key.name;
+  }
+  EXPECT_EQ(IgnoredTopicConfigWarning({}), "");
+  EXPECT_EQ(IgnoredTopicConfigWarning({"a"}), "config key a has no meaning here and is ignored");
+  EXPECT_EQ(IgnoredTopicConfigWarning({"a", "b"}),
+            "config keys a, b have no meaning here and are ignored");
 }
 
 }  // namespace
