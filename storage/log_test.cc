@@ -1,7 +1,9 @@
 #include "storage/log.h"
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/file_names.h"
 #include "storage/testing/log_fixture.h"
 
 namespace millrace::storage {
@@ -120,6 +122,32 @@ TEST_F(LogTest, RollsBySizeAndReadsAcrossSegments) {
     }
   }
   EXPECT_GT(log_->size_bytes(), 2000);
+}
+
+// max.message.bytes may be more than segment.bytes.
+TEST_F(LogTest, ABatchLargerThanASegmentGetsOneOfItsOwn) {
+  config_.segment_bytes = 500;
+  world_->config = config_;
+  Start();
+  Stage("a");
+  Stage(std::string(3000, 'x'));
+  Stage("b");
+  Stage("c");
+  world_->RunBriefly();
+  const std::string all = ReadAll(*log_, Offset(0), Offset(4));
+  for (const bool clean : {false, true}) {
+    Restart(clean);
+    EXPECT_EQ(ReadAll(*log_, Offset(0), Offset(4)), all);
+    std::vector<std::string> segments;
+    const auto entries = world_->files->ListDirectory("data/topic-0");
+    ASSERT_OK(entries);
+    for (const DirectoryEntry& entry : *entries) {
+      if (absl::EndsWith(entry.name, kLogSuffix)) segments.push_back(entry.name);
+    }
+    EXPECT_THAT(segments, testing::UnorderedElementsAre(SegmentFileName(Offset(0), kLogSuffix),
+                                                        SegmentFileName(Offset(1), kLogSuffix),
+                                                        SegmentFileName(Offset(2), kLogSuffix)));
+  }
 }
 
 TEST_F(LogTest, FollowerTakesOnlyWhatAbutsItsEnd) {
