@@ -1,0 +1,117 @@
+// A log directory that fails takes its own partitions offline, and nothing else.
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/error_code.h"
+#include "base/log.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "test/sim/record_clients.h"
+#include "test/sim/world_state.h"
+
+namespace millrace::sim {
+namespace {
+
+constexpr int kPartitions = 6;
+constexpr absl::Duration kBound = absl::Seconds(20);
+
+class LogDirsTest : public ::testing::Test {
+ protected:
+  ~LogDirsTest() override {
+    world_.clients->Shutdown();
+    if (world_.server.running()) world_.server.Kill();
+  }
+
+  void Start() {
+    world_.server.Start();
+    ASSERT_TRUE(world_.loop.RunUntil([this] { return world_.server.serving(); }, kBound));
+    if (topic_.has_value()) return;
+    v1::CreateTopicsRequest request;
+    request.add_topics()->set_name("topic");
+    request.mutable_topics(0)->set_partitions(kPartitions);
+    world_.server.node().CreateTopics(
+        request, [this](absl::StatusOr<v1::CreateTopicsResponse> response, LogIndex) {
+          ASSERT_OK(response);
+          topic_ = TopicId::FromBytes(response->topics(0).topic_id()).value();
+        });
+    ASSERT_TRUE(world_.loop.RunUntil([this] { return topic_.has_value(); }, kBound));
+  }
+
+  // Tries again what may be tried again: after a start not all is open at once.
+  ErrorCode Produce(int partition) {
+    std::optional<ErrorCode> code;
+    for (int i = 0; i < 50; ++i) {
+      code.reset();
+      const TopicPartition name = {*topic_, PartitionIndex(partition)};
+      const SimBatch batch = records_.BuildBatch(name, 0);
+      api::ProduceRequest request;
+      request.timeout = absl::Seconds(5);
+      request.partitions.push_back(
+          {.name = {.topic_id = name.topic_id, .partition = name.partition},
+           .batches = batch.bytes});
+      world_.server.shard().RunNow([&] {
+        world_.server.node().broker().Produce(request, broker::Caller(),
+                                              [&](const api::ProduceResponse& response) {
+                                                code = response.partitions.at(0).outcome.code;
+                                              });
+      });
+      EXPECT_TRUE(world_.loop.RunUntil([&] { return code.has_value(); }, kBound));
+      if (!code || *code == ErrorCode::kNone) break;
+      world_.loop.RunFor(absl::Milliseconds(20));
+    }
+    return code.value_or(ErrorCode::kUnknownServerError);
+  }
+
+  bool IsIn(const std::string& log_dir, int partition) {
+    return world_.server.disk().Exists(absl::StrCat(log_dir, "/topic-", partition)).value();
+  }
+
+  LogCapture quiet_{LogLevel::kError};
+  WorldState world_{{}, {{"log.dirs", "disk-a,disk-b"}, {"log.dir.reserve.bytes", "65536"}}};
+  RecordClients records_{&world_};
+  std::optional<TopicId> topic_;
+};
+
+TEST_F(LogDirsTest, AFailedOneTakesItsOwnPartitionsOnlyAlsoAcrossAStart) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  std::set<int> bad;
+  for (int i = 0; i < kPartitions; ++i) {
+    ASSERT_EQ(Produce(i), ErrorCode::kNone);
+    if (IsIn("disk-a", i)) bad.insert(i);
+    EXPECT_NE(IsIn("disk-a", i), IsIn("disk-b", i));
+  }
+  ASSERT_FALSE(bad.empty());
+  ASSERT_LT(bad.size(), size_t{kPartitions});
+  world_.server.disk().SetFaults([](const SimCall& call) -> std::optional<SimFault> {
+    if (!absl::StrContains(call.path, "disk-a")) return std::nullopt;
+    return SimFault::kIoError;
+  });
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    if (restarted) {
+      world_.server.Kill();
+      ASSERT_NO_FATAL_FAILURE(Start());
+    }
+    for (int i = 0; i < kPartitions; ++i) {
+      if (bad.count(i) != 0) {
+        EXPECT_NE(Produce(i), ErrorCode::kNone) << i;
+        EXPECT_FALSE(IsIn("disk-b", i)) << i;
+      } else {
+        EXPECT_EQ(Produce(i), ErrorCode::kNone) << i;
+      }
+    }
+  }
+  // With the disk well again, all of it comes back.
+  world_.server.Kill();
+  world_.server.disk().SetFaults(nullptr);
+  ASSERT_NO_FATAL_FAILURE(Start());
+  for (int i = 0; i < kPartitions; ++i) EXPECT_EQ(Produce(i), ErrorCode::kNone) << i;
+}
+
+}  // namespace
+}  // namespace millrace::sim
