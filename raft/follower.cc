@@ -39,7 +39,9 @@ void Follower::OnAppend(const VoterId& leader, const AppendRequest& request) {
   AdvanceCommit(MUTANT("raft.commit-beyond-match")
                     ? std::min(request.commit, state_.log.last().index)
                     : std::min(request.commit, match));
-  Accept(leader, MUTANT("raft.ack-whole-log") ? state_.log.last().index : match, request.round);
+  const LogIndex end = request.previous.index + static_cast<int64_t>(request.entries.size());
+  Accept(leader, MUTANT("raft.ack-whole-log") ? state_.log.last().index : match, request.round,
+         /*full=*/match < end);
 }
 
 // What is committed here is in every later leader's log (leader completeness), so it needs no
@@ -66,7 +68,9 @@ LogIndex Follower::Merge(const AppendRequest& request, const News& news) {
       continue;
     }
     // The memory bound: the rest comes when a snapshot has made room.
-    if (log.bytes() + Log::CostOf(entry) > state_.options.log_bytes_max) break;
+    const uint64_t cost = Log::CostOf(entry);
+    if (log.bytes() + cost > state_.options.log_bytes_max) state_.MakeRoom();
+    if (log.bytes() + cost > state_.options.log_bytes_max) break;
     if (conflict) {
       CHECK_GT(entry.index, state_.commit()) << "a leader without a committed entry";
       log.TruncateFrom(entry.index);
@@ -83,8 +87,8 @@ void Follower::AdvanceCommit(LogIndex commit) {
   state_.hard.commit = std::max(state_.commit(), commit);
 }
 
-void Follower::Accept(const VoterId& leader, LogIndex match, Round round) {
-  AppendResponse response{.accepted = true, .match = match, .round = round};
+void Follower::Accept(const VoterId& leader, LogIndex match, Round round, bool full) {
+  AppendResponse response{.accepted = true, .match = match, .full = full, .round = round};
   if (MUTANT("raft.ack-before-persist")) return state_.Tell(leader, response);
   state_.Promise(leader, response);
 }
@@ -122,8 +126,9 @@ void Follower::OnSnapshotReceived(const SnapshotId& id, bool valid) {
   std::optional<SnapshotOffer> offer = receiver_.Finish(id, valid);
   if (!offer.has_value()) return;
   // The log may have caught up by another way while the file was checked.
-  const bool behind = offer->id.last.index > state_.commit() && !state_.log.Has(offer->id.last);
-  if (!behind && !MUTANT("raft.install-over-committed")) return;
+  const bool behind = MUTANT("raft.install-over-committed") ||
+                      (offer->id.last.index > state_.commit() && !state_.log.Has(offer->id.last));
+  if (!behind) return;
   state_.log.Restart(offer->id.last);
   if (!MUTANT("raft.install-without-voters")) state_.membership.Restart(offer->voters);
   state_.hard.commit = offer->id.last.index;
@@ -133,8 +138,8 @@ void Follower::OnSnapshotReceived(const SnapshotId& id, bool valid) {
   if (state_.leader.has_value()) Accept(*state_.leader, state_.commit(), Round());
 }
 
-void Follower::ResumeSnapshot(const SnapshotOffer& offer, uint64_t received) {
-  receiver_.Resume(offer, received);
+void Follower::ResumeSnapshot(const SnapshotId& id, uint64_t received) {
+  receiver_.Resume(id, received);
 }
 
 }  // namespace millrace::raft

@@ -28,7 +28,7 @@ class Follower {
   // The host has verified the file that it received, or found it wrong.
   void OnSnapshotReceived(const SnapshotId& id, bool valid);
   // What was received of a snapshot before a restart.
-  void ResumeSnapshot(const SnapshotOffer& offer, uint64_t received);
+  void ResumeSnapshot(const SnapshotId& id, uint64_t received);
 
  private:
   // The entries of `request` that are not committed here already, and what they follow.
@@ -39,7 +39,7 @@ class Follower {
   News SkipCommitted(const AppendRequest& request) const;
   // Makes the log agree with the request's entries; returns through where it does.
   LogIndex Merge(const AppendRequest& request, const News& news);
-  void Accept(const VoterId& leader, LogIndex match, Round round);
+  void Accept(const VoterId& leader, LogIndex match, Round round, bool full = false);
   void Refuse(const VoterId& leader, const AppendRequest& request);
   void AdvanceCommit(LogIndex commit);
 

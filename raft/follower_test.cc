@@ -86,7 +86,7 @@ TEST(Follower, ADamagedSnapshotIsFetchedAgainFromTheStart) {
 
 TEST(Follower, ATransferGoesOnWithTheNextLeaderAndAfterARestart) {
   InitialState initial = Start(Voters({1, 2, 3}), 5);
-  initial.receiving = Offer(Id(4, 9));
+  initial.receiving = Offer(Id(4, 9)).id;
   initial.received = 6;
   TestNode node(1, initial);
   node.Receive(3, 6, Offer(Id(4, 9)));
@@ -122,12 +122,13 @@ TEST(Follower, EntriesThatNoLeaderMaySendAreDropped) {
 TEST(Follower, TakesNoMoreThanItsMemoryBound) {
   Options options;
   options.log_bytes_max = 3 * Log::CostOf(E(1, 1));
+  options.uncommitted_bytes_max = 1;
   TestNode node(1, Start(Voters({1, 2, 3}), 1), options);
   node.Receive(2, 1, AppendRequest{Id(0, 0), Terms({1, 1, 1, 1, 1}), LogIndex(5), Round(1)});
   EXPECT_EQ(node.SentOf<AppendResponse>().at(0).match, LogIndex(3));
   EXPECT_EQ(node->commit(), LogIndex(3));
   // Snapshots make room.
-  node->SnapshotTaken(SnapshotId{Id(1, 2), 5, 5}, node.now());
+  EXPECT_EQ(node->log().start(), Id(0, 0));
   node->SnapshotTaken(SnapshotId{Id(1, 3), 5, 5}, node.now());
   node.Receive(2, 1, AppendRequest{Id(1, 3), {E(1, 4), E(1, 5)}, LogIndex(5), Round(1)});
   EXPECT_EQ(node.SentOf<AppendResponse>().at(0).match, LogIndex(5));

@@ -29,6 +29,7 @@ absl::StatusOr<EntryId> Leader::Propose(Bytes payload) {
   if (transfer_.active()) {
     return MakeError(ErrorCode::kNotController, "leadership is being handed over; retry");
   }
+  if (state_.log.bytes() + payload.size() > state_.options.log_bytes_max) state_.MakeRoom();
   RETURN_IF_ERROR(CheckRoom(payload.size()));
   return Append(EntryType::kPayload, std::move(payload));
 }
@@ -160,6 +161,7 @@ void Leader::OnAppendResponse(const VoterId& from, const AppendResponse& respons
     const bool snapshot_needed =
         progress.state() == Progress::State::kSnapshot && response.match < state_.log.start().index;
     if (!snapshot_needed) progress.OnAccepted(response.match, round_);
+    if (!snapshot_needed && response.full) progress.OnFull();
     TryCommit();
   } else {
     const EntryId start = state_.log.start();
@@ -167,7 +169,7 @@ void Leader::OnAppendResponse(const VoterId& from, const AppendResponse& respons
         response.hint.index < start.index
             ? response.hint.index
             : state_.log.LastAtOrBelow(response.hint.index, response.hint.term).index;
-    progress.OnRefused(response, meets);
+    progress.OnRefused(response, meets, round_);
   }
   ConfirmReads();
 }
@@ -239,6 +241,7 @@ void Leader::ConfirmReads() {
 // ---- Time ----
 
 MonotonicTime Leader::HeardMajorityAt() const {
+  if (MUTANT("raft.no-check-quorum")) return MonotonicTime::Never();
   std::vector<MonotonicTime> contacts;
   for (const VoterId& voter : CountedVoters(state_.membership.latest())) {
     if (voter == state_.self) {
@@ -257,7 +260,6 @@ bool Leader::HeardMajority() const {
 }
 
 bool Leader::LostMajority() const {
-  if (MUTANT("raft.no-check-quorum")) return false;
   return state_.now >= HeardMajorityAt() + state_.options.election_timeout_max;
 }
 

@@ -33,7 +33,7 @@ struct Describer {
     return out;
   }
   std::string operator()(const AppendResponse& m) const {
-    if (m.accepted) return absl::StrCat("accepted match=", m.match.value());
+    if (m.accepted) return absl::StrCat("accepted match=", m.match.value(), m.full ? " full" : "");
     return absl::StrCat("refused prev=", m.refused.value(), " hint=", Id(m.hint),
                         " last=", m.last.value());
   }

@@ -64,6 +64,8 @@ struct AppendResponse {
   bool accepted = false;
   // If accepted: the follower's log is durable and equals the leader's through here.
   LogIndex match;
+  // Entries after `match` were not taken: no room before the next snapshot.
+  bool full = false;
   // If refused: index of the `previous` that was refused, ...
   LogIndex refused;
   // ... the last entry at or below it whose term is not above the one asked for, ...

@@ -40,7 +40,7 @@ absl::Status CheckInitial(const InitialState& initial) {
                                       " is the newest known, and an entry is of term ",
                                       before.term.value()));
   }
-  if (initial.receiving.has_value() && initial.received > initial.receiving->id.bytes) {
+  if (initial.receiving.has_value() && initial.received > initial.receiving->bytes) {
     return Contradiction("more of a snapshot was received than it has");
   }
   return absl::OkStatus();

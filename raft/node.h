@@ -50,7 +50,7 @@ struct InitialState {
   // before (S-35).
   std::optional<Term> damaged_in;
   // A snapshot whose transfer a restart broke off, and how much of it is durable.
-  std::optional<SnapshotOffer> receiving;
+  std::optional<SnapshotId> receiving;
   uint64_t received = 0;
 };
 

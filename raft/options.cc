@@ -47,6 +47,11 @@ absl::Status Options::Validate() const {
   for (const auto& bound : bounds) {
     if (bound.value == 0) return Refuse(bound.name, "0", "be positive: nothing would ever fit");
   }
+  // What is not committed cannot be in a snapshot, and must leave room for what is.
+  if (log_bytes_max / 2 < uncommitted_bytes_max) {
+    return Refuse("log_bytes_max", absl::StrCat(log_bytes_max),
+                  "be at least twice uncommitted_bytes_max, or the log could be full for ever");
+  }
   return absl::OkStatus();
 }
 

@@ -21,6 +21,12 @@ TEST(Options, AHeartbeatThatMayNotBeLostTwiceIsRefused) {
   EXPECT_THAT(options.Validate(), IsError(ErrorCode::kInvalidConfig, "heartbeat_interval"));
 }
 
+TEST(Options, ALogThatCouldBeFullForEverIsRefused) {
+  Options options;
+  options.log_bytes_max = options.uncommitted_bytes_max;
+  EXPECT_THAT(options.Validate(), IsError(ErrorCode::kInvalidConfig, "log_bytes_max"));
+}
+
 TEST(Options, ABoundOfNothingIsRefused) {
   Options options;
   options.window_messages_max = 0;

@@ -56,16 +56,24 @@ void Progress::OnAccepted(LogIndex match, Round round_now) {
   next_ = std::max(next_, match_ + 1);
 }
 
-bool Progress::OnRefused(const AppendResponse& response, LogIndex meets) {
+bool Progress::OnRefused(const AppendResponse& response, LogIndex meets, Round round_now) {
   if (state_ == State::kSnapshot || response.refused <= match_) return false;
+  if (response.round <= refused_in_round_) return false;
   if (state_ == State::kReplicate) {
     // Something before it was lost. All through match_ is known to be there.
     BecomeProbe(match_ + 1);
+    refused_in_round_ = round_now;
     return true;
   }
   if (response.refused != next_ - 1) return false;
+  refused_in_round_ = round_now;
   BecomeProbe(std::max(match_, std::min(meets, response.refused - 1)) + 1);
   return true;
+}
+
+void Progress::OnFull() {
+  BecomeProbe(match_ + 1);
+  probe_sent_ = true;
 }
 
 bool Progress::ProvesLostLog(const AppendResponse& response) const {

@@ -54,8 +54,11 @@ class Progress {
   // `round_now`: the leader's newest; what is sent after it was sent knowing this match.
   void OnAccepted(LogIndex match, Round round_now);
   // `meets`: the last entry of the leader's log where the two may agree. False if the refusal is
-  // an old one, of something that has been settled since.
-  bool OnRefused(const AppendResponse& response, LogIndex meets);
+  // an old one, of something that has been settled since: of all that was in the pipeline behind a
+  // lost message only the first counts.
+  bool OnRefused(const AppendResponse& response, LogIndex meets, Round round_now);
+  // It has no room for more: asked again with the next heartbeat, not at once.
+  void OnFull();
   // Whether this refusal proves that the follower lost entries it had acknowledged: it was asked
   // after it acknowledged them, and its log ends before them.
   bool ProvesLostLog(const AppendResponse& response) const;
@@ -84,6 +87,8 @@ class Progress {
   Round acked_round_;
   // The leader's round when `match_` was acknowledged.
   Round matched_in_round_;
+  // ... and when a refusal last changed `next_`.
+  Round refused_in_round_;
   MonotonicTime last_contact_;
   bool lost_log_ = false;
 

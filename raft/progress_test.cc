@@ -55,25 +55,50 @@ TEST(Progress, ARefusalWhilePipeliningGoesBackToWhatIsKnown) {
   Progress progress(LogIndex(10), kNow);
   progress.OnAccepted(LogIndex(9), Round(1));
   progress.OnSent(5, 100);
-  EXPECT_TRUE(progress.OnRefused(Refusal(14, 11, 2), LogIndex(11)));
+  EXPECT_TRUE(progress.OnRefused(Refusal(14, 11, 2), LogIndex(11), Round(2)));
   EXPECT_EQ(progress.state(), Progress::State::kProbe);
+  EXPECT_EQ(progress.next(), LogIndex(10));
+}
+
+// Of a pipeline whose first message was lost, all the others are refused.
+TEST(Progress, TheFirstRefusalSettlesAllThatWasSentBeforeIt) {
+  Progress progress(LogIndex(10), kNow);
+  progress.OnAccepted(LogIndex(9), Round(1));
+  for (int i = 0; i < 3; ++i) progress.OnSent(1, 100);
+  EXPECT_TRUE(progress.OnRefused(Refusal(11, 9, 2), LogIndex(9), Round(3)));
+  progress.OnAccepted(LogIndex(10), Round(4));
+  progress.OnSent(1, 100);
+  EXPECT_FALSE(progress.OnRefused(Refusal(12, 9, 3), LogIndex(9), Round(5)));
+  EXPECT_EQ(progress.state(), Progress::State::kReplicate);
+}
+
+// Found by the simulation: a follower without room and its leader, as fast as the network goes.
+TEST(Progress, AFollowerWithoutRoomIsAskedAgainWithTheNextHeartbeat) {
+  const Options options;
+  Progress progress(LogIndex(10), kNow);
+  progress.OnAccepted(LogIndex(9), Round(1));
+  progress.OnFull();
+  EXPECT_FALSE(progress.CanSend(options));
+  progress.OnHeartbeatDue();
+  EXPECT_TRUE(progress.CanSend(options));
   EXPECT_EQ(progress.next(), LogIndex(10));
 }
 
 TEST(Progress, AnOldRefusalIsIgnored) {
   Progress progress(LogIndex(10), kNow);
-  EXPECT_FALSE(progress.OnRefused(Refusal(5, 3, 1), LogIndex(3)));  // Not what is being probed.
+  EXPECT_FALSE(
+      progress.OnRefused(Refusal(5, 3, 1), LogIndex(3), Round(1)));  // Not what is being probed.
   progress.OnAccepted(LogIndex(9), Round(1));
-  EXPECT_FALSE(progress.OnRefused(Refusal(9, 3, 1), LogIndex(3)));  // Below what matched.
+  EXPECT_FALSE(progress.OnRefused(Refusal(9, 3, 1), LogIndex(3), Round(1)));  // Below what matched.
   EXPECT_EQ(progress.state(), Progress::State::kReplicate);
 }
 
 TEST(Progress, ProbingGoesBackToWhereTheLogsMayMeet) {
   Progress progress(LogIndex(10), kNow);
-  EXPECT_TRUE(progress.OnRefused(Refusal(9, 7, 1), LogIndex(4)));
+  EXPECT_TRUE(progress.OnRefused(Refusal(9, 7, 1), LogIndex(4), Round(1)));
   EXPECT_EQ(progress.next(), LogIndex(5));
   // At least one step, whatever the hint says.
-  EXPECT_TRUE(progress.OnRefused(Refusal(4, 7, 1), LogIndex(7)));
+  EXPECT_TRUE(progress.OnRefused(Refusal(4, 7, 2), LogIndex(7), Round(2)));
   EXPECT_EQ(progress.next(), LogIndex(4));
 }
 

@@ -77,6 +77,16 @@ struct ServerState {
            (log.last().term > *damaged_in && log.stable() == log.last().index);
   }
 
+  // At the memory bound the part of the log that the newest snapshot holds is given up: it was kept
+  // only so that followers a little behind need no snapshot.
+  void MakeRoom() {
+    if (log.bytes() < options.log_bytes_max / 2 || !snapshots.newest().has_value()) return;
+    const LogIndex through = snapshots.newest()->id.last.index;
+    if (through > log.stable()) return;
+    log.CompactTo(through);
+    membership.CompactTo(through);
+  }
+
   // Answers and requests that promise something: sent when all before is durable.
   template <class Body>
   void Promise(const VoterId& to, Body body) {

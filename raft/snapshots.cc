@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "base/check.h"
-
 namespace millrace::raft {
 
 void SnapshotShelf::Put(SnapshotOffer snapshot) {
@@ -31,16 +29,17 @@ LogIndex SnapshotShelf::log_needed_after() const {
 void SnapshotReceiver::Begin(const SnapshotOffer& offer) {
   if (!IsFor(offer.id)) received_ = 0;
   offer_ = offer;
+  offered_ = true;
 }
 
-void SnapshotReceiver::Resume(const SnapshotOffer& offer, uint64_t received) {
-  CHECK_LE(received, offer.id.bytes);
-  offer_ = offer;
-  received_ = received;
+void SnapshotReceiver::Resume(const SnapshotId& id, uint64_t received) {
+  offer_ = SnapshotOffer{.id = id};
+  offered_ = false;
+  received_ = received < id.bytes ? received : 0;
 }
 
 bool SnapshotReceiver::Accept(const SnapshotChunk& chunk) {
-  if (!IsFor(chunk.id) || chunk.offset != received_ || chunk.size == 0) return false;
+  if (!IsFor(chunk.id) || !offered_ || chunk.offset != received_ || chunk.size == 0) return false;
   // A peer's numbers are not trusted: the piece must lie within the file and be there.
   if (chunk.size > offer_->id.bytes - received_ || chunk.data.size() != chunk.size) return false;
   received_ += chunk.size;

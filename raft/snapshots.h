@@ -44,8 +44,9 @@ class SnapshotReceiver {
  public:
   // What a leader offers. Goes on with what was received if it is the same snapshot.
   void Begin(const SnapshotOffer& offer);
-  // What a restart left of it. REQUIRES: received <= offer.id.bytes.
-  void Resume(const SnapshotOffer& offer, uint64_t received);
+  // What a restart left of one; it goes on when a leader offers it again. A file that was complete
+  // and not yet verified is fetched anew.
+  void Resume(const SnapshotId& id, uint64_t received);
   // True if `chunk` is the next piece: it is to be written, and counts as received.
   bool Accept(const SnapshotChunk& chunk);
   // The host's verdict on the whole file. Valid: the offer it was received for, for installation.
@@ -59,6 +60,8 @@ class SnapshotReceiver {
 
  private:
   std::optional<SnapshotOffer> offer_;
+  // False after a restart: of offer_ only the id is known.
+  bool offered_ = false;
   uint64_t received_ = 0;
 };
 

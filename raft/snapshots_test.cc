@@ -56,7 +56,8 @@ TEST(SnapshotReceiver, APieceBeyondTheEndOrWithoutItsBytesIsRefused) {
 
 TEST(SnapshotReceiver, GoesOnAfterABreakIfItIsTheSameSnapshot) {
   SnapshotReceiver receiver;
-  receiver.Resume(Offer(10), 40);
+  receiver.Resume(Offer(10).id, 40);
+  EXPECT_FALSE(receiver.Accept(Chunk(Offer(10), 40, 40)));  // Not offered yet.
   receiver.Begin(Offer(10));
   EXPECT_EQ(receiver.received(), 40u);
   receiver.Begin(Offer(10, 100, /*checksum=*/2));
