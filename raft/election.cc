@@ -96,7 +96,12 @@ void Election::Stand(bool leadership_transfer) {
 
 void Election::AskForVotes(const VoteRequest& request) {
   for (const VoterId& voter : CountedVoters(state_.membership.latest())) {
-    if (voter != state_.self) state_.Promise(voter, request);
+    if (voter == state_.self) continue;
+    if (MUTANT("raft.own-vote-not-durable")) {
+      state_.Tell(voter, request);
+    } else {
+      state_.Promise(voter, request);
+    }
   }
 }
 

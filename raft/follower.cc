@@ -126,8 +126,7 @@ void Follower::OnSnapshotReceived(const SnapshotId& id, bool valid) {
   std::optional<SnapshotOffer> offer = receiver_.Finish(id, valid);
   if (!offer.has_value()) return;
   // The log may have caught up by another way while the file was checked.
-  const bool behind = MUTANT("raft.install-over-committed") ||
-                      (offer->id.last.index > state_.commit() && !state_.log.Has(offer->id.last));
+  const bool behind = offer->id.last.index > state_.commit() && !state_.log.Has(offer->id.last);
   if (!behind) return;
   state_.log.Restart(offer->id.last);
   if (!MUTANT("raft.install-without-voters")) state_.membership.Restart(offer->voters);

@@ -208,6 +208,9 @@ void SimCluster::Pump(int node) {
     if (server.writing.size() == 1) StartWrite(node);
     if (server.node == nullptr) return;
   }
+  if (server.node->leadership() != nullptr && server.node->leadership()->Removed()) {
+    invariants_.Report("thesis 4.2.2: a leader goes on after its removal was committed");
+  }
   const MonotonicTime deadline = server.node->next_deadline();
   if (deadline >= server.timer) return;
   server.timer = deadline;
@@ -221,6 +224,13 @@ void SimCluster::Take(int node, const Ready& ready) {
   Server& server = servers_.at(node);
   NoteReady(server, ready);
   invariants_.OnReady(*server.node, ready);
+  const Leader* leadership = server.node->leadership();
+  for (const Entry& entry : ready.entries) {
+    if (leadership == nullptr || entry.type != EntryType::kVoters) continue;
+    if (entry.term == server.node->term() && server.node->commit() < leadership->own_term_begin()) {
+      invariants_.Report("thesis 4.1, corrected: voters changed before an entry of the own term");
+    }
+  }
   for (const Entry& entry : ready.committed) {
     if (!invariants_.violation().empty()) return;
     // S-10: the state machine never runs ahead of its own disk.
@@ -297,6 +307,11 @@ void SimCluster::CheckCommit(const Server& server, LogIndex before) {
   const auto term = node.log().TermAt(node.commit());
   if (!term.has_value()) return;
   const EntryId id{*term, node.commit()};
+  if (id.term != node.term()) {
+    invariants_.Report(absl::StrCat("paper 5.4.2: node ", server.id.node.value(), " of term ",
+                                    node.term().value(), " commits an entry of term ",
+                                    id.term.value(), " by counting"));
+  }
   size_t holders = 0;
   const std::vector<VoterId> voters = CountedVoters(node.voters());
   for (const VoterId& voter : voters) {
@@ -321,7 +336,11 @@ void SimCluster::VerifySnapshot(int node) {
   const bool valid =
       ChecksumOf(server.disk.received) == receiving->checksum && random_.Below(10) != 0;
   Reach(valid ? "snapshot verified" : "snapshot damaged");
-  server.node->SnapshotReceived(*receiving, valid, now_);
+  // To read it again takes its time; another leader may be faster with the entries.
+  const absl::Duration time = absl::Milliseconds(random_.Below(5) == 0 ? random_.Below(3000) : 1);
+  OnServer(node, server.life, now_ + time, [this, id = *receiving, valid](Server& s) {
+    s.node->SnapshotReceived(id, valid, now_);
+  });
 }
 
 // ---- The network ----
@@ -362,7 +381,13 @@ void SimCluster::Deliver(const Message& message, absl::Duration delay) {
       Trace(static_cast<uint64_t>(message.body.index()) * 1000 +
                 static_cast<uint64_t>(message.from.node.value() * 10 + message.to.node.value()),
             print_ ? Describe(message) : std::string());
+      const Term term = server.node->term();
+      const EntryId last = server.node->log().last();
       server.node->Step(message, now_);
+      const bool same = server.node->term() == term && server.node->log().last() == last;
+      if (message.to != server.id && !same) {
+        invariants_.Report("S-17: a message for a lost directory has an effect on the new one");
+      }
     });
   });
 }

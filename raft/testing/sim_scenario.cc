@@ -205,8 +205,8 @@ class Scenario {
     if (leader == 0) return Fail("nobody leads " + when);
     if (!cluster_.Propose(leader).ok()) return Fail("a proposal is refused " + when);
     const LogIndex index = cluster_.node(leader)->log().last().index;
-    if (!cluster_.Read(leader)) return Fail("a read is refused " + when);
     const int64_t reads = cluster_.reads_confirmed();
+    if (!cluster_.Read(leader)) return Fail("a read is refused " + when);
     cluster_.RunFor(absl::Seconds(3));
     if (!ok()) return;
     if (cluster_.reads_confirmed() == reads) Fail("a read is not confirmed " + when);
