@@ -9,12 +9,14 @@
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "storage/checked_text.h"
+#include "storage/dir_identity.h"
 
 namespace millrace::node {
 namespace {
 
 constexpr char kPropertiesKind[] = "metadata-meta.properties";
 constexpr char kCounterKind[] = "start-counter";
+constexpr char kProperties[] = "meta.properties";
 constexpr uint64_t kBytesMax = 64 << 10;
 
 absl::Status Foreign(const std::string& path, absl::string_view why) {
@@ -37,7 +39,39 @@ absl::StatusOr<std::map<std::string, std::string>> ReadProperties(FileSystem& fi
   return properties;
 }
 
+// Whether a metadata directory says which cluster it belongs to.
+absl::StatusOr<bool> HasCluster(FileSystem& files, const std::string& metadata_path) {
+  const std::string path = JoinPath(metadata_path, kProperties);
+  ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+  if (!exists) return false;
+  ASSIGN_OR_RETURN(auto properties, ReadProperties(files, path));
+  return !properties["cluster.id"].empty();
+}
+
 }  // namespace
+
+absl::Status CheckFounding(FileSystem& files, const std::string& metadata_path,
+                           const std::vector<std::string>& log_dirs) {
+  const absl::StatusOr<bool> has_cluster = HasCluster(files, metadata_path);
+  // What cannot be read is refused, by its name, when the directory is opened.
+  if (!has_cluster.ok() || *has_cluster) return absl::OkStatus();
+  for (const std::string& log_dir : log_dirs) {
+    const std::string path = JoinPath(log_dir, kProperties);
+    ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+    if (!exists) continue;
+    ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kBytesMax));
+    ASSIGN_OR_RETURN(const storage::DirIdentity owner, storage::DecodeDirIdentity(text, path));
+    const std::string cluster = owner.cluster_id.ToString();
+    return MakeError(
+        ErrorCode::kInconsistentClusterId,
+        absl::StrCat("log directory '", log_dir, "' belongs to cluster ", cluster,
+                     ", but metadata directory '", metadata_path,
+                     "' belongs to none yet, and a new cluster would not know the records; "
+                     "give the cluster's own metadata.log.dir, or log.dirs that are empty"),
+        {.name = "metadata.log.dir", .value = metadata_path});
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CreateDirectories(FileSystem& files, const std::string& path) {
   if (path.empty() || path == "." || path == "/") return absl::OkStatus();

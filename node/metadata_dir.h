@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -66,6 +67,13 @@ class MetadataDir {
   ClusterId cluster_id_;
   int64_t start_count_ = 0;
 };
+
+// Whether a node with this metadata directory may found a cluster, or has one: OK unless it belongs
+// to no cluster while one of the log directories does (S-18), as after a lost or mistyped metadata
+// directory. Changes nothing. Errors: INCONSISTENT_CLUSTER_ID naming both directories; where it
+// cannot be known, what kept a log directory's meta.properties from being read.
+absl::Status CheckFounding(FileSystem& files, const std::string& metadata_path,
+                           const std::vector<std::string>& log_dirs);
 
 // Creates `path` and the directories above it that are missing, durably.
 absl::Status CreateDirectories(FileSystem& files, const std::string& path);

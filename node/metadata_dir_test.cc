@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/dir_identity.h"
 
 namespace millrace::node {
 namespace {
@@ -59,6 +60,59 @@ TEST_F(MetadataDirTest, RefusesAnotherNodeASecondProcessAndForeignFiles) {
   ASSERT_TRUE(files_.Open("other/metadata/letter.txt", OpenMode::kCreate).ok());
   EXPECT_EQ(CodeOf(MetadataDir::Open(&files_, "other/metadata", NodeId(1), &random_).status()),
             ErrorCode::kInvalidDirectory);
+}
+
+// S-18: empty means no cluster id in the metadata directory nor in any log directory.
+class CheckFoundingTest : public MetadataDirTest {
+ protected:
+  void MakeLogDir(const std::string& path, const std::string& meta_properties) {
+    ASSERT_TRUE(CreateDirectories(files_, path).ok());
+    ASSERT_TRUE(ReplaceFile(files_, JoinPath(path, "meta.properties"), meta_properties).ok());
+  }
+  absl::Status Check() { return CheckFounding(files_, "data/metadata", {"data/new", "data/logs"}); }
+
+  const ClusterId cluster_ = ClusterId::Draw(random_);
+  const std::string identity_ = storage::EncodeDirIdentity(
+      {.cluster_id = cluster_, .node_id = NodeId(1), .directory_id = DirectoryId::Draw(random_)});
+};
+
+TEST_F(CheckFoundingTest, EmptyDirectoriesMayBecomeACluster) {
+  EXPECT_TRUE(Check().ok());
+  ASSERT_TRUE(CreateDirectories(files_, "data/logs").ok());
+  EXPECT_TRUE(Check().ok());
+  EXPECT_TRUE(Open().ok());
+  EXPECT_TRUE(Check().ok());
+}
+
+TEST_F(CheckFoundingTest, ALogDirectoryOfAClusterWithoutItsMetadataIsRefusedAndNothingWritten) {
+  MakeLogDir("data/logs", identity_);
+  const absl::Status status = Check();
+  EXPECT_EQ(CodeOf(status), ErrorCode::kInconsistentClusterId);
+  for (const std::string& part :
+       {cluster_.ToString(), std::string("'data/logs'"), std::string("'data/metadata'")}) {
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(part));
+  }
+  EXPECT_FALSE(files_.Exists("data/metadata").value());
+  EXPECT_FALSE(files_.Exists("data/new").value());
+}
+
+TEST_F(CheckFoundingTest, ADirectoryThatHasNotFoundedYetCountsAsEmpty) {
+  ASSERT_TRUE(Open().ok());
+  MakeLogDir("data/logs", identity_);
+  EXPECT_EQ(CodeOf(Check()), ErrorCode::kInconsistentClusterId);
+}
+
+TEST_F(CheckFoundingTest, TheClustersOwnDirectoriesPass) {
+  ASSERT_TRUE(Open().value()->SetClusterId(cluster_).ok());
+  MakeLogDir("data/logs", identity_);
+  EXPECT_TRUE(Check().ok());
+}
+
+TEST_F(CheckFoundingTest, ALogDirectoryThatCannotBeReadIsNotTakenForAnEmptyOne) {
+  std::string damaged = identity_;
+  damaged[damaged.size() / 2] ^= 1;
+  MakeLogDir("data/logs", damaged);
+  EXPECT_EQ(CodeOf(Check()), ErrorCode::kCorruptLog);
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
 Node::~Node() = default;
 
 absl::Status Node::Open() {
+  RETURN_IF_ERROR(CheckFounding(*env_.files, config_.metadata_dir, config_.log_dirs));
   ASSIGN_OR_RETURN(
       dir_, MetadataDir::Open(env_.files, config_.metadata_dir, config_.node_id, env_.random));
   if (open_images_ != nullptr) {

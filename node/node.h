@@ -52,8 +52,8 @@ class Node {
        OpenImages open_images);
   ~Node();
 
-  // Reads the metadata directory and its log. Blocks. Errors: those of MetadataDir::Open,
-  // ControllerHost::Open and the image store, with the path.
+  // Reads the metadata directory and its log. Blocks. Errors: those of CheckFounding,
+  // MetadataDir::Open, ControllerHost::Open and the image store, with the path.
   absl::Status Open();
 
   // The rest of the way, told in steps by log lines. `advertised`: the listeners with the ports

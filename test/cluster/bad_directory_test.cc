@@ -113,6 +113,18 @@ TEST_F(BadDirectoryTest, AnotherClustersLogDirectoryIsRefused) {
   ExpectServesAgain();
 }
 
+// S-18: a new cluster would orphan the records and then reuse their topics' names.
+TEST_F(BadDirectoryTest, LogDirectoriesWithoutTheirMetadataFoundNoCluster) {
+  const std::string kept = server_.data_dir() + "/kept-metadata";
+  std::filesystem::rename(server_.metadata_dir(), kept);
+  const auto before = Snapshot(server_.data_dir());
+  ExpectRefused("INCONSISTENT_CLUSTER_ID", logs());
+  EXPECT_EQ(Snapshot(server_.data_dir()), before);
+  EXPECT_FALSE(std::filesystem::exists(server_.metadata_dir()));
+  std::filesystem::rename(kept, server_.metadata_dir());
+  ExpectServesAgain();
+}
+
 TEST_F(BadDirectoryTest, SomebodyElsesFilesAreNotTouched) {
   const TemporaryDirectory home;
   WriteFile(home.path() + "/thesis.tex", "years of work");
