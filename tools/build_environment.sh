@@ -1,10 +1,14 @@
 # What every script that calls Bazel sets first; to be sourced, from the root of the tree.
 
-# Bazel wants a home for its output; services and containers often run without one.
+# Bazel wants a home that it may write to; services and containers often run without one.
 if [[ -z "${HOME:-}" ]]; then
   HOME="$(getent passwd "$(id -u)" | cut -d: -f6)"
-  export HOME="${HOME:-/tmp}"
 fi
+if [[ ! -d "${HOME:-}" || ! -w "$HOME" ]]; then
+  HOME="${TMPDIR:-/tmp}/millrace-build-$(id -u)"
+  mkdir -p "$HOME"
+fi
+export HOME
 
 # A compiler that includes gRPC, under a sanitizer, takes up to 2 GiB: as many at once as memory allows.
 _jobs="$(awk -v cores="$(nproc)" '/^MemAvailable:/ {

@@ -84,7 +84,9 @@ void PrintCluster(const v1::DescribeClusterResponse& cluster, const LogDirs& log
                 GiB(dir.free_bytes())});
     }
   }
-  PrintOut(absl::StrCat(brokers.ToString(), "\n", dirs.ToString()));
+  brokers.Print();
+  PrintOut("\n");
+  dirs.Print();
 }
 
 absl::Status Describe(const GlobalOptions& global) {

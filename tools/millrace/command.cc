@@ -1,13 +1,17 @@
 #include "tools/millrace/command.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "tools/millrace/option_check.h"
 
 namespace millrace::tools {
 
@@ -27,40 +31,102 @@ CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::strin
   return command;
 }
 
+namespace {
+
+// The command that a line names, as far as the parser came.
+const CLI::App* Deepest(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().back();
+  return app;
+}
+
+std::string FullName(const CLI::App* app) {
+  const CLI::App* parent = app->get_parent();
+  return parent == nullptr ? app->get_name() : absl::StrCat(FullName(parent), " ", app->get_name());
+}
+
+std::vector<std::string> NamesOf(const CLI::App* command) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : command->get_subcommands({})) names.push_back(sub->get_name());
+  return names;
+}
+
+int UsageError(const CLI::App* command, const std::string& message) {
+  std::fprintf(stderr, "error: %s\nSee: %s --help\n", message.c_str(), FullName(command).c_str());
+  return kExitUsage;
+}
+
+// What the parser could not place is why a line makes no sense: a word where a command should be,
+// or an option or a word too many.
+std::string Misplaced(const CLI::App* command, const std::string& word) {
+  std::vector<std::string> known;
+  if (word.size() > 1 && word[0] == '-') {
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    }
+    const std::string name = word.substr(0, word.find('='));
+    return absl::StrCat("'", FullName(command), "' has no option '", name, "'",
+                        NearestHint(name, known));
+  }
+  known = NamesOf(command);
+  if (known.empty()) {
+    return absl::StrCat("'", FullName(command), "' does not know what to do with '", word, "'");
+  }
+  return absl::StrCat("there is no command '", FullName(command), " ", word, "'",
+                      NearestHint(word, known));
+}
+
+}  // namespace
+
 int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv) {
   try {
     app->parse(argc, argv);
-  } catch (const CLI::RequiredError& error) {
-    // What the parser could not place is why the command is missing: name it.
-    const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
-    if (unknown.empty()) return app->exit(error) == 0 ? kExitOk : kExitUsage;
-    std::fprintf(stderr, "There is no command '%s'\nRun with --help for more information.\n",
-                 unknown.front().c_str());
-    return kExitUsage;
+  } catch (const CLI::Success& asked) {
+    // The parser's way of saying that help was asked for.
+    return app->exit(asked) == 0 ? kExitOk : kExitUsage;
   } catch (const CLI::ParseError& error) {
-    // The parser's way of saying "help was asked for" (0) or "the line is wrong".
-    return app->exit(error) == 0 ? kExitOk : kExitUsage;
+    const CLI::App* const command = Deepest(app);
+    const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
+    const bool misplaced = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr ||
+                           dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+    if (misplaced && !unknown.empty()) {
+      return UsageError(command, Misplaced(command, unknown.front()));
+    }
+    if (!command->get_subcommands({}).empty()) {
+      return UsageError(command, absl::StrCat("a subcommand is required: one of ",
+                                              absl::StrJoin(NamesOf(command), ", ")));
+    }
+    return UsageError(command, error.what());
   }
   return global.exit_code;
 }
 
 void AddOutputOption(CLI::App* command, GlobalOptions* global) {
   command->add_option("-o,--output", global->output, "Form of the output")
-      ->check(CLI::IsMember({"table", "json"}))
+      ->check(OneOf({"table", "json"}))
       ->capture_default_str();
 }
 
 void AddConnectionOptions(CLI::App* command, GlobalOptions* global) {
+  // Not CLI11's own way: it would let the variable of one command undo the option of another.
+  const char* const variable = std::getenv(kBootstrapVariable);
+  if (variable != nullptr && *variable != '\0') global->bootstrap = variable;
   command->add_option("--bootstrap", global->bootstrap, "Servers to ask first, host:port[,...]")
       ->capture_default_str();
   AddOutputOption(command, global);
   command->add_option("--timeout", global->timeout_s, "Seconds to wait for an answer")
-      ->check(CLI::PositiveNumber)
+      ->check(NumberAboveZero())
       ->capture_default_str();
 }
 
 absl::StatusOr<std::unique_ptr<client::Admin>> ConnectAdmin(const GlobalOptions& global) {
   return client::Admin::Create(global.bootstrap_servers(), global.timeout());
+}
+
+absl::Status ExpectServer(const GlobalOptions& global) {
+  ASSIGN_OR_RETURN(const auto admin, ConnectAdmin(global));
+  const absl::Status asked = admin->DescribeCluster({}).status();
+  // Any other answer comes from a server.
+  return CodeOf(asked) == ErrorCode::kBrokerNotAvailable ? asked : absl::OkStatus();
 }
 
 absl::StatusOr<std::pair<std::string, std::string>> SplitSetting(const std::string& text,
@@ -72,6 +138,22 @@ absl::StatusOr<std::pair<std::string, std::string>> SplitSetting(const std::stri
                      {.name = option, .value = text});
   }
   return std::make_pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+absl::Status WithNearestTopic(absl::Status status, const std::string& topic,
+                              const GlobalOptions& global) {
+  // Of a partition that is missing the topic is there.
+  if (CodeOf(status) != ErrorCode::kUnknownTopicOrPartition) return status;
+  const absl::StatusOr<std::unique_ptr<client::Admin>> admin = ConnectAdmin(global);
+  if (!admin.ok()) return status;
+  const absl::StatusOr<v1::ListTopicsResponse> response = (*admin)->ListTopics({});
+  if (!response.ok()) return status;
+  std::vector<std::string> names;
+  for (const v1::TopicListing& listing : response->topics()) names.push_back(listing.name());
+  if (std::find(names.begin(), names.end(), topic) != names.end()) return status;
+  const std::string hint = NearestHint(topic, names);
+  if (hint.empty()) return status;
+  return MakeError(CodeOf(status), absl::StrCat(status.message(), hint), DetailOf(status));
 }
 
 absl::Status ResultStatus(v1::ErrorCode code, const std::string& message) {

@@ -48,15 +48,27 @@ int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char
 // -o alone, for commands that ask no server.
 void AddOutputOption(CLI::App* command, GlobalOptions* global);
 
+// Of the environment: what --bootstrap is where it is not given.
+inline constexpr char kBootstrapVariable[] = "MILLRACE_BOOTSTRAP";
+
 // --bootstrap, -o and --timeout.
 void AddConnectionOptions(CLI::App* command, GlobalOptions* global);
 
 // An Admin for the global options.
 absl::StatusOr<std::unique_ptr<client::Admin>> ConnectAdmin(const GlobalOptions& global);
 
+// OK if a server answers: for commands that would wait for one for long, while the reason is
+// mostly a mistyped address. Errors: BROKER_NOT_AVAILABLE at once.
+absl::Status ExpectServer(const GlobalOptions& global);
+
 // "name=value". Errors: INVALID_REQUEST.
 absl::StatusOr<std::pair<std::string, std::string>> SplitSetting(const std::string& text,
                                                                  const std::string& option);
+
+// An error that says that there is no such topic, with the name that was probably meant; any other
+// status as it is.
+absl::Status WithNearestTopic(absl::Status status, const std::string& topic,
+                              const GlobalOptions& global);
 
 // The Status of a result per resource: OK for ERROR_CODE_UNSPECIFIED.
 absl::Status ResultStatus(v1::ErrorCode code, const std::string& message);

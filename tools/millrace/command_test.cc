@@ -1,5 +1,7 @@
 #include "tools/millrace/command.h"
 
+#include <cstdlib>
+
 #include "base/status.h"
 #include "tools/millrace/command_test_bed.h"
 
@@ -60,6 +62,61 @@ TEST(Command, NobodyThereNamesTheAddressesTried) {
   EXPECT_EQ(result.exit_code, kExitUnavailable);
   EXPECT_THAT(result.err, HasSubstr("127.0.0.1:1"));
   EXPECT_THAT(result.err, HasSubstr("127.0.0.1:2"));
+}
+
+TEST(Command, BootstrapServersComeFromTheLineThenTheEnvironmentThenTheDefault) {
+  const auto bootstrap = [](std::vector<std::string> words) {
+    std::string seen;
+    words.insert(words.begin(), "try");
+    RunLine(
+        [&seen](CLI::App* app, GlobalOptions* global) {
+          // Another command with the same option must not get into the way.
+          for (const char* name : {"try", "other"}) {
+            AddConnectionOptions(AddCommand(app, name, "Try it", "  millrace try\n", global,
+                                            [&seen, global] {
+                                              seen = global->bootstrap;
+                                              return absl::OkStatus();
+                                            }),
+                                 global);
+          }
+        },
+        std::move(words));
+    return seen;
+  };
+  unsetenv("MILLRACE_BOOTSTRAP");
+  EXPECT_EQ(bootstrap({}), "localhost:9092");
+  setenv("MILLRACE_BOOTSTRAP", "from-environment:1", 1);
+  EXPECT_EQ(bootstrap({}), "from-environment:1");
+  EXPECT_EQ(bootstrap({"--bootstrap", "from-line:2"}), "from-line:2");
+  unsetenv("MILLRACE_BOOTSTRAP");
+}
+
+TEST(Command, MistypedCommandsAndOptionsAreNamedWithTheNearestOnes) {
+  const auto run = [](std::vector<std::string> words) {
+    return RunLine(
+        [](CLI::App* app, GlobalOptions* global) {
+          CLI::App* noun = app->add_subcommand("noun", "A noun");
+          noun->require_subcommand(1);
+          AddConnectionOptions(AddCommand(noun, "create", "Create", "  millrace noun create\n",
+                                          global, [] { return absl::OkStatus(); }),
+                               global);
+        },
+        std::move(words));
+  };
+  EXPECT_EQ(run({"noun", "crate"}).err,
+            "error: there is no command 'millrace noun crate'; did you mean 'create'?\n"
+            "See: millrace noun --help\n");
+  EXPECT_EQ(run({"noun", "create", "--bootstarp=x"}).err,
+            "error: 'millrace noun create' has no option '--bootstarp'; did you mean "
+            "'--bootstrap'?\nSee: millrace noun create --help\n");
+  EXPECT_EQ(run({"noun", "create", "surprise"}).err,
+            "error: 'millrace noun create' does not know what to do with 'surprise'\n"
+            "See: millrace noun create --help\n");
+  EXPECT_EQ(run({"noun"}).err,
+            "error: a subcommand is required: one of create\nSee: millrace noun --help\n");
+  EXPECT_EQ(run({"noun", "create", "--timeout", "soon"}).err,
+            "error: --timeout: 'soon' is not a number above 0\n"
+            "See: millrace noun create --help\n");
 }
 
 TEST(SplitSetting, CutsAtTheFirstEqualsSign) {

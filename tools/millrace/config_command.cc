@@ -71,7 +71,8 @@ absl::Status Show(const ConfigOptions& options, bool only_set, const GlobalOptio
                      absl::StrCat("the server said nothing about '", options.resource, "'"));
   }
   const v1::DescribeConfigsResult& result = response.resources(0);
-  RETURN_IF_ERROR(ResultStatus(result.code(), result.message()));
+  RETURN_IF_ERROR(
+      WithNearestTopic(ResultStatus(result.code(), result.message()), resource.name(), global));
   Json configs = Json::array();
   Table table({"NAME", "VALUE", "SOURCE", "DEFAULT"});
   for (const v1::ConfigDescription& config : result.configs()) {
@@ -84,7 +85,7 @@ absl::Status Show(const ConfigOptions& options, bool only_set, const GlobalOptio
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"resource", options.resource}, {"configs", configs}});
   } else {
-    PrintOut(table.ToString());
+    table.Print();
   }
   return absl::OkStatus();
 }
@@ -128,7 +129,9 @@ absl::Status Alter(const ConfigOptions& options, const GlobalOptions& global) {
     return MakeError(ErrorCode::kUnknownServerError,
                      absl::StrCat("the server said nothing about '", options.resource, "'"));
   }
-  RETURN_IF_ERROR(ResultStatus(response.resources(0).code(), response.resources(0).message()));
+  RETURN_IF_ERROR(
+      WithNearestTopic(ResultStatus(response.resources(0).code(), response.resources(0).message()),
+                       resource->resource().name(), global));
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"resource", options.resource},
                {"altered", !options.dry_run},

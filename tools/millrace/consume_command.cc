@@ -1,10 +1,15 @@
 #include "tools/millrace/consume_command.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +21,9 @@
 #include "base/posix_file_system.h"
 #include "base/status.h"
 #include "client/consumer.h"
+#include "tools/millrace/option_check.h"
 #include "tools/millrace/position_file.h"
+#include "tools/millrace/progress_line.h"
 #include "tools/millrace/record_format.h"
 #include "tools/millrace/record_splitter.h"
 
@@ -36,9 +43,14 @@ struct ConsumeOptions {
   std::vector<int32_t> partitions;
   int64_t count = -1;
   bool follow = false;
+  bool until_end = false;
   std::string format = "value";
   std::string delimiter = "\\n";
   std::string isolation = "read_committed";
+  // For what was given on the line, and what is a default.
+  const CLI::App* command = nullptr;
+
+  bool given(const std::string& option) const { return command->count(option) != 0; }
 };
 
 volatile std::sig_atomic_t stop_requested = 0;
@@ -95,6 +107,7 @@ class Consumption {
         delimiter_(std::move(delimiter)) {}
 
   absl::Status Run() {
+    RETURN_IF_ERROR(ExpectServer(global_));
     ASSIGN_OR_RETURN(
         consumer_,
         client::Consumer::Create(
@@ -112,11 +125,7 @@ class Consumption {
 
  private:
   absl::Status Assign() {
-    std::vector<PartitionIndex> partitions;
-    for (int32_t partition : options_.partitions) partitions.push_back(PartitionIndex(partition));
-    if (partitions.empty()) {
-      ASSIGN_OR_RETURN(partitions, consumer_->Partitions(options_.topic, global_.timeout()));
-    }
+    ASSIGN_OR_RETURN(const std::vector<PartitionIndex> partitions, WantedPartitions());
     if (!options_.state.empty()) {
       ASSIGN_OR_RETURN(next_, ReadPositionFile(files_, options_.state, options_.topic));
     }
@@ -134,9 +143,31 @@ class Consumption {
     ASSIGN_OR_RETURN(const auto ranges, consumer_->OffsetRange(named, global_.timeout()));
     for (const auto& [partition, range] : ranges) {
       RETURN_IF_ERROR(CheckOffset(partition, range.first, range.second));
-      if (!options_.follow) end_[partition] = range.second;
+      if (options_.follow) continue;
+      end_[partition] = range.second;
+      const client::Position& from = assignment[partition];
+      const bool known = from.kind == client::Position::Kind::kOffset;
+      expected_ += std::max<int64_t>(0, range.second - (known ? from.offset : range.first));
     }
+    if (options_.count >= 0 && !options_.follow) expected_ = std::min(expected_, options_.count);
     return consumer_->Assign(std::move(assignment));
+  }
+
+  // Those asked for, or all there are.
+  absl::StatusOr<std::vector<PartitionIndex>> WantedPartitions() {
+    ASSIGN_OR_RETURN(const std::vector<PartitionIndex> all,
+                     consumer_->Partitions(options_.topic, global_.timeout()));
+    if (options_.partitions.empty()) return all;
+    std::set<PartitionIndex> wanted;
+    for (int32_t partition : options_.partitions) {
+      wanted.insert(PartitionIndex(partition));
+      if (static_cast<size_t>(partition) < all.size()) continue;
+      return MakeError(ErrorCode::kUnknownTopicOrPartition,
+                       absl::StrCat("--partition: topic '", options_.topic, "' has no partition ",
+                                    partition, "; it has ", all.size(), ": 0 to ", all.size() - 1),
+                       {.name = "--partition", .value = absl::StrCat(partition)});
+    }
+    return std::vector<PartitionIndex>(wanted.begin(), wanted.end());
   }
 
   // Nothing would come from an offset beyond the end, and nobody would learn why.
@@ -144,17 +175,26 @@ class Consumption {
                            Offset end) const {
     const Offset offset(options_.offset);
     if (options_.offset < 0 || (start <= offset && offset <= end)) return absl::OkStatus();
+    const std::string holds =
+        start == end ? absl::StrCat(", which is empty and ends at ", end.value())
+                     : absl::StrCat(", which holds ", start.value(), " to ", end.value() - 1);
     return MakeError(ErrorCode::kOffsetOutOfRange,
                      absl::StrCat("--offset: ", options_.offset, " is not in ", partition.topic,
-                                  "-", partition.partition.value(), ", which holds ", start.value(),
-                                  " to ", end.value() - 1),
+                                  "-", partition.partition.value(), holds),
                      {.name = "--offset", .value = absl::StrCat(options_.offset)});
   }
 
   absl::Status Loop() {
+    auto heard = std::chrono::steady_clock::now();
     while (stop_requested == 0 && count_ != options_.count && !AtEnd()) {
       absl::StatusOr<std::vector<client::ConsumedRecord>> records = consumer_->Poll(kPollTimeout);
       if (!records.ok()) return records.status();
+      const auto now = std::chrono::steady_clock::now();
+      if (!records->empty()) heard = now;
+      if (absl::FromChrono(now - heard) > global_.timeout()) {
+        if (!options_.follow) return Silence();
+        if (options_.given("--timeout")) break;
+      }
       for (const client::ConsumedRecord& record : *records) {
         if (count_ == options_.count) break;
         if (IsBeyondEnd(record)) continue;
@@ -167,8 +207,19 @@ class Consumption {
       // What is followed must be seen at once.
       if (options_.follow) RETURN_IF_ERROR(Flush());
       if (reader_gone_) break;
+      progress_.Update([this] { return absl::StrCat(CountOf(count_, expected_), " records"); });
     }
     return absl::OkStatus();
+  }
+
+  // There is more, and it does not come.
+  absl::Status Silence() const {
+    return MakeError(ErrorCode::kRequestTimedOut,
+                     absl::StrCat("nothing came from topic '", options_.topic, "' for ",
+                                  absl::FormatDuration(global_.timeout()), ", after ", count_,
+                                  " records and before the end; is its leader up? Wait longer with "
+                                  "--timeout"),
+                     {.name = "--timeout", .value = absl::StrCat(global_.timeout_s)});
   }
 
   bool IsBeyondEnd(const client::ConsumedRecord& record) const {
@@ -212,14 +263,20 @@ class Consumption {
   NextOffsets saved_;
   std::string pending_;
   int64_t count_ = 0;
+  // How many there are to the end; at most, since offsets may have gaps. 0: not known.
+  int64_t expected_ = 0;
   bool reader_gone_ = false;
+  // Records on the same terminal are progress enough.
+  ProgressLine progress_{ErrorIsTerminal() && ::isatty(STDOUT_FILENO) != 1};
 };
 
 absl::Status Consume(const ConsumeOptions& options, const GlobalOptions& global) {
-  ASSIGN_OR_RETURN(
-      RecordFormat format,
-      RecordFormat::Parse(global.format() == OutputFormat::kJson ? "json" : options.format));
+  const bool json = global.format() == OutputFormat::kJson;
+  ASSIGN_OR_RETURN(const std::string text, Unescape(json ? "json" : options.format));
+  ASSIGN_OR_RETURN(RecordFormat format, RecordFormat::Parse(text));
   ASSIGN_OR_RETURN(std::string delimiter, Unescape(options.delimiter));
+  // Raw is what was sent and nothing else, unless something else was asked for.
+  if (text == "raw" && !options.given("--delimiter")) delimiter.clear();
   Consumption consumption(options, global, std::move(format), std::move(delimiter));
   return consumption.Run();
 }
@@ -228,20 +285,25 @@ absl::Status Consume(const ConsumeOptions& options, const GlobalOptions& global)
 
 void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
   auto options = std::make_shared<ConsumeOptions>();
-  CLI::App* command =
-      AddCommand(app, "consume", "Print the records of a topic",
-                 "  millrace consume orders --from-beginning\n"
-                 "  millrace consume orders --follow --format '{offset} {key}: {value}'\n"
-                 "  millrace consume orders --time 2026-01-31T12:00:00Z --count 10 -o json\n"
-                 "  millrace consume orders --state orders.position    (go on where it stopped)\n",
-                 global, [=] { return Consume(*options, *global); });
+  CLI::App* command = AddCommand(
+      app, "consume", "Print the records of a topic",
+      "  millrace consume orders --from-beginning\n"
+      "  millrace consume orders --follow --format '{offset} {key}: {value}'\n"
+      "  millrace consume orders --time 2026-01-31T12:00:00Z --count 10 -o json\n"
+      "  millrace consume orders --state orders.position    (go on where it stopped)\n"
+      "  millrace consume images --partition 0 --offset 7 --count 1 --format raw >7.png\n"
+      "It ends at what is the end when it begins (--until-end, the default), after --count\n"
+      "records, or with --follow at a signal, or after --timeout seconds without a record.\n",
+      global,
+      [=] { return WithNearestTopic(Consume(*options, *global), options->topic, *global); });
+  options->command = command;
   command->add_option("topic", options->topic, "Topic to read")->required();
   CLI::Option* beginning =
       command->add_flag("--from-beginning", options->from_beginning,
                         "Begin at the first record (the default without --follow)");
   CLI::Option* offset =
       command->add_option("--offset", options->offset, "Begin at this offset in every partition")
-          ->check(CLI::NonNegativeNumber);
+          ->check(WholeNumber(0));
   CLI::Option* time = command->add_option(
       "--time", options->time, "Begin at the first record at or after this time (ms or RFC 3339)");
   CLI::Option* state = command->add_option(
@@ -251,21 +313,28 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
   time->excludes(state);
   state->excludes(beginning);
   command->add_option("-p,--partition", options->partitions, "Only this partition; may be repeated")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0, INT32_MAX));
   command->add_option("-n,--count", options->count, "Stop after this many records")
-      ->check(CLI::NonNegativeNumber);
-  command->add_flag("--follow", options->follow, "Wait for more records at the end");
+      ->check(WholeNumber(0));
+  CLI::Option* follow =
+      command->add_flag("--follow", options->follow, "Wait for more records at the end");
+  command
+      ->add_flag("--until-end", options->until_end,
+                 "Stop at what is the end now (the default without --follow)")
+      ->excludes(follow);
   command
       ->add_option("--format", options->format,
-                   "value, key-value, json, or a template with {topic} {partition} {offset} "
-                   "{timestamp} {key} {value} {headers}")
+                   "value, key-value, json, raw (nothing between records), or a template with "
+                   "{topic} {partition} {offset} {timestamp} {key} {value} {headers}")
       ->capture_default_str();
   command->add_option("-d,--delimiter", options->delimiter, "Printed after each record")
       ->capture_default_str();
   command->add_option("--isolation", options->isolation, "Which records are seen")
-      ->check(CLI::IsMember({"read_committed", "read_uncommitted"}))
+      ->check(OneOf({"read_committed", "read_uncommitted"}))
       ->capture_default_str();
   AddConnectionOptions(command, global);
+  command->get_option("--timeout")
+      ->description("Seconds to wait for an answer; with --follow, to wait for a record");
 }
 
 }  // namespace millrace::tools

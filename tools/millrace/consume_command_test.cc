@@ -56,6 +56,43 @@ TEST_F(ConsumeCommandTest, GoesOnWhereTheStateFileSays) {
   EXPECT_EQ(Run({"--state", state}).out, "");
 }
 
+TEST_F(ConsumeCommandTest, RawIsTheValuesAndNothingElse) {
+  EXPECT_EQ(Run({"--format", "raw", "-n", "2"}).out, "value 0value 1");
+  EXPECT_EQ(Run({"--format", "raw", "-n", "2", "--delimiter", "|"}).out, "value 0|value 1|");
+}
+
+TEST_F(ConsumeCommandTest, TemplatesKnowTheEscapesOfDelimiters) {
+  EXPECT_EQ(Run({"--format", "{key}\\t{value}", "-n", "1"}).out, "k0\tvalue 0\n");
+}
+
+TEST_F(ConsumeCommandTest, EndsAtTheEndAtACountOrAfterSilence) {
+  EXPECT_EQ(Run({"--until-end", "--offset", "3"}).out, "value 3\nvalue 4\n");
+  EXPECT_EQ(Run({"--until-end", "--follow"}).exit_code, kExitUsage);
+  // Following goes on at the end; only a time-out that was asked for ends it, and is no error.
+  const LineResult followed = Run({"--follow", "--offset", "4", "--timeout", "0.3"});
+  EXPECT_EQ(followed.exit_code, kExitOk) << followed.err;
+  EXPECT_EQ(followed.out, "value 4\n");
+}
+
+TEST_F(ConsumeCommandTest, RecordsThatDoNotComeBeforeTheEndAreAnError) {
+  server_.Hold(true);
+  const LineResult result = Run({"--timeout", "1"});
+  EXPECT_EQ(result.exit_code, kExitUnavailable);
+  EXPECT_THAT(result.err, HasSubstr("nothing came from topic 't' for 1s, after 0 records"));
+}
+
+TEST_F(ConsumeCommandTest, APartitionThatDoesNotExistIsRefusedAtOnceWithHowManyThereAre) {
+  server_.CreateTopic("three", 3);
+  const LineResult result =
+      RunLine(AddConsumeCommand, {"consume", "three", "--partition", "1", "--partition", "9",
+                                  "--timeout", "600", "--bootstrap", server_.address()});
+  EXPECT_EQ(result.exit_code, kExitFailed);
+  EXPECT_EQ(result.err,
+            "error: --partition: topic 'three' has no partition 9; it has 3: 0 to 2 "
+            "(UNKNOWN_TOPIC_OR_PARTITION)\n");
+  EXPECT_EQ(Run({"--partition", "0", "--partition", "0", "-n", "1"}).out, "value 0\n");
+}
+
 TEST_F(ConsumeCommandTest, StartsThatContradictEachOtherAreUsageErrors) {
   EXPECT_EQ(Run({"--from-beginning", "--offset", "3"}).exit_code, kExitUsage);
   EXPECT_EQ(Run({"--time", "5", "--offset", "3"}).exit_code, kExitUsage);

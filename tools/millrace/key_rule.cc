@@ -16,7 +16,9 @@ absl::StatusOr<KeyRule> KeyRule::Make(const std::string& separator, const std::s
     rule.regex_ = std::make_shared<const re2::RE2>("(?m)" + regex, re2::RE2::Quiet);
     if (!rule.regex_->ok()) {
       return MakeError(ErrorCode::kInvalidRequest,
-                       absl::StrCat("--key-regex: '", regex, "': ", rule.regex_->error()),
+                       absl::StrCat("--key-regex: '", regex, "' is no regular expression: ",
+                                    // Without the flags that we put before it.
+                                    std::string(re2::RE2(regex, re2::RE2::Quiet).error())),
                        {.name = "--key-regex", .value = regex});
     }
   }

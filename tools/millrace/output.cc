@@ -4,12 +4,21 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/config.h"
 #include "base/status.h"
 
 namespace millrace::tools {
+namespace {
+
+constexpr char kBold[] = "\033[1m";
+constexpr char kRed[] = "\033[1;31m";
+constexpr char kPlain[] = "\033[0m";
+
+}  // namespace
 
 void Table::Add(std::vector<std::string> row) {
   CHECK_EQ(row.size(), rows_.front().size());
@@ -31,6 +40,16 @@ std::string Table::ToString() const {
     text.push_back('\n');
   }
   return text;
+}
+
+void Table::Print() const {
+  const std::string text = ToString();
+  if (!UsesColour(STDOUT_FILENO)) {
+    PrintOut(text);
+    return;
+  }
+  const size_t header = text.find('\n');
+  PrintOut(absl::StrCat(kBold, text.substr(0, header), kPlain, text.substr(header)));
 }
 
 bool PrintOut(absl::string_view text) {
@@ -55,8 +74,9 @@ int ReportError(const absl::Status& status, OutputFormat format) {
         Json{{"error", error}}.dump(-1, ' ', false, Json::error_handler_t::replace);
     std::fprintf(stderr, "%s\n", text.c_str());
   } else {
-    std::fprintf(stderr, "error: %s (%s)\n", std::string(status.message()).c_str(),
-                 std::string(ErrorCodeName(code)).c_str());
+    const bool colour = UsesColour(STDERR_FILENO);
+    std::fprintf(stderr, "%serror:%s %s (%s)\n", colour ? kRed : "", colour ? kPlain : "",
+                 std::string(status.message()).c_str(), std::string(ErrorCodeName(code)).c_str());
   }
   const bool unreachable =
       code == ErrorCode::kBrokerNotAvailable || code == ErrorCode::kRequestTimedOut;
@@ -64,5 +84,20 @@ int ReportError(const absl::Status& status, OutputFormat format) {
 }
 
 bool ErrorIsTerminal() { return ::isatty(STDERR_FILENO) == 1; }
+
+bool UsesColour(int fd) {
+  if (::isatty(fd) != 1) return false;
+  const char* const no_colour = std::getenv("NO_COLOR");
+  if (no_colour != nullptr && *no_colour != '\0') return false;
+  const char* const terminal = std::getenv("TERM");
+  return terminal != nullptr && absl::string_view(terminal) != "dumb";
+}
+
+std::string NearestHint(const std::string& given, const std::vector<std::string>& known) {
+  std::vector<ConfigKey> keys;
+  for (const std::string& name : known) keys.push_back({.name = name});
+  const std::string nearest = NearestConfigName(keys, given);
+  return nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?");
+}
 
 }  // namespace millrace::tools

@@ -35,6 +35,8 @@ class Table {
   // REQUIRES: as many cells as the header.
   void Add(std::vector<std::string> row);
   std::string ToString() const;
+  // To standard output, with the header bold if that is a terminal for colours.
+  void Print() const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
@@ -50,6 +52,13 @@ int ReportError(const absl::Status& status, OutputFormat format);
 
 // Whether progress may be drawn: standard error is a terminal.
 bool ErrorIsTerminal();
+
+// Whether a terminal at this descriptor gets colours: it is one, it can, and NO_COLOR
+// (no-color.org) is not set.
+bool UsesColour(int fd);
+
+// "; did you mean 'y'?" where one of `known` is near to what was given; else nothing.
+std::string NearestHint(const std::string& given, const std::vector<std::string>& known);
 
 }  // namespace millrace::tools
 

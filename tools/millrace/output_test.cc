@@ -1,5 +1,11 @@
 #include "tools/millrace/output.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -25,6 +31,35 @@ TEST(ReportError, TellsAnUnreachableClusterFromARefusal) {
       "error: nobody (BROKER_NOT_AVAILABLE)\n"
       R"({"error":{"code":"INVALID_TOPIC_NAME","message":"bad","retriable":false,"value":"a/b"}})"
       "\n");
+}
+
+TEST(UsesColour, OnlyOnATerminalThatWantsThem) {
+  // Neither a file nor a pipe, whatever the environment says.
+  std::FILE* const file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  EXPECT_FALSE(UsesColour(fileno(file)));
+  std::fclose(file);
+
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0) GTEST_SKIP() << "no pseudo-terminal to be had";
+  setenv("TERM", "xterm", 1);
+  unsetenv("NO_COLOR");
+  EXPECT_TRUE(UsesColour(terminal));
+  setenv("NO_COLOR", "", 1);
+  EXPECT_TRUE(UsesColour(terminal)) << "an empty NO_COLOR counts as none";
+  setenv("NO_COLOR", "1", 1);
+  EXPECT_FALSE(UsesColour(terminal));
+  unsetenv("NO_COLOR");
+  setenv("TERM", "dumb", 1);
+  EXPECT_FALSE(UsesColour(terminal));
+  close(terminal);
+}
+
+TEST(NearestHint, NamesWhatWasProbablyMeant) {
+  const std::vector<std::string> known = {"create", "list", "describe"};
+  EXPECT_EQ(NearestHint("crate", known), "; did you mean 'create'?");
+  EXPECT_EQ(NearestHint("frobnicate", known), "");
+  EXPECT_EQ(NearestHint("x", {}), "");
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "tools/millrace/option_check.h"
 #include "tools/millrace/perf_run.h"
+#include "tools/millrace/progress_line.h"
 
 namespace millrace::tools {
 namespace {
@@ -73,39 +75,57 @@ absl::Status Measure(const PerfLine& line, RunFunction run, bool latency,
                       {"compression.type", line.compression}};
   if (line.batch_bytes != 0) options.producer["batch.size"] = absl::StrCat(line.batch_bytes);
   options.consumer = {{"bootstrap.servers", servers}, {"client.id", "millrace-perf"}};
-  // Only one of produce and consume has --property; e2e has none.
+  // Of the consumer where there is no producer.
   ConfigValues* properties = run == &PerfConsume ? &options.consumer : &options.producer;
   for (const std::string& text : line.properties) {
     ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--property"));
     (*properties)[setting.first] = setting.second;
   }
-  ASSIGN_OR_RETURN(const PerfResult result, run(options));
-  Print(result, latency, global);
-  return result.error;
+  if (run == &PerfEndToEnd && options.rate <= 0 && options.producers > 1) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     "--producers: without a --rate, e2e sends one record at a time, which takes "
+                     "one producer",
+                     {.name = "--producers", .value = absl::StrCat(options.producers)});
+  }
+  ProgressLine progress;
+  options.progress = [&](int64_t records) {
+    progress.Update([&] { return CountOf(records, options.records) + " records"; });
+  };
+  RETURN_IF_ERROR(ExpectServer(global));
+  const absl::StatusOr<PerfResult> result = run(options);
+  progress.Clear();
+  RETURN_IF_ERROR(WithNearestTopic(result.status(), options.topic, global));
+  Print(*result, latency, global);
+  return WithNearestTopic(result->error, options.topic, global);
 }
 
 void AddProducerOptions(CLI::App* command, PerfLine* line) {
   command->add_option("--size", line->run.size, "Bytes of each value")
-      ->check(CLI::Range(int64_t{0}, int64_t{64} << 20))
+      ->check(WholeNumber(0, int64_t{64} << 20))
       ->capture_default_str();
   command->add_option("--acks", line->acks, "When a record counts as sent")
-      ->check(CLI::IsMember({"all", "leader", "none", "-1", "0", "1"}))
+      ->check(OneOf({"all", "leader", "none", "-1", "0", "1"}))
       ->capture_default_str();
   command->add_option("--linger-ms", line->linger_ms, "How long a batch waits for more records")
-      ->check(CLI::NonNegativeNumber)
+      ->check(WholeNumber(0))
       ->capture_default_str();
   command->add_option("--batch-bytes", line->batch_bytes, "Largest batch (default: batch.size)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   command->add_option("--compression", line->compression, "Codec of the batches")
-      ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
+      ->check(OneOf({"none", "gzip", "snappy", "lz4", "zstd"}))
       ->capture_default_str();
+  command->add_option("--producers", line->run.producers, "Threads, each with its own producer")
+      ->check(WholeNumber(1, 1024))
+      ->capture_default_str();
+  command->add_option("--property", line->properties,
+                      "Producer config, name=value; may be repeated");
 }
 
 void AddTopicAndRecords(CLI::App* command, PerfLine* line) {
   command->add_option("topic", line->run.topic, "Topic to use")->required();
   command->add_option("-n,--records", line->run.records, "How many records")
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
 }
 
 }  // namespace
@@ -124,16 +144,8 @@ void AddPerfCommands(CLI::App* app, GlobalOptions* global) {
   AddTopicAndRecords(produce, produce_line.get());
   AddProducerOptions(produce, produce_line.get());
   produce->add_option("--rate", produce_line->run.rate, "Records per second; 0: as fast as they go")
-      ->check(CLI::NonNegativeNumber)
+      ->check(NumberFromZero())
       ->capture_default_str();
-  produce
-      ->add_option("--producers", produce_line->run.producers,
-                   "Threads, each with its own producer")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  produce->add_option("--property", produce_line->properties,
-                      "Producer config, name=value; may be repeated");
-
   auto consume_line = std::make_shared<PerfLine>();
   CLI::App* consume =
       AddCommand(perf, "consume", "Read records from the beginning of all partitions",
@@ -151,10 +163,10 @@ void AddPerfCommands(CLI::App* app, GlobalOptions* global) {
                  global, [=] { return Measure(*e2e_line, &PerfEndToEnd, true, *global); });
   AddTopicAndRecords(e2e, e2e_line.get());
   AddProducerOptions(e2e, e2e_line.get());
-  e2e->get_option("--size")->check(CLI::Range(kStampBytes, int64_t{64} << 20));
+  e2e->get_option("--size")->check(WholeNumber(kStampBytes, int64_t{64} << 20));
   e2e->add_option("--rate", e2e_line->run.rate,
                   "Records per second; 0: each when the one before has arrived")
-      ->check(CLI::NonNegativeNumber)
+      ->check(NumberFromZero())
       ->capture_default_str();
 
   for (CLI::App* command : {produce, consume, e2e}) AddConnectionOptions(command, global);

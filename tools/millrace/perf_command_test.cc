@@ -54,6 +54,9 @@ TEST_F(PerfCommandTest, LinesThatMakeNoSenseAreUsageErrors) {
   EXPECT_EQ(Run({"produce", "t", "--records", "0"}).exit_code, kExitUsage);
   EXPECT_EQ(Run({"produce", "t", "--records", "1", "--rate", "-1"}).exit_code, kExitUsage);
   EXPECT_EQ(Run({"e2e", "t", "--records", "1", "--size", "15"}).exit_code, kExitUsage);
+  const LineResult result = Run({"e2e", "t", "--records", "1", "--producers", "2"});
+  EXPECT_EQ(result.exit_code, kExitFailed);
+  EXPECT_THAT(result.err, HasSubstr("one record at a time"));
 }
 
 }  // namespace

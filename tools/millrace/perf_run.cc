@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@ namespace {
 
 constexpr absl::Duration kPollTimeout = absl::Milliseconds(200);
 constexpr size_t kPoolBytes = 1 << 20;
+constexpr std::chrono::milliseconds kProgressInterval{250};
 
 int64_t NowNs() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -83,7 +85,8 @@ class Pace {
 // One thread with its producer. Its fields belong to the producer's I/O thread while it runs.
 struct Sender {
   std::unique_ptr<client::Producer> producer;
-  int64_t acknowledged = 0;
+  // Written by one thread, read by another for progress.
+  std::atomic<int64_t> acknowledged{0};
   int64_t errors = 0;
   absl::Status error;
   LatencyHistogram latency;
@@ -93,7 +96,8 @@ struct Sender {
 
   void OnDelivery(const absl::Status& status, int64_t due_ns) {
     if (status.ok()) {
-      ++acknowledged;
+      acknowledged.store(acknowledged.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
       latency.Record(NowNs() - due_ns);
     } else {
       ++errors;
@@ -114,14 +118,47 @@ struct Sender {
   }
 };
 
-void SendShare(const PerfOptions& options, const ValuePool& values, int64_t count, int64_t start_ns,
-               Sender* sender) {
-  const Pace pace(options.rate / options.producers, start_ns);
+// The records of sender `k` of a run, each as the Pace says: with a rate, the senders take turns.
+template <class Send>
+void SendShare(const PerfOptions& options, int k, int64_t start_ns, const Send& send) {
+  const int64_t count =
+      options.records / options.producers + (k < options.records % options.producers ? 1 : 0);
+  const int64_t turn_ns =
+      options.rate > 0 ? static_cast<int64_t>(static_cast<double>(k) * 1e9 / options.rate) : 0;
+  const Pace pace(options.rate / options.producers, start_ns + turn_ns);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t due = pace.WaitFor(i);
-    sender->Send(options.topic, values.Value(i), due);
+    if (!send(i, due)) return;
   }
-  sender->refusal.Update(sender->producer->Close(absl::InfiniteDuration()));
+}
+
+using Senders = std::vector<std::unique_ptr<Sender>>;
+
+absl::StatusOr<Senders> MakeSenders(const PerfOptions& options) {
+  Senders senders;
+  for (int k = 0; k < options.producers; ++k) {
+    senders.push_back(std::make_unique<Sender>());
+    ASSIGN_OR_RETURN(senders.back()->producer, client::Producer::Create(options.producer));
+  }
+  return senders;
+}
+
+int64_t Acknowledged(const Senders& senders) {
+  int64_t records = 0;
+  for (const auto& sender : senders) {
+    records += sender->acknowledged.load(std::memory_order_relaxed);
+  }
+  return records;
+}
+
+// Ends the senders' I/O threads, after which their counts are ours.
+void CollectErrors(const Senders& senders, PerfResult* result) {
+  for (const auto& sender : senders) {
+    sender->producer.reset();
+    result->errors += sender->errors + sender->refused;
+    result->error.Update(sender->error);
+    result->error.Update(sender->refusal);
+  }
 }
 
 struct Reading {
@@ -185,31 +222,30 @@ void Finish(double cpu_before, int64_t start_ns, int64_t end_ns, PerfResult* res
 
 absl::StatusOr<PerfResult> PerfProduce(const PerfOptions& options) {
   const ValuePool values(static_cast<size_t>(options.size));
-  std::vector<Sender> senders(static_cast<size_t>(options.producers));
-  for (Sender& sender : senders) {
-    ASSIGN_OR_RETURN(sender.producer, client::Producer::Create(options.producer));
-  }
+  ASSIGN_OR_RETURN(const Senders senders, MakeSenders(options));
   const double cpu = CpuSeconds();
   const int64_t start_ns = NowNs();
-  std::vector<std::thread> threads;
+  std::vector<std::future<void>> threads;
   for (int k = 0; k < options.producers; ++k) {
-    const int64_t share =
-        options.records / options.producers + (k < options.records % options.producers ? 1 : 0);
-    threads.emplace_back(SendShare, std::cref(options), std::cref(values), share, start_ns,
-                         &senders[static_cast<size_t>(k)]);
+    threads.push_back(std::async(std::launch::async, [&, k] {
+      Sender* const sender = senders[static_cast<size_t>(k)].get();
+      SendShare(options, k, start_ns, [&](int64_t i, int64_t due) {
+        sender->Send(options.topic, values.Value(i), due);
+        return true;
+      });
+      sender->refusal.Update(sender->producer->Close(absl::InfiniteDuration()));
+    }));
   }
-  for (std::thread& thread : threads) thread.join();
+  for (const std::future<void>& thread : threads) {
+    while (thread.wait_for(kProgressInterval) != std::future_status::ready) {
+      if (options.progress != nullptr) options.progress(Acknowledged(senders));
+    }
+  }
   PerfResult result;
   Finish(cpu, start_ns, NowNs(), &result);
-  for (Sender& sender : senders) {
-    // Its I/O thread ends here; from now on the counts are ours.
-    sender.producer.reset();
-    result.records += sender.acknowledged;
-    result.errors += sender.errors + sender.refused;
-    result.error.Update(sender.error);
-    result.error.Update(sender.refusal);
-    result.latency.Merge(sender.latency);
-  }
+  CollectErrors(senders, &result);
+  result.records = Acknowledged(senders);
+  for (const auto& sender : senders) result.latency.Merge(sender->latency);
   result.bytes = result.records * options.size;
   return result;
 }
@@ -231,6 +267,7 @@ absl::StatusOr<PerfResult> PerfConsume(const PerfOptions& options) {
       return TooFew(options, result.records);
     }
     result.records += static_cast<int64_t>(records.size());
+    if (options.progress != nullptr) options.progress(result.records);
     for (const client::ConsumedRecord& record : records) {
       result.bytes += static_cast<int64_t>((record.record.key ? record.record.key->size() : 0) +
                                            (record.record.value ? record.record.value->size() : 0));
@@ -244,26 +281,26 @@ absl::StatusOr<PerfResult> PerfEndToEnd(const PerfOptions& options) {
   const ValuePool values(static_cast<size_t>(options.size));
   ASSIGN_OR_RETURN(const Reading reading, OpenReading(options));
   RETURN_IF_ERROR(AssignEnd(options, reading));
-  Sender sender;
-  ASSIGN_OR_RETURN(sender.producer, client::Producer::Create(options.producer));
+  ASSIGN_OR_RETURN(const Senders senders, MakeSenders(options));
   PerfResult result;
   const double cpu = CpuSeconds();
   const int64_t start_ns = NowNs();
   const int64_t run = start_ns;
   int64_t last_ns = start_ns;
-  auto send = [&](int64_t i, int64_t due) {
-    sender.Send(options.topic, Stamped(values.Value(i), run, due), due);
+  const auto send = [&](int k, int64_t i, int64_t due) {
+    senders[static_cast<size_t>(k)]->Send(options.topic, Stamped(values.Value(i), run, due), due);
   };
   std::atomic<bool> stop{false};
-  std::thread thread;
-  if (options.rate > 0) {
-    thread = std::thread([&] {
-      const Pace pace(options.rate, start_ns);
-      for (int64_t i = 0; i < options.records && !stop; ++i) send(i, pace.WaitFor(i));
+  std::vector<std::thread> threads;
+  for (int k = 0; options.rate > 0 && k < options.producers; ++k) {
+    threads.emplace_back([&, k] {
+      SendShare(options, k, start_ns, [&](int64_t i, int64_t due) {
+        send(k, i, due);
+        return !stop;
+      });
     });
-  } else {
-    send(0, NowNs());
   }
+  if (options.rate <= 0) send(0, 0, NowNs());
   absl::Status status;
   while (result.records < options.records) {
     absl::StatusOr<std::vector<client::ConsumedRecord>> records =
@@ -276,20 +313,17 @@ absl::StatusOr<PerfResult> PerfEndToEnd(const PerfOptions& options) {
       result.latency.Record(now_ns - *due);
       last_ns = now_ns;
       ++result.records;
-      if (options.rate <= 0 && result.records < options.records) send(result.records, NowNs());
+      if (options.rate <= 0 && result.records < options.records) send(0, result.records, NowNs());
     }
+    if (options.progress != nullptr) options.progress(result.records);
     if (absl::Nanoseconds(now_ns - last_ns) <= options.timeout) continue;
     status = TooFew(options, result.records);
     break;
   }
   stop = true;
-  if (thread.joinable()) thread.join();
+  for (std::thread& thread : threads) thread.join();
   Finish(cpu, start_ns, last_ns, &result);
-  // Ends its I/O thread, after which its counts are ours.
-  sender.producer.reset();
-  result.errors = sender.errors + sender.refused;
-  result.error.Update(sender.error);
-  result.error.Update(sender.refusal);
+  CollectErrors(senders, &result);
   RETURN_IF_ERROR(status);
   result.bytes = result.records * options.size;
   return result;

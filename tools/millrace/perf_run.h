@@ -9,6 +9,7 @@
 #define TOOLS_MILLRACE_PERF_RUN_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -26,13 +27,15 @@ struct PerfOptions {
   int64_t size = 100;
   // Records per second over all producers; 0: flat out (e2e: one record at a time).
   double rate = 0;
-  // Threads, each with a producer of its own.
+  // Threads, each with a producer of its own; their records are due in turn.
   int producers = 1;
   // For client::Producer and client::Consumer.
   ConfigValues producer;
   ConfigValues consumer;
   // Without any progress for so long a run gives up.
   absl::Duration timeout = absl::Seconds(30);
+  // Called on the calling thread now and then with how many records are done; may be null.
+  std::function<void(int64_t records)> progress;
 };
 
 struct PerfResult {
@@ -55,7 +58,8 @@ absl::StatusOr<PerfResult> PerfProduce(const PerfOptions& options);
 // options.records come.
 absl::StatusOr<PerfResult> PerfConsume(const PerfOptions& options);
 // Latency: until a consumer of this process has the record. Other records in the topic are left
-// out. REQUIRES: options.size >= kStampBytes. Errors: as PerfConsume.
+// out. REQUIRES: options.size >= kStampBytes; options.producers == 1 unless there is a rate.
+// Errors: as PerfConsume.
 absl::StatusOr<PerfResult> PerfEndToEnd(const PerfOptions& options);
 
 // What a record of PerfEndToEnd must hold: the run's number and the time it was due.

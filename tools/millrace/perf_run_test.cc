@@ -75,5 +75,32 @@ TEST_F(PerfRunTest, EndToEndTimesItsOwnRecordsOnlyAtARateAndOneAtATime) {
   }
 }
 
+TEST_F(PerfRunTest, LatencyCountsFromWhenARecordWasDue) {
+  // No answer for a while: records that were due meanwhile have waited, though none was late to be
+  // sent (no coordinated omission).
+  server_.Hold(true);
+  options_.records = 200;
+  options_.rate = 1000;
+  int64_t calls = 0;
+  options_.progress = [&](int64_t records) {
+    EXPECT_LE(records, options_.records);
+    if (++calls == 2) server_.Hold(false);
+  };
+  ASSERT_OK_AND_ASSIGN(const PerfResult result, PerfProduce(options_));
+  EXPECT_EQ(result.latency.count(), 200);
+  // All were due within 0.2 s, and none was acknowledged before 0.5 s.
+  EXPECT_GT(result.latency.Percentile(0.01), int64_t{200} * 1000 * 1000);
+  EXPECT_GE(calls, 2);
+}
+
+TEST_F(PerfRunTest, EndToEndTakesManyProducersAtARate) {
+  options_.records = 50;
+  options_.rate = 1000;
+  options_.producers = 3;
+  ASSERT_OK_AND_ASSIGN(const PerfResult result, PerfEndToEnd(options_));
+  EXPECT_EQ(result.records, 50);
+  EXPECT_EQ(result.latency.count(), 50);
+}
+
 }  // namespace
 }  // namespace millrace::tools

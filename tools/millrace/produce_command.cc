@@ -1,5 +1,7 @@
 #include "tools/millrace/produce_command.h"
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -17,6 +19,8 @@
 #include "base/status.h"
 #include "client/producer.h"
 #include "tools/millrace/key_rule.h"
+#include "tools/millrace/option_check.h"
+#include "tools/millrace/progress_line.h"
 #include "tools/millrace/record_splitter.h"
 
 namespace millrace::tools {
@@ -35,6 +39,8 @@ struct ProduceOptions {
   std::string acks = "all";
   std::string compression = "none";
   std::vector<std::string> properties;
+  // For what was given on the line, and what is a default.
+  const CLI::App* command = nullptr;
 };
 
 // What has become of the records so far; written on the producer's thread, read on main.
@@ -43,34 +49,6 @@ struct Deliveries {
   std::atomic<int64_t> failed{0};
   // The first failure; set before `failed` becomes 1.
   absl::Status first_error;
-};
-
-class Progress {
- public:
-  explicit Progress(const Deliveries& deliveries) : deliveries_(deliveries) {}
-
-  // Draws at most four times a second, and only on a terminal.
-  void MaybeDraw() {
-    if (!terminal_) return;
-    const auto now = std::chrono::steady_clock::now();
-    if (now - drawn_ < std::chrono::milliseconds(250)) return;
-    drawn_ = now;
-    std::fprintf(stderr, "\r%lld records acknowledged",
-                 static_cast<long long>(deliveries_.acknowledged.load()));
-    std::fflush(stderr);
-  }
-  void Clear() {
-    if (terminal_) std::fprintf(stderr, "\r\033[K");
-  }
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
-
- private:
-  const Deliveries& deliveries_;
-  const bool terminal_ = ErrorIsTerminal();
-  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point drawn_ = begin_;
 };
 
 using FileHandle = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
@@ -86,9 +64,16 @@ absl::StatusOr<FileHandle> OpenInput(const std::string& path) {
   return FileHandle(file, &std::fclose);
 }
 
+// Of a regular file; 0 for others.
+int64_t SizeOf(std::FILE* input) {
+  struct stat info;
+  const bool regular = fstat(fileno(input), &info) == 0 && S_ISREG(info.st_mode);
+  return regular ? info.st_size : 0;
+}
+
 // Reads, cuts, keys and sends until the input ends or a record fails.
 absl::Status SendAll(const ProduceOptions& options, std::FILE* input, client::Producer* producer,
-                     Deliveries* deliveries, Progress* progress, int64_t* bytes) {
+                     Deliveries* deliveries, ProgressLine* progress, int64_t* bytes) {
   ASSIGN_OR_RETURN(std::string delimiter, Unescape(options.delimiter));
   if (delimiter.empty()) {
     return MakeError(ErrorCode::kInvalidRequest, "--delimiter must not be empty");
@@ -115,12 +100,18 @@ absl::Status SendAll(const ProduceOptions& options, std::FILE* input, client::Pr
                           });
   };
   std::vector<char> piece(kReadBytes);
+  const int64_t size = SizeOf(input);
+  int64_t read = 0;
   for (;;) {
     const size_t n = std::fread(piece.data(), 1, piece.size(), input);
     if (n == 0) break;
     RETURN_IF_ERROR(splitter.Feed(Slice(piece.data(), n), send));
     if (deliveries->failed.load() != 0) return deliveries->first_error;
-    progress->MaybeDraw();
+    read += static_cast<int64_t>(n);
+    progress->Update([&] {
+      return absl::StrCat(deliveries->acknowledged.load(), " records acknowledged, ",
+                          CountOf(read >> 20, size >> 20), " MiB read");
+    });
   }
   if (std::ferror(input) != 0) {
     return MakeError(ErrorCode::kUnknownServerError, "reading the input failed");
@@ -147,20 +138,28 @@ void Report(const ProduceOptions& options, const GlobalOptions& global,
   std::fputs(text.c_str(), stderr);
 }
 
+std::string TimeoutMs(const GlobalOptions& global) {
+  return absl::StrCat(absl::ToInt64Milliseconds(global.timeout()));
+}
+
 absl::Status Produce(const ProduceOptions& options, const GlobalOptions& global) {
   ConfigValues config = {{"bootstrap.servers", absl::StrJoin(global.bootstrap_servers(), ",")},
                          {"acks", options.acks},
                          {"compression.type", options.compression},
-                         {"client.id", "millrace-produce"}};
+                         {"client.id", "millrace-produce"},
+                         {"max.block.ms", TimeoutMs(global)}};
+  if (options.command->count("--timeout") != 0) config["delivery.timeout.ms"] = TimeoutMs(global);
   for (const std::string& text : options.properties) {
     ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--property"));
     config[setting.first] = setting.second;
   }
   ASSIGN_OR_RETURN(const FileHandle input, OpenInput(options.file));
+  RETURN_IF_ERROR(ExpectServer(global));
   // The deliveries outlive the producer, whose destructor still calls back.
   Deliveries deliveries;
   ASSIGN_OR_RETURN(auto producer, client::Producer::Create(config));
-  Progress progress(deliveries);
+  const auto begin = std::chrono::steady_clock::now();
+  ProgressLine progress;
   int64_t bytes = 0;
   absl::Status status =
       SendAll(options, input.get(), producer.get(), &deliveries, &progress, &bytes);
@@ -169,7 +168,10 @@ absl::Status Produce(const ProduceOptions& options, const GlobalOptions& global)
   producer.reset();
   progress.Clear();
   if (deliveries.failed.load() != 0) status = deliveries.first_error;
-  Report(options, global, deliveries, progress.seconds(), bytes);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  // Of a line that was refused as a whole there is nothing to tell.
+  const bool begun = status.ok() || deliveries.acknowledged.load() + deliveries.failed.load() != 0;
+  if (begun) Report(options, global, deliveries, took.count(), bytes);
   return status;
 }
 
@@ -183,7 +185,8 @@ void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
       "  millrace produce users --file users.txt --key-separator ':'\n"
       "  apt-cache dumpavail | millrace produce packages --delimiter '\\n\\n' --key-regex "
       "'^Package: (.*)$'\n",
-      global, [=] { return Produce(*options, *global); });
+      global,
+      [=] { return WithNearestTopic(Produce(*options, *global), options->topic, *global); });
   command->add_option("topic", options->topic, "Topic to send to")->required();
   command->add_option("-f,--file", options->file, "Read from this file instead of standard input");
   command->add_option("-d,--delimiter", options->delimiter, "What stands between two records")
@@ -196,16 +199,19 @@ void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
                    "The key is this expression's first group, found in the record")
       ->excludes(separator);
   command->add_option("-p,--partition", options->partition, "Send to this partition only")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0, INT32_MAX));
   command->add_option("--acks", options->acks, "When a record counts as sent")
-      ->check(CLI::IsMember({"all", "leader", "none", "-1", "0", "1"}))
+      ->check(OneOf({"all", "leader", "none", "-1", "0", "1"}))
       ->capture_default_str();
   command->add_option("--compression", options->compression, "Codec of the batches")
-      ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
+      ->check(OneOf({"none", "gzip", "snappy", "lz4", "zstd"}))
       ->capture_default_str();
   command->add_option("--property", options->properties,
                       "Producer config, name=value (see docs/configuration.md); may be repeated");
   AddConnectionOptions(command, global);
+  command->get_option("--timeout")
+      ->description("Seconds to wait for the topic, and if given for each acknowledgement");
+  options->command = command;
 }
 
 }  // namespace millrace::tools

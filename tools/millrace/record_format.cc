@@ -81,7 +81,7 @@ absl::StatusOr<RecordFormat> RecordFormat::Parse(absl::string_view text) {
     format.parts_.push_back({.field = Field::kJson});
     return format;
   }
-  if (text == "value") text = "{value}";
+  if (text == "value" || text == "raw") text = "{value}";
   if (text == "key-value") text = "{key}\t{value}";
   std::string literal;
   for (size_t i = 0; i < text.size(); ++i) {

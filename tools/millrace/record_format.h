@@ -1,9 +1,9 @@
 // RecordFormat: how `millrace consume` prints a record.
 //
 // A template is text with fields in braces: {topic} {partition} {offset} {timestamp} {key} {value}
-// {headers}; "{{" is a brace. The words "value" (the default), "key-value" and "json" are
-// ready-made templates; "json" prints one object per record with text where it is UTF-8 and base64
-// where not.
+// {headers}; "{{" is a brace. The words "value" (the default), "raw" (the same, with
+// nothing between records), "key-value" and "json" are ready-made templates; "json" prints one
+// object per record with text where it is UTF-8 and base64 where not.
 //
 // Thread: any once parsed.
 #ifndef TOOLS_MILLRACE_RECORD_FORMAT_H_

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/config_file.h"
 #include "base/posix_file_system.h"
@@ -26,9 +27,10 @@ struct ServerOptions {
 };
 
 std::vector<std::string> Environment() {
+  const std::string of_clients = absl::StrCat(kBootstrapVariable, "=");
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    variables.emplace_back(*variable);
+    if (!absl::StartsWith(*variable, of_clients)) variables.emplace_back(*variable);
   }
   return variables;
 }

@@ -49,6 +49,16 @@ TEST_F(ServerCommandTest, FlagsGoBeforeTheEnvironmentAndThatBeforeTheFile) {
               AllOf(HasSubstr("from-listen"), Not(HasSubstr("from-set"))));
 }
 
+TEST_F(ServerCommandTest, TheClientsVariableIsNoConfigOfTheServer) {
+  setenv("MILLRACE_BOOTSTRAP", "somewhere:1", 1);
+  EXPECT_THAT(Run({"--listen", "nowhere"}).err,
+              AllOf(HasSubstr("nowhere"), Not(HasSubstr("BOOTSTRAP"))));
+  setenv("MILLRACE_BOOTSTRAPS", "x", 1);
+  EXPECT_THAT(Run({"--listen", "nowhere"}).err, HasSubstr("MILLRACE_BOOTSTRAPS"));
+  unsetenv("MILLRACE_BOOTSTRAPS");
+  unsetenv("MILLRACE_BOOTSTRAP");
+}
+
 TEST_F(ServerCommandTest, AKeyThatDoesNotExistIsNamedWithTheNearestOne) {
   const LineResult result = Run({"--set", "log.retention.hour=1"});
   EXPECT_EQ(result.exit_code, kExitFailed);

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/uuid.h"
 #include "tools/millrace/command.h"
+#include "tools/millrace/option_check.h"
 
 namespace millrace::tools {
 namespace {
@@ -25,6 +26,10 @@ struct TopicOptions {
   bool if_not_exists = false;
   bool if_exists = false;
   bool internal = false;
+  // Describe only partitions in trouble, or topics with configs of their own.
+  bool under_replicated = false;
+  bool unavailable = false;
+  bool overridden = false;
 };
 
 std::string IdText(const std::string& bytes) {
@@ -90,7 +95,7 @@ absl::Status List(const TopicOptions& options, const GlobalOptions& global) {
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"topics", topics}});
   } else {
-    PrintOut(table.ToString());
+    table.Print();
   }
   return absl::OkStatus();
 }
@@ -105,7 +110,9 @@ Json PartitionJson(const v1::PartitionDescription& partition) {
       {"isr", std::vector<int32_t>(partition.in_sync_replicas().begin(),
                                    partition.in_sync_replicas().end())},
       {"eligible", std::vector<int32_t>(partition.eligible_leader_replicas().begin(),
-                                        partition.eligible_leader_replicas().end())}};
+                                        partition.eligible_leader_replicas().end())},
+      {"offline", std::vector<int32_t>(partition.offline_replicas().begin(),
+                                       partition.offline_replicas().end())}};
 }
 
 void PrintTopic(const v1::TopicDescription& topic) {
@@ -120,30 +127,57 @@ void PrintTopic(const v1::TopicDescription& topic) {
                absl::StrCat(partition.leader_epoch()), absl::StrJoin(partition.replicas(), ","),
                absl::StrJoin(partition.in_sync_replicas(), ",")});
   }
-  PrintOut(table.ToString());
+  table.Print();
+}
+
+// Whether a partition is one of those asked for.
+bool IsWanted(const TopicOptions& options, const v1::PartitionDescription& partition) {
+  const bool behind = partition.in_sync_replicas_size() < partition.replicas_size();
+  if (options.under_replicated && !behind) return false;
+  return !options.unavailable || partition.leader_id() < 0;
+}
+
+// Leaves what was asked for of a description; false: nothing.
+bool KeepWanted(const TopicOptions& options, v1::TopicDescription* topic) {
+  if (options.overridden && topic->configs().empty()) return false;
+  if (!options.under_replicated && !options.unavailable) return true;
+  v1::TopicDescription all;
+  all.mutable_partitions()->Swap(topic->mutable_partitions());
+  for (const v1::PartitionDescription& partition : all.partitions()) {
+    if (IsWanted(options, partition)) *topic->add_partitions() = partition;
+  }
+  return !topic->partitions().empty();
 }
 
 absl::Status Describe(const TopicOptions& options, const GlobalOptions& global) {
   v1::DescribeTopicsRequest request;
   request.mutable_names()->Add(options.names.begin(), options.names.end());
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
-  ASSIGN_OR_RETURN(const v1::DescribeTopicsResponse response, admin->DescribeTopics(request));
+  ASSIGN_OR_RETURN(v1::DescribeTopicsResponse response, admin->DescribeTopics(request));
   Json topics = Json::array();
-  for (const v1::TopicDescription& topic : response.topics()) {
-    RETURN_IF_ERROR(ResultStatus(topic.code(), topic.message()));
+  std::vector<v1::TopicDescription> wanted;
+  for (v1::TopicDescription& topic : *response.mutable_topics()) {
+    const bool missing = topic.code() == v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    if (missing && options.if_exists) continue;
+    RETURN_IF_ERROR(
+        WithNearestTopic(ResultStatus(topic.code(), topic.message()), topic.name(), global));
+    if (KeepWanted(options, &topic)) wanted.push_back(std::move(topic));
+  }
+  for (const v1::TopicDescription& topic : wanted) {
     Json partitions = Json::array();
     for (const auto& partition : topic.partitions()) partitions.push_back(PartitionJson(partition));
     Json configs = Json::object();
     for (const v1::ConfigEntry& config : topic.configs()) configs[config.name()] = config.value();
     topics.push_back({{"name", topic.name()},
                       {"topic_id", IdText(topic.topic_id())},
+                      {"internal", topic.internal()},
                       {"configs", configs},
                       {"partitions", partitions}});
   }
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"topics", topics}});
   } else {
-    for (const v1::TopicDescription& topic : response.topics()) PrintTopic(topic);
+    for (const v1::TopicDescription& topic : wanted) PrintTopic(topic);
   }
   return absl::OkStatus();
 }
@@ -159,7 +193,10 @@ absl::Status Delete(const TopicOptions& options, const GlobalOptions& global) {
   for (const v1::DeleteTopicResult& result : response.topics()) {
     const bool missing = result.code() == v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
     const bool fine = result.code() == v1::ERROR_CODE_UNSPECIFIED || (missing && options.if_exists);
-    if (!fine) first_error.Update(ResultStatus(result.code(), result.message()));
+    if (!fine) {
+      first_error.Update(
+          WithNearestTopic(ResultStatus(result.code(), result.message()), result.name(), global));
+    }
     topics.push_back({{"name", result.name()}, {"deleted", fine && !missing && !options.dry_run}});
     if (fine && global.format() == OutputFormat::kTable) {
       PrintOut(absl::StrCat(missing           ? "no such topic: "
@@ -168,7 +205,9 @@ absl::Status Delete(const TopicOptions& options, const GlobalOptions& global) {
                             result.name(), "\n"));
     }
   }
-  if (global.format() == OutputFormat::kJson) PrintJson({{"topics", topics}});
+  if (global.format() == OutputFormat::kJson) {
+    PrintJson({{"topics", topics}, {"dry_run", options.dry_run}});
+  }
   return first_error;
 }
 
@@ -194,6 +233,16 @@ absl::Status AlterConfigs(const TopicOptions& options, client::Admin* admin) {
   return ResultStatus(response.resources(0).code(), response.resources(0).message());
 }
 
+absl::Status AlterPartitions(const TopicOptions& options, client::Admin* admin) {
+  v1::CreatePartitionsRequest request;
+  request.set_validate_only(options.dry_run);
+  v1::CreatePartitionsTopic* topic = request.add_topics();
+  topic->set_name(options.name);
+  topic->set_total_count(options.partitions);
+  ASSIGN_OR_RETURN(const auto response, admin->CreatePartitions(request));
+  return ResultStatus(response.topics(0).code(), response.topics(0).message());
+}
+
 absl::Status Alter(const TopicOptions& options, const GlobalOptions& global) {
   const bool configs = !options.configs.empty() || !options.delete_configs.empty();
   if (!configs && options.partitions == 0) {
@@ -203,22 +252,19 @@ absl::Status Alter(const TopicOptions& options, const GlobalOptions& global) {
   }
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
   // The configs first: they can be taken back, partitions cannot.
-  if (configs) RETURN_IF_ERROR(AlterConfigs(options, admin.get()));
-  if (options.partitions != 0) {
-    v1::CreatePartitionsRequest request;
-    request.set_validate_only(options.dry_run);
-    v1::CreatePartitionsTopic* topic = request.add_topics();
-    topic->set_name(options.name);
-    topic->set_total_count(options.partitions);
-    ASSIGN_OR_RETURN(const auto response, admin->CreatePartitions(request));
-    RETURN_IF_ERROR(ResultStatus(response.topics(0).code(), response.topics(0).message()));
-  }
+  absl::Status status = configs ? AlterConfigs(options, admin.get()) : absl::OkStatus();
+  if (status.ok() && options.partitions != 0) status = AlterPartitions(options, admin.get());
+  const bool missing = CodeOf(status) == ErrorCode::kUnknownTopicOrPartition && options.if_exists;
+  if (!missing) RETURN_IF_ERROR(WithNearestTopic(status, options.name, global));
   if (global.format() == OutputFormat::kJson) {
-    PrintJson(
-        {{"name", options.name}, {"altered", !options.dry_run}, {"dry_run", options.dry_run}});
+    PrintJson({{"name", options.name},
+               {"altered", !options.dry_run && !missing},
+               {"dry_run", options.dry_run}});
   } else {
-    PrintOut(
-        absl::StrCat(options.dry_run ? "would alter" : "altered", " topic ", options.name, "\n"));
+    PrintOut(absl::StrCat(missing           ? "no such topic: "
+                          : options.dry_run ? "would alter topic "
+                                            : "altered topic ",
+                          options.name, "\n"));
   }
   return absl::OkStatus();
 }
@@ -238,11 +284,11 @@ void AddTopicCommands(CLI::App* app, GlobalOptions* global) {
       global, [=] { return Create(*options, *global); });
   create->add_option("topic", options->name, "Name of the topic")->required();
   create->add_option("-p,--partitions", options->partitions, "Partitions (default: num.partitions)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, INT32_MAX));
   create
       ->add_option("-r,--replication-factor", options->replication_factor,
                    "Replicas of each partition (default: default.replication.factor)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, INT32_MAX));
   create->add_option("-c,--config", options->configs, "Topic config, name=value; may be repeated");
   create->add_flag("--if-not-exists", options->if_not_exists, "Succeed if the topic exists");
   create->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
@@ -256,6 +302,11 @@ void AddTopicCommands(CLI::App* app, GlobalOptions* global) {
                  "  millrace topic describe orders\n  millrace topic describe    (all topics)\n",
                  global, [=] { return Describe(*options, *global); });
   describe->add_option("topics", options->names, "Names; none means all");
+  describe->add_flag("--if-exists", options->if_exists, "Leave out topics that do not exist");
+  describe->add_flag("--under-replicated", options->under_replicated,
+                     "Only partitions with a replica that is not in sync");
+  describe->add_flag("--unavailable", options->unavailable, "Only partitions without a leader");
+  describe->add_flag("--overridden", options->overridden, "Only topics with configs of their own");
 
   CLI::App* remove =
       AddCommand(topic, "delete", "Delete topics and their records",
@@ -273,10 +324,11 @@ void AddTopicCommands(CLI::App* app, GlobalOptions* global) {
                  global, [=] { return Alter(*options, *global); });
   alter->add_option("topic", options->name, "Name of the topic")->required();
   alter->add_option("-p,--partitions", options->partitions, "Partitions afterwards; only more")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, INT32_MAX));
   alter->add_option("-c,--config", options->configs, "Set a config, name=value; may be repeated");
   alter->add_option("--delete-config", options->delete_configs,
                     "Back to the default; may be repeated");
+  alter->add_flag("--if-exists", options->if_exists, "Succeed if the topic does not exist");
   alter->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
 
   for (CLI::App* command : {create, list, describe, remove, alter}) {
