@@ -1,5 +1,6 @@
 #include "broker/broker.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -22,8 +23,13 @@ LogDirSet::Deps LogDirSetDeps(const BrokerDeps& deps) {
   return out;
 }
 
-storage::LogDirOptions LogDirOptionsOf(const BrokerOptions& options) {
+storage::LogDirOptions LogDirOptionsOf(const BrokerOptions& options, const MemoryBudget* budget) {
   storage::LogDirOptions out = options.log_dir;
+  // The edge stops reading when what waits to be written fills its half of the memory budget. The
+  // directories' own bound, which refuses, lies behind that, where a client never meets it.
+  if (budget != nullptr) {
+    out.staged_bytes_max = std::max(out.staged_bytes_max, 2 * budget->limit_bytes());
+  }
   out.cluster_id = options.cluster_id;
   out.node_id = options.node_id;
   return out;
@@ -34,9 +40,11 @@ storage::LogDirOptions LogDirOptionsOf(const BrokerOptions& options) {
 Broker::Broker(BrokerOptions options, BrokerDeps deps)
     : options_(std::move(options)),
       deps_(std::move(deps)),
-      log_dirs_(std::make_unique<LogDirSet>(options_.log_dirs, LogDirOptionsOf(options_),
-                                            LogDirSetDeps(deps_))) {
+      log_dirs_(std::make_unique<LogDirSet>(
+          options_.log_dirs, LogDirOptionsOf(options_, deps_.budget), LogDirSetDeps(deps_))) {
   CHECK(!options_.log_dirs.empty() && !deps_.shards.empty());
+  const std::shared_ptr<FetchMemory> fetch_memory =
+      deps_.budget == nullptr ? nullptr : FetchMemory::Create(deps_.budget);
   for (size_t i = 0; i < deps_.shards.size(); ++i) {
     Shard::Deps shard;
     shard.self = options_.node_id;
@@ -45,9 +53,9 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
     shard.cold_reads = deps_.cold_reads;
     shard.clock = deps_.clock;
     shard.metrics = deps_.metrics;
-    shard.budget = deps_.budget;
+    shard.fetch_memory = fetch_memory;
     shard.housekeeping_interval = options_.housekeeping_interval;
-    shards_.push_back(std::make_shared<Shard>(shard));
+    shards_.push_back(Shard::Create(shard));
   }
   const GatherOptions gather{.fetch_bytes_max = options_.fetch_bytes_max,
                              .produce_timeout_max = options_.produce_timeout_max,
@@ -228,12 +236,13 @@ std::unique_ptr<FetchStream> Broker::OpenFetchStream(
 
 std::unique_ptr<TopicWatch> Broker::OpenTopicWatch(
     const Caller& caller, api::WatchTopicsRequest request,
-    std::function<void(api::WatchTopicsResponse)> sink) {
+    std::function<void(api::WatchTopicsResponse)> sink, MonotonicTime deadline,
+    std::function<void(absl::Status)> late) {
   Gather* const gather = CurrentGather();
   CHECK(gather != nullptr) << "streams live on a shard";
-  return std::make_unique<TopicWatch>(gather, caller,
-                                      ConfigView{options_.node_id, &options_.static_config},
-                                      std::move(request), std::move(sink));
+  return std::make_unique<TopicWatch>(
+      gather, caller, ConfigView{options_.node_id, &options_.static_config}, std::move(request),
+      std::move(sink), deadline, std::move(late));
 }
 
 void Broker::DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done) {

@@ -79,6 +79,7 @@ struct BrokerDeps {
   FileSystem* files = nullptr;
   Random* random = nullptr;
   MetricRegistry* metrics = nullptr;
+  // Of answers to fetches; its on_release is taken. Null: they are not counted.
   MemoryBudget* budget = nullptr;
   const metadata::Authorizer* authorizer = nullptr;  // Null: everything is allowed.
   // Lifecycle and reconciliation.
@@ -174,9 +175,13 @@ class Broker {
   // A push fetch under byte credit. REQUIRES: as above.
   std::unique_ptr<FetchStream> OpenFetchStream(const Caller& caller,
                                                std::function<void(api::FetchStreamResponse)> sink);
-  // Leaders of topics, now and whenever they change. REQUIRES: as above.
+  // Leaders of topics, now and whenever they change. `late` is called instead, once, if the
+  // metadata that the request asks for is not here by shortly before `deadline` (and within half a
+  // minute at most); the watch should then be ended. REQUIRES: as above.
   std::unique_ptr<TopicWatch> OpenTopicWatch(const Caller& caller, api::WatchTopicsRequest request,
-                                             std::function<void(api::WatchTopicsResponse)> sink);
+                                             std::function<void(api::WatchTopicsResponse)> sink,
+                                             MonotonicTime deadline = MonotonicTime::Never(),
+                                             std::function<void(absl::Status)> late = nullptr);
 
   // `done` runs on `home`. REQUIRES: on `home`.
   void DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done);

@@ -3,31 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/status.h"
 #include "broker/shard.h"
 
 namespace millrace::broker {
-namespace {
-
-// Bytes that hold a share of the memory budget as long as anybody holds them.
-Bytes WithReservation(Bytes bytes, const std::shared_ptr<Reservation>& reservation) {
-  struct Held {
-    Bytes bytes;
-    std::shared_ptr<Reservation> reservation;
-  };
-  auto held = std::make_shared<const Held>(Held{std::move(bytes), reservation});
-  const Slice view = held->bytes;
-  return Bytes::Share(view, std::move(held));
-}
-
-}  // namespace
-
-FetchRun::FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads, MemoryBudget* memory,
-                   std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done)
+FetchRun::FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads,
+                   std::shared_ptr<FetchMemory> memory, std::vector<ShardFetchItem> items,
+                   FetchBudget budget, ShardFetchDone done)
     : shard_(shard),
       executor_(shard->executor()),
       cold_reads_(cold_reads),
-      memory_(memory),
+      memory_(std::move(memory)),
       started_(shard->clock().Now()),
       items_(std::move(items)),
       budget_(budget),
@@ -43,19 +30,29 @@ void FetchRun::Continue() {
     ShardFetchResult& result = results_.emplace_back();
     result.slot = item.slot;
     result.next_offset = item.offset;
-    if (!ReadOne(item, &result)) return;
+    switch (ReadOne(item, &result)) {
+      case Step::kElsewhere:
+        return;
+      case Step::kNoMemory:
+        // With something read the rest is for the next call: it is not waited for.
+        if (!budget_.nothing_yet) break;
+        results_.pop_back();
+        return shard->AwaitMemory(shared_from_this());
+      case Step::kDone:
+        break;
+    }
     shard->metrics().fetch.Answered(result.outcome.code, shard->clock().Now() - started_,
                                     static_cast<int64_t>(result.bytes));
   }
   std::move(done_)(std::move(results_), budget_);
 }
 
-bool FetchRun::ReadOne(const ShardFetchItem& item, ShardFetchResult* result) {
+FetchRun::Step FetchRun::ReadOne(const ShardFetchItem& item, ShardFetchResult* result) {
   const std::shared_ptr<Shard> shard = shard_.lock();
   absl::StatusOr<Replica*> replica = shard->Find(item.topic_partition);
   if (!replica.ok()) {
     result->outcome = api::PartitionOutcome::Of(replica.status());
-    return true;
+    return Step::kDone;
   }
   FetchQuery query;
   query.offset = item.offset;
@@ -64,44 +61,73 @@ bool FetchRun::ReadOne(const ShardFetchItem& item, ShardFetchResult* result) {
   query.at_least_one = budget_.nothing_yet;
   // With nothing read yet, even a budget of nothing yields a batch.
   if (budget_.nothing_yet) query.bytes_max = std::max<size_t>(query.bytes_max, 1);
-  FetchAnswer answer = (*replica)->Fetch(query);
+  return TakeRead(*replica, query, result);
+}
+
+FetchRun::Step FetchRun::TakeRead(Replica* replica, const FetchQuery& query,
+                                  ShardFetchResult* result) {
+  FetchAnswer answer = replica->Fetch(query);
   result->outcome = std::move(answer.outcome);
   result->high_watermark = answer.high_watermark;
   result->last_stable_offset = answer.last_stable_offset;
   result->log_start_offset = answer.log_start_offset;
-  if (!result->outcome.ok()) return true;
-  if (answer.read.result) {
-    Take(*std::move(answer.read.result), {});
-    return true;
+  if (!result->outcome.ok()) return Step::kDone;
+  const bool cold = !answer.read.result.has_value();
+  const size_t bytes = cold ? query.bytes_max : answer.read.result->bytes;
+  SharePtr share;
+  if (bytes != 0 && memory_ != nullptr) {
+    bool one_batch = false;
+    share = TakeShare(static_cast<int64_t>(bytes), &one_batch);
+    if (share == nullptr) return Step::kNoMemory;
+    if (one_batch) {
+      FetchQuery least = query;
+      least.bytes_max = 1;
+      answer = replica->Fetch(least);
+      // Between two calls nothing has changed.
+      CHECK(answer.outcome.ok() && answer.read.result.has_value() == !cold);
+    }
   }
-  ReadCold(std::move(answer.read), query.bytes_max);
-  return false;
+  if (!cold) {
+    Take(*std::move(answer.read.result), std::move(share));
+    return Step::kDone;
+  }
+  ReadCold(std::move(answer.read), std::move(share));
+  return Step::kElsewhere;
 }
 
-void FetchRun::ReadCold(LogRead read, size_t bytes_max) {
-  Reservation reservation;
-  // Over the budget a read still makes progress, since its result is at most one answer's bytes and
-  // the callers of answers are bounded; new calls wait at the edge meanwhile.
-  if (memory_ != nullptr && !memory_->TryReserve(static_cast<int64_t>(bytes_max), &reservation)) {
-    reservation = memory_->ReserveAlways(static_cast<int64_t>(bytes_max));
-  }
-  cold_reads_->Post([self = shared_from_this(), cold = std::move(read.cold),
-                     reservation = std::move(reservation)]() mutable {
-    absl::StatusOr<storage::ReadResult> result = std::move(cold)();
-    Executor* const executor = self->executor_;
-    executor->Post([self = std::move(self), result = std::move(result),
-                    reservation = std::move(reservation)]() mutable {
-      self->OnCold(std::move(result), std::move(reservation));
-    });
-  });
+FetchRun::SharePtr FetchRun::TakeShare(int64_t bytes, bool* one_batch) {
+  const std::shared_ptr<Shard> shard = shard_.lock();
+  // Nobody overtakes those that wait.
+  if (!waited_ && shard->MemoryIsAwaited()) return nullptr;
+  SharePtr share = memory_->TryTake(bytes);
+  if (share != nullptr) return share;
+  if (!budget_.nothing_yet) return nullptr;
+  // Asked again after the wish is known: bytes may just have come back.
+  shard->WantMemory();
+  share = memory_->TryTake(bytes);
+  if (share != nullptr) return share;
+  *one_batch = true;
+  return memory_->TryTakeBeyond(bytes);
 }
 
-void FetchRun::OnCold(absl::StatusOr<storage::ReadResult> read, Reservation reservation) {
+void FetchRun::ReadCold(LogRead read, SharePtr share) {
+  cold_reads_->Post(
+      [self = shared_from_this(), cold = std::move(read.cold), share = std::move(share)]() mutable {
+        absl::StatusOr<storage::ReadResult> result = std::move(cold)();
+        Executor* const executor = self->executor_;
+        executor->Post([self = std::move(self), result = std::move(result),
+                        share = std::move(share)]() mutable {
+          self->OnCold(std::move(result), std::move(share));
+        });
+      });
+}
+
+void FetchRun::OnCold(absl::StatusOr<storage::ReadResult> read, SharePtr share) {
   const std::shared_ptr<Shard> shard = shard_.lock();
   if (shard == nullptr) return;
   ShardFetchResult& result = results_.back();
   if (read.ok()) {
-    Take(*std::move(read), std::move(reservation));
+    Take(*std::move(read), std::move(share));
   } else {
     result.outcome = api::PartitionOutcome::Of(read.status());
   }
@@ -110,13 +136,14 @@ void FetchRun::OnCold(absl::StatusOr<storage::ReadResult> read, Reservation rese
   Continue();
 }
 
-void FetchRun::Take(storage::ReadResult read, Reservation reservation) {
+void FetchRun::Take(storage::ReadResult read, SharePtr share) {
   ShardFetchResult& result = results_.back();
-  std::shared_ptr<Reservation> shared;
-  if (reservation.bytes() != 0) shared = std::make_shared<Reservation>(std::move(reservation));
-  for (Bytes& piece : read.pieces) {
-    result.batches.push_back(shared == nullptr ? std::move(piece)
-                                               : WithReservation(std::move(piece), shared));
+  for (Bytes& piece : read.pieces) result.batches.push_back(std::move(piece));
+  if (share != nullptr && !result.batches.empty()) {
+    share->ShrinkTo(static_cast<int64_t>(read.bytes));
+    // Pieces are sent in order: the last one goes last.
+    Bytes& last = result.batches.back();
+    last = WithShare(std::move(last), std::move(share));
   }
   if (const std::shared_ptr<Shard> shard = shard_.lock()) {
     shard->metrics().fetch.Records(read.next_offset - result.next_offset);

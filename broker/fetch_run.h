@@ -2,6 +2,9 @@
 // of bytes. Reads of the tail are at hand; those that need the disk go to the cold-read pool, one
 // at a time, and the pass goes on when they return.
 //
+// What is read holds a share of the memory budget until it is sent. A pass that finds no room ends
+// with what it has, or waits if that is nothing: it never waits while it holds memory.
+//
 // Made by Shard::Fetch; keeps itself alive until it is done. Thread: its shard's executor.
 #ifndef BROKER_FETCH_RUN_H_
 #define BROKER_FETCH_RUN_H_
@@ -16,6 +19,7 @@
 #include "api/partition_name.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
+#include "broker/fetch_memory.h"
 #include "broker/replica.h"
 
 namespace millrace::broker {
@@ -55,33 +59,50 @@ using ShardFetchDone = absl::AnyInvocable<void(std::vector<ShardFetchResult>, Fe
 
 class FetchRun : public std::enable_shared_from_this<FetchRun> {
  public:
-  FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads, MemoryBudget* memory,
+  // `memory` may be null: answers are not counted.
+  FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads, std::shared_ptr<FetchMemory> memory,
            std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done);
 
   void Start() { Continue(); }
+  // Memory has come back since this was made to wait.
+  void Resume() {
+    waited_ = true;
+    Continue();
+  }
 
  private:
+  using SharePtr = std::unique_ptr<FetchMemory::Share>;
+  enum class Step {
+    kDone,       // The current result is complete.
+    kElsewhere,  // The disk is asked; the pass goes on when it has answered.
+    kNoMemory,   // Nothing was read.
+  };
+
   // Reads on until a read needs the disk, or all is done.
   void Continue();
-  // False if the answer is still to come.
-  bool ReadOne(const ShardFetchItem& item, ShardFetchResult* result);
-  void ReadCold(LogRead read, size_t bytes_max);
-  void OnCold(absl::StatusOr<storage::ReadResult> read, Reservation reservation);
-  // Takes a read into the current result. Cold memory holds its reservation until it is let go.
-  void Take(storage::ReadResult read, Reservation reservation);
+  Step ReadOne(const ShardFetchItem& item, ShardFetchResult* result);
+  // The read of one query, and its share if it has any bytes.
+  Step TakeRead(Replica* replica, const FetchQuery& query, ShardFetchResult* result);
+  // Room for `bytes`, or for one batch; null if there is none. Sets *one_batch.
+  SharePtr TakeShare(int64_t bytes, bool* one_batch);
+  void ReadCold(LogRead read, SharePtr share);
+  void OnCold(absl::StatusOr<storage::ReadResult> read, SharePtr share);
+  // Takes a read into the current result, which holds `share` until its last bytes are let go.
+  void Take(storage::ReadResult read, SharePtr share);
 
   // The shard must live while a read of it is under way, but must not be kept alive by one: it is
   // asked for again when the read returns.
   const std::weak_ptr<Shard> shard_;
   Executor* const executor_;
   Executor* const cold_reads_;
-  MemoryBudget* const memory_;
+  const std::shared_ptr<FetchMemory> memory_;
   const MonotonicTime started_;
   std::vector<ShardFetchItem> items_;
   FetchBudget budget_;
   ShardFetchDone done_;
   std::vector<ShardFetchResult> results_;
-  MonotonicTime item_started_;
+  // It has its turn before those that came later.
+  bool waited_ = false;
 };
 
 }  // namespace millrace::broker

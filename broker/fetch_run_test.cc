@@ -1,6 +1,7 @@
 #include "broker/fetch_run.h"
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "broker/testing/shard_fixture.h"
@@ -79,6 +80,65 @@ TEST_F(FetchRunTest, AMissingReplicaIsItsOwnError) {
   EXPECT_EQ((*results_)[1].outcome.code, ErrorCode::kNotLeaderOrFollower);
   EXPECT_TRUE((*results_)[2].outcome.ok());
   EXPECT_THAT((*results_)[1].batches, IsEmpty());
+}
+
+TEST_F(FetchRunTest, ReadsOfTheTailHoldTheirMemoryToo) {
+  Fetch(1 << 20);
+  EXPECT_EQ(f_.budget.used_bytes(), static_cast<int64_t>(3 * batch_.size()));
+  results_.reset();
+  EXPECT_EQ(f_.budget.used_bytes(), 0);
+}
+
+TEST_F(FetchRunTest, WithoutRoomOneBatchInTotalGoesBeyondAndTheNextWaits) {
+  for (const bool cold : {false, true}) {
+    f_.logs[0]->set_cold(cold);
+    Reservation all = f_.budget.ReserveAlways(f_.budget.limit_bytes());
+    Fetch(1 << 20);
+    f_.loop.RunFor(absl::Seconds(1));
+    ASSERT_TRUE(results_.has_value());
+    EXPECT_EQ((*results_)[0].bytes, batch_.size());
+    EXPECT_EQ((*results_)[1].bytes, 0u) << "what holds memory does not wait";
+    EXPECT_EQ((*results_)[1].next_offset, Offset(0));
+    EXPECT_TRUE((*results_)[1].outcome.ok());
+    auto first = std::exchange(results_, std::nullopt);
+
+    Fetch(1 << 20);
+    f_.loop.RunFor(absl::Seconds(1));
+    EXPECT_FALSE(results_.has_value());
+    first.reset();
+    f_.loop.RunFor(absl::Seconds(1));
+    ASSERT_TRUE(results_.has_value()) << "the one that may exceed is free again";
+    EXPECT_EQ((*results_)[0].bytes, batch_.size());
+    all.Release();
+    results_.reset();
+    EXPECT_EQ(f_.budget.used_bytes(), 0);
+  }
+}
+
+TEST_F(FetchRunTest, ThoseThatWaitGoOnInTheirOrder) {
+  Reservation all = f_.budget.ReserveAlways(f_.budget.limit_bytes());
+  Fetch(1 << 20);
+  const auto beyond = std::exchange(results_, std::nullopt);
+  std::vector<int> order;
+  for (int i = 0; i < 3; ++i) {
+    f_.executor->RunNow([&] {
+      f_.shard->Fetch({{.slot = 0,
+                        .topic_partition = f_.Partition(i),
+                        .offset = Offset(0),
+                        .leader_epoch = std::nullopt,
+                        .bytes_max = 1000}},
+                      {1000, true},
+                      [&order, i](std::vector<ShardFetchResult> results, FetchBudget) {
+                        EXPECT_TRUE(results[0].outcome.ok());
+                        order.push_back(i);
+                      });
+    });
+  }
+  f_.loop.RunFor(absl::Seconds(1));
+  EXPECT_THAT(order, IsEmpty());
+  all.Release();
+  f_.loop.RunFor(absl::Seconds(1));
+  EXPECT_THAT(order, ::testing::ElementsAre(0, 1, 2));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "broker/testing/broker_fixture.h"
@@ -141,6 +142,49 @@ TEST_P(FetchStreamTest, NegativeCreditIsRefused) {
   api::FetchStreamRequest request;
   request.credit_bytes = -1;
   f_.OnShard([&] { EXPECT_THAT(stream_->Handle(request), HasCode(ErrorCode::kInvalidRequest)); });
+}
+
+TEST_P(FetchStreamTest, ReadersThatTakeNothingHoldABoundedAmountTogether) {
+  constexpr int kBatches = 8;
+  constexpr int kStreams = 12;
+  const Bytes batch = MakeBatch(1, 1'000'000);
+  for (int i = 0; i < kBatches; ++i) ASSERT_TRUE(f_.Produce("t", batch).outcome.ok());
+  // Room for three answers.
+  const int64_t limit = f_.budget.limit_bytes();
+  Reservation most = f_.budget.ReserveAlways(limit - 3'500'000);
+  // What each stream was pushed and has not sent, as a transport whose client does not read.
+  std::vector<std::vector<api::FetchStreamResponse>> unsent(kStreams);
+  std::vector<size_t> sent_bytes(kStreams);
+  std::vector<std::unique_ptr<FetchStream>> streams(kStreams);
+  for (int i = 0; i < kStreams; ++i) {
+    f_.OnShard([&] {
+      streams[i] = f_.broker->OpenFetchStream(f_.caller, [&, i](api::FetchStreamResponse response) {
+        unsent[i].push_back(std::move(response));
+      });
+      EXPECT_OK(streams[i]->Handle(Assign(0, 0, 1 << 30)));
+    });
+  }
+  f_.Run(absl::Seconds(1));
+  const int64_t bound = limit + static_cast<int64_t>(batch.size()) + (2 << 20);
+  EXPECT_LE(f_.budget.used_bytes(), bound);
+  // Whatever is sent makes room for others, until all have all.
+  const size_t wanted = kBatches * batch.size();
+  for (int rounds = 0; rounds < 1000; ++rounds) {
+    bool all = true;
+    for (int i = 0; i < kStreams; ++i) {
+      for (const api::FetchStreamResponse& response : std::exchange(unsent[i], {})) {
+        sent_bytes[i] += api::TotalBytes(response.partitions[0].batches);
+      }
+      all &= sent_bytes[i] == wanted;
+    }
+    if (all) break;
+    f_.Run(absl::Milliseconds(10));
+    EXPECT_LE(f_.budget.used_bytes(), bound);
+  }
+  for (int i = 0; i < kStreams; ++i) EXPECT_EQ(sent_bytes[i], wanted) << i;
+  most.Release();
+  EXPECT_EQ(f_.budget.used_bytes(), 0);
+  f_.OnShard([&] { streams.clear(); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, FetchStreamTest, ::testing::Values(1, 3));

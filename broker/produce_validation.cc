@@ -1,6 +1,7 @@
 #include "broker/produce_validation.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -42,6 +43,14 @@ absl::Status CheckTimestamps(const record::BatchView& batch, const TopicSettings
   return absl::OkStatus();
 }
 
+absl::Status TooLarge(size_t size, size_t limit) {
+  return MakeError(
+      ErrorCode::kMessageTooLarge,
+      absl::StrCat("the batch has ", size, " bytes, and max.message.bytes of the topic ", "is ",
+                   limit, "; send smaller batches, or raise it"),
+      {.name = "max.message.bytes", .value = absl::StrCat(size)});
+}
+
 absl::Status CheckTopic(Slice batches, const TopicPartition& partition, uint32_t claimed) {
   ASSIGN_OR_RETURN(const uint32_t sum, api::TopicChecksum(partition, batches));
   if (sum == claimed) return absl::OkStatus();
@@ -66,7 +75,9 @@ absl::StatusOr<ProducedBatches> ValidateProduce(Slice batches, const TopicPartit
   bool idempotent = false;
   for (Slice rest = batches; !rest.empty();) {
     // The size first: what is too large is not worth a CRC.
-    ASSIGN_OR_RETURN(const size_t size, record::PeekBatchSize(rest, settings.message_bytes_max));
+    ASSIGN_OR_RETURN(const size_t size,
+                     record::PeekBatchSize(rest, std::numeric_limits<size_t>::max()));
+    if (size > settings.message_bytes_max) return TooLarge(size, settings.message_bytes_max);
     ASSIGN_OR_RETURN(const record::BatchView batch,
                      record::ParseProducedBatch(rest.substr(0, size), checks));
     RETURN_IF_ERROR(CheckTimestamps(batch, settings, now));

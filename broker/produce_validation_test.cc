@@ -46,7 +46,13 @@ TEST(ProduceValidation, ATooLargeBatchIsToldTheLimit) {
   TopicSettings settings;
   settings.message_bytes_max = 1000;
   EXPECT_OK(Validate(MakeBatch(1, 800), settings));
-  EXPECT_THAT(Validate(MakeBatch(1, 1000), settings), IsError(ErrorCode::kMessageTooLarge, "1000"));
+  const Bytes large = MakeBatch(1, 1000);
+  const absl::Status status = Validate(large, settings).status();
+  EXPECT_THAT(status,
+              IsError(ErrorCode::kMessageTooLarge, "max.message.bytes of the topic is 1000"));
+  EXPECT_THAT(status, IsError(ErrorCode::kMessageTooLarge, absl::StrCat(large.size(), " bytes")));
+  EXPECT_EQ(DetailOf(status).name, "max.message.bytes");
+  EXPECT_EQ(DetailOf(status).value, absl::StrCat(large.size()));
 }
 
 TEST(ProduceValidation, ABatchForAnotherPartitionIsRefused_S24) {

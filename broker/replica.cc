@@ -19,6 +19,16 @@ bool WaitsForAll(api::Acks acks) {
   return acks == api::Acks::kAll || acks == api::Acks::kUnspecified;
 }
 
+// Memory for the log to own and stamp: that of `batches` where nobody else holds it, as is the rule
+// for what came over the network.
+Buffer TakeMemory(Bytes* batches, int64_t* copied_bytes) {
+  if (std::optional<Buffer> own = Buffer::Reclaim(batches)) return *std::move(own);
+  Buffer copy(batches->size());
+  std::memcpy(copy.data(), batches->data(), batches->size());
+  *copied_bytes += static_cast<int64_t>(batches->size());
+  return copy;
+}
+
 }  // namespace
 
 Replica::Replica(NodeId self, TopicPartition topic_partition, std::unique_ptr<ReplicaLog> log,
@@ -36,14 +46,14 @@ Replica::Replica(NodeId self, TopicPartition topic_partition, std::unique_ptr<Re
 
 // --- Produce ---
 
-void Replica::Produce(const ProduceEvent& event, const Now& now, Outbox* outbox) {
+void Replica::Produce(ProduceEvent event, const Now& now, Outbox* outbox) {
   if (absl::Status status = CheckProduce(event); !status.ok()) {
     return Refuse(event.id, status, outbox);
   }
   ProduceWaiter waiter;
   waiter.id = event.id;
   waiter.deadline = event.deadline;
-  if (absl::Status status = Append(event, now, &waiter); !status.ok()) {
+  if (absl::Status status = Append(&event, now, &waiter, outbox); !status.ok()) {
     return Refuse(event.id, status, outbox);
   }
   Await(event, waiter, outbox);
@@ -65,10 +75,11 @@ absl::Status Replica::CheckProduce(const ProduceEvent& event) const {
   return absl::OkStatus();
 }
 
-absl::Status Replica::Append(const ProduceEvent& event, const Now& now, ProduceWaiter* waiter) {
-  ASSIGN_OR_RETURN(
-      const ProducedBatches batches,
-      ValidateProduce(event.batches, topic_partition_, event.topic_checksum, settings_, now.wall));
+absl::Status Replica::Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter,
+                             Outbox* outbox) {
+  ASSIGN_OR_RETURN(const ProducedBatches batches,
+                   ValidateProduce(event->batches, topic_partition_, event->topic_checksum,
+                                   settings_, now.wall));
   // Only a lone batch can be idempotent; the others have no producer, which every log accepts.
   ASSIGN_OR_RETURN(const std::optional<storage::ProducerBatch> known,
                    log_->CheckSequence(batches.front()));
@@ -78,9 +89,7 @@ absl::Status Replica::Append(const ProduceEvent& event, const Now& now, ProduceW
     if (settings_.log_append_time) waiter->log_append_time_ms = known->max_timestamp_ms;
     return absl::OkStatus();
   }
-  // The one copy: the log owns memory of the right size, and stamps it.
-  Buffer memory(event.batches.size());
-  std::memcpy(memory.data(), event.batches.data(), event.batches.size());
+  Buffer memory = TakeMemory(&event->batches, &outbox->copied_bytes);
   if (settings_.log_append_time) {
     char* at = memory.data();
     for (const record::BatchView& batch : batches) {

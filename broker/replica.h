@@ -42,7 +42,7 @@ using rsm::Now;
 
 struct ProduceEvent {
   ProduceId id;
-  // As in api::ProducePartition; the memory is not written to.
+  // As in api::ProducePartition. Memory that nobody else holds becomes the log's; other is copied.
   Bytes batches;
   std::optional<LeaderEpoch> leader_epoch;
   std::optional<uint32_t> topic_checksum;
@@ -82,11 +82,14 @@ struct FetchAnswer {
 struct Outbox {
   std::vector<ProduceReply> produced;
   std::vector<ParkId> woken;
+  // Bytes of batches that had to be copied because somebody else holds their memory.
+  int64_t copied_bytes = 0;
 
   bool empty() const { return produced.empty() && woken.empty(); }
   void Clear() {
     produced.clear();
     woken.clear();
+    copied_bytes = 0;
   }
 };
 
@@ -98,7 +101,7 @@ class Replica {
 
   // --- Events ---
   // Appends, or refuses; answers through `outbox`, now or later.
-  void Produce(const ProduceEvent& event, const Now& now, Outbox* outbox);
+  void Produce(ProduceEvent event, const Now& now, Outbox* outbox);
   // Parks a fetch that has read up to `offset`; wakes it at once if there is more already, or if
   // the replica no longer serves `leader_epoch`.
   void Park(ParkId id, Offset offset, std::optional<LeaderEpoch> leader_epoch, int64_t bytes_min,
@@ -153,7 +156,7 @@ class Replica {
   };
 
   absl::Status CheckProduce(const ProduceEvent& event) const;
-  absl::Status Append(const ProduceEvent& event, const Now& now, ProduceWaiter* waiter);
+  absl::Status Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter, Outbox* outbox);
   void Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox);
   void Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const;
   void Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const;

@@ -68,6 +68,20 @@ class ReplicaTest : public ::testing::Test {
   int partition_epoch_ = 0;
 };
 
+// --- Memory ---
+
+TEST_F(ReplicaTest, MemoryThatNobodyElseHoldsBecomesTheLogs) {
+  Lead(5);
+  ProduceEvent event;
+  event.batches = MakeBatch(3);
+  replica_->Produce(std::move(event), {MonotonicTime(), kWall}, &outbox_);
+  EXPECT_EQ(outbox_.copied_bytes, 0);
+  const Bytes shared = MakeBatch(3);
+  Produce(shared);
+  EXPECT_EQ(outbox_.copied_bytes, static_cast<int64_t>(shared.size()));
+  EXPECT_EQ(shared, MakeBatch(3)) << "what others hold is not stamped";
+}
+
 // --- Acknowledgements ---
 
 TEST_F(ReplicaTest, ADurableTopicIsAcknowledgedFromTheDisk_S06) {

@@ -41,7 +41,25 @@ class Shard::Hosted : public storage::Log::Listener {
 
 Shard::Shard(const Deps& deps) : deps_(deps), metrics_(deps.metrics) {}
 
-Shard::~Shard() = default;
+Shard::~Shard() {
+  if (memory_strand_ != nullptr) memory_strand_->Forget();
+}
+
+std::shared_ptr<Shard> Shard::Create(const Deps& deps) {
+  std::shared_ptr<Shard> shard(new Shard(deps));
+  if (deps.fetch_memory != nullptr) {
+    shard->memory_strand_ =
+        deps.fetch_memory->AddStrand(deps.executor, [weak = std::weak_ptr<Shard>(shard)] {
+          if (const std::shared_ptr<Shard> self = weak.lock()) self->ResumeMemoryWaiters();
+        });
+  }
+  return shard;
+}
+
+// Those that still find no room wait again, in the same order.
+void Shard::ResumeMemoryWaiters() {
+  for (const std::shared_ptr<FetchRun>& run : std::exchange(memory_waiters_, {})) run->Resume();
+}
 
 // --- Metadata ---
 
@@ -176,6 +194,9 @@ void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
     hosted->replica_->log().Close([closed](absl::Status status) { closed(status); });
   }
   closed(absl::OkStatus());
+  // They find no replica any more, and are answered with that.
+  ResumeMemoryWaiters();
+  if (memory_strand_ != nullptr) memory_strand_->Forget();
   UpdateGauges();
 }
 
@@ -184,6 +205,7 @@ void Shard::Abandon() {
   const auto parked = std::exchange(parked_, {});
   const auto pending = std::exchange(pending_, {});
   const auto idle = std::exchange(on_produce_idle_, {});
+  const auto waiting = std::exchange(memory_waiters_, {});
   // The callbacks of their closing hold those logs.
   if (abandon_closing_) std::exchange(abandon_closing_, nullptr)();
 }
@@ -245,9 +267,9 @@ void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
   pending_.emplace(produce.event.id,
                    PendingProduce{std::move(done), std::move(produce.order), at.monotonic,
                                   static_cast<int64_t>(produce.event.batches.size())});
-  const auto refuse = [&](const absl::Status& status) {
+  const auto refuse = [&, id = produce.event.id](const absl::Status& status) {
     ProduceReply& reply = outbox_.produced.emplace_back();
-    reply.id = produce.event.id;
+    reply.id = id;
     reply.outcome = api::PartitionOutcome::Of(status);
   };
   absl::StatusOr<Replica*> replica = Find(produce.topic_partition);
@@ -262,15 +284,18 @@ void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
   } else if (!replica.ok()) {
     refuse(replica.status());
   } else {
-    (*replica)->Produce(produce.event, at, &outbox_);
+    (*replica)->Produce(std::move(produce.event), at, &outbox_);
+    if (metrics_.copied_bytes != nullptr) {
+      metrics_.copied_bytes->Add(std::exchange(outbox_.copied_bytes, 0));
+    }
     ArmTimer((*replica)->next_deadline());
   }
   Drain();
 }
 
 void Shard::Fetch(std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done) {
-  std::make_shared<FetchRun>(shared_from_this(), deps_.cold_reads, deps_.budget, std::move(items),
-                             budget, std::move(done))
+  std::make_shared<FetchRun>(shared_from_this(), deps_.cold_reads, deps_.fetch_memory,
+                             std::move(items), budget, std::move(done))
       ->Start();
 }
 
@@ -323,12 +348,13 @@ void Shard::DeleteRecords(const TopicPartition& topic_partition, Offset before,
   }
   ReplicaLog& log = (*replica)->log();
   result.log_start_offset = std::max(*start, log.log_start_offset());
-  if (*start <= log.log_start_offset()) return std::move(done)(std::move(result));
-  log.RaiseLogStart(
-      *start, [done = std::move(done), result = std::move(result)](absl::Status status) mutable {
-        result.outcome = api::PartitionOutcome::Of(status);
-        std::move(done)(std::move(result));
-      });
+  // Also without effect: an earlier call's raise may not be durable yet, and this answer says that
+  // what lies below is gone.
+  log.RaiseLogStart(result.log_start_offset, [done = std::move(done), result = std::move(result)](
+                                                 absl::Status status) mutable {
+    result.outcome = api::PartitionOutcome::Of(status);
+    std::move(done)(std::move(result));
+  });
 }
 
 void Shard::ListOffsets(const TopicPartition& topic_partition,

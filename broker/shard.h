@@ -26,7 +26,7 @@
 #include "base/counters.h"
 #include "base/executor.h"
 #include "base/ids.h"
-#include "base/memory_budget.h"
+#include "broker/fetch_memory.h"
 #include "broker/fetch_run.h"
 #include "broker/replica.h"
 #include "broker/shard_metrics.h"
@@ -80,11 +80,11 @@ class Shard : public std::enable_shared_from_this<Shard> {
     Executor* executor = nullptr;
     Executor* cold_reads = nullptr;
     const Clock* clock = nullptr;
-    MetricRegistry* metrics = nullptr;  // May be null.
-    MemoryBudget* budget = nullptr;     // May be null: reads are not counted.
+    MetricRegistry* metrics = nullptr;          // May be null.
+    std::shared_ptr<FetchMemory> fetch_memory;  // May be null: answers are not counted.
     absl::Duration housekeeping_interval = absl::Seconds(300);
   };
-  explicit Shard(const Deps& deps);
+  static std::shared_ptr<Shard> Create(const Deps& deps);
   ~Shard();
 
   Executor* executor() const { return deps_.executor; }
@@ -144,7 +144,15 @@ class Shard : public std::enable_shared_from_this<Shard> {
   absl::StatusOr<Replica*> Find(const TopicPartition& topic_partition);
   ShardMetrics& metrics() { return metrics_; }
 
+  // --- For fetches under way that find no memory for their answer ---
+  // Resumes the waiting ones when some comes back. Ask again whether there is room after this.
+  void WantMemory() { memory_strand_->Want(); }
+  bool MemoryIsAwaited() const { return !memory_waiters_.empty(); }
+  void AwaitMemory(std::shared_ptr<FetchRun> run) { memory_waiters_.push_back(std::move(run)); }
+
  private:
+  explicit Shard(const Deps& deps);
+
   class Hosted;
   struct PendingProduce {
     ShardProduceDone done;
@@ -169,6 +177,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void Housekeep();
   void UpdateGauges();
   void CountParked();
+  void ResumeMemoryWaiters();
 
   const Deps deps_;
   ShardMetrics metrics_;
@@ -184,6 +193,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
   std::map<uint64_t, ImageObserver> observers_;
   uint64_t next_observer_ = 1;
   ProduceId next_produce_{1};
+  // Null without fetch_memory.
+  std::shared_ptr<FetchMemory::Strand> memory_strand_;
+  std::vector<std::shared_ptr<FetchRun>> memory_waiters_;
   Outbox outbox_;
   Outbox delivering_;
   bool draining_ = false;

@@ -46,6 +46,9 @@ void CallMetrics::Answered(ErrorCode code, absl::Duration latency, int64_t bytes
 ShardMetrics::ShardMetrics(MetricRegistry* metrics)
     : produce(metrics, "produce"), fetch(metrics, "fetch") {
   if (metrics == nullptr) return;
+  copied_bytes = &metrics->AddCounter(
+      "millrace_broker_produce_copied_bytes_total",
+      "Bytes of batches that were copied again behind the copy out of the network's memory.");
   parked_fetches =
       &metrics->AddGauge("millrace_broker_parked_fetches", "Fetches that wait for records.");
   replicas = &metrics->AddGauge("millrace_broker_replicas", "Replicas that are open.");

@@ -42,7 +42,10 @@ struct ShardMetrics {
 
   CallMetrics produce;
   CallMetrics fetch;
-  // Set by the shard after each change; null without a registry.
+  // Null without a registry, as all below. Bytes of batches that others held when they came to the
+  // log, and that had to be copied for it: 0 for what clients send over the network.
+  Counter* copied_bytes = nullptr;
+  // Set by the shard after each change.
   Gauge* parked_fetches = nullptr;
   Gauge* replicas = nullptr;
   Gauge* leaders = nullptr;

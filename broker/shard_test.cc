@@ -97,6 +97,29 @@ TEST(ShardTest, AnswersMayAskAgain) {
   EXPECT_EQ(answers, 100);
 }
 
+TEST(ShardTest, ASecondDeleteRecordsIsAnsweredOnlyWhenTheFirstIsDurable) {
+  ShardFixture f;
+  f.Lead(1);
+  std::vector<ProduceReply> replies;
+  f.Produce(0, MakeBatch(5), &replies);
+  f.loop.RunFor(absl::Seconds(1));
+  std::vector<api::DeleteRecordsPartitionResult> deleted;
+  f.executor->RunNow([&] {
+    for (const int64_t before : {3, 3, 1}) {
+      f.shard->DeleteRecords(
+          ShardFixture::Partition(0), Offset(before),
+          [&](api::DeleteRecordsPartitionResult result) { deleted.push_back(std::move(result)); });
+    }
+    EXPECT_THAT(deleted, IsEmpty()) << "nothing is durable yet";
+  });
+  f.loop.RunFor(absl::Seconds(1));
+  ASSERT_THAT(deleted, SizeIs(3));
+  for (const api::DeleteRecordsPartitionResult& result : deleted) {
+    EXPECT_TRUE(result.outcome.ok());
+    EXPECT_EQ(result.log_start_offset, Offset(3));
+  }
+}
+
 TEST(ShardTest, ClosesAllLogs) {
   ShardFixture f;
   f.Lead(3);

@@ -25,6 +25,7 @@ storage::LogConfig LogConfigOf(const metadata::TopicConfig& config, int64_t tail
   log.durability =
       config.durable() ? storage::Durability::kDurable : storage::Durability::kReplicated;
   log.flush_messages = config.flush_messages;
+  log.flush_ms = config.flush_ms;
   log.tail_cache_bytes_max = tail_cache_bytes_max;
   return log;
 }

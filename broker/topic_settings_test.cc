@@ -23,6 +23,8 @@ TEST(TopicSettings, TakeWhatTheTopicSays) {
   const metadata::TopicConfig config = Resolve({{"durability", "replicated"},
                                                 {"max.message.bytes", "2000"},
                                                 {"message.timestamp.type", "LogAppendTime"},
+                                                {"flush.messages", "70"},
+                                                {"flush.ms", "900"},
                                                 {"retention.ms", "5000"},
                                                 {"segment.bytes", "1048576"}});
   const TopicSettings settings = SettingsOf(config);
@@ -31,6 +33,8 @@ TEST(TopicSettings, TakeWhatTheTopicSays) {
   EXPECT_EQ(settings.message_bytes_max, 2000u);
   const storage::LogConfig log = LogConfigOf(config, 777);
   EXPECT_EQ(log.durability, storage::Durability::kReplicated);
+  EXPECT_EQ(log.flush_messages, 70);
+  EXPECT_EQ(log.flush_ms, 900);
   EXPECT_EQ(log.retention_ms, 5000);
   EXPECT_EQ(log.segment_bytes, 1048576);
   EXPECT_EQ(log.tail_cache_bytes_max, 777);

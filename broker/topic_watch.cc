@@ -4,9 +4,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "metadata/topic_config.h"
 
 namespace millrace::broker {
+namespace {
+
+// A broker that is so far behind the rest of the cluster is the wrong one to ask.
+constexpr absl::Duration kWaitMax = absl::Seconds(30);
+
+}  // namespace
 
 api::TopicLeaders LeadersOf(const metadata::Image& image, const std::string& topic,
                             const ConfigView& configs) {
@@ -48,15 +55,43 @@ std::vector<api::BrokerAddress> AddressesOf(const metadata::Image& image,
 }
 
 TopicWatch::TopicWatch(Gather* gather, const Caller& caller, const ConfigView& configs,
-                       api::WatchTopicsRequest request, Sink sink)
+                       api::WatchTopicsRequest request, Sink sink, MonotonicTime deadline,
+                       Late late)
     : gather_(gather),
       caller_(caller),
       configs_(configs),
       request_(std::move(request)),
-      sink_(std::move(sink)) {
+      sink_(std::move(sink)),
+      late_(std::move(late)) {
   subscription_ =
       gather_->edge()->Subscribe([this](const metadata::Delta& delta) { OnImage(delta); });
   if (gather_->edge()->image() != nullptr) OnImage({});
+  if (!began_ && late_ != nullptr) BoundTheWait(deadline);
+}
+
+void TopicWatch::BoundTheWait(MonotonicTime deadline) {
+  const MonotonicTime now = gather_->now();
+  absl::Duration wait = kWaitMax;
+  if (deadline != MonotonicTime::Never()) {
+    // Before the transport ends the call with an error that says nothing.
+    const absl::Duration left = std::max(deadline - now, absl::ZeroDuration());
+    wait = std::min(wait, left - std::min(left / 10, absl::Milliseconds(200)));
+  }
+  gather_->edge()->executor()->PostAt(now + wait, [weak = std::weak_ptr<TopicWatch*>(self_)] {
+    const std::shared_ptr<TopicWatch*> self = weak.lock();
+    if (self != nullptr && !(*self)->began_) (*self)->late_((*self)->NotInTime());
+  });
+}
+
+absl::Status TopicWatch::NotInTime() const {
+  const std::shared_ptr<const metadata::Image>& image = gather_->edge()->image();
+  const int64_t here = image == nullptr ? 0 : image->index().value();
+  return MakeError(
+      ErrorCode::kRequestTimedOut,
+      absl::StrCat("this broker has the cluster's metadata up to index ", here, ", and not up to ",
+                   request_.metadata_index.value(),
+                   ", which was asked for; ask another broker, or try again"),
+      {.name = "metadata_index", .value = absl::StrCat(request_.metadata_index.value())});
 }
 
 TopicWatch::~TopicWatch() { gather_->edge()->Unsubscribe(subscription_); }

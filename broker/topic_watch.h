@@ -2,7 +2,7 @@
 // changes, from the images that the edge's shard gets.
 //
 // S-40: every message carries the metadata index; a client that has seen a newer image than this
-// broker is answered when that index is reached here.
+// broker is answered when that index is reached here, or told that it was not reached in time.
 //
 // Thread: its gather's edge, where the sink is called.
 #ifndef BROKER_TOPIC_WATCH_H_
@@ -10,10 +10,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "api/watch_topics.h"
 #include "base/config.h"
+#include "base/monotonic_time.h"
 #include "broker/gather.h"
 #include "metadata/delta.h"
 #include "metadata/image.h"
@@ -38,9 +41,13 @@ class TopicWatch {
  public:
   using Sink = std::function<void(api::WatchTopicsResponse)>;
 
-  // The sink is called from the first image on that the request allows, perhaps at once.
+  using Late = std::function<void(absl::Status)>;
+
+  // The sink is called from the first image on that the request allows, perhaps at once. `late`
+  // (may be null) is called once, with REQUEST_TIMED_OUT, if there is none shortly before
+  // `deadline`.
   TopicWatch(Gather* gather, const Caller& caller, const ConfigView& configs,
-             api::WatchTopicsRequest request, Sink sink);
+             api::WatchTopicsRequest request, Sink sink, MonotonicTime deadline, Late late);
   ~TopicWatch();
   TopicWatch(const TopicWatch&) = delete;
   TopicWatch& operator=(const TopicWatch&) = delete;
@@ -50,12 +57,17 @@ class TopicWatch {
   // What of the asked topics `delta` may have changed.
   bool Concerns(const std::string& topic, const metadata::Delta& delta) const;
   void SendAll();
+  void BoundTheWait(MonotonicTime deadline);
+  absl::Status NotInTime() const;
 
   Gather* const gather_;
   const Caller caller_;
   const ConfigView configs_;
   const api::WatchTopicsRequest request_;
   const Sink sink_;
+  const Late late_;
+  // Held by this only: a timer that finds it gone does nothing.
+  const std::shared_ptr<TopicWatch*> self_ = std::make_shared<TopicWatch*>(this);
   bool began_ = false;
   uint64_t subscription_ = 0;
 };

@@ -66,5 +66,43 @@ TEST(TopicWatchTest, WaitsForTheIndexThatTheClientHasSeen_S40) {
   f.OnShard([&] { watch.reset(); });
 }
 
+TEST(TopicWatchTest, SaysSoBeforeTheDeadlineWhenTheIndexIsNotReached) {
+  BrokerFixture f;
+  f.Start();
+  for (const bool bounded : {true, false}) {
+    const LogIndex wanted = f.image->index() + 100;
+    std::vector<absl::Status> late;
+    std::unique_ptr<TopicWatch> watch;
+    f.OnShard([&] {
+      watch = f.broker->OpenTopicWatch(
+          f.caller, {{"t"}, wanted}, [&](const api::WatchTopicsResponse&) {},
+          bounded ? f.clock.Now() + absl::Seconds(5) : MonotonicTime::Never(),
+          [&](absl::Status status) { late.push_back(std::move(status)); });
+    });
+    f.Run(bounded ? absl::Milliseconds(4700) : absl::Seconds(29));
+    EXPECT_THAT(late, IsEmpty());
+    f.Run(bounded ? absl::Milliseconds(250) : absl::Seconds(2));
+    ASSERT_THAT(late, SizeIs(1));
+    EXPECT_THAT(late[0], IsError(ErrorCode::kRequestTimedOut, absl::StrCat(wanted.value())));
+    f.OnShard([&] { watch.reset(); });
+  }
+}
+
+TEST(TopicWatchTest, AWatchThatBeganIsNeverLate) {
+  BrokerFixture f;
+  f.Start();
+  int late = 0;
+  std::unique_ptr<TopicWatch> watch;
+  f.OnShard([&] {
+    watch = f.broker->OpenTopicWatch(
+        f.caller, {{"t"}, f.image->index() + 1}, [&](const api::WatchTopicsResponse&) {},
+        f.clock.Now() + absl::Seconds(5), [&](const absl::Status&) { ++late; });
+  });
+  f.CreateTopic("t", 1, 6);
+  f.Run(absl::Seconds(60));
+  EXPECT_EQ(late, 0);
+  f.OnShard([&] { watch.reset(); });
+}
+
 }  // namespace
 }  // namespace millrace::broker

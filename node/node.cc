@@ -57,7 +57,11 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
       image_disk_(env.make_disk_executor("image-disk")),
       broker_random_(env.make_random()) {}
 
-Node::~Node() = default;
+Node::~Node() {
+  // First the strands of its own, whose tasks use what the controller has.
+  image_disk_.reset();
+  metadata_disk_.reset();
+}
 
 absl::Status Node::Open() {
   RETURN_IF_ERROR(CheckFounding(*env_.files, config_.metadata_dir, config_.log_dirs));

@@ -1,6 +1,6 @@
 // What handlers see of the messages on the wire. A typed method (generated AsyncService) hands on
-// its proto messages; a raw one (WithRawMethod_X) hands on the bytes, inbound as Bytes, outbound as
-// a BytesList.
+// its proto messages; a raw one (WithRawMethod_X) hands on the bytes, inbound as a ReceivedMessage
+// (which turns into Bytes where a handler asks for those), outbound as a BytesList.
 //
 // Thread: any (pure functions over values).
 #ifndef RPC_MESSAGE_H_
@@ -54,15 +54,15 @@ struct MessageTraits {
 
 template <>
 struct MessageTraits<grpc::ByteBuffer> {
-  using Inbound = Bytes;
+  using Inbound = ReceivedMessage;
   using Outbound = BytesList;
 
   static int64_t Size(const grpc::ByteBuffer& wire) { return static_cast<int64_t>(wire.Length()); }
-  // The reservation goes with the bytes, and lives as long as they do.
+  // The reservation goes with the message, and lives as long as it or its bytes do.
   static absl::StatusOr<Inbound> Receive(grpc::ByteBuffer* wire, Reservation* reservation) {
-    absl::StatusOr<Bytes> bytes = Flatten(*wire, std::move(*reservation));
+    absl::StatusOr<ReceivedMessage> message = ReceivedMessage::Open(*wire, std::move(*reservation));
     wire->Clear();
-    return bytes;
+    return message;
   }
   static grpc::ByteBuffer Send(const BytesList& message) { return ToByteBuffer(message); }
 };

@@ -1,11 +1,8 @@
 #include "rpc/raw_bytes.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <cstring>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "base/status.h"
 
@@ -32,23 +29,43 @@ absl::Status DumpError(const grpc::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<Bytes> Flatten(const grpc::ByteBuffer& buffer, Reservation reservation) {
-  std::vector<grpc::Slice> slices;
-  if (const grpc::Status status = buffer.Dump(&slices); !status.ok()) {
+absl::StatusOr<ReceivedMessage> ReceivedMessage::Open(const grpc::ByteBuffer& buffer,
+                                                      Reservation reservation) {
+  ReceivedMessage message;
+  message.reservation_ = std::move(reservation);
+  if (const grpc::Status status = buffer.Dump(&message.slices_); !status.ok()) {
     // An empty message may come as an invalid buffer.
-    if (!buffer.Valid()) return Bytes();
+    if (!buffer.Valid()) return message;
     return DumpError(status);
   }
+  message.pieces_.reserve(message.slices_.size());
+  for (const grpc::Slice& slice : message.slices_) {
+    message.pieces_.emplace_back(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return message;
+}
+
+size_t ReceivedMessage::size() const {
   size_t size = 0;
-  for (const grpc::Slice& slice : slices) size += slice.size();
-  Buffer block(size, std::move(reservation));
+  for (const Slice& piece : pieces_) size += piece.size();
+  return size;
+}
+
+Bytes ReceivedMessage::Flatten() && {
+  if (pieces_.empty()) return {};
+  Buffer block(size(), std::move(reservation_));
   char* to = block.data();
-  for (const grpc::Slice& slice : slices) {
-    if (slice.size() == 0) continue;
-    std::memcpy(to, slice.begin(), slice.size());
-    to += slice.size();
+  for (const Slice& piece : pieces_) {
+    if (piece.empty()) continue;
+    std::memcpy(to, piece.data(), piece.size());
+    to += piece.size();
   }
   return std::move(block).Freeze();
+}
+
+absl::StatusOr<Bytes> Flatten(const grpc::ByteBuffer& buffer, Reservation reservation) {
+  ASSIGN_OR_RETURN(ReceivedMessage message, ReceivedMessage::Open(buffer, std::move(reservation)));
+  return std::move(message).Flatten();
 }
 
 absl::StatusOr<Bytes> View(const grpc::ByteBuffer& buffer) {

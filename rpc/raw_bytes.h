@@ -1,5 +1,6 @@
 // Between gRPC's byte buffers (lists of counted slices) and our Bytes, with as few copies as can
-// be: inbound one, from the network library's slices into a block of the right size; outbound none.
+// be: inbound one, from the network library's slices into blocks of the right size, made by Flatten
+// or by whoever reads a ReceivedMessage in its pieces; outbound none.
 //
 // Thread: any (pure functions over values). A slice made from Bytes gives its reference back on
 // whichever thread gRPC drops it.
@@ -7,9 +8,14 @@
 #define RPC_RAW_BYTES_H_
 
 #include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+
+#include <utility>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "base/bytes.h"
 #include "base/memory_budget.h"
 
@@ -17,6 +23,33 @@ namespace millrace::rpc {
 
 // One outbound message, as the pieces it is made of, in order.
 using BytesList = absl::InlinedVector<Bytes, 4>;
+
+// An inbound message, in the network library's memory, and its share of the memory budget. Movable.
+class ReceivedMessage {
+ public:
+  ReceivedMessage() = default;
+
+  // Errors: CORRUPT_MESSAGE for a compressed message that does not unpack.
+  static absl::StatusOr<ReceivedMessage> Open(const grpc::ByteBuffer& buffer,
+                                              Reservation reservation = {});
+
+  // In order; valid as long as this.
+  absl::Span<const Slice> pieces() const { return pieces_; }
+  size_t size() const;
+  // Given back with this; whoever copies pieces out may split it.
+  Reservation* reservation() { return &reservation_; }
+
+  // All bytes, copied into memory that carries the reservation; this is spent.
+  Bytes Flatten() &&;
+  // So that a handler may take plain Bytes.
+  operator Bytes() && { return std::move(*this).Flatten(); }  // NOLINT
+
+ private:
+  // The slices do not move: small ones hold their bytes in themselves.
+  std::vector<grpc::Slice> slices_;
+  std::vector<Slice> pieces_;
+  Reservation reservation_;
+};
 
 // The message's bytes, copied once into memory that carries `reservation`. Errors: CORRUPT_MESSAGE
 // for a compressed message that does not unpack.

@@ -67,6 +67,23 @@ TEST(RawBytes, FlattenCopiesOnceIntoMemoryOfTheRightSize) {
   EXPECT_EQ(budget.used_bytes(), 0);
 }
 
+TEST(RawBytes, AReceivedMessageIsSeenWhereTheNetworkPutIt) {
+  const grpc::Slice parts[] = {grpc::Slice(kLarge), grpc::Slice("tail")};
+  const grpc::ByteBuffer buffer(parts, 2);
+  MemoryBudget budget(1 << 30);
+  {
+    ASSERT_OK_AND_ASSIGN(ReceivedMessage opened,
+                         ReceivedMessage::Open(buffer, budget.ReserveAlways(100'004)));
+    const ReceivedMessage message = std::move(opened);
+    ASSERT_EQ(message.pieces().size(), 2u);
+    EXPECT_EQ(static_cast<const void*>(message.pieces()[0].data()), parts[0].begin());
+    EXPECT_EQ(message.pieces()[1], "tail");
+    EXPECT_EQ(message.size(), kLarge.size() + 4);
+    EXPECT_EQ(budget.used_bytes(), 100'004);
+  }
+  EXPECT_EQ(budget.used_bytes(), 0);
+}
+
 TEST(RawBytes, ViewSharesASingleSlice) {
   const grpc::Slice slice(kLarge);
   const grpc::ByteBuffer buffer(&slice, 1);

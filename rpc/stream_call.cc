@@ -120,15 +120,16 @@ void StreamCall::EnterGate() {
 
 void StreamCall::Deliver(Reservation reservation) {
   if (!open() || final_status_.has_value()) return inbound_.Clear();
-  absl::StatusOr<Bytes> message = Flatten(inbound_, std::move(reservation));
-  inbound_.Clear();
+  {
+    absl::StatusOr<ReceivedMessage> message =
+        ReceivedMessage::Open(inbound_, std::move(reservation));
+    inbound_.Clear();
+    if (!message.ok()) return FinishHere(message.status());
+    handler_->TakeIn(*std::move(message));
+  }
   // The next read is under way while the handler works on this message.
   ReadNext();
-  if (message.ok()) {
-    handler_->OnMessage(*std::move(message));
-  } else {
-    FinishHere(message.status());
-  }
+  handler_->OnTakenIn();
 }
 
 void StreamCall::PauseReading() { paused_ = true; }

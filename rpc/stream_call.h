@@ -59,6 +59,11 @@ class StreamHandler {
   // One message, in the order sent. Its memory counts against the budget until the last holder of
   // these bytes is gone. A server stream has exactly one: the request.
   virtual void OnMessage(Bytes message) = 0;
+  // The two halves of it, for a handler that takes a message in piece by piece: first it copies
+  // what it needs, and the network library's memory goes; then, with the next read under way, it
+  // acts on it.
+  virtual void TakeIn(ReceivedMessage message) { taken_in_ = std::move(message).Flatten(); }
+  virtual void OnTakenIn() { OnMessage(std::exchange(taken_in_, {})); }
   // The client sends no more (never for a server stream). Finishing the stream is up to the
   // handler.
   virtual void OnHalfClose() = 0;
@@ -69,6 +74,9 @@ class StreamHandler {
   virtual bool OnDrain() { return true; }
   // The last call: the stream was finished, or the client has gone (`cancelled`).
   virtual void OnDone(bool cancelled) = 0;
+
+ private:
+  Bytes taken_in_;
 };
 
 // Makes the handler of a stream that has just been opened; it may answer at once.

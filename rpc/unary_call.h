@@ -5,7 +5,9 @@
 //                 [](const CallContext& context, CreateTopicsRequest request,
 //                    Reply<CreateTopicsResponse> reply) { reply(CreateTopicsResponse()); });
 //
-// A method registered raw (WithRawMethod_X) is handed Bytes and answers with a BytesList.
+// A method registered raw (WithRawMethod_X) is handed Bytes and answers with a BytesList; one
+// registered through parsed_call.h is raw too, but its handler sees messages. gRPC's own typed
+// methods answer a request that cannot be parsed with INTERNAL, so services do not use them.
 //
 // The call waits at the ReadGate before its handler sees the request; until then its place among
 // the calls that are kept ready is not filled again, so parked requests are bounded by their

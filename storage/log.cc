@@ -115,7 +115,8 @@ absl::StatusOr<StagedRange> Log::StageAsLeader(Buffer batches, LeaderEpoch leade
     return MakeError(ErrorCode::kMessageTooLarge,
                      absl::StrCat(next - end_, " offsets at once do not fit a segment"));
   }
-  return Append(std::move(batches).Freeze(), next, now);
+  Reservation reservation = batches.TakeReservation();
+  return Append(std::move(batches).Freeze(), std::move(reservation), next, now);
 }
 
 absl::StatusOr<StagedRange> Log::StageAsFollower(Bytes batches, WallTime now) {
@@ -144,7 +145,7 @@ absl::StatusOr<StagedRange> Log::StageAsFollower(Bytes batches, WallTime now) {
     return MakeError(ErrorCode::kMessageTooLarge,
                      absl::StrCat(next - end_, " offsets at once do not fit a segment"));
   }
-  return Append(std::move(batches), next, now);
+  return Append(std::move(batches), {}, next, now);
 }
 
 void Log::PrepareSegment(Offset base, Offset end, size_t bytes, WallTime now) {
@@ -181,7 +182,7 @@ void Log::Roll(WallTime now) {
   segments_.back()->created = now;
 }
 
-StagedRange Log::Append(Bytes batches, Offset end, WallTime now) {
+StagedRange Log::Append(Bytes batches, Reservation reservation, Offset end, WallTime now) {
   const StagedRange range{end_, end, batches.size()};
   PrepareSegment(end_, end, batches.size(), now);
   Segment& segment = *segments_.back();
@@ -210,6 +211,7 @@ StagedRange Log::Append(Bytes batches, Offset end, WallTime now) {
   LogOp op = MakeOp();
   op.kind = LogOp::Kind::kAppend;
   op.batches = std::move(batches);
+  op.reservation = std::move(reservation);
   op.segment_base = segment.base_offset;
   op.end = end;
   op.sync =

@@ -93,7 +93,8 @@ class Log {
   // OK while usable; else why not (STORAGE_ERROR: the directory failed).
   const absl::Status& status() const { return status_; }
 
-  // Appends one or more whole validated batches, stamping base offsets and `leader_epoch`. The
+  // Appends one or more whole validated batches, stamping base offsets and `leader_epoch` into the
+  // memory given, which is not copied; its reservation is given back once it is written. The
   // caller has checked sequences (producers().Check). `now` decides when a segment is old enough.
   // Nothing is staged on error. Errors: STORAGE_FULL (the reserve is reached), RESOURCE_EXHAUSTED
   // (too many bytes staged but unwritten), STORAGE_ERROR (failed), CORRUPT_MESSAGE (not batches),
@@ -164,7 +165,7 @@ class Log {
   absl::Status Admit(size_t bytes) const;
   void PrepareSegment(Offset base, Offset end, size_t bytes, WallTime now);
   void Roll(WallTime now);
-  StagedRange Append(Bytes batches, Offset end, WallTime now);
+  StagedRange Append(Bytes batches, Reservation reservation, Offset end, WallTime now);
   void Truncate(Offset to);
   void DropCacheFrom(Offset end);
   void TrimCache(int64_t bytes_max);

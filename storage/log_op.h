@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/memory_budget.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
 
@@ -48,6 +49,9 @@ struct LogOp {
   uint64_t generation = 0;
   // kAppend: whole batches, the segment they go to, and where the log ends after them.
   Bytes batches;
+  // Of the memory budget: what the batches took on their way in, given back when they are written,
+  // even if the tail cache keeps the memory.
+  Reservation reservation;
   Offset segment_base;
   Offset end;
   bool sync = true;

@@ -36,7 +36,9 @@ inline bool ReadTopicId(Slice bytes, TopicId* id) {
 }
 
 // Reads the current field if it names the partition. False: it is another field, still to be read.
-inline bool ReadNameField(WireReader& reader, PartitionName* name) {
+// `Reader`: WireReader or ScatteredReader.
+template <class Reader>
+bool ReadNameField(Reader& reader, PartitionName* name) {
   if (reader.Is(kTopicField, WireType::kLength)) {
     name->topic = ToStdString(reader.Text());
   } else if (reader.Is(kTopicIdField, WireType::kLength)) {

@@ -72,9 +72,10 @@ absl::Status Malformed() {
                    {.name = "records"});
 }
 
-// Appends the records of one batch. False once `run` has passed `bytes_max`.
+// Appends the records of one batch, the last of which is `last`. False once `run` has passed
+// `bytes_max`.
 absl::StatusOr<bool> UnpackBatch(const record::BatchView& batch, Offset from, size_t bytes_max,
-                                 std::string* run) {
+                                 std::string* run, Offset* last) {
   if (batch.is_control() || batch.last_offset() < from) return true;
   ASSIGN_OR_RETURN(record::RecordReader reader, record::RecordReader::Open(batch));
   record::RecordView record;
@@ -83,6 +84,7 @@ absl::StatusOr<bool> UnpackBatch(const record::BatchView& batch, Offset from, si
     if (!more) return true;
     if (record.offset < from) continue;
     AppendPlainRecord(kFetchRecordsField, record, run);
+    *last = record.offset;
     if (run->size() >= bytes_max) return false;
   }
 }
@@ -184,21 +186,31 @@ absl::StatusOr<Bytes> PackPlainRecords(Slice run, int64_t now_ms) {
   return builder.Build();
 }
 
-absl::StatusOr<Bytes> UnpackPlainRecords(const BatchPieces& batches, Offset from,
-                                         size_t bytes_max) {
+absl::StatusOr<PlainRun> UnpackPlainRun(const BatchPieces& batches, Offset from, size_t bytes_max) {
   std::string run;
-  for (const Bytes& piece : batches) {
-    Slice rest = piece;
+  Offset last = kNoOffset;
+  std::optional<Offset> next;
+  for (size_t i = 0; i < batches.size() && !next; ++i) {
+    Slice rest = batches[i];
     while (!rest.empty()) {
       // What storage returns it has checked, or appended after a check.
       ASSIGN_OR_RETURN(const record::BatchView batch,
                        record::BatchView::ParseWithVerifiedCrc(rest));
-      ASSIGN_OR_RETURN(const bool go_on, UnpackBatch(batch, from, bytes_max, &run));
-      if (!go_on) return Bytes::FromString(std::move(run));
+      ASSIGN_OR_RETURN(const bool go_on, UnpackBatch(batch, from, bytes_max, &run, &last));
       rest.remove_prefix(batch.size());
+      if (go_on) continue;
+      const bool all = rest.empty() && i + 1 == batches.size() && last >= batch.last_offset();
+      if (!all) next = last + 1;
+      break;
     }
   }
-  return Bytes::FromString(std::move(run));
+  return PlainRun{Bytes::FromString(std::move(run)), next};
+}
+
+absl::StatusOr<Bytes> UnpackPlainRecords(const BatchPieces& batches, Offset from,
+                                         size_t bytes_max) {
+  ASSIGN_OR_RETURN(PlainRun run, UnpackPlainRun(batches, from, bytes_max));
+  return std::move(run.records);
 }
 
 }  // namespace millrace::api

@@ -9,6 +9,7 @@
 #define API_CODEC_PLAIN_RECORDS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,14 @@ absl::StatusOr<Bytes> PackPlainRecords(Slice run, int64_t now_ms);
 // after the record with which the run passes `bytes_max`. Errors: CORRUPT_MESSAGE and what
 // decompression says, for batches that cannot be read.
 absl::StatusOr<Bytes> UnpackPlainRecords(const BatchPieces& batches, Offset from, size_t bytes_max);
+
+struct PlainRun {
+  Bytes records;
+  // Where to go on, if the batches have more than was unpacked.
+  std::optional<Offset> next;
+};
+// The same, for those who want the rest later.
+absl::StatusOr<PlainRun> UnpackPlainRun(const BatchPieces& batches, Offset from, size_t bytes_max);
 
 }  // namespace millrace::api
 

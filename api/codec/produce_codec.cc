@@ -4,22 +4,13 @@
 
 #include "api/codec/partition_fields.h"
 #include "api/codec/plain_records.h"
+#include "api/codec/produce_fields.h"
 #include "api/codec/run_collector.h"
 #include "api/codec/wire_reader.h"
 
 namespace millrace::api {
 namespace {
 
-// ProducePartition
-constexpr uint32_t kBatchesField = 4;
-constexpr uint32_t kLeaderEpochField = 6;
-constexpr uint32_t kTopicChecksumField = 7;
-constexpr uint32_t kRestartField = 8;
-// ProduceRequest
-constexpr uint32_t kRequestPartitionsField = 1;
-constexpr uint32_t kAcksField = 2;
-constexpr uint32_t kTimeoutField = 3;
-constexpr uint32_t kClientIdField = 4;
 // ProducePartitionResult
 constexpr uint32_t kBaseOffsetField = 6;
 constexpr uint32_t kLogAppendTimeField = 7;
@@ -28,9 +19,6 @@ constexpr uint32_t kLevelField = 9;
 constexpr uint32_t kResultLeaderField = 10;
 // ProduceResponse
 constexpr uint32_t kResponsePartitionsField = 1;
-// ProduceStreamRequest and ProduceStreamResponse
-constexpr uint32_t kRequestNumberField = 1;
-constexpr uint32_t kStreamBodyField = 2;
 
 // Nested messages are decoded in place: `part` is where they lie in `whole`.
 Bytes Part(const Bytes& whole, Slice part) {

@@ -8,10 +8,12 @@
 #include "api/codec/fetch_codec.h"
 #include "api/codec/list_offsets_codec.h"
 #include "api/codec/produce_codec.h"
+#include "api/codec/produce_intake.h"
 #include "base/status.h"
 #include "broker/fetch_call.h"
 #include "broker/service/log_streams.h"
 #include "broker/service/plain_form.h"
+#include "rpc/parsed_call.h"
 #include "rpc/stream_call.h"
 #include "rpc/unary_call.h"
 
@@ -43,18 +45,20 @@ void LogService::Register(rpc::Server* server) {
 }
 
 void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* queue) {
-  RegisterUnary(
-      server, queue, &service_, &Service::RequestProduce,
-      [broker = broker_](const CallContext& context, Bytes message, Reply<rpc::BytesList> reply) {
-        absl::StatusOr<api::ProduceRequest> request = api::DecodeProduceRequest(message);
-        if (!request.ok()) return reply(request.status());
-        const absl::Status packed = PackPlain(&*request, broker->WallNow());
-        if (!packed.ok()) return reply(packed);
-        broker->Produce(*std::move(request), CallerOf(context),
-                        [reply = std::move(reply)](api::ProduceResponse response) mutable {
-                          reply(api::EncodeProduceResponse(response));
-                        });
-      });
+  RegisterUnary(server, queue, &service_, &Service::RequestProduce,
+                [broker = broker_](const CallContext& context, rpc::ReceivedMessage message,
+                                   Reply<rpc::BytesList> reply) {
+                  absl::StatusOr<api::ProduceRequest> request =
+                      api::TakeInProduceRequest(message.pieces(), message.reservation());
+                  if (!request.ok()) return reply(request.status());
+                  const absl::Status packed = PackPlain(&*request, broker->WallNow());
+                  if (!packed.ok()) return reply(packed);
+                  broker->Produce(
+                      *std::move(request), CallerOf(context),
+                      [reply = std::move(reply)](api::ProduceResponse response) mutable {
+                        reply(api::EncodeProduceResponse(response));
+                      });
+                });
   RegisterUnary(
       server, queue, &service_, &Service::RequestFetch,
       [broker = broker_](const CallContext& context, Bytes message, Reply<rpc::BytesList> reply) {
@@ -94,18 +98,19 @@ void LogService::RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor*
                        [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
                          return ServeWatchTopics(broker, std::move(stream));
                        });
-  RegisterUnary(server, queue, &service_, &Service::RequestListOffsets,
-                [broker = broker_](const CallContext& context, const v1::ListOffsetsRequest& proto,
-                                   Reply<v1::ListOffsetsResponse> reply) {
-                  absl::StatusOr<api::ListOffsetsRequest> request = api::FromProto(proto);
-                  if (!request.ok()) return reply(request.status());
-                  broker->ListOffsets(
-                      *std::move(request), CallerOf(context),
-                      [reply = std::move(reply)](const api::ListOffsetsResponse& response) mutable {
-                        reply(api::ToProto(response));
-                      });
-                });
-  RegisterUnary(
+  RegisterParsed<v1::ListOffsetsRequest, v1::ListOffsetsResponse>(
+      server, queue, &service_, &Service::RequestListOffsets,
+      [broker = broker_](const CallContext& context, const v1::ListOffsetsRequest& proto,
+                         Reply<v1::ListOffsetsResponse> reply) {
+        absl::StatusOr<api::ListOffsetsRequest> request = api::FromProto(proto);
+        if (!request.ok()) return reply(request.status());
+        broker->ListOffsets(
+            *std::move(request), CallerOf(context),
+            [reply = std::move(reply)](const api::ListOffsetsResponse& response) mutable {
+              reply(api::ToProto(response));
+            });
+      });
+  RegisterParsed<v1::DeleteRecordsRequest, v1::DeleteRecordsResponse>(
       server, queue, &service_, &Service::RequestDeleteRecords,
       [broker = broker_](const CallContext& context, const v1::DeleteRecordsRequest& proto,
                          Reply<v1::DeleteRecordsResponse> reply) {
@@ -117,14 +122,15 @@ void LogService::RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor*
               reply(api::ToProto(response));
             });
       });
-  RegisterUnary(server, queue, &service_, &Service::RequestOffsetForLeaderEpoch,
-                [](const CallContext&, const v1::OffsetForLeaderEpochRequest&,
-                   Reply<v1::OffsetForLeaderEpochResponse> reply) {
-                  reply(MakeError(ErrorCode::kUnsupportedVersion,
-                                  "OffsetForLeaderEpoch is not served by this version: with one "
-                                  "replica per partition there is no divergence to find",
-                                  {.name = "method", .value = "OffsetForLeaderEpoch"}));
-                });
+  RegisterParsed<v1::OffsetForLeaderEpochRequest, v1::OffsetForLeaderEpochResponse>(
+      server, queue, &service_, &Service::RequestOffsetForLeaderEpoch,
+      [](const CallContext&, const v1::OffsetForLeaderEpochRequest&,
+         Reply<v1::OffsetForLeaderEpochResponse> reply) {
+        reply(MakeError(ErrorCode::kUnsupportedVersion,
+                        "OffsetForLeaderEpoch is not served by this version: with one "
+                        "replica per partition there is no divergence to find",
+                        {.name = "method", .value = "OffsetForLeaderEpoch"}));
+      });
 }
 
 }  // namespace millrace::broker

@@ -2,8 +2,8 @@
 //
 // The hot calls (Produce, ProduceStream, Fetch, FetchStream) are raw bytes on both sides: api/codec
 // turns them into api structs that share the message's memory, and answers go out by reference to
-// the broker's. The others are typed. Every queue of the server takes every call, so a request that
-// arrives at its partition's shard costs no hand-off between threads.
+// the broker's. The others are parsed into their messages. Every queue of the server takes every
+// call, so a request that arrives at its partition's shard costs no hand-off between threads.
 //
 // Not here: what a call means (broker/), and flow control and the memory budget (rpc/).
 //
@@ -30,8 +30,8 @@ class LogService {
   using V1 = v1::LogService;
   using Service = V1::WithRawMethod_Produce<V1::WithRawMethod_ProduceStream<
       V1::WithRawMethod_Fetch<V1::WithRawMethod_FetchStream<V1::WithRawMethod_WatchTopics<
-          V1::WithAsyncMethod_ListOffsets<V1::WithAsyncMethod_DeleteRecords<
-              V1::WithAsyncMethod_OffsetForLeaderEpoch<V1::Service>>>>>>>>;
+          V1::WithRawMethod_ListOffsets<V1::WithRawMethod_DeleteRecords<
+              V1::WithRawMethod_OffsetForLeaderEpoch<V1::Service>>>>>>>>;
 
   void RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* queue);
   void RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor* queue);

@@ -1,11 +1,13 @@
 #include "broker/service/log_streams.h"
 
-#include <limits>
+#include <deque>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "api/codec/fetch_codec.h"
 #include "api/codec/produce_codec.h"
+#include "api/codec/produce_intake.h"
 #include "api/codec/watch_topics_codec.h"
 #include "base/status.h"
 #include "broker/fetch_stream.h"
@@ -29,8 +31,14 @@ class ProduceHandler final : public rpc::StreamHandler {
             CallerOf(stream_->context()),
             [this](const api::ProduceStreamResponse& response) { Answer(response); })) {}
 
-  void OnMessage(Bytes message) override {
-    absl::StatusOr<api::ProduceStreamRequest> request = api::DecodeProduceStreamRequest(message);
+  // Taken in piece by piece instead.
+  void OnMessage(Bytes) override {}
+  void TakeIn(rpc::ReceivedMessage message) override {
+    request_ = api::TakeInProduceStreamRequest(message.pieces(), message.reservation());
+  }
+  void OnTakenIn() override {
+    absl::StatusOr<api::ProduceStreamRequest> request =
+        std::exchange(request_, api::ProduceStreamRequest());
     // Where one message cannot be read, the order of those behind it means nothing either.
     if (!request.ok()) return stream_->Finish(request.status());
     const absl::Status packed = PackPlain(&request->request, broker_->WallNow());
@@ -78,6 +86,8 @@ class ProduceHandler final : public rpc::StreamHandler {
   Broker* const broker_;
   const std::shared_ptr<rpc::ServerStream> stream_;
   std::unique_ptr<ProduceStream> produce_;
+  // The message that was taken in last.
+  absl::StatusOr<api::ProduceStreamRequest> request_ = api::ProduceStreamRequest();
   bool ending_ = false;
   bool paused_ = false;
   absl::Status end_status_;
@@ -101,22 +111,56 @@ class FetchHandler final : public rpc::StreamHandler {
   }
 
   void OnHalfClose() override { stream_->Finish(absl::OkStatus()); }
-  void OnWritable() override { fetch_->SetWritable(true); }
+  void OnWritable() override {
+    UnpackWhileWritable();
+    if (CanTakeMore()) fetch_->SetWritable(true);
+  }
   void OnDone(bool /*cancelled*/) override { fetch_.reset(); }
 
  private:
+  // Batches of one partition whose records are still to be sent, from `result.fetch_offset` on.
+  struct Packed {
+    uint64_t assignment_number = 0;
+    api::FetchPartitionResult result;
+  };
+
   void Push(api::FetchStreamResponse response) {
-    if (plain_) {
-      // All of it: the stream goes on behind the last batch, not behind the last record.
+    if (!plain_) {
+      stream_->Write(api::EncodeFetchStreamResponse(response));
+    } else {
       for (api::FetchPartitionResult& result : response.partitions) {
-        Unpack(&result, std::numeric_limits<size_t>::max());
+        packed_.push_back({response.assignment_number, std::move(result)});
       }
+      UnpackWhileWritable();
     }
-    stream_->Write(api::EncodeFetchStreamResponse(response));
-    if (!stream_->writable() && fetch_ != nullptr) fetch_->SetWritable(false);
+    if (!CanTakeMore() && fetch_ != nullptr) fetch_->SetWritable(false);
   }
 
+  bool CanTakeMore() const { return packed_.empty() && stream_->writable(); }
+
+  // Batches wait as they are, since their records may be many times as large, and are unpacked as
+  // the client takes them.
+  void UnpackWhileWritable() {
+    while (!packed_.empty() && stream_->writable()) {
+      Packed& first = packed_.front();
+      api::FetchStreamResponse response;
+      response.assignment_number = first.assignment_number;
+      const std::optional<Offset> next =
+          UnpackSome(first.result, kPlainBytesMax, &response.partitions.emplace_back());
+      if (next) {
+        first.result.fetch_offset = *next;
+      } else {
+        packed_.pop_front();
+      }
+      stream_->Write(api::EncodeFetchStreamResponse(response));
+    }
+  }
+
+  // Of one message, but for its last record.
+  static constexpr size_t kPlainBytesMax = 1 << 20;
+
   const std::shared_ptr<rpc::ServerStream> stream_;
+  std::deque<Packed> packed_;
   std::unique_ptr<FetchStream> fetch_;
   // The first message says in which form records are pushed.
   bool opened_ = false;
@@ -133,10 +177,13 @@ class WatchHandler final : public rpc::StreamHandler {
     const absl::StatusOr<v1::WatchTopicsRequest> request =
         rpc::ParseMessage<v1::WatchTopicsRequest>(message);
     if (!request.ok()) return stream_->Finish(request.status());
-    watch_ = broker_->OpenTopicWatch(CallerOf(stream_->context()), api::FromProto(*request),
-                                     [stream = stream_](const api::WatchTopicsResponse& response) {
-                                       stream->Write(rpc::SerializeMessage(api::ToProto(response)));
-                                     });
+    watch_ = broker_->OpenTopicWatch(
+        CallerOf(stream_->context()), api::FromProto(*request),
+        [stream = stream_](const api::WatchTopicsResponse& response) {
+          stream->Write(rpc::SerializeMessage(api::ToProto(response)));
+        },
+        stream_->context().deadline,
+        [stream = stream_](absl::Status status) { stream->Finish(std::move(status)); });
   }
 
   void OnHalfClose() override {}

@@ -1,5 +1,6 @@
 #include "broker/service/plain_form.h"
 
+#include <optional>
 #include <utility>
 
 #include "api/codec/plain_records.h"
@@ -16,7 +17,13 @@ absl::Status PackPlain(api::ProduceRequest* request, WallTime now) {
                        {.name = "records"});
     }
     ASSIGN_OR_RETURN(partition.batches, api::PackPlainRecords(partition.plain_records, now.ms));
+    // The batch stands for the records from here on, against the memory budget too.
+    std::optional<Buffer> records = Buffer::Reclaim(&partition.plain_records);
     partition.plain_records = Bytes();
+    std::optional<Buffer> batch = Buffer::Reclaim(&partition.batches);
+    if (!batch) continue;
+    if (records) batch->SetReservation(records->TakeReservation());
+    partition.batches = (*std::move(batch)).Freeze();
   }
   return absl::OkStatus();
 }
@@ -31,6 +38,24 @@ void Unpack(api::FetchPartitionResult* result, size_t bytes_max) {
   } else {
     result->outcome = api::PartitionOutcome::Of(run.status());
   }
+}
+
+std::optional<Offset> UnpackSome(const api::FetchPartitionResult& in, size_t bytes_max,
+                                 api::FetchPartitionResult* out) {
+  out->name = in.name;
+  out->outcome = in.outcome;
+  out->fetch_offset = in.fetch_offset;
+  out->high_watermark = in.high_watermark;
+  out->last_stable_offset = in.last_stable_offset;
+  out->log_start_offset = in.log_start_offset;
+  if (in.batches.empty()) return std::nullopt;
+  absl::StatusOr<api::PlainRun> run = api::UnpackPlainRun(in.batches, in.fetch_offset, bytes_max);
+  if (!run.ok()) {
+    out->outcome = api::PartitionOutcome::Of(run.status());
+    return std::nullopt;
+  }
+  out->plain_records = std::move(run->records);
+  return run->next;
 }
 
 }  // namespace millrace::broker

@@ -7,10 +7,12 @@
 #define BROKER_SERVICE_PLAIN_FORM_H_
 
 #include <cstddef>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "api/fetch.h"
 #include "api/produce.h"
+#include "base/ids.h"
 #include "base/monotonic_time.h"
 
 namespace millrace::broker {
@@ -25,6 +27,11 @@ inline bool IsPlain(api::RecordFormat format) { return format != api::RecordForm
 // Replaces the batches of one partition by their records from the offset asked for on; stops after
 // the record that passes `bytes_max`. Batches that cannot be read become the partition's error.
 void Unpack(api::FetchPartitionResult* result, size_t bytes_max);
+
+// Sets `out` to `in` with the records from `in.fetch_offset` on instead of its batches, up to the
+// one that passes `bytes_max`. Returns the offset to go on with, or nothing if that was all.
+std::optional<Offset> UnpackSome(const api::FetchPartitionResult& in, size_t bytes_max,
+                                 api::FetchPartitionResult* out);
 
 }  // namespace millrace::broker
 

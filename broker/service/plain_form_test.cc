@@ -1,10 +1,15 @@
 #include "broker/service/plain_form.h"
 
+#include <cstring>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "api/codec/plain_records.h"
 #include "base/status_matchers.h"
 #include "record/batch_builder.h"
+#include "record/batch_stamp.h"
 #include "record/batch_view.h"
 
 namespace millrace::broker {
@@ -56,6 +61,52 @@ TEST(PlainForm, BatchesBecomeRecordsFromTheOffsetAskedFor) {
   ASSERT_TRUE(reader.Next(&record));
   EXPECT_EQ(record.value, Slice("b"));
   EXPECT_FALSE(reader.Next(&record));
+}
+
+TEST(PlainForm, WhatIsUnpackedInPartsIsWhole) {
+  api::FetchPartitionResult packed;
+  packed.fetch_offset = Offset(2);
+  for (int base = 0; base < 30; base += 10) {
+    record::BatchBuilder builder({});
+    for (int i = 0; i < 10; ++i) builder.Add(1, absl::nullopt, Slice("0123456789"));
+    std::optional<Buffer> memory;
+    Bytes batch = builder.Build();
+    memory = Buffer::Reclaim(&batch);
+    ASSERT_TRUE(memory.has_value());
+    record::StampBaseOffset(memory->data(), Offset(base));
+    packed.batches.push_back((*std::move(memory)).Freeze());
+  }
+  std::vector<int64_t> offsets;
+  int parts = 0;
+  for (std::optional<Offset> next = packed.fetch_offset; next; ++parts) {
+    ASSERT_LT(parts, 30);
+    packed.fetch_offset = *next;
+    api::FetchPartitionResult part;
+    next = UnpackSome(packed, 60, &part);
+    EXPECT_LE(part.plain_records.size(), 80u);
+    EXPECT_FALSE(part.plain_records.empty());
+    EXPECT_TRUE(part.batches.empty());
+    api::PlainRecordReader reader(part.plain_records);
+    record::RecordView record;
+    while (reader.Next(&record)) offsets.push_back(record.offset.value());
+  }
+  EXPECT_GT(parts, 5);
+  ASSERT_EQ(offsets.size(), 28u);
+  for (size_t i = 0; i < offsets.size(); ++i) EXPECT_EQ(offsets[i], static_cast<int64_t>(i) + 2);
+}
+
+TEST(PlainForm, ThePackedBatchTakesOverTheRecordsShareOfTheBudget) {
+  MemoryBudget budget(1 << 20);
+  const Bytes run = RunOf("value");
+  Buffer memory(run.size(), budget.ReserveAlways(static_cast<int64_t>(run.size())));
+  std::memcpy(memory.data(), run.data(), run.size());
+  api::ProduceRequest request;
+  request.partitions.resize(1);
+  request.partitions[0].plain_records = std::move(memory).Freeze();
+  ASSERT_OK(PackPlain(&request, WallTime{77}));
+  EXPECT_EQ(budget.used_bytes(), static_cast<int64_t>(run.size()));
+  request.partitions.clear();
+  EXPECT_EQ(budget.used_bytes(), 0);
 }
 
 TEST(PlainForm, UnreadableBatchesBecomeThePartitionsError) {

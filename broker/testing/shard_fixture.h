@@ -38,9 +38,9 @@ class ShardFixture {
     deps.cold_reads = cold.get();
     deps.clock = &clock;
     deps.metrics = &metrics;
-    deps.budget = &budget;
+    deps.fetch_memory = FetchMemory::Create(&budget);
     deps.housekeeping_interval = absl::Seconds(10);
-    shard = std::make_shared<Shard>(deps);
+    shard = Shard::Create(deps);
   }
   ~ShardFixture() {
     executor->Shutdown();

@@ -44,49 +44,54 @@ auto AdminService::Command(Operation operation) {
 
 void AdminService::Register(rpc::Server* server) {
   server->AddService(&service_, v1::AdminService::service_full_name());
-  using Service = v1::AdminService::AsyncService;
   rpc::CompletionQueueExecutor* queue = server->queue(0);
 
-  RegisterUnary(server, queue, &service_, &Service::RequestCreateTopics,
-                [this](const rpc::CallContext& context, v1::CreateTopicsRequest request,
-                       rpc::Reply<v1::CreateTopicsResponse> reply) {
-                  absl::Status allowed = Authorize(context, Operation::kCreate);
-                  if (!allowed.ok()) return reply(allowed);
-                  node_->CreateTopics(std::move(request), Answer(std::move(reply)));
-                });
-  RegisterUnary(server, queue, &service_, &Service::RequestCreatePartitions,
-                [this](const rpc::CallContext& context, v1::CreatePartitionsRequest request,
-                       rpc::Reply<v1::CreatePartitionsResponse> reply) {
-                  absl::Status allowed = Authorize(context, Operation::kAlter);
-                  if (!allowed.ok()) return reply(allowed);
-                  node_->CreatePartitions(std::move(request), Answer(std::move(reply)));
-                });
-  RegisterUnary(server, queue, &service_, &Service::RequestDeleteTopics,
-                Command<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(Operation::kDelete));
-  RegisterUnary(server, queue, &service_, &Service::RequestListTopics,
-                Command<v1::ListTopicsRequest, v1::ListTopicsResponse>(Operation::kDescribe));
-  RegisterUnary(
+  RegisterParsed<v1::CreateTopicsRequest, v1::CreateTopicsResponse>(
+      server, queue, &service_, &Service::RequestCreateTopics,
+      [this](const rpc::CallContext& context, v1::CreateTopicsRequest request,
+             rpc::Reply<v1::CreateTopicsResponse> reply) {
+        absl::Status allowed = Authorize(context, Operation::kCreate);
+        if (!allowed.ok()) return reply(allowed);
+        node_->CreateTopics(std::move(request), Answer(std::move(reply)));
+      });
+  RegisterParsed<v1::CreatePartitionsRequest, v1::CreatePartitionsResponse>(
+      server, queue, &service_, &Service::RequestCreatePartitions,
+      [this](const rpc::CallContext& context, v1::CreatePartitionsRequest request,
+             rpc::Reply<v1::CreatePartitionsResponse> reply) {
+        absl::Status allowed = Authorize(context, Operation::kAlter);
+        if (!allowed.ok()) return reply(allowed);
+        node_->CreatePartitions(std::move(request), Answer(std::move(reply)));
+      });
+  RegisterParsed<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(
+      server, queue, &service_, &Service::RequestDeleteTopics,
+      Command<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(Operation::kDelete));
+  RegisterParsed<v1::ListTopicsRequest, v1::ListTopicsResponse>(
+      server, queue, &service_, &Service::RequestListTopics,
+      Command<v1::ListTopicsRequest, v1::ListTopicsResponse>(Operation::kDescribe));
+  RegisterParsed<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(
       server, queue, &service_, &Service::RequestDescribeTopics,
       Command<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(Operation::kDescribe));
-  RegisterUnary(server, queue, &service_, &Service::RequestDescribeConfigs,
-                Command<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse>(
-                    Operation::kDescribeConfigs));
-  RegisterUnary(server, queue, &service_, &Service::RequestIncrementalAlterConfigs,
-                Command<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse>(
-                    Operation::kAlterConfigs));
-  RegisterUnary(
+  RegisterParsed<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse>(
+      server, queue, &service_, &Service::RequestDescribeConfigs,
+      Command<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse>(
+          Operation::kDescribeConfigs));
+  RegisterParsed<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse>(
+      server, queue, &service_, &Service::RequestIncrementalAlterConfigs,
+      Command<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse>(
+          Operation::kAlterConfigs));
+  RegisterParsed<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(
       server, queue, &service_, &Service::RequestDescribeCluster,
       Command<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(Operation::kDescribe));
-  RegisterUnary(server, queue, &service_, &Service::RequestDescribeLogDirs,
-                [this](const rpc::CallContext& context, v1::DescribeLogDirsRequest request,
-                       rpc::Reply<v1::DescribeLogDirsResponse> reply) {
-                  absl::Status allowed = Authorize(context, Operation::kDescribe);
-                  if (!allowed.ok()) return reply(allowed);
-                  node_->DescribeLogDirs(request,
-                                         [reply = std::move(reply)](auto response) mutable {
-                                           reply(std::move(response));
-                                         });
-                });
+  RegisterParsed<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse>(
+      server, queue, &service_, &Service::RequestDescribeLogDirs,
+      [this](const rpc::CallContext& context, v1::DescribeLogDirsRequest request,
+             rpc::Reply<v1::DescribeLogDirsResponse> reply) {
+        absl::Status allowed = Authorize(context, Operation::kDescribe);
+        if (!allowed.ok()) return reply(allowed);
+        node_->DescribeLogDirs(request, [reply = std::move(reply)](auto response) mutable {
+          reply(std::move(response));
+        });
+      });
 }
 
 }  // namespace millrace::node

@@ -11,8 +11,8 @@
 #include "metadata/authorizer.h"
 #include "millrace/v1/admin_service.grpc.pb.h"
 #include "node/node.h"
+#include "rpc/parsed_call.h"
 #include "rpc/server.h"
-#include "rpc/unary_call.h"
 
 namespace millrace::node {
 
@@ -35,7 +35,14 @@ class AdminService {
 
   Node* const node_;
   const metadata::Authorizer* const authorizer_;
-  v1::AdminService::AsyncService service_;
+  using V1 = v1::AdminService;
+  // Raw, so that requests that cannot be parsed are answered by us (rpc/parsed_call.h).
+  using Service = V1::WithRawMethod_CreateTopics<V1::WithRawMethod_CreatePartitions<
+      V1::WithRawMethod_DeleteTopics<V1::WithRawMethod_ListTopics<
+          V1::WithRawMethod_DescribeTopics<V1::WithRawMethod_DescribeConfigs<
+              V1::WithRawMethod_IncrementalAlterConfigs<V1::WithRawMethod_DescribeCluster<
+                  V1::WithRawMethod_DescribeLogDirs<V1::Service>>>>>>>>>;
+  Service service_;
 };
 
 }  // namespace millrace::node

@@ -75,7 +75,7 @@ void EchoServer::Register(StreamHandlerFactory chat) {
   }
   for (int i = 0; i < server_.queue_count(); ++i) {
     CompletionQueueExecutor* queue = server_.queue(i);
-    RegisterUnary(
+    RegisterParsed<EchoRequest, EchoResponse>(
         &server_, queue, &service_, &Service::RequestEcho,
         [this](const CallContext& context, EchoRequest request, Reply<EchoResponse> reply) {
           last_context_.Change([&](CallContext& c) { c = context; });

@@ -24,6 +24,7 @@
 #include "echo.grpc.pb.h"
 #include "rpc/channel_pool.h"
 #include "rpc/client_call.h"
+#include "rpc/parsed_call.h"
 #include "rpc/server.h"
 #include "rpc/stream_call.h"
 #include "rpc/unary_call.h"
@@ -68,8 +69,8 @@ class Watched {
 
 class EchoServer {
  public:
-  using Service = EchoService::WithRawMethod_RawEcho<
-      EchoService::WithRawMethod_Chat<EchoService::WithRawMethod_Count<EchoService::AsyncService>>>;
+  using Service = EchoService::WithRawMethod_Echo<EchoService::WithRawMethod_RawEcho<
+      EchoService::WithRawMethod_Chat<EchoService::WithRawMethod_Count<EchoService::Service>>>>;
 
   // `chat`: serves Chat instead of the echo.
   explicit EchoServer(ServerOptions options = {}, std::shared_ptr<ReadGate> gate = nullptr,

@@ -145,7 +145,6 @@ EXCEPTION_PLACES = ["tools/*", "base/config*", "base/log*", "http/*", "test/clus
 # ---- Exceptions: (file pattern, rule, reason). A row that excuses nothing is a finding. ----
 
 EXCEPTIONS = [
-    ("node/service/admin_service.cc", "test-beside-source", "served and called by real processes in test/cluster"),
 ]
 
 

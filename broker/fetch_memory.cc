@@ -1,0 +1,66 @@
+#include "broker/fetch_memory.h"
+
+#include <utility>
+
+namespace millrace::broker {
+
+// The flag first: who is woken by the bytes that come back may need it.
+FetchMemory::Share::~Share() {
+  if (beyond_ != nullptr) beyond_->beyond_out_.store(false, std::memory_order_release);
+}
+
+void FetchMemory::Share::ShrinkTo(int64_t bytes) {
+  if (bytes < reservation_.bytes()) reservation_.Split(reservation_.bytes() - bytes).Release();
+}
+
+void FetchMemory::Strand::Want() {
+  wanted_.store(true, std::memory_order_relaxed);
+  // Pairs with the fence in OnRelease: either that sees the wish, or the next look sees the room.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+std::shared_ptr<FetchMemory> FetchMemory::Create(MemoryBudget* budget) {
+  std::shared_ptr<FetchMemory> memory(new FetchMemory(budget));
+  budget->SetOnRelease([memory] { memory->OnRelease(); });
+  return memory;
+}
+
+std::shared_ptr<FetchMemory::Strand> FetchMemory::AddStrand(Executor* executor,
+                                                            std::function<void()> wake) {
+  strands_.push_back(std::make_shared<Strand>(executor, std::move(wake)));
+  return strands_.back();
+}
+
+std::unique_ptr<FetchMemory::Share> FetchMemory::TryTake(int64_t bytes) {
+  Reservation reservation;
+  if (!budget_->TryReserve(bytes, &reservation)) return nullptr;
+  return std::make_unique<Share>(std::move(reservation), nullptr);
+}
+
+std::unique_ptr<FetchMemory::Share> FetchMemory::TryTakeBeyond(int64_t bytes) {
+  if (beyond_out_.exchange(true, std::memory_order_acquire)) return nullptr;
+  return std::make_unique<Share>(budget_->ReserveAlways(bytes), shared_from_this());
+}
+
+void FetchMemory::OnRelease() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (const std::shared_ptr<Strand>& strand : strands_) {
+    // A look before the exchange: nearly always nobody waits.
+    if (!strand->wanted_.load(std::memory_order_relaxed)) continue;
+    if (!strand->wanted_.exchange(false, std::memory_order_acq_rel)) continue;
+    strand->executor_->Post([strand] { strand->wake_(); });
+  }
+}
+
+Bytes WithShare(Bytes bytes, std::unique_ptr<FetchMemory::Share> share) {
+  struct Held {
+    // Destroyed last: the memory is free when others hear of its bytes.
+    std::unique_ptr<FetchMemory::Share> share;
+    Bytes bytes;
+  };
+  auto held = std::make_shared<const Held>(Held{std::move(share), std::move(bytes)});
+  const Slice view = held->bytes;
+  return Bytes::Share(view, std::move(held));
+}
+
+}  // namespace millrace::broker

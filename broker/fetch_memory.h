@@ -1,0 +1,92 @@
+// FetchMemory: the shares of the memory budget that the answers of fetches take, from when they are
+// read until the network has sent them.
+//
+// Where there is no room, a read waits and is woken when some comes back; so readers that do not
+// take what they asked for hold a bounded amount, however many they are. One answer of a single
+// batch at a time may exceed the budget, so that there is always somebody who goes on.
+//
+// Not here: what comes in (rpc/read_gate.h), which has a budget of its own in the server, so that
+// readers cannot keep producers out.
+//
+// Thread: strands are added before any is used; a Strand's functions: its executor; all else: any.
+#ifndef BROKER_FETCH_MEMORY_H_
+#define BROKER_FETCH_MEMORY_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/executor.h"
+#include "base/memory_budget.h"
+
+namespace millrace::broker {
+
+class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
+ public:
+  // Gives its bytes back when it goes.
+  class Share {
+   public:
+    Share(Reservation reservation, std::shared_ptr<FetchMemory> beyond)
+        : reservation_(std::move(reservation)), beyond_(std::move(beyond)) {}
+    ~Share();
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+    // Gives back what is more than `bytes`.
+    void ShrinkTo(int64_t bytes);
+
+   private:
+    Reservation reservation_;
+    // Not null: this is the one that may exceed the budget.
+    const std::shared_ptr<FetchMemory> beyond_;
+  };
+
+  // Where reads wait: one per shard.
+  class Strand {
+   public:
+    Strand(Executor* executor, std::function<void()> wake)
+        : executor_(executor), wake_(std::move(wake)) {}
+    // From now on the next bytes that come back call `wake`, once, on the executor. Ask again
+    // whether there is room after this: some may have come back before.
+    void Want();
+    // The owner goes: no more calls.
+    void Forget() { wanted_.store(false, std::memory_order_relaxed); }
+
+   private:
+    friend class FetchMemory;
+    std::atomic<bool> wanted_{false};
+    Executor* const executor_;
+    const std::function<void()> wake_;
+  };
+
+  // Takes the budget's on_release, which keeps this as long as the budget lives. REQUIRES: nothing
+  // is reserved yet; `budget` outlives every call.
+  static std::shared_ptr<FetchMemory> Create(MemoryBudget* budget);
+
+  // `wake` must be harmless when its owner has gone.
+  std::shared_ptr<Strand> AddStrand(Executor* executor, std::function<void()> wake);
+
+  // Null if there is no room now.
+  std::unique_ptr<Share> TryTake(int64_t bytes);
+  // For one answer of one batch beyond the budget; null while another one is out.
+  std::unique_ptr<Share> TryTakeBeyond(int64_t bytes);
+
+ private:
+  explicit FetchMemory(MemoryBudget* budget) : budget_(budget) {}
+  void OnRelease();
+
+  MemoryBudget* const budget_;
+  std::atomic<bool> beyond_out_{false};
+  std::vector<std::shared_ptr<Strand>> strands_;
+};
+
+// `bytes`, which keep `share` as long as anybody holds them.
+Bytes WithShare(Bytes bytes, std::unique_ptr<FetchMemory::Share> share);
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_FETCH_MEMORY_H_
