@@ -343,6 +343,8 @@ void Leader::SendTo(const VoterId& peer, Progress* progress, bool force) {
     progress->BeginSnapshot(state_.snapshots.newest()->id);
   }
   if (progress->state() == Progress::State::kSnapshot) return SendSnapshot(peer, progress, force);
+  // One that fell behind hears of the commit when its answer shows that it can use it.
+  force = force || std::min(state_.commit(), progress->match()) > progress->told_commit();
   bool sent = false;
   while (progress->CanSend(state_.options) && progress->next() <= log.last().index) {
     const LogIndex next = progress->next();
@@ -350,14 +352,17 @@ void Leader::SendTo(const VoterId& peer, Progress* progress, bool force) {
     uint64_t bytes = 0;
     for (const Entry& entry : entries) bytes += Log::CostOf(entry);
     progress->OnSent(static_cast<int64_t>(entries.size()), bytes);
-    SendAppend(peer, next, std::move(entries));
+    SendAppend(peer, progress, next, std::move(entries));
     sent = true;
   }
-  if (!sent && force) SendAppend(peer, progress->next(), {});
+  if (!sent && force) SendAppend(peer, progress, progress->next(), {});
 }
 
-void Leader::SendAppend(const VoterId& peer, LogIndex next, std::vector<Entry> entries) {
+void Leader::SendAppend(const VoterId& peer, Progress* progress, LogIndex next,
+                        std::vector<Entry> entries) {
   const LogIndex previous = next - 1;
+  const LogIndex end = previous + static_cast<int64_t>(entries.size());
+  progress->OnToldCommit(std::min(state_.commit(), end));
   state_.Tell(peer, AppendRequest{.previous = EntryId{*state_.log.TermAt(previous), previous},
                                   .entries = std::move(entries),
                                   .commit = state_.commit(),

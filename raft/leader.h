@@ -81,7 +81,8 @@ class Leader {
 
   void SendTo(const VoterId& peer, Progress* progress, bool force);
   void SendSnapshot(const VoterId& peer, Progress* progress, bool force);
-  void SendAppend(const VoterId& peer, LogIndex next, std::vector<Entry> entries);
+  void SendAppend(const VoterId& peer, Progress* progress, LogIndex next,
+                  std::vector<Entry> entries);
 
   ServerState& state_;
   LogIndex own_term_begin_;

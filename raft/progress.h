@@ -14,6 +14,7 @@
 #ifndef RAFT_PROGRESS_H_
 #define RAFT_PROGRESS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -41,6 +42,10 @@ class Progress {
   MonotonicTime last_contact() const { return last_contact_; }
   // Its log ended below what it had acknowledged: it must not be counted any more (S-19).
   bool lost_log() const { return lost_log_; }
+
+  // The commit index that it was last told and could use: not beyond what it was sent to compare.
+  LogIndex told_commit() const { return told_commit_; }
+  void OnToldCommit(LogIndex commit) { told_commit_ = std::max(told_commit_, commit); }
 
   // Whether entries may be sent now.
   bool CanSend(const Options& options) const;
@@ -89,6 +94,7 @@ class Progress {
   Round matched_in_round_;
   // ... and when a refusal last changed `next_`.
   Round refused_in_round_;
+  LogIndex told_commit_;
   MonotonicTime last_contact_;
   bool lost_log_ = false;
 
