@@ -85,7 +85,8 @@ start_server() {
   address="localhost:$port"
   http_address="localhost:$http_port"
   say "starting a server on $address"
-  "$millrace" server --data-dir "$work/data" --listen "$address" --set "http.listener=$http_address" \
+  # In a session of its own: Ctrl-C is for this script, which then stops the server once and cleanly.
+  setsid "$millrace" server --data-dir "$work/data" --listen "$address" --set "http.listener=$http_address" \
     >"$work/server.log" 2>&1 </dev/null &
   server=$!
   local deadline=$(($(now_ms) + start_seconds_max * 1000))

@@ -94,6 +94,8 @@ bool UsesColour(int fd) {
 }
 
 std::string NearestHint(const std::string& given, const std::vector<std::string>& known) {
+  // Every short name is near to every other.
+  if (given.size() < 3) return "";
   std::vector<ConfigKey> keys;
   for (const std::string& name : known) keys.push_back({.name = name});
   const std::string nearest = NearestConfigName(keys, given);

@@ -59,7 +59,8 @@ TEST(NearestHint, NamesWhatWasProbablyMeant) {
   const std::vector<std::string> known = {"create", "list", "describe"};
   EXPECT_EQ(NearestHint("crate", known), "; did you mean 'create'?");
   EXPECT_EQ(NearestHint("frobnicate", known), "");
-  EXPECT_EQ(NearestHint("x", {}), "");
+  EXPECT_EQ(NearestHint("crate", {}), "");
+  EXPECT_EQ(NearestHint("x", {"t"}), "") << "every short name is near to every other";
 }
 
 }  // namespace
