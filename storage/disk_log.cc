@@ -76,14 +76,18 @@ absl::Status DiskLog::OpenActive(Offset base, bool* created) {
   return absl::OkStatus();
 }
 
-absl::Status DiskLog::Allocate(uint64_t bytes, int64_t step_min, int64_t step_max) {
-  if (step_min <= 0 || size + bytes <= allocated) return absl::OkStatus();
-  // Without a step, or after one that found no room, the file ends where the batches do.
-  allocated = std::max(allocated, size);
+absl::Status DiskLog::Allocate(uint64_t end, uint64_t bytes, int64_t step_min, int64_t step_max) {
+  if (end <= allocated) return absl::OkStatus();
+  if (step_min <= 0 || bytes >= static_cast<uint64_t>(step_min)) {
+    allocated = end;
+    return absl::OkStatus();
+  }
+  // What was appended without allocating, and after a step that found no room.
+  allocated = std::max(allocated, end - bytes);
   // Doubling, so that a small log costs little and a busy one few steps.
   const uint64_t step = std::clamp<uint64_t>(allocated, static_cast<uint64_t>(step_min),
                                              static_cast<uint64_t>(std::max(step_min, step_max)));
-  const uint64_t length = std::max(step, size + bytes - allocated);
+  const uint64_t length = std::max(step, end - allocated);
   const absl::Status filled = log_file->ZeroFill(allocated, length);
   // Too little room for the step may still be enough for the batch: the write will tell.
   if (CodeOf(filled) == ErrorCode::kStorageFull) {

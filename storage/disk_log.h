@@ -51,8 +51,11 @@ class DiskLog {
   // Makes the segment of `base` the open one: created durably if it is new, reopened if it was
   // closed. Sets *created if the log's first file appeared. Blocks.
   absl::Status OpenActive(Offset base, bool* created);
-  // Where the next batch goes, and room for it allocated. Blocks. REQUIRES: OpenActive.
-  absl::Status Allocate(uint64_t bytes, int64_t step_min, int64_t step_max);
+  // Before a synced append that ends at `end`: zero-fills room in a step between the two if it ends
+  // behind what is allocated, so that the syncs to come change no file size. An append of at least
+  // `step_min` makes its own room: each byte is then written once, and one change of size is little
+  // beside it. Blocks. REQUIRES: OpenActive.
+  absl::Status Allocate(uint64_t end, uint64_t bytes, int64_t step_min, int64_t step_max);
   // The active segment is full: trimmed, synced, closed. Blocks.
   absl::Status Seal(int64_t index_interval_bytes);
   // Syncs the active segment's log file, if written since the last sync. Blocks.

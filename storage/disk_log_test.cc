@@ -68,34 +68,44 @@ TEST_F(DiskLogTest, FilesAppearWithTheFirstSegmentAndSurviveAPowerLoss) {
 TEST_F(DiskLogTest, RoomIsAllocatedInStepsThatDouble) {
   bool created = false;
   ASSERT_OK(log_.OpenActive(Offset(0), &created));
-  ASSERT_OK(log_.Allocate(10, 100, 300));
+  ASSERT_OK(log_.Allocate(10, 10, 100, 300));
   EXPECT_EQ(log_.allocated, 100u);
-  log_.size = 95;
-  ASSERT_OK(log_.Allocate(10, 100, 300));
+  ASSERT_OK(log_.Allocate(105, 10, 100, 300));
   EXPECT_EQ(log_.allocated, 200u);
-  log_.size = 200;
-  ASSERT_OK(log_.Allocate(10, 100, 300));
-  ASSERT_OK(log_.Allocate(210, 100, 300));
+  ASSERT_OK(log_.Allocate(200, 10, 100, 300));
+  EXPECT_EQ(log_.allocated, 200u);
+  ASSERT_OK(log_.Allocate(210, 10, 100, 300));
+  EXPECT_EQ(log_.allocated, 400u);
+  ASSERT_OK(log_.Allocate(410, 10, 100, 300));
   EXPECT_EQ(log_.allocated, 700u);
   EXPECT_EQ(SizeOf(Offset(0)), 700u);
-  // More than a step at once; and turned off.
-  ASSERT_OK(log_.Allocate(2000, 100, 300));
-  EXPECT_EQ(log_.allocated, 2200u);
-  ASSERT_OK(log_.Allocate(9000, 0, 0));
-  EXPECT_EQ(log_.allocated, 2200u);
+}
+
+TEST_F(DiskLogTest, ALargeAppendMakesItsOwnRoom) {
+  bool created = false;
+  ASSERT_OK(log_.OpenActive(Offset(0), &created));
+  ASSERT_OK(log_.Allocate(100, 100, 100, 300));
+  EXPECT_EQ(SizeOf(Offset(0)), 0u);
+  // As does any when it is turned off.
+  ASSERT_OK(log_.Allocate(110, 10, 0, 0));
+  EXPECT_EQ(SizeOf(Offset(0)), 0u);
+  // Room begins behind what was appended without.
+  ASSERT_OK(log_.log_file->WriteAt(0, std::string(1000, 'x')));
+  ASSERT_OK(log_.Allocate(1010, 10, 100, 300));
+  EXPECT_EQ(SizeOf(Offset(0)), 1300u);
 }
 
 TEST_F(DiskLogTest, TooLittleRoomForAStepIsNoError) {
   Append(1);
   files_.SetCapacity(files_.used_bytes() + 50);
-  ASSERT_OK(log_.Allocate(10, 1000, 1000));
+  ASSERT_OK(log_.Allocate(log_.size + 10, 10, 1000, 1000));
   EXPECT_EQ(SizeOf(Offset(0)), log_.size);
   EXPECT_EQ(log_.allocated, log_.size);
 }
 
 TEST_F(DiskLogTest, ASealedSegmentIsTrimmedSyncedAndClosed) {
   Append(3);
-  ASSERT_OK(log_.Allocate(1, 4096, 4096));
+  ASSERT_OK(log_.Allocate(log_.size + 1, 1, 4096, 4096));
   EXPECT_GT(SizeOf(Offset(0)), log_.size);
   ASSERT_OK(log_.Seal(kInterval));
   EXPECT_EQ(log_.log_file, nullptr);

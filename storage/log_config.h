@@ -41,8 +41,9 @@ struct LogConfig {
   // flush.ms: of a `replicated` topic, sync at the latest so long after an append; the maximum: as
   // the operating system likes.
   int64_t flush_ms = std::numeric_limits<int64_t>::max();
-  // The active segment is zero-filled ahead of the append in steps that double from the first to
-  // the last of these; 0 turns it off.
+  // The active segment is zero-filled ahead of synced appends in steps that double from the first
+  // to the last of these; an append that is as large as the first makes its own room; 0 turns it
+  // off.
   int64_t preallocate_bytes_min = 64 << 10;
   int64_t preallocate_bytes_max = 4 << 20;
   // producer.id.expiration.ms: how long an idle producer's sequences are remembered.

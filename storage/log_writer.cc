@@ -118,8 +118,6 @@ absl::Status LogWriter::Gather(const LogOp& op) {
   bool created = false;
   RETURN_IF_ERROR(log.OpenActive(op.segment_base, &created));
   if (!partitions_->replicas().at(log.number()).has_data) partitions_->SetHasData(log.number());
-  RETURN_IF_ERROR(
-      log.Allocate(op.batches.size(), op.preallocate_bytes_min, op.preallocate_bytes_max));
   const auto [at, first] = append_of_.try_emplace(log.number(), appends_.size());
   if (first) {
     appends_.emplace_back();
@@ -148,6 +146,8 @@ absl::Status LogWriter::Gather(const LogOp& op) {
   append.sync |= op.sync;
   if (!op.sync) ScheduleFlush(op.log, op.flush_ms);
   append.end = op.end;
+  append.preallocate_bytes_min = op.preallocate_bytes_min;
+  append.preallocate_bytes_max = op.preallocate_bytes_max;
   return absl::OkStatus();
 }
 
@@ -164,6 +164,10 @@ absl::Status LogWriter::WriteAppends(bool sync) {
   for (Append& append : appends_) {
     if (append.sync != sync) continue;
     DiskLog& log = *append.log;
+    if (sync) {
+      RETURN_IF_ERROR(log.Allocate(append.position + append.bytes, append.bytes,
+                                   append.preallocate_bytes_min, append.preallocate_bytes_max));
+    }
     add(log.log_file.get(), append.position, Slice(), sync);
     writes.back().pieces = std::move(append.pieces);
     // The indexes are hints: synced when the segment is sealed.

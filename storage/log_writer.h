@@ -94,6 +94,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     std::vector<Slice> pieces;
     std::string offset_entries;
     std::string time_entries;
+    int64_t preallocate_bytes_min = 0;
+    int64_t preallocate_bytes_max = 0;
   };
   struct Queued {
     std::shared_ptr<StagingPort> port;
