@@ -55,6 +55,10 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
     shard.metrics = deps_.metrics;
     shard.fetch_memory = fetch_memory;
     shard.housekeeping_interval = options_.housekeeping_interval;
+    // Rounded up, so that a small bound is not none.
+    const int shard_count = static_cast<int>(deps_.shards.size());
+    shard.metrics_partitions_max =
+        (options_.metrics_partitions_max + shard_count - 1) / shard_count;
     shards_.push_back(Shard::Create(shard));
   }
   const GatherOptions gather{.fetch_bytes_max = options_.fetch_bytes_max,

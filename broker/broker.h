@@ -71,6 +71,8 @@ struct BrokerOptions {
   absl::Duration fetch_wait_max = absl::Minutes(5);
   // Bytes of written batches that each log keeps in memory for readers at its end.
   int64_t tail_cache_bytes_max = 1 << 20;
+  // metrics.partitions.max: replicas of this broker with metrics of their own, over all shards.
+  int metrics_partitions_max = 100;
 };
 
 // Seams; all outlive the broker.

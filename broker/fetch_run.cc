@@ -91,6 +91,7 @@ FetchRun::Step FetchRun::TakeRead(Replica* replica, const FetchQuery& query,
     Take(*std::move(answer.read.result), std::move(share));
     return Step::kDone;
   }
+  cold_started_ = shard_.lock()->clock().Now();
   ReadCold(std::move(answer.read), std::move(share));
   return Step::kElsewhere;
 }
@@ -125,6 +126,9 @@ void FetchRun::ReadCold(LogRead read, SharePtr share) {
 void FetchRun::OnCold(absl::StatusOr<storage::ReadResult> read, SharePtr share) {
   const std::shared_ptr<Shard> shard = shard_.lock();
   if (shard == nullptr) return;
+  if (Histogram* const seconds = shard->metrics().cold_read_seconds; seconds != nullptr) {
+    seconds->Record(absl::ToDoubleSeconds(shard->clock().Now() - cold_started_));
+  }
   ShardFetchResult& result = results_.back();
   if (read.ok()) {
     Take(*std::move(read), std::move(share));

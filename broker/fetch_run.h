@@ -103,6 +103,8 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
   std::vector<ShardFetchResult> results_;
   // It has its turn before those that came later.
   bool waited_ = false;
+  // When the read that is under way was sent to the disk.
+  MonotonicTime cold_started_;
 };
 
 }  // namespace millrace::broker

@@ -60,7 +60,8 @@ Gather::Gather(int edge, std::vector<std::shared_ptr<Shard>> shards,
 void Gather::Produce(api::ProduceRequest request, const Caller& caller,
                      absl::AnyInvocable<void(api::ProduceResponse) &&> done) {
   auto gathering = Begin<api::ProduceResponse>(request, std::move(done));
-  const MonotonicTime deadline = ProduceDeadline(request.timeout);
+  const MonotonicTime arrived = now();
+  const MonotonicTime deadline = ProduceDeadline(request.timeout, arrived);
   for (size_t i = 0; i < request.partitions.size(); ++i) {
     api::ProducePartition& partition = request.partitions[i];
     api::ProducePartitionResult& result = gathering->response.partitions[i];
@@ -78,7 +79,8 @@ void Gather::Produce(api::ProduceRequest request, const Caller& caller,
                      .leader_epoch = partition.leader_epoch,
                      .topic_checksum = partition.topic_checksum,
                      .acks = request.acks,
-                     .deadline = deadline};
+                     .deadline = deadline,
+                     .arrived = arrived};
     ProduceOne(std::move(produce), [this, gathering, i, caller](ProduceReply reply) {
       api::ProducePartitionResult& result = gathering->response.partitions[i];
       result.outcome = std::move(reply.outcome);
@@ -87,6 +89,7 @@ void Gather::Produce(api::ProduceRequest request, const Caller& caller,
       result.log_start_offset = reply.log_start_offset;
       result.level = reply.level;
       FillHint(caller, &result.outcome);
+      edge()->metrics().Stage(ProduceStage::kReply, now() - reply.answered);
       gathering->OneDone();
     });
   }
@@ -250,9 +253,9 @@ void Gather::FillHint(const Caller& caller, api::PartitionOutcome* outcome) cons
   }
 }
 
-MonotonicTime Gather::ProduceDeadline(absl::Duration timeout) const {
+MonotonicTime Gather::ProduceDeadline(absl::Duration timeout, MonotonicTime arrived) const {
   if (timeout <= absl::ZeroDuration()) timeout = api::kDefaultProduceTimeout;
-  return now() + std::min(timeout, options_.produce_timeout_max);
+  return arrived + std::min(timeout, options_.produce_timeout_max);
 }
 
 ParkId Gather::NewParkId() {

@@ -79,8 +79,8 @@ class Gather {
   void Back(const Shard& shard, Task task) const;
   // Completes a leader hint with the leader's address on the caller's listener (S-40).
   void FillHint(const Caller& caller, api::PartitionOutcome* outcome) const;
-  // Until when to wait for a produce.
-  MonotonicTime ProduceDeadline(absl::Duration timeout) const;
+  // Until when to wait for a produce that came at `arrived`.
+  MonotonicTime ProduceDeadline(absl::Duration timeout, MonotonicTime arrived) const;
   // Never used before in this broker.
   ParkId NewParkId();
 

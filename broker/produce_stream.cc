@@ -10,14 +10,17 @@ namespace millrace::broker {
 struct ProduceStream::Request {
   uint64_t number = 0;
   size_t unanswered = 0;
-  // Results that wait to be sent together.
+  // Results that wait to be sent together, and since when.
   std::vector<api::ProducePartitionResult> ready;
+  MonotonicTime ready_since;
   bool send_posted = false;
 };
 
 struct ProduceStream::Slot {
   std::shared_ptr<Request> request;
   std::optional<api::ProducePartitionResult> result;
+  // When its shard answered; the beginning of time if none was asked.
+  MonotonicTime answered;
 };
 
 struct ProduceStream::Lane {
@@ -56,16 +59,17 @@ void ProduceStream::Handle(api::ProduceStreamRequest stream_request) {
   api::ProduceRequest& produce = stream_request.request;
   request->unanswered = produce.partitions.size();
   if (produce.partitions.empty()) return state_->sink({request->number, {}});
-  const MonotonicTime deadline = state_->gather->ProduceDeadline(produce.timeout);
+  const MonotonicTime arrived = state_->gather->now();
+  const MonotonicTime deadline = state_->gather->ProduceDeadline(produce.timeout, arrived);
   state_->outstanding += static_cast<int64_t>(produce.partitions.size());
   for (api::ProducePartition& partition : produce.partitions) {
-    HandlePartition(std::move(partition), request, produce.acks, deadline);
+    HandlePartition(std::move(partition), request, produce.acks, arrived, deadline);
   }
 }
 
 void ProduceStream::HandlePartition(api::ProducePartition partition,
                                     const std::shared_ptr<Request>& request, api::Acks acks,
-                                    MonotonicTime deadline) {
+                                    MonotonicTime arrived, MonotonicTime deadline) {
   api::ProducePartitionResult result;
   const absl::StatusOr<TopicPartition> resolved =
       state_->gather->Resolve(partition.name, state_->caller, metadata::Operation::kWrite);
@@ -99,6 +103,7 @@ void ProduceStream::HandlePartition(api::ProducePartition partition,
   produce.event.topic_checksum = partition.topic_checksum;
   produce.event.acks = acks;
   produce.event.deadline = deadline;
+  produce.event.arrived = arrived;
   state_->gather->ProduceOne(
       std::move(produce),
       [state = state_, lane, slot, result = std::move(result)](ProduceReply reply) mutable {
@@ -107,6 +112,7 @@ void ProduceStream::HandlePartition(api::ProducePartition partition,
         result.log_append_time_ms = reply.log_append_time_ms;
         result.log_start_offset = reply.log_start_offset;
         result.level = reply.level;
+        slot->answered = reply.answered;
         state->gather->FillHint(state->caller, &result.outcome);
         Complete(state, lane, slot, std::move(result));
       });
@@ -121,6 +127,7 @@ void ProduceStream::Complete(const std::shared_ptr<State>& state, Lane* lane,
     lane->slots.pop_front();
     --state->outstanding;
     const std::shared_ptr<Request>& request = front->request;
+    if (request->ready.empty()) request->ready_since = front->answered;
     request->ready.push_back(*std::move(front->result));
     if (--request->unanswered == 0) {
       Send(state, request);
@@ -138,6 +145,10 @@ void ProduceStream::Complete(const std::shared_ptr<State>& state, Lane* lane,
 void ProduceStream::Send(const std::shared_ptr<State>& state,
                          const std::shared_ptr<Request>& request) {
   if (state->sink == nullptr || request->ready.empty()) return;
+  if (request->ready_since != MonotonicTime()) {
+    state->gather->edge()->metrics().Stage(ProduceStage::kReply,
+                                           state->gather->now() - request->ready_since);
+  }
   state->sink({request->number, std::exchange(request->ready, {})});
 }
 

@@ -51,7 +51,7 @@ class ProduceStream {
   struct Lane;
 
   void HandlePartition(api::ProducePartition partition, const std::shared_ptr<Request>& request,
-                       api::Acks acks, MonotonicTime deadline);
+                       api::Acks acks, MonotonicTime arrived, MonotonicTime deadline);
   static void Complete(const std::shared_ptr<State>& state, Lane* lane,
                        const std::shared_ptr<Slot>& slot, api::ProducePartitionResult result);
   static void Send(const std::shared_ptr<State>& state, const std::shared_ptr<Request>& request);

@@ -48,6 +48,8 @@ struct ProduceEvent {
   std::optional<uint32_t> topic_checksum;
   api::Acks acks = api::Acks::kAll;
   MonotonicTime deadline = MonotonicTime::Never();
+  // When it came to the broker.
+  MonotonicTime arrived;
 };
 
 struct ProduceReply {
@@ -59,6 +61,8 @@ struct ProduceReply {
   int64_t log_append_time_ms = -1;
   Offset log_start_offset = kNoOffset;
   api::DurabilityLevel level = api::DurabilityLevel::kUnspecified;
+  // When the shard answered; set by the shard.
+  MonotonicTime answered;
 };
 
 struct FetchQuery {

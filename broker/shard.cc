@@ -13,14 +13,24 @@ namespace millrace::broker {
 // from the start has no replica.
 class Shard::Hosted : public storage::Log::Listener {
  public:
-  Hosted(Shard* shard, std::string topic) : shard_(shard), topic_(std::move(topic)) {}
+  Hosted(Shard* shard, std::string topic)
+      : shard_(shard), told_(shard->partitions_told_), topic_(std::move(topic)) {}
   ~Hosted() override {
     if (replica_ != nullptr) replica_->log().SetListener(nullptr);
+    if (metrics_ != nullptr) --*told_;
   }
 
   void OnAdvanced(Offset written, Offset durable) override {
     replica_->OnAdvanced({written, durable}, &shard_->outbox_);
+    Tell();
     shard_->Drain();
+  }
+  // Keeps what is served of this partition up to date.
+  void Tell() {
+    if (metrics_ == nullptr) return;
+    const ReplicaLog& log = replica_->log();
+    metrics_->Set(log.size_bytes(), log.log_start_offset(), replica_->high_watermark(),
+                  log.end_offset());
   }
   void OnFailed(const absl::Status& status) override {
     replica_->OnFailed(status, &shard_->outbox_);
@@ -30,12 +40,21 @@ class Shard::Hosted : public storage::Log::Listener {
   void Open(std::unique_ptr<Replica> replica) {
     replica_ = std::move(replica);
     replica_->log().SetListener(this);
+    const Deps& deps = shard_->deps_;
+    if (deps.metrics == nullptr || *told_ >= deps.metrics_partitions_max) return;
+    ++*told_;
+    metrics_ = std::make_unique<PartitionMetrics>(deps.metrics, topic_,
+                                                  replica_->topic_partition().partition);
+    Tell();
   }
 
   Shard* const shard_;
+  const std::shared_ptr<int> told_;
   const std::string topic_;
   DirectoryId directory_;
   std::unique_ptr<Replica> replica_;
+  // Null beyond metrics_partitions_max.
+  std::unique_ptr<PartitionMetrics> metrics_;
   absl::Status offline_;
 };
 
@@ -58,7 +77,9 @@ std::shared_ptr<Shard> Shard::Create(const Deps& deps) {
 
 // Those that still find no room wait again, in the same order.
 void Shard::ResumeMemoryWaiters() {
+  if (memory_waiters_.empty()) return;
   for (const std::shared_ptr<FetchRun>& run : std::exchange(memory_waiters_, {})) run->Resume();
+  CountParked();
 }
 
 // --- Metadata ---
@@ -146,11 +167,12 @@ void Shard::RemoveReplica(const TopicPartition& topic_partition, const absl::Sta
   const auto found = replicas_.find(topic_partition);
   if (found == replicas_.end()) return;
   // Out of the maps first: answers may make their callers ask again.
-  const std::unique_ptr<Hosted> hosted = std::move(found->second);
+  std::unique_ptr<Hosted> hosted = std::move(found->second);
   by_partition_.erase(topic_partition);
   replicas_.erase(found);
   if (hosted->replica_ != nullptr) hosted->replica_->Stop(status, &outbox_);
   Drain();
+  hosted.reset();
   UpdateGauges();
 }
 
@@ -264,9 +286,13 @@ void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
   if (produce.order != nullptr && produce.restart > produce.order->restart) {
     *produce.order = {false, produce.restart};
   }
-  pending_.emplace(produce.event.id,
-                   PendingProduce{std::move(done), std::move(produce.order), at.monotonic,
-                                  static_cast<int64_t>(produce.event.batches.size())});
+  pending_.emplace(
+      produce.event.id,
+      PendingProduce{std::move(done), std::move(produce.order), at.monotonic, at.monotonic,
+                     static_cast<int64_t>(produce.event.batches.size())});
+  if (produce.event.arrived != MonotonicTime()) {
+    metrics_.Stage(ProduceStage::kQueue, at.monotonic - produce.event.arrived);
+  }
   const auto refuse = [&, id = produce.event.id](const absl::Status& status) {
     ProduceReply& reply = outbox_.produced.emplace_back();
     reply.id = id;
@@ -284,7 +310,11 @@ void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
   } else if (!replica.ok()) {
     refuse(replica.status());
   } else {
+    const ProduceId id = produce.event.id;
     (*replica)->Produce(std::move(produce.event), at, &outbox_);
+    PendingProduce& pending = pending_.find(id)->second;
+    pending.staged = deps_.clock->Now();
+    metrics_.Stage(ProduceStage::kAppend, pending.staged - at.monotonic);
     if (metrics_.copied_bytes != nullptr) {
       metrics_.copied_bytes->Add(std::exchange(outbox_.copied_bytes, 0));
     }
@@ -431,8 +461,9 @@ void Shard::Answer(ProduceReply reply) {
   PendingProduce produce = std::move(pending->second);
   pending_.erase(pending);
   if (!reply.outcome.ok() && produce.order != nullptr) produce.order->broken = true;
-  metrics_.produce.Answered(reply.outcome.code, deps_.clock->Now() - produce.arrived,
-                            produce.bytes);
+  reply.answered = deps_.clock->Now();
+  metrics_.produce.Answered(reply.outcome.code, reply.answered - produce.arrived, produce.bytes);
+  if (reply.outcome.ok()) metrics_.Stage(ProduceStage::kSync, reply.answered - produce.staged);
   metrics_.produce.Records(reply.records);
   std::move(produce.done)(std::move(reply));
   if (!pending_.empty()) return;
@@ -474,6 +505,7 @@ void Shard::Housekeep() {
   for (auto& [partition, hosted] : replicas_) {
     if (hosted->replica_ != nullptr && hosted->replica_->log().status().ok()) {
       hosted->replica_->log().Housekeep(at.wall);
+      hosted->Tell();
     }
   }
   next_housekeeping_ = at.monotonic + deps_.housekeeping_interval;
@@ -487,11 +519,13 @@ void Shard::UpdateGauges() {
   }
   metrics_.replicas->Set(static_cast<double>(replicas_.size()));
   metrics_.leaders->Set(leaders);
+  metrics_.replicas_untold->Set(static_cast<double>(replicas_.size()) - *partitions_told_);
 }
 
 void Shard::CountParked() {
   if (metrics_.parked_fetches == nullptr) return;
   metrics_.parked_fetches->Set(static_cast<double>(parked_.size()));
+  metrics_.awaiting_memory->Set(static_cast<double>(memory_waiters_.size()));
 }
 
 }  // namespace millrace::broker

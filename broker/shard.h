@@ -83,6 +83,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
     MetricRegistry* metrics = nullptr;          // May be null.
     std::shared_ptr<FetchMemory> fetch_memory;  // May be null: answers are not counted.
     absl::Duration housekeeping_interval = absl::Seconds(300);
+    // How many replicas of this shard have metrics of their own.
+    int metrics_partitions_max = 0;
   };
   static std::shared_ptr<Shard> Create(const Deps& deps);
   ~Shard();
@@ -148,7 +150,10 @@ class Shard : public std::enable_shared_from_this<Shard> {
   // Resumes the waiting ones when some comes back. Ask again whether there is room after this.
   void WantMemory() { memory_strand_->Want(); }
   bool MemoryIsAwaited() const { return !memory_waiters_.empty(); }
-  void AwaitMemory(std::shared_ptr<FetchRun> run) { memory_waiters_.push_back(std::move(run)); }
+  void AwaitMemory(std::shared_ptr<FetchRun> run) {
+    memory_waiters_.push_back(std::move(run));
+    CountParked();
+  }
 
  private:
   explicit Shard(const Deps& deps);
@@ -158,6 +163,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
     ShardProduceDone done;
     std::shared_ptr<StreamOrder> order;
     MonotonicTime arrived;
+    MonotonicTime staged;
     int64_t bytes = 0;
   };
   struct Parked {
@@ -205,6 +211,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   // When the next timer task will run; Never: none is posted.
   MonotonicTime armed_ = MonotonicTime::Never();
   MonotonicTime next_housekeeping_ = MonotonicTime::Never();
+  // Replicas with metrics of their own; shared with them, since some outlive this while they close.
+  const std::shared_ptr<int> partitions_told_ = std::make_shared<int>(0);
 };
 
 }  // namespace millrace::broker

@@ -8,6 +8,10 @@ namespace {
 // From 10 us, doubling: the same for all latencies, so that they can be compared.
 constexpr double kSecondsUnit = 0.00001;
 
+MetricLabels LabelsOf(const std::string& topic, PartitionIndex partition) {
+  return {{"topic", topic}, {"partition", absl::StrCat(partition.value())}};
+}
+
 }  // namespace
 
 CallMetrics::CallMetrics(MetricRegistry* metrics, const std::string& call)
@@ -43,16 +47,51 @@ void CallMetrics::Answered(ErrorCode code, absl::Duration latency, int64_t bytes
   errors->Add();
 }
 
+PartitionMetrics::PartitionMetrics(MetricRegistry* metrics, const std::string& topic,
+                                   PartitionIndex partition)
+    : size_bytes_(metrics->MakeGauge("millrace_log_size_bytes", "Bytes of a partition's log.",
+                                     LabelsOf(topic, partition))),
+      log_start_(metrics->MakeGauge("millrace_log_start_offset", "First offset of a partition.",
+                                    LabelsOf(topic, partition))),
+      high_watermark_(metrics->MakeGauge("millrace_log_high_watermark",
+                                         "Offset up to which consumers of a partition see.",
+                                         LabelsOf(topic, partition))),
+      log_end_(metrics->MakeGauge("millrace_log_end_offset",
+                                  "Offset that the next record of a partition gets.",
+                                  LabelsOf(topic, partition))) {}
+
+void PartitionMetrics::Set(int64_t size_bytes, Offset log_start, Offset high_watermark,
+                           Offset log_end) {
+  size_bytes_->Set(static_cast<double>(size_bytes));
+  log_start_->Set(static_cast<double>(log_start.value()));
+  high_watermark_->Set(static_cast<double>(high_watermark.value()));
+  log_end_->Set(static_cast<double>(log_end.value()));
+}
+
 ShardMetrics::ShardMetrics(MetricRegistry* metrics)
     : produce(metrics, "produce"), fetch(metrics, "fetch") {
   if (metrics == nullptr) return;
+  constexpr const char* kStageNames[kProduceStages] = {"queue", "append", "sync", "reply"};
+  for (int i = 0; i < kProduceStages; ++i) {
+    stages[i] = &metrics->AddHistogram("millrace_broker_produce_stage_seconds",
+                                       "Time of a produce in each of its stages.", kSecondsUnit,
+                                       {{"stage", kStageNames[i]}});
+  }
+  cold_read_seconds =
+      &metrics->AddHistogram("millrace_broker_fetch_cold_read_seconds",
+                             "Time of fetches' reads that needed the disk.", kSecondsUnit);
   copied_bytes = &metrics->AddCounter(
       "millrace_broker_produce_copied_bytes_total",
       "Bytes of batches that were copied again behind the copy out of the network's memory.");
   parked_fetches =
       &metrics->AddGauge("millrace_broker_parked_fetches", "Fetches that wait for records.");
+  awaiting_memory = &metrics->AddGauge("millrace_broker_fetches_awaiting_memory",
+                                       "Fetches that wait for room in the memory budget.");
   replicas = &metrics->AddGauge("millrace_broker_replicas", "Replicas that are open.");
   leaders = &metrics->AddGauge("millrace_broker_leaders", "Replicas that lead their partition.");
+  replicas_untold = &metrics->AddGauge(
+      "millrace_broker_replicas_without_metrics",
+      "Replicas beyond metrics.partitions.max, which have no series of their own.");
 }
 
 }  // namespace millrace::broker

@@ -4,13 +4,16 @@
 #ifndef BROKER_SHARD_METRICS_H_
 #define BROKER_SHARD_METRICS_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
 #include "base/counters.h"
 #include "base/error_code.h"
+#include "base/ids.h"
 
 namespace millrace::broker {
 
@@ -37,18 +40,53 @@ class CallMetrics {
   std::map<ErrorCode, Counter*> errors_;
 };
 
+// Where the time of a produce goes, one after the other.
+enum class ProduceStage {
+  kQueue,   // From its arrival at the broker to its partition's shard.
+  kAppend,  // Checked and staged in the log.
+  kSync,    // Until acknowledged: written or durable, on all that acks asks for.
+  kReply,   // From the shard to the connection: behind earlier answers of its stream.
+};
+inline constexpr int kProduceStages = 4;
+
+// What is served of one partition, as long as it is held.
+class PartitionMetrics {
+ public:
+  PartitionMetrics(MetricRegistry* metrics, const std::string& topic, PartitionIndex partition);
+
+  void Set(int64_t size_bytes, Offset log_start, Offset high_watermark, Offset log_end);
+
+ private:
+  const std::shared_ptr<Gauge> size_bytes_;
+  const std::shared_ptr<Gauge> log_start_;
+  const std::shared_ptr<Gauge> high_watermark_;
+  const std::shared_ptr<Gauge> log_end_;
+};
+
 struct ShardMetrics {
   explicit ShardMetrics(MetricRegistry* metrics);
 
+  void Stage(ProduceStage stage, absl::Duration time) {
+    Histogram* const seconds = stages[static_cast<int>(stage)];
+    if (seconds != nullptr) seconds->Record(absl::ToDoubleSeconds(time));
+  }
+
   CallMetrics produce;
   CallMetrics fetch;
-  // Null without a registry, as all below. Bytes of batches that others held when they came to the
-  // log, and that had to be copied for it: 0 for what clients send over the network.
+  // Null without a registry, as all below.
+  std::array<Histogram*, kProduceStages> stages{};
+  // Reads that had to go to the disk: their time, from the wish to the answer.
+  Histogram* cold_read_seconds = nullptr;
+  // Bytes of batches that others held when they came to the log, and that had to be copied for it:
+  // 0 for what clients send over the network.
   Counter* copied_bytes = nullptr;
   // Set by the shard after each change.
   Gauge* parked_fetches = nullptr;
+  Gauge* awaiting_memory = nullptr;
   Gauge* replicas = nullptr;
   Gauge* leaders = nullptr;
+  // Replicas beyond metrics.partitions.max, which have no gauges of their own.
+  Gauge* replicas_untold = nullptr;
 };
 
 }  // namespace millrace::broker

@@ -1,5 +1,6 @@
 #include "broker/shard_metrics.h"
 
+#include <map>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -28,10 +29,42 @@ TEST(ShardMetricsTest, CountsAnswersBytesAndErrorsByCode) {
   EXPECT_EQ(ValueOf(registry, "millrace_broker_fetch_requests_total"), 0);
 }
 
+TEST(ShardMetricsTest, EachStageOfAProduceIsTimedForItself) {
+  MetricRegistry registry;
+  ShardMetrics metrics(&registry);
+  metrics.Stage(ProduceStage::kSync, absl::Milliseconds(3));
+  metrics.Stage(ProduceStage::kSync, absl::Milliseconds(1));
+  std::map<std::string, double> sums;
+  for (const MetricSample& sample : registry.Collect()) {
+    if (sample.name == "millrace_broker_produce_stage_seconds") {
+      sums[sample.labels.at(0).second] = sample.value;
+    }
+  }
+  EXPECT_EQ(sums.size(), 4u);
+  EXPECT_DOUBLE_EQ(sums["sync"], 0.004);
+  EXPECT_EQ(sums["queue"], 0);
+}
+
+TEST(ShardMetricsTest, APartitionIsServedAsLongAsItIsHeld) {
+  MetricRegistry registry;
+  {
+    PartitionMetrics metrics(&registry, "orders", PartitionIndex(7));
+    metrics.Set(1000, Offset(1), Offset(5), Offset(6));
+    EXPECT_EQ(ValueOf(registry, "millrace_log_size_bytes"), 1000);
+    EXPECT_EQ(ValueOf(registry, "millrace_log_start_offset"), 1);
+    EXPECT_EQ(ValueOf(registry, "millrace_log_high_watermark"), 5);
+    EXPECT_EQ(ValueOf(registry, "millrace_log_end_offset"), 6);
+    EXPECT_EQ(registry.Collect()[0].labels,
+              (MetricLabels{{"partition", "7"}, {"topic", "orders"}}));
+  }
+  EXPECT_TRUE(registry.Collect().empty());
+}
+
 TEST(ShardMetricsTest, WithoutARegistryNothingIsCounted) {
   ShardMetrics metrics(nullptr);
   metrics.fetch.Answered(ErrorCode::kNone, absl::Milliseconds(1), 1);
   metrics.fetch.Records(1);
+  metrics.Stage(ProduceStage::kQueue, absl::Milliseconds(1));
   EXPECT_EQ(metrics.leaders, nullptr);
 }
 

@@ -120,6 +120,29 @@ TEST(ShardTest, ASecondDeleteRecordsIsAnsweredOnlyWhenTheFirstIsDurable) {
   }
 }
 
+TEST(ShardTest, MetricsOfPartitionsAreBoundedInNumber) {
+  ShardFixture f;
+  f.Lead(3);
+  std::vector<ProduceReply> replies;
+  for (int i = 0; i < 3; ++i) f.Produce(i, MakeBatch(5), &replies);
+  f.loop.RunFor(absl::Seconds(1));
+  const auto ends = [&] {
+    std::vector<double> values;
+    for (const MetricSample& sample : f.metrics.Collect()) {
+      if (sample.name == "millrace_log_end_offset") values.push_back(sample.value);
+      if (sample.name == "millrace_broker_replicas_without_metrics") {
+        values.push_back(-sample.value);
+      }
+    }
+    return values;
+  };
+  EXPECT_THAT(ends(), ::testing::ElementsAre(-1, 5, 5));
+  f.executor->RunNow([&] {
+    f.shard->RemoveReplica(f.Partition(0), MakeError(ErrorCode::kUnknownTopicOrPartition, "x"));
+  });
+  EXPECT_THAT(ends(), ::testing::ElementsAre(-1, 5));
+}
+
 TEST(ShardTest, ClosesAllLogs) {
   ShardFixture f;
   f.Lead(3);

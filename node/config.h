@@ -51,6 +51,7 @@ struct NodeSettings {
   int64_t broker_heartbeat_interval_ms = 0;
   int64_t broker_session_timeout_ms = 0;
   int64_t controlled_shutdown_timeout_ms = 0;
+  int64_t metrics_partitions_max = 0;
   std::string log_level;
 };
 

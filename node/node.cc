@@ -159,6 +159,7 @@ broker::BrokerOptions Node::MakeBrokerOptions(ClusterId cluster_id) const {
   options.static_config = config_.given;
   options.housekeeping_interval = absl::Milliseconds(settings.log_retention_check_interval_ms);
   options.fetch_bytes_max = settings.fetch_max_bytes;
+  options.metrics_partitions_max = static_cast<int>(settings.metrics_partitions_max);
   return options;
 }
 

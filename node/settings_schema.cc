@@ -136,6 +136,13 @@ void DeclareLimits(Schema* schema) {
                    "past it clients wait.",
             .min = 1 << 20,
             .max = kMaxLong})
+      .Int(&NodeSettings::metrics_partitions_max,
+           {.name = "metrics.partitions.max",
+            .default_value = "100",
+            .doc = "Partitions of this broker with metrics of their own; 0: none. It bounds what a "
+                   "scrape returns.",
+            .min = 0,
+            .max = 1'000'000})
       .Int(&NodeSettings::request_timeout_ms,
            {.name = "request.timeout.ms",
             .default_value = "30000",

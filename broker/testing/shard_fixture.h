@@ -40,6 +40,7 @@ class ShardFixture {
     deps.metrics = &metrics;
     deps.fetch_memory = FetchMemory::Create(&budget);
     deps.housekeeping_interval = absl::Seconds(10);
+    deps.metrics_partitions_max = 2;
     shard = Shard::Create(deps);
   }
   ~ShardFixture() {
