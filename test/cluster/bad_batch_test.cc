@@ -136,12 +136,12 @@ TEST_F(BadBatchTest, GarbageAfterAGoodBatchRefusesBoth) {
 
 TEST_F(BadBatchTest, BatchAboveMaxMessageBytesNamesTheLimit) {
   ExpectRefused(MakeBatch({std::string(2 << 20, 'x')}), ErrorCode::kMessageTooLarge,
-                "at most 1048588");
+                "max.message.bytes of the topic is 1048588");
 }
 
 TEST_F(BadBatchTest, PlainRecordAboveMaxMessageBytesNamesTheLimit) {
   EXPECT_THAT(client_->ProduceValues(kTopic, 0, {std::string(2 << 20, 'x')}),
-              IsError(ErrorCode::kMessageTooLarge, "at most 1048588"));
+              IsError(ErrorCode::kMessageTooLarge, "max.message.bytes of the topic is 1048588"));
 }
 
 TEST_F(BadBatchTest, MessageAboveTheReceiveLimitIsAnErrorOfItsCallOnly) {

@@ -155,16 +155,10 @@ TEST_F(BadRequestTest, ConfigValuesOutOfRangeAreRefusedWithTheRange) {
 
 TEST_F(BadRequestTest, BytesThatAreNoMessageAreAnInvalidRequest) {
   const std::string garbage = "\xFF\xFF\xFF\xFF\xFF this is no protobuf message";
-  for (const char* method : {"Produce", "Fetch"}) {
-    const grpc::Status status =
-        CallWithBytes(absl::StrCat("/millrace.v1.LogService/", method), garbage);
-    EXPECT_THAT(rpc::FromGrpcStatus(status), HasCode(ErrorCode::kInvalidRequest)) << method;
-  }
-  // What the generated code reads, it refuses in its own words.
-  for (const char* method : {"LogService/ListOffsets", "AdminService/CreateTopics"}) {
+  for (const char* method : {"LogService/Produce", "LogService/Fetch", "LogService/ListOffsets",
+                             "AdminService/CreateTopics"}) {
     const grpc::Status status = CallWithBytes(absl::StrCat("/millrace.v1.", method), garbage);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL) << method;
-    EXPECT_EQ(status.error_message(), "Unable to parse request") << method;
+    EXPECT_THAT(rpc::FromGrpcStatus(status), HasCode(ErrorCode::kInvalidRequest)) << method;
   }
 }
 
