@@ -5,7 +5,7 @@
 #include "api/codec/partition_fields.h"
 #include "api/codec/plain_records.h"
 #include "api/codec/produce_fields.h"
-#include "api/codec/run_collector.h"
+#include "api/codec/produce_intake.h"
 #include "api/codec/wire_reader.h"
 
 namespace millrace::api {
@@ -19,72 +19,6 @@ constexpr uint32_t kLevelField = 9;
 constexpr uint32_t kResultLeaderField = 10;
 // ProduceResponse
 constexpr uint32_t kResponsePartitionsField = 1;
-
-// Nested messages are decoded in place: `part` is where they lie in `whole`.
-Bytes Part(const Bytes& whole, Slice part) {
-  return part.empty() ? Bytes() : whole.Sub(part.data() - whole.data(), part.size());
-}
-
-bool Decode(const Bytes& message, ProducePartition* out) {
-  WireReader reader(message);
-  RunCollector records;
-  while (reader.Next()) {
-    if (ReadNameField(reader, &out->name)) continue;
-    if (reader.Is(kBatchesField, WireType::kLength)) {
-      out->batches = Part(message, reader.Length());
-    } else if (reader.Is(kProduceRecordsField, WireType::kLength)) {
-      const size_t begin = reader.field_begin();
-      reader.Length();
-      records.Add(message, begin, reader.position());
-    } else if (reader.Is(kLeaderEpochField, WireType::kVarint)) {
-      out->leader_epoch = LeaderEpoch(reader.Int32());
-    } else if (reader.Is(kTopicChecksumField, WireType::kFixed32)) {
-      out->topic_checksum = reader.Fixed32();
-    } else if (reader.Is(kRestartField, WireType::kVarint)) {
-      out->restart = reader.Uint32();
-    } else {
-      reader.Skip();
-    }
-  }
-  if (reader.ok()) out->plain_records = std::move(records).Take(message);
-  return reader.ok();
-}
-
-bool Decode(const Bytes& message, ProduceRequest* out) {
-  WireReader reader(message);
-  while (reader.Next()) {
-    if (reader.Is(kRequestPartitionsField, WireType::kLength)) {
-      const Slice part = reader.Length();
-      if (reader.ok() && !Decode(Part(message, part), &out->partitions.emplace_back())) {
-        reader.Fail();
-      }
-    } else if (reader.Is(kAcksField, WireType::kVarint)) {
-      out->acks = static_cast<Acks>(reader.Int32());
-    } else if (reader.Is(kTimeoutField, WireType::kVarint)) {
-      out->timeout = FromMs(reader.Int32());
-    } else if (reader.Is(kClientIdField, WireType::kLength)) {
-      out->client_id = ToStdString(reader.Text());
-    } else {
-      reader.Skip();
-    }
-  }
-  return reader.ok();
-}
-
-bool Decode(const Bytes& message, ProduceStreamRequest* out) {
-  WireReader reader(message);
-  while (reader.Next()) {
-    if (reader.Is(kRequestNumberField, WireType::kVarint)) {
-      out->request_number = reader.Varint();
-    } else if (reader.Is(kStreamBodyField, WireType::kLength)) {
-      const Slice part = reader.Length();
-      if (reader.ok() && !Decode(Part(message, part), &out->request)) reader.Fail();
-    } else {
-      reader.Skip();
-    }
-  }
-  return reader.ok();
-}
 
 bool Decode(Slice message, ProducePartitionResult* out) {
   // What is not on the wire is proto3's default.
@@ -158,15 +92,15 @@ void PutResults(Sink& sink, uint32_t field, const std::vector<ProducePartitionRe
 }  // namespace
 
 absl::StatusOr<ProduceRequest> DecodeProduceRequest(const Bytes& message) {
-  ProduceRequest request;
-  if (!Decode(message, &request)) return MalformedMessage("millrace.v1.ProduceRequest");
-  return request;
+  const Slice piece = message;
+  Reservation none;
+  return TakeInProduceRequest({&piece, 1}, &none);
 }
 
 absl::StatusOr<ProduceStreamRequest> DecodeProduceStreamRequest(const Bytes& message) {
-  ProduceStreamRequest request;
-  if (!Decode(message, &request)) return MalformedMessage("millrace.v1.ProduceStreamRequest");
-  return request;
+  const Slice piece = message;
+  Reservation none;
+  return TakeInProduceStreamRequest({&piece, 1}, &none);
 }
 
 absl::StatusOr<ProduceResponse> DecodeProduceResponse(const Bytes& message) {

@@ -1,9 +1,9 @@
 // The messages of Produce and ProduceStream, from and to bytes, for both sides of a call.
 //
-// A batch is never copied here: a decoded one shares the message's memory, an encoded one goes out
-// by reference between the pieces. Decoders accept exactly what the generated parsers accept, and
-// demand in addition that topic ids have 16 bytes; plain records are parsed when they are packed,
-// not here.
+// An encoded batch goes out by reference between the pieces. Requests are decoded as the server
+// takes them in (produce_intake.h), here from one piece and without a reservation. Decoders accept
+// exactly what the generated parsers accept, and demand in addition that topic ids have 16 bytes;
+// plain records are parsed when they are packed, not here.
 //
 // Errors of all decoders: INVALID_REQUEST, naming the message type.
 //

@@ -1,5 +1,5 @@
-// Field numbers of the produce messages, for the decoders that share a message's memory
-// (produce_codec.h) and those that copy out of its pieces (produce_intake.h).
+// Field numbers of the produce messages, for who encodes them (produce_codec.h) and who takes them
+// in (produce_intake.h).
 //
 // Thread: none (constants). Format: proto/millrace/v1/log_service.proto.
 #ifndef API_CODEC_PRODUCE_FIELDS_H_

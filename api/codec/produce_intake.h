@@ -2,8 +2,8 @@
 // partition are copied once, into memory of exactly their size that nobody shares: from there they
 // travel by reference, and whoever owns them in the end may stamp them in place.
 //
-// Accepts exactly what the decoders of produce_codec.h accept, which share the message's memory
-// instead. Thread: any (pure functions). Format: proto/millrace/v1/log_service.proto.
+// The one decoder of these messages: what it accepts is said in produce_codec.h. Thread: any (pure
+// functions). Format: proto/millrace/v1/log_service.proto.
 #ifndef API_CODEC_PRODUCE_INTAKE_H_
 #define API_CODEC_PRODUCE_INTAKE_H_
 
