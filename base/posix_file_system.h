@@ -1,7 +1,7 @@
 // PosixFileSystem: the real FileSystem, over pread, pwritev, fdatasync and io_uring.
 //
-// WriteAndSync of one file is a plain write and sync on the caller's thread: the fastest way. Of
-// several files, all are written and synced concurrently: through io_uring (a write linked to a
+// WriteAndSync of one file, or of several that need no sync, is plain calls on the caller's thread:
+// the fastest way. Otherwise all files are written and synced concurrently: through io_uring (a write linked to a
 // sync for each file) where the kernel allows it, which is tried at construction, else by a pool of
 // threads. In series, a round over a hundred active partitions would cost a hundred syncs.
 //

@@ -213,6 +213,11 @@ absl::Status AssignEnd(const PerfOptions& options, const Reading& reading) {
   return reading.consumer->Assign(std::move(positions));
 }
 
+int64_t BytesOf(const record::RecordView& record) {
+  return static_cast<int64_t>((record.key ? record.key->size() : 0) +
+                              (record.value ? record.value->size() : 0));
+}
+
 void Finish(double cpu_before, int64_t start_ns, int64_t end_ns, PerfResult* result) {
   result->client_cpu_s = CpuSeconds() - cpu_before;
   result->seconds = static_cast<double>(end_ns - start_ns) / 1e9;
@@ -260,18 +265,19 @@ absl::StatusOr<PerfResult> PerfConsume(const PerfOptions& options) {
   int64_t last_ns = start_ns;
   RETURN_IF_ERROR(reading.consumer->Assign(std::move(positions)));
   while (result.records < options.records) {
-    ASSIGN_OR_RETURN(const auto records, reading.consumer->Poll(kPollTimeout));
+    ASSIGN_OR_RETURN(
+        const int64_t records,
+        reading.consumer->PollBorrowed(kPollTimeout,
+                                       [&](const client::BorrowedConsumedRecord& record) {
+                                         result.bytes += BytesOf(record.record);
+                                       }));
     const int64_t now_ns = NowNs();
-    if (!records.empty()) last_ns = now_ns;
+    if (records > 0) last_ns = now_ns;
     if (absl::Nanoseconds(now_ns - last_ns) > options.timeout) {
       return TooFew(options, result.records);
     }
-    result.records += static_cast<int64_t>(records.size());
+    result.records += records;
     if (options.progress != nullptr) options.progress(result.records);
-    for (const client::ConsumedRecord& record : records) {
-      result.bytes += static_cast<int64_t>((record.record.key ? record.record.key->size() : 0) +
-                                           (record.record.value ? record.record.value->size() : 0));
-    }
   }
   Finish(cpu, start_ns, last_ns, &result);
   return result;
