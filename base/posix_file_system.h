@@ -1,9 +1,10 @@
 // PosixFileSystem: the real FileSystem, over pread, pwritev, fdatasync and io_uring.
 //
 // WriteAndSync of one file, or of several that need no sync, is plain calls on the caller's thread:
-// the fastest way. Otherwise all files are written and synced concurrently: through io_uring (a write linked to a
-// sync for each file) where the kernel allows it, which is tried at construction, else by a pool of
-// threads. In series, a round over a hundred active partitions would cost a hundred syncs.
+// the fastest way. Otherwise all files are written and synced concurrently: through io_uring (a
+// write linked to a sync for each file) where the kernel allows it, which is tried at construction,
+// else by a pool of threads. In series, a round over a hundred active partitions would cost a
+// hundred syncs.
 //
 // Nothing is retried but interrupted and short calls. A sync is never retried: after a failed one
 // the kernel may have marked the data clean.

@@ -265,12 +265,11 @@ absl::StatusOr<PerfResult> PerfConsume(const PerfOptions& options) {
   int64_t last_ns = start_ns;
   RETURN_IF_ERROR(reading.consumer->Assign(std::move(positions)));
   while (result.records < options.records) {
-    ASSIGN_OR_RETURN(
-        const int64_t records,
-        reading.consumer->PollBorrowed(kPollTimeout,
-                                       [&](const client::BorrowedConsumedRecord& record) {
-                                         result.bytes += BytesOf(record.record);
-                                       }));
+    ASSIGN_OR_RETURN(const int64_t records,
+                     reading.consumer->PollBorrowed(
+                         kPollTimeout, [&](const client::BorrowedConsumedRecord& record) {
+                           result.bytes += BytesOf(record.record);
+                         }));
     const int64_t now_ns = NowNs();
     if (records > 0) last_ns = now_ns;
     if (absl::Nanoseconds(now_ns - last_ns) > options.timeout) {

@@ -1,0 +1,54 @@
+#include "raft/host/snapshot_taker.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace millrace::raft {
+namespace {
+
+using Written = absl::StatusOr<SnapshotOffer>;
+
+// On the snapshot strand.
+Written Write(SnapshotStore& store, SnapshotMachine::Encode encode, const EntryId& last,
+              const VoterSet& voters) {
+  // One that came from the leader meanwhile goes further.
+  const std::optional<SnapshotOffer>& newest = store.newest();
+  if (newest.has_value() && newest->id.last.index >= last.index) return *newest;
+  ASSIGN_OR_RETURN(const std::string body, std::move(encode)());
+  return store.Write(last, voters, body);
+}
+
+}  // namespace
+
+SnapshotTaker::SnapshotTaker(Dependencies dependencies, uint64_t after_bytes, Taken taken)
+    : dependencies_(std::move(dependencies)), after_bytes_(after_bytes), taken_(std::move(taken)) {}
+
+void SnapshotTaker::Take(const EntryId& last, const VoterSet& voters) {
+  taking_ = true;
+  bytes_ = 0;
+  std::weak_ptr<const bool> alive = alive_;
+  dependencies_.snapshot_disk->Post(
+      [this, alive, owner = dependencies_.owner, store = dependencies_.snapshots,
+       encode = dependencies_.machine->Capture(), last, voters]() mutable {
+        Written written = Write(*store, std::move(encode), last, voters);
+        owner->Post([this, alive, written = std::move(written)] {
+          if (!alive.expired()) OnWritten(written);
+        });
+      });
+}
+
+void SnapshotTaker::OnWritten(const Written& written) {
+  taking_ = false;
+  if (!written.ok()) {
+    LOG_WARN("raft", "cannot write a snapshot of the metadata; the log grows until one succeeds",
+             {{"error", written.status().ToString()}});
+    return;
+  }
+  taken_(*written);
+}
+
+}  // namespace millrace::raft
