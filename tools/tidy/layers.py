@@ -39,7 +39,7 @@ MAY_USE = {
     "client": ["api", "api/codec", "base", "client:core", "proto", "proto:grpc", "record", "rpc"],
     "rpc": ["base", "proto:errors", "proto:grpc"],
     "http": ["base"],
-    "raft/codec": _CODEC + ["raft"],
+    "raft/codec": _CODEC + ["raft", "raft/host"],
     "broker/codec": _CODEC + ["broker"],
     "controller/codec": _CODEC + ["controller"],
     "raft/service": _SERVICE + ["raft", "raft/codec", "raft/host"],
