@@ -6,9 +6,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/file_system.h"
 #include "base/status.h"
 #include "metadata/broker_config.h"
+#include "node/quorum_voters.h"
 
 namespace millrace::node {
 namespace {
@@ -20,10 +22,17 @@ constexpr std::array kIgnoredKeys = {
     "compression.lz4.level",
     "compression.zstd.level",
     "controller.quorum.append.linger.ms",
+    "controller.quorum.election.backoff.max.ms",
+    "controller.quorum.fetch.timeout.ms",
+    "controller.quorum.request.timeout.ms",
+    "controller.quorum.retry.backoff.ms",
     "inter.broker.protocol.version",
     "log.message.format.version",
     "log.preallocate",
+    "metadata.log.segment.ms",
     "metadata.max.idle.interval.ms",
+    "metadata.max.retention.bytes",
+    "metadata.max.retention.ms",
     "num.io.threads",
     "num.network.threads",
     "num.replica.fetchers",
@@ -64,6 +73,37 @@ absl::StatusOr<std::vector<metadata::Listener>> ParseListeners(
   return listeners;
 }
 
+// Takes the quorum's listeners out of those for clients, in the order of controller.listener.names.
+absl::Status SplitListeners(NodeConfig* config) {
+  constexpr char kKey[] = "controller.listener.names";
+  for (const std::string& name : config->settings.controller_listener_names) {
+    const auto named = std::find_if(config->listeners.begin(), config->listeners.end(),
+                                    [&](const metadata::Listener& l) { return l.name == name; });
+    if (named == config->listeners.end()) {
+      return Invalid(kKey, name, "is not the name of one of listeners, or stands here twice");
+    }
+    config->controller_listeners.push_back(std::move(*named));
+    config->listeners.erase(named);
+  }
+  if (config->controller_listeners.empty() && config->has_peers()) {
+    return Invalid(
+        kKey, "",
+        "must name one of listeners, because controller.quorum.voters has other "
+        "processes, which need an address of this one; for example listeners="
+        "PLAINTEXT://localhost:9092,CONTROLLER://:9093 and controller.listener.names=CONTROLLER");
+  }
+  if (!config->listeners.empty()) return absl::OkStatus();
+  if (config->is_broker) {
+    return Invalid("listeners", "",
+                   "names no address for clients: a broker needs one that is not in "
+                   "controller.listener.names");
+  }
+  config->warnings.push_back(
+      "every listener is in controller.listener.names: clients and the command line cannot reach "
+      "this process; add one to listeners");
+  return absl::OkStatus();
+}
+
 // The advertised address of each listener: its own, unless advertised.listeners says another.
 absl::Status ResolveAdvertised(NodeConfig* config) {
   ASSIGN_OR_RETURN(const std::vector<metadata::Listener> given,
@@ -72,6 +112,12 @@ absl::Status ResolveAdvertised(NodeConfig* config) {
   for (const metadata::Listener& listener : given) {
     auto named = std::find_if(config->advertised.begin(), config->advertised.end(),
                               [&](const metadata::Listener& l) { return l.name == listener.name; });
+    const std::vector<metadata::Listener>& quorums = config->controller_listeners;
+    if (std::any_of(quorums.begin(), quorums.end(),
+                    [&](const metadata::Listener& l) { return l.name == listener.name; })) {
+      return Invalid("advertised.listeners", listener.ToString(),
+                     "is one of controller.listener.names, which clients are not told of");
+    }
     if (named == config->advertised.end()) {
       return Invalid("advertised.listeners", listener.ToString(),
                      absl::StrCat("has no listener named ", listener.name, " to advertise"));
@@ -94,7 +140,7 @@ void ResolveDirectories(const std::string& data_dir, NodeConfig* config) {
     config->log_dirs = settings.log_dirs;
   } else if (!settings.log_dir.empty()) {
     config->log_dirs = {settings.log_dir};
-  } else {
+  } else if (config->is_broker) {
     config->log_dirs = {JoinPath(data_dir, "logs")};
   }
   config->metadata_dir = settings.metadata_log_dir.empty() ? JoinPath(data_dir, "metadata")
@@ -117,15 +163,91 @@ absl::Status CheckSupported(const NodeSettings& settings) {
     return Invalid("auto.create.topics.enable", "true",
                    "is not supported: create topics with `millrace topic create`");
   }
-  const std::set<std::string> roles(settings.process_roles.begin(), settings.process_roles.end());
-  if (roles != std::set<std::string>{"broker", "controller"}) {
-    return Invalid("process.roles", *roles.begin(),
-                   "alone is not supported yet: a process is controller and broker in one");
+  if (settings.metadata_log_segment_bytes % 4096 != 0) {
+    return Invalid("metadata.log.segment.bytes", absl::StrCat(settings.metadata_log_segment_bytes),
+                   "is not a multiple of 4096");
   }
-  if (!settings.controller_quorum_voters.empty()) {
-    return Invalid("controller.quorum.voters", settings.controller_quorum_voters,
-                   "is not supported yet: a process is a quorum of one");
+  return absl::OkStatus();
+}
+
+absl::Status ResolveRoles(NodeConfig* config) {
+  const std::vector<std::string>& roles = config->settings.process_roles;
+  const auto has = [&roles](absl::string_view role) {
+    return std::find(roles.begin(), roles.end(), role) != roles.end();
+  };
+  config->is_controller = has("controller");
+  config->is_broker = has("broker");
+  if (config->is_controller) return absl::OkStatus();
+  if (config->is_broker) {
+    return Invalid("process.roles", "broker",
+                   "alone is not supported yet: brokers need a quorum of their own process; set "
+                   "process.roles=controller,broker");
   }
+  return Invalid("process.roles", "", "names no role: controller, broker or both");
+}
+
+// Who the first voters are, and whether this process may be one of them.
+absl::Status ResolveVoters(NodeConfig* config) {
+  constexpr char kKey[] = "controller.quorum.voters";
+  const std::string& text = config->settings.controller_quorum_voters;
+  ASSIGN_OR_RETURN(config->quorum_voters, ParseQuorumVoters(text));
+  const std::vector<raft::Peer>& voters = config->quorum_voters;
+  if (voters.empty()) return absl::OkStatus();
+  const bool has_self = std::any_of(voters.begin(), voters.end(), [&](const raft::Peer& voter) {
+    return voter.node == config->node_id;
+  });
+  if (config->is_controller && !has_self) {
+    return Invalid(kKey, text,
+                   absl::StrCat("does not name this process, which is a controller with node.id ",
+                                config->node_id.value(), ": add ", config->node_id.value(),
+                                "@host:port, or correct node.id"));
+  }
+  if (config->is_broker && config->has_peers()) {
+    return Invalid("process.roles", absl::StrJoin(config->settings.process_roles, ","),
+                   "with several voters in controller.quorum.voters: brokers beside a quorum of "
+                   "several controllers are not supported yet; set process.roles=controller");
+  }
+  return absl::OkStatus();
+}
+
+// A voter that is found at another port than it listens on is right behind a port mapping, and
+// otherwise a slip that would keep the quorum waiting.
+void WarnOfPorts(NodeConfig* config) {
+  for (const raft::Peer& voter : config->quorum_voters) {
+    if (voter.node != config->node_id || config->controller_listeners.empty()) continue;
+    const std::string port = voter.address.substr(voter.address.rfind(':') + 1);
+    const bool bound =
+        std::any_of(config->controller_listeners.begin(), config->controller_listeners.end(),
+                    [&](const metadata::Listener& l) { return absl::StrCat(l.port) == port; });
+    if (bound) continue;
+    config->warnings.push_back(absl::StrCat(
+        "controller.quorum.voters says that this process is at ", voter.address,
+        ", but it listens for the quorum on ", config->controller_listeners.front().ToString()));
+  }
+}
+
+absl::StatusOr<raft::Options> RaftOptionsOf(const NodeSettings& settings) {
+  raft::Options options;
+  options.heartbeat_interval = absl::Milliseconds(settings.controller_quorum_heartbeat_interval_ms);
+  options.election_timeout_min = absl::Milliseconds(settings.controller_quorum_election_timeout_ms);
+  options.election_timeout_max = options.election_timeout_min * 1.375;
+  if (options.heartbeat_interval * 3 > options.election_timeout_min) {
+    return Invalid("controller.quorum.heartbeat.interval.ms",
+                   absl::StrCat(settings.controller_quorum_heartbeat_interval_ms),
+                   absl::StrCat("is more than a third of controller.quorum.election.timeout.ms, ",
+                                settings.controller_quorum_election_timeout_ms));
+  }
+  RETURN_IF_ERROR(options.Validate());
+  return options;
+}
+
+// All that the keys of the quorum and of the listeners say about each other.
+absl::Status ResolveQuorum(NodeConfig* config) {
+  RETURN_IF_ERROR(ResolveRoles(config));
+  RETURN_IF_ERROR(ResolveVoters(config));
+  RETURN_IF_ERROR(SplitListeners(config));
+  WarnOfPorts(config);
+  ASSIGN_OR_RETURN(config->raft, RaftOptionsOf(config->settings));
   return absl::OkStatus();
 }
 
@@ -182,6 +304,7 @@ absl::StatusOr<NodeConfig> ParseNodeConfig(const ConfigValues& values,
   config.node_id = NodeId(static_cast<int32_t>(config.settings.node_id));
   ASSIGN_OR_RETURN(config.listeners, ParseListeners(config.settings.listeners, "listeners"));
   if (config.listeners.empty()) return Invalid("listeners", "", "names no address to listen on");
+  RETURN_IF_ERROR(ResolveQuorum(&config));
   RETURN_IF_ERROR(ResolveAdvertised(&config));
   if (!config.settings.http_listener.empty()) {
     ASSIGN_OR_RETURN(config.http, ParseListener(config.settings.http_listener, "http.listener"));

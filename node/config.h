@@ -6,6 +6,7 @@
 // run time are declared in metadata/broker_config; ParseNodeConfig checks those too.
 //
 // Thread: any (values).
+// Source: KIP-595, KIP-631 (roles and the quorum's keys); KIP-1186 (auto join).
 #ifndef NODE_CONFIG_H_
 #define NODE_CONFIG_H_
 
@@ -18,6 +19,8 @@
 #include "base/config.h"
 #include "base/ids.h"
 #include "metadata/image.h"
+#include "raft/host/transport.h"
+#include "raft/options.h"
 
 namespace millrace::node {
 
@@ -31,6 +34,12 @@ struct NodeSettings {
   std::string inter_broker_listener_name;
   std::string broker_rack;
   std::string controller_quorum_voters;
+  bool controller_quorum_auto_join_enable = false;
+  int64_t controller_quorum_heartbeat_interval_ms = 0;
+  int64_t controller_quorum_election_timeout_ms = 0;
+  int64_t metadata_log_segment_bytes = 0;
+  int64_t metadata_log_max_record_bytes_between_snapshots = 0;
+  int64_t metadata_log_max_snapshot_interval_ms = 0;
   std::vector<std::string> log_dirs;
   std::string log_dir;
   std::string metadata_log_dir;
@@ -60,13 +69,25 @@ const ConfigSchema<NodeSettings>& NodeSettingsSchema();
 struct NodeConfig {
   NodeSettings settings;
   NodeId node_id;
-  // Where to bind; port 0 lets the system choose.
+  // process.roles. A process that is no broker has no partitions and registers as none.
+  bool is_controller = true;
+  bool is_broker = true;
+  // Where to bind for clients; port 0 lets the system choose.
   std::vector<metadata::Listener> listeners;
+  // Where to bind for the quorum: those of controller.listener.names, the first one preferred.
+  // Never advertised to clients.
+  std::vector<metadata::Listener> controller_listeners;
   // What clients are told, by the names of `listeners`; port 0: the port that was bound.
   std::vector<metadata::Listener> advertised;
   // Of /metrics and the probes; absent: not served.
   std::optional<metadata::Listener> http;
-  // Directories of partition logs, each an absolute or relative path.
+  // The first voters of the quorum, sorted by id; empty: this process alone. Holds this process if
+  // it is a controller.
+  std::vector<raft::Peer> quorum_voters;
+  // Times of the quorum; all else by default. Valid.
+  raft::Options raft;
+  // Directories of partition logs, each an absolute or relative path. Of a process that is no
+  // broker: only those given, which it does not use but looks at before it founds a cluster (S-18).
   std::vector<std::string> log_dirs;
   std::string metadata_dir;
   // All values as given, but those of ignored keys: what the file layer of a topic's or broker's
@@ -74,6 +95,9 @@ struct NodeConfig {
   ConfigValues given;
   // What the user should know: keys of Kafka that have no meaning here, and the like.
   std::vector<std::string> warnings;
+
+  // Whether the quorum has other voters than this process.
+  bool has_peers() const { return quorum_voters.size() > 1; }
 };
 
 // `values` over the defaults; directories that are not given lie below `data_dir`.

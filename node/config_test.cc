@@ -67,8 +67,106 @@ TEST(NodeConfig, MalformedListenersAreNamed) {
 
 TEST(NodeConfig, WhatIsNotBuiltYetIsRefusedInsteadOfIgnored) {
   EXPECT_FALSE(ErrorOf({{"process.roles", "broker"}}).ok());
+  EXPECT_FALSE(ErrorOf({{"process.roles", ""}}).ok());
   EXPECT_FALSE(ErrorOf({{"auto.create.topics.enable", "true"}}).ok());
-  EXPECT_FALSE(ErrorOf({{"controller.quorum.voters", "1@h:1"}}).ok());
+}
+
+// A config of node 2 of three controllers, with `more` over it.
+ConfigValues Controller(const ConfigValues& more = {}) {
+  ConfigValues values = {{"node.id", "2"},
+                         {"process.roles", "controller"},
+                         {"controller.quorum.voters", "1@a:9093,2@b:9093,3@c:9093"},
+                         {"listeners", "PLAINTEXT://b:9092,CONTROLLER://0.0.0.0:9093"},
+                         {"controller.listener.names", "CONTROLLER"}};
+  for (const auto& [key, value] : more) values[key] = value;
+  return values;
+}
+
+TEST(NodeConfig, AControllerOfAQuorumHasVotersAListenerForThemAndNoLogDirectories) {
+  const NodeConfig config = ParseNodeConfig(Controller(), "d").value();
+  EXPECT_TRUE(config.is_controller);
+  EXPECT_FALSE(config.is_broker);
+  EXPECT_TRUE(config.has_peers());
+  EXPECT_THAT(config.quorum_voters,
+              ElementsAre(raft::Peer{NodeId(1), "a:9093"}, raft::Peer{NodeId(2), "b:9093"},
+                          raft::Peer{NodeId(3), "c:9093"}));
+  ASSERT_EQ(config.controller_listeners.size(), 1u);
+  EXPECT_EQ(config.controller_listeners[0].ToString(), "CONTROLLER://0.0.0.0:9093");
+  EXPECT_TRUE(config.log_dirs.empty());
+  EXPECT_EQ(config.metadata_dir, "d/metadata");
+  EXPECT_THAT(config.warnings, ElementsAre());
+}
+
+TEST(NodeConfig, ListenersOfTheQuorumAreNotAdvertised) {
+  const NodeConfig config = ParseNodeConfig(Controller(), "d").value();
+  ASSERT_EQ(config.listeners.size(), 1u);
+  ASSERT_EQ(config.advertised.size(), 1u);
+  EXPECT_EQ(config.advertised[0].ToString(), "PLAINTEXT://b:9092");
+  EXPECT_EQ(DetailOf(ErrorOf(Controller({{"advertised.listeners", "CONTROLLER://b:1"}}))).value,
+            "CONTROLLER://b:1");
+}
+
+TEST(NodeConfig, SeveralVotersNeedAListenerOfTheirOwn) {
+  const absl::Status status = ErrorOf(Controller({{"controller.listener.names", ""}}));
+  EXPECT_EQ(CodeOf(status), ErrorCode::kInvalidConfig);
+  EXPECT_EQ(DetailOf(status).name, "controller.listener.names");
+  EXPECT_EQ(DetailOf(ErrorOf(Controller({{"controller.listener.names", "OTHER"}}))).value, "OTHER");
+  EXPECT_FALSE(ErrorOf(Controller({{"controller.listener.names", "CONTROLLER,CONTROLLER"}})).ok());
+  // A broker without a listener for clients.
+  EXPECT_FALSE(ErrorOf({{"controller.listener.names", "PLAINTEXT"}}).ok());
+}
+
+TEST(NodeConfig, AControllerMustBeOneOfTheVoters) {
+  const absl::Status status = ErrorOf(Controller({{"node.id", "4"}}));
+  EXPECT_EQ(CodeOf(status), ErrorCode::kInvalidConfig);
+  EXPECT_EQ(DetailOf(status).value, "1@a:9093,2@b:9093,3@c:9093");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("node.id 4"));
+}
+
+TEST(NodeConfig, BrokersBesideAQuorumOfSeveralAreRefusedForNow) {
+  const absl::Status status = ErrorOf(Controller({{"process.roles", "controller,broker"}}));
+  EXPECT_EQ(DetailOf(status).name, "process.roles");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("are not supported yet; set process.roles"));
+  // One that is its whole quorum may be both.
+  EXPECT_TRUE(ErrorOf({{"controller.quorum.voters", "1@h:1"}}).ok());
+}
+
+TEST(NodeConfig, WhatWouldKeepTheQuorumOrItsUsersWaitingIsWarnedOf) {
+  const auto warnings = [](const ConfigValues& more) {
+    return ParseNodeConfig(Controller(more), "d").value().warnings;
+  };
+  EXPECT_THAT(warnings({{"controller.quorum.voters", "1@a:9093,2@b:9999,3@c:9093"}}),
+              ElementsAre(HasSubstr("b:9999")));
+  EXPECT_THAT(warnings({{"listeners", "CONTROLLER://0.0.0.0:9093"}}),
+              ElementsAre(HasSubstr("add one to listeners")));
+}
+
+TEST(NodeConfig, TimesOfTheQuorumMustFitEachOther) {
+  const NodeConfig config =
+      ParseNodeConfig({{"controller.quorum.election.timeout.ms", "1000"}}, "d").value();
+  EXPECT_EQ(config.raft.heartbeat_interval, absl::Milliseconds(150));
+  EXPECT_EQ(config.raft.election_timeout_min, absl::Seconds(1));
+  EXPECT_EQ(config.raft.election_timeout_max, absl::Milliseconds(1375));
+  const absl::Status status = ErrorOf({{"controller.quorum.heartbeat.interval.ms", "300"}});
+  EXPECT_EQ(DetailOf(status).name, "controller.quorum.heartbeat.interval.ms");
+  EXPECT_EQ(DetailOf(status).value, "300");
+}
+
+TEST(NodeConfig, TheDefaultTimesOfTheQuorumAreThoseOfTheCore) {
+  const raft::Options options = ParseNodeConfig({}, "d").value().raft;
+  EXPECT_EQ(options.heartbeat_interval, raft::Options().heartbeat_interval);
+  EXPECT_EQ(options.election_timeout_min, raft::Options().election_timeout_min);
+  EXPECT_EQ(options.election_timeout_max, raft::Options().election_timeout_max);
+}
+
+TEST(NodeConfig, ASegmentOfTheMetadataLogIsAMultipleOfABlock) {
+  EXPECT_EQ(DetailOf(ErrorOf({{"metadata.log.segment.bytes", "16777217"}})).value, "16777217");
+  EXPECT_FALSE(ErrorOf({{"metadata.log.segment.bytes", "8388608"}}).ok());
+}
+
+TEST(NodeConfig, AControllerLooksAtTheLogDirectoriesItIsGiven) {
+  EXPECT_THAT(ParseNodeConfig(Controller({{"log.dirs", "a,b"}}), "d").value().log_dirs,
+              ElementsAre("a", "b"));
 }
 
 TEST(NodeConfig, DirectoriesMayNotCoincide) {

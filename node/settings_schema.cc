@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "node/config.h"
+#include "node/quorum_settings_schema.h"
 
 namespace millrace::node {
 namespace {
@@ -25,11 +26,7 @@ void DeclareIdentity(Schema* schema) {
              .allowed = {"controller", "broker"}})
       .String(&NodeSettings::broker_rack,
               {.name = "broker.rack",
-               .doc = "Rack of this broker; replicas of a partition are spread over racks."})
-      .String(&NodeSettings::controller_quorum_voters,
-              {.name = "controller.quorum.voters",
-               .doc = "First voters of the quorum, id@host:port separated by commas. Empty: this "
-                      "process alone."});
+               .doc = "Rack of this broker; replicas of a partition are spread over racks."});
 }
 
 void DeclareListeners(Schema* schema) {
@@ -45,7 +42,8 @@ void DeclareListeners(Schema* schema) {
              .doc = "Addresses that clients are told to use; by default those of listeners."})
       .List(&NodeSettings::controller_listener_names,
             {.name = "controller.listener.names",
-             .doc = "Names of the listeners that the quorum uses."})
+             .doc = "Names of those listeners that the quorum uses, and that are not advertised to "
+                    "clients. Needed where controller.quorum.voters names other processes."})
       .String(&NodeSettings::inter_broker_listener_name,
               {.name = "inter.broker.listener.name",
                .default_value = "PLAINTEXT",
@@ -194,6 +192,7 @@ const ConfigSchema<NodeSettings>& NodeSettingsSchema() {
   static const Schema* const schema = [] {
     auto* s = new Schema;
     DeclareIdentity(s);
+    DeclareQuorum(s);
     DeclareListeners(s);
     DeclareDirectories(s);
     DeclareLimits(s);

@@ -1,0 +1,65 @@
+// The declaration of the quorum's keys: name, default, range, meaning.
+#include "node/quorum_settings_schema.h"
+
+#include <limits>
+
+namespace millrace::node {
+namespace {
+
+constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMaxLong = std::numeric_limits<int64_t>::max();
+// raft::WalOptions: the largest entry and a segment's start.
+constexpr int64_t kSegmentBytesMin = (8 << 20) + (68 << 10);
+
+}  // namespace
+
+void DeclareQuorum(ConfigSchema<NodeSettings>* schema) {
+  (*schema)
+      .String(
+          &NodeSettings::controller_quorum_voters,
+          {.name = "controller.quorum.voters",
+           .doc = "First voters of the quorum, id@host:port separated by commas; the same for "
+                  "each of them. Empty: this process alone. Once the cluster is founded it only "
+                  "serves to find the others."})
+      .Bool(&NodeSettings::controller_quorum_auto_join_enable,
+            {.name = "controller.quorum.auto.join.enable",
+             .default_value = "false",
+             .doc = "Whether a controller that is no voter of the quorum, or has lost its "
+                    "directory, asks to become one."})
+      .Int(&NodeSettings::controller_quorum_heartbeat_interval_ms,
+           {.name = "controller.quorum.heartbeat.interval.ms",
+            .default_value = "150",
+            .doc = "How often the leader of the quorum lets the others hear of it; at most a third "
+                   "of controller.quorum.election.timeout.ms.",
+            .min = 1,
+            .max = kMaxInt})
+      .Int(&NodeSettings::controller_quorum_election_timeout_ms,
+           {.name = "controller.quorum.election.timeout.ms",
+            .default_value = "800",
+            .doc = "Silence of the leader after which a voter asks whether it may lead; each time "
+                   "drawn between this and 1.375 times as much.",
+            .min = 100,
+            .max = kMaxInt})
+      .Int(&NodeSettings::metadata_log_segment_bytes,
+           {.name = "metadata.log.segment.bytes",
+            .default_value = "16777216",
+            .doc = "Size of a segment of the metadata log, which is preallocated; a multiple of "
+                   "4096.",
+            .min = kSegmentBytesMin,
+            .max = 1 << 30})
+      .Int(&NodeSettings::metadata_log_max_record_bytes_between_snapshots,
+           {.name = "metadata.log.max.record.bytes.between.snapshots",
+            .default_value = "20971520",
+            .doc = "A snapshot of the metadata is written after this many bytes of its log.",
+            .min = 1,
+            .max = kMaxLong})
+      .Int(&NodeSettings::metadata_log_max_snapshot_interval_ms,
+           {.name = "metadata.log.max.snapshot.interval.ms",
+            .default_value = "3600000",
+            .doc = "A snapshot of the metadata is written this long after the last one if anything "
+                   "changed; 0: never for its age.",
+            .min = 0,
+            .max = kMaxLong});
+}
+
+}  // namespace millrace::node
