@@ -1,0 +1,250 @@
+#include "raft/service/grpc_transport.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "millrace/internal/v1/raft_service.pb.h"
+#include "raft/codec/founding_codec.h"
+#include "raft/service/fresh_channel.h"
+#include "rpc/client_call.h"
+
+namespace millrace::raft {
+namespace {
+
+namespace wire = millrace::internal::v1;
+
+constexpr char kExchangeFounding[] = "/millrace.internal.v1.RaftService/ExchangeFounding";
+
+}  // namespace
+
+std::shared_ptr<GrpcTransport> GrpcTransport::Create(const TransportOptions& options,
+                                                     const TransportDeps& deps) {
+  // The constructor is private: nothing works without the shared_ptr.
+  return std::shared_ptr<GrpcTransport>(new GrpcTransport(options, deps));
+}
+
+GrpcTransport::GrpcTransport(const TransportOptions& options, const TransportDeps& deps)
+    : options_(options),
+      deps_(deps),
+      guard_(options.self, options.process),
+      metrics_(deps.metrics) {}
+
+GrpcTransport::~GrpcTransport() {
+  for (const auto& [stream, hello] : inbound_) {
+    stream->Finish(MakeError(ErrorCode::kShuttingDown, "this node's quorum has shut down"));
+  }
+}
+
+void GrpcTransport::SetClusterId(const ClusterId& cluster_id) {
+  CHECK(deps_.owner->IsCurrent());
+  CHECK(!cluster_id.is_zero());
+  CHECK(guard_.cluster_id().is_zero() || guard_.cluster_id() == cluster_id)
+      << "this node belongs to " << guard_.cluster_id();
+  guard_.SetClusterId(cluster_id);
+  for (const auto& [node, link] : links_) link->Open();
+}
+
+void GrpcTransport::SetPeers(std::vector<Peer> peers) {
+  CHECK(deps_.owner->IsCurrent());
+  const std::map<NodeId, std::shared_ptr<OutboundLink>> former = std::exchange(links_, {});
+  for (const Peer& peer : peers) {
+    if (peer.node == options_.self.node) continue;
+    auto known = former.find(peer.node);
+    if (known != former.end() && known->second->lasting() &&
+        known->second->address() == peer.address) {
+      links_[peer.node] = known->second;
+      continue;
+    }
+    links_[peer.node] = MakeLink(peer.node, peer.address, /*lasting=*/true);
+    if (!guard_.cluster_id().is_zero()) links_[peer.node]->Open();
+  }
+}
+
+std::shared_ptr<OutboundLink> GrpcTransport::MakeLink(NodeId peer, const std::string& address,
+                                                      bool lasting) {
+  return std::make_shared<OutboundLink>(peer, address, lasting, options_, deps_, &metrics_.Of(peer),
+                                        this);
+}
+
+OutboundLink* GrpcTransport::LinkTo(NodeId peer) {
+  if (guard_.cluster_id().is_zero()) return nullptr;
+  auto link = links_.find(peer);
+  const bool named = link != links_.end() && link->second->lasting();
+  if (named) return link->second.get();
+  auto heard = heard_.find(peer);
+  if (heard == heard_.end()) return nullptr;
+  if (link == links_.end() || link->second->address() != heard->second.address) {
+    link = links_.insert_or_assign(peer, MakeLink(peer, heard->second.address, false)).first;
+  }
+  return link->second.get();
+}
+
+void GrpcTransport::Send(std::vector<Message> messages) {
+  CHECK(deps_.owner->IsCurrent());
+  std::map<NodeId, std::vector<const Message*>> by_peer;
+  for (const Message& message : messages) by_peer[message.to.node].push_back(&message);
+  for (const auto& [peer, of_peer] : by_peer) {
+    if (OutboundLink* const link = LinkTo(peer)) {
+      link->Send(of_peer);
+    } else {
+      metrics_.Of(peer).messages_dropped.Add(static_cast<int64_t>(of_peer.size()));
+    }
+  }
+}
+
+bool GrpcTransport::IsConnected(NodeId peer) const {
+  auto link = links_.find(peer);
+  return link != links_.end() && link->second->established();
+}
+
+int64_t GrpcTransport::QueuedBytes(NodeId peer) const {
+  auto link = links_.find(peer);
+  return link == links_.end() ? 0 : link->second->queued_bytes();
+}
+
+// ---- What comes in ----
+
+InboundPort GrpcTransport::port() {
+  return InboundPort{deps_.owner, weak_from_this(), options_.inbound_bytes_max};
+}
+
+void GrpcTransport::OnOpened(const std::shared_ptr<InboundStream>& stream, const Hello& hello) {
+  if (const absl::Status status = guard_.Accept(hello); !status.ok()) {
+    stream->Finish(status);
+    return LogRefusal(hello, status);
+  }
+  stream->Answer(HelloTo(hello.from.node));
+  Admit(stream, hello);
+  RememberAddress(hello);
+  auto known = links_.find(hello.from.node);
+  if (known == links_.end()) return;
+  // What the receiver does about a break may take the link out of the map.
+  const std::shared_ptr<OutboundLink> link = known->second;
+  link->PeerIsHere(hello.process);
+}
+
+// What came by the former stream, and waits, could overtake what comes by this one.
+void GrpcTransport::Admit(const std::shared_ptr<InboundStream>& stream, const Hello& hello) {
+  for (auto it = inbound_.begin(); it != inbound_.end();) {
+    if (it->second.from != hello.from) {
+      ++it;
+      continue;
+    }
+    it->first->Finish(MakeError(ErrorCode::kCancelled,
+                                absl::StrCat("a newer stream of node ", hello.from.node.value(),
+                                             " has taken the place of this one")));
+    it = inbound_.erase(it);
+  }
+  inbound_.emplace(stream, hello);
+}
+
+void GrpcTransport::RememberAddress(const Hello& hello) {
+  if (heard_.size() >= kStrangersMax && heard_.find(hello.from.node) == heard_.end()) {
+    auto earlier = [](const auto& a, const auto& b) { return a.second.when < b.second.when; };
+    auto oldest = std::min_element(heard_.begin(), heard_.end(), earlier);
+    auto link = links_.find(oldest->first);
+    if (link != links_.end() && !link->second->lasting()) links_.erase(link);
+    heard_.erase(oldest);
+  }
+  heard_[hello.from.node] = Heard{hello.address, ++hellos_};
+}
+
+void GrpcTransport::OnMessages(const std::shared_ptr<InboundStream>& stream,
+                               const std::vector<Message>& messages, int64_t bytes) {
+  auto accepted = inbound_.find(stream);
+  // Refused, or replaced by a newer one.
+  if (accepted == inbound_.end()) return;
+  const Hello hello = accepted->second;
+  PeerCounters& counters = metrics_.Of(hello.from.node);
+  counters.bytes_received.Add(bytes);
+  for (const Message& message : messages) {
+    // Asked for each, since what the receiver does in between may change the answer.
+    if (receiver_ == nullptr || !guard_.IsCurrent(hello) || !guard_.Fits(hello, message)) {
+      counters.messages_dropped.Add();
+      continue;
+    }
+    counters.messages_received.Add();
+    receiver_->OnMessage(message);
+  }
+}
+
+void GrpcTransport::OnMalformed(const std::shared_ptr<InboundStream>& stream,
+                                const absl::Status& why) {
+  auto accepted = inbound_.find(stream);
+  if (accepted == inbound_.end()) return;
+  metrics_.Of(accepted->second.from.node).messages_dropped.Add();
+  LogRefusal(accepted->second, why);
+}
+
+void GrpcTransport::OnEnded(const std::shared_ptr<InboundStream>& stream) {
+  inbound_.erase(stream);
+}
+
+void GrpcTransport::LogRefusal(const Hello& hello, const absl::Status& why) {
+  // A peer that was founded a moment earlier is no fault.
+  if (CodeOf(why) == ErrorCode::kNotController) return;
+  if (!guard_.IsNews(hello.from, CodeOf(why))) return;
+  LOG_ERROR("raft", "refused a peer's stream",
+            {{"peer", hello.from.node}, {"address", hello.address}, {"reason", why.message()}});
+}
+
+// ---- What the links say ----
+
+Hello GrpcTransport::HelloTo(NodeId peer) {
+  Hello hello;
+  hello.version = kMessageVersionMax;
+  hello.cluster_id = guard_.cluster_id();
+  hello.from = options_.self;
+  hello.address = options_.address;
+  hello.process = options_.process;
+  hello.to = peer;
+  return hello;
+}
+
+absl::Status GrpcTransport::OnAnswer(NodeId peer, const Hello& hello) {
+  if (hello.from.node != peer) {
+    return MakeError(ErrorCode::kInconsistentNodeId,
+                     absl::StrCat("node ", hello.from.node.value(), " answers at ", hello.address,
+                                  " where node ", peer.value(),
+                                  " was expected; correct controller.quorum.voters"),
+                     {.name = "node.id", .value = absl::StrCat(hello.from.node.value())});
+  }
+  return guard_.Accept(hello);
+}
+
+void GrpcTransport::OnLinkBroken(NodeId peer) {
+  if (receiver_ != nullptr) receiver_->OnUnreachable(peer);
+}
+
+// ---- Founding ----
+
+absl::StatusOr<FoundingState> GrpcTransport::AnswerFounding(const FoundingState& caller) const {
+  if (founding_answer_ == nullptr) {
+    return MakeError(ErrorCode::kBrokerNotAvailable, "this node is starting; try again");
+  }
+  return founding_answer_(caller);
+}
+
+void GrpcTransport::ExchangeFounding(const std::string& address, const FoundingState& state,
+                                     FoundingDone done) {
+  CHECK(deps_.owner->IsCurrent());
+  wire::ExchangeFoundingRequest request;
+  *request.mutable_state() = EncodeFoundingState(state);
+  rpc::ClientCallOptions options;
+  options.timeout = options_.founding_timeout;
+  rpc::StartUnaryTyped<wire::ExchangeFoundingResponse>(
+      deps_.queue, FreshChannel(address, options_), kExchangeFounding, request, options,
+      [owner = deps_.owner, weak = weak_from_this(),
+       done = std::move(done)](absl::StatusOr<wire::ExchangeFoundingResponse> response) mutable {
+        absl::StatusOr<FoundingState> theirs =
+            response.ok() ? DecodeFoundingState(response->state()) : response.status();
+        owner->Post([weak, done = std::move(done), theirs = std::move(theirs)]() mutable {
+          if (weak.lock() != nullptr) std::move(done)(std::move(theirs));
+        });
+      });
+}
+
+}  // namespace millrace::raft
