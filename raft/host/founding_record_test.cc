@@ -1,0 +1,67 @@
+#include "raft/host/founding_record.h"
+
+#include <algorithm>
+#include <set>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace millrace::raft {
+namespace {
+
+std::vector<Voter> Set(std::vector<std::pair<int32_t, uint64_t>> ids) {
+  std::vector<Voter> voters;
+  for (const auto& [node, directory] : ids) {
+    voters.push_back({.id = {NodeId(node), DirectoryId(Uuid(7, directory))}, .address = "h:1"});
+  }
+  return voters;
+}
+
+TEST(FoundingClusterId, IsTheSameForTheSameVotersWhateverTheirAddresses) {
+  std::vector<Voter> elsewhere = Set({{1, 10}, {2, 20}});
+  elsewhere[0].address = "other:9";
+  EXPECT_EQ(FoundingClusterId(Set({{1, 10}, {2, 20}})), FoundingClusterId(elsewhere));
+  EXPECT_TRUE(SameVoters(Set({{1, 10}, {2, 20}}), elsewhere));
+}
+
+// Persistent: a new version must give an old set the id it has.
+TEST(FoundingClusterId, NeverChangesForASet) {
+  EXPECT_EQ(FoundingClusterId(Set({{1, 10}, {2, 20}, {3, 30}})).ToString(),
+            "oGyoaJj5qVzDYTLqLKYsVw");
+}
+
+TEST(FoundingClusterId, DiffersForEachSet) {
+  std::set<ClusterId> seen;
+  size_t count = 0;
+  const auto add = [&](const std::vector<Voter>& set) {
+    ++count;
+    const ClusterId id = FoundingClusterId(set);
+    EXPECT_FALSE(id.is_zero());
+    seen.insert(id);
+  };
+  add(Set({}));
+  for (int32_t node = 0; node < 30; ++node) {
+    for (uint64_t directory = 0; directory < 30; ++directory) {
+      add(Set({{node, directory}}));
+      add(Set({{node, directory}, {node + 1, directory}}));
+      add(Set({{node, directory}, {node + 1, directory + 1}}));
+    }
+  }
+  EXPECT_EQ(seen.size(), count);
+}
+
+TEST(FoundingRecord, AVoterIsANodeOnACertainDirectory) {
+  EXPECT_FALSE(SameVoters(Set({{1, 10}, {2, 20}}), Set({{1, 10}, {2, 21}})));
+  EXPECT_FALSE(SameVoters(Set({{1, 10}, {2, 20}}), Set({{1, 10}})));
+  EXPECT_TRUE(ContainsVoter(Set({{1, 10}, {2, 20}}), Set({{2, 20}})[0].id));
+  EXPECT_FALSE(ContainsVoter(Set({{1, 10}, {2, 20}}), Set({{2, 10}})[0].id));
+}
+
+TEST(FoundingRecord, NodesAreNamedAsPeopleDo) {
+  EXPECT_EQ(NodeNames(Set({{1, 1}, {2, 2}, {3, 3}})), "1, 2 and 3");
+  EXPECT_EQ(NodeNames(std::vector<NodeId>{NodeId(4), NodeId(5)}), "4 and 5");
+  EXPECT_EQ(NodeNames(std::vector<NodeId>{}), "");
+}
+
+}  // namespace
+}  // namespace millrace::raft
