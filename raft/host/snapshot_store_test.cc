@@ -135,6 +135,25 @@ TEST_F(SnapshotStoreTest, AfterAFailedSyncOfTheDirectoryEveryChangeIsRefused) {
   Write(At(2, 300));
 }
 
+TEST_F(SnapshotStoreTest, S09_NameThatAKilledProcessGaveIsDurableBeforeItIsTheNewest) {
+  Write(At(2, 100));
+  // Killed between the rename and the sync of the directory.
+  bed_.files().SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    if (call.kind != sim::SimCall::Kind::kSyncDirectory) return std::nullopt;
+    return sim::SimFault::kIoError;
+  });
+  EXPECT_THAT(store().Write(At(2, 200), SampleVoters(), BodyOf(At(2, 200))),
+              HasCode(ErrorCode::kStorageError));
+  bed_.files().ClearFaults();
+  ASSERT_OK(bed_.Open());
+  const std::optional<SnapshotOffer> newest = store().newest();
+  EXPECT_EQ(newest->id.last, At(2, 200));
+  sim::SimRandom random(1);
+  SnapshotTestBed after(bed_.files().CrashImage(sim::CrashMode::kLoseAll, random));
+  ASSERT_OK(after.Open());
+  EXPECT_EQ(after.store().newest(), newest);
+}
+
 TEST_F(SnapshotStoreTest, OldOneThatCannotBeRemovedDoesNotHinder) {
   Write(At(2, 100));
   Write(At(2, 200));

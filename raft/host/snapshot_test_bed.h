@@ -76,6 +76,7 @@ class SnapshotTestBed {
     return absl::OkStatus();
   }
   void Close() { store_.reset(); }
+  bool is_open() const { return store_ != nullptr; }
 
   // Receives from the store's position on, in pieces; all, or up to `end`.
   absl::Status Receive(const ForeignSnapshot& snapshot, size_t piece, uint64_t end = UINT64_MAX) {
