@@ -179,7 +179,7 @@ class Image {
   friend bool operator==(const Image&, const Image&) = default;
 
  private:
-  // The only two that make images: from records, and from the store.
+  // The only one that makes images: from records, from the store, from a snapshot.
   friend class ImageEditor;
 
   LogIndex index_{0};

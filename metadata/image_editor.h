@@ -1,5 +1,5 @@
-// ImageEditor: the one who makes images, for apply.cc (from records) and image_store.cc (from the
-// store). Nobody else includes this.
+// ImageEditor: the one who makes images, for apply.cc (from records), image_store.cc (from the
+// store) and image_snapshot.cc. Nobody else but image_parts.h includes this.
 //
 // It holds a copy of an image and changes it; topics that are changed often in one go are kept
 // aside until Finish, so that a thousand partitions of a topic cost one change of the topics' map.

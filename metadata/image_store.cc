@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "metadata/image_editor.h"
+#include "metadata/image_parts.h"
 #include "metadata/image_records.h"
 #include "millrace/internal/v1/metadata_image.pb.h"
 
@@ -69,85 +70,18 @@ std::string PositionValue(const Image& image, const LogPosition& position) {
   return message.SerializeAsString();
 }
 
-void PutBroker(const BrokerImage& broker, storage::WriteBatch* batch) {
-  stored::StoredBroker message;
-  *message.mutable_registration() = RegistrationRecordOf(broker);
-  message.set_broker_epoch(broker.epoch.value());
-  message.set_state(StateToRecord(broker.state));
-  message.set_was_active(broker.was_active);
-  batch->Put(BrokerKey(broker.id), message.SerializeAsString());
-}
-
-void PutTopic(const TopicImage& topic, storage::WriteBatch* batch) {
-  records::TopicRecord message;
-  message.set_topic_id(topic.id.ToBytes());
-  message.set_name(topic.name);
-  batch->Put(TopicKey(topic.id), message.SerializeAsString());
-}
-
-void PutPartition(const TopicPartition& id, const PartitionImage& partition,
-                  storage::WriteBatch* batch) {
-  batch->Put(PartitionKey(id), PartitionRecordOf(id, partition).SerializeAsString());
-}
-
 void PutConfigs(const ConfigOwner& owner, const ConfigValues& values, storage::WriteBatch* batch) {
   const std::string prefix = ConfigPrefixOf(owner);
   for (const auto& [key, value] : values) {
-    batch->Put(prefix + key, ConfigRecordOf(owner, key, &value).SerializeAsString());
+    batch->Put(prefix + key, EncodeConfig(owner, key, value));
   }
-}
-
-template <class Message>
-absl::Status Parse(Slice value, Message* message) {
-  if (message->ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-    return absl::OkStatus();
-  }
-  return MakeError(ErrorCode::kCorruptLog, "the image store has a value that cannot be parsed");
-}
-
-absl::Status CheckId(const std::string& id) {
-  if (id.size() == Uuid::kSize) return absl::OkStatus();
-  return MakeError(ErrorCode::kCorruptLog, "the image store has an id that is not 16 bytes");
-}
-
-absl::Status LoadBroker(Slice value, ImageEditor* editor) {
-  stored::StoredBroker message;
-  RETURN_IF_ERROR(Parse(value, &message));
-  // The same checks that a record of the log passes.
-  RETURN_IF_ERROR(CheckId(message.registration().incarnation_id()));
-  for (const auto& dir : message.registration().log_dirs()) {
-    RETURN_IF_ERROR(CheckId(dir.directory_id()));
-  }
-  BrokerImage broker = BrokerFrom(message.registration(), BrokerEpoch(message.broker_epoch()));
-  broker.state = StateFromRecord(message.state());
-  broker.was_active = message.was_active();
-  editor->SetBroker(std::move(broker));
-  return absl::OkStatus();
 }
 
 absl::Status LoadTopic(Slice value, ImageEditor* editor) {
-  records::TopicRecord message;
-  RETURN_IF_ERROR(Parse(value, &message));
-  RETURN_IF_ERROR(CheckId(message.topic_id()));
-  editor->AddTopic(IdFrom<TopicId>(message.topic_id()), message.name());
-  return absl::OkStatus();
+  return AddTopic(value, editor).status();
 }
-
 absl::Status LoadPartition(Slice value, ImageEditor* editor) {
-  records::PartitionRecord message;
-  RETURN_IF_ERROR(Parse(value, &message));
-  RETURN_IF_ERROR(CheckId(message.topic_id()));
-  for (const auto& replica : message.replicas()) RETURN_IF_ERROR(CheckId(replica.directory_id()));
-  editor->SetPartition({IdFrom<TopicId>(message.topic_id()), PartitionIndex(message.partition())},
-                       PartitionFrom(message));
-  return absl::OkStatus();
-}
-
-absl::Status LoadConfig(Slice value, ImageEditor* editor) {
-  records::ConfigRecord message;
-  RETURN_IF_ERROR(Parse(value, &message));
-  editor->SetConfig(OwnerFrom(message), message.key(), &message.value());
-  return absl::OkStatus();
+  return AddPartition(value, editor).status();
 }
 
 // Everything but the position, into an image at `position`.
@@ -160,10 +94,10 @@ absl::StatusOr<Image> LoadAll(const storage::KvStore& store,
   editor.SetNextProducerId(ProducerId(position.next_producer_id()));
   using Loader = absl::Status (*)(Slice, ImageEditor*);
   // Topics before the partitions that belong to them.
-  const std::pair<char, Loader> loaders[] = {{kBrokerPrefix, LoadBroker},
+  const std::pair<char, Loader> loaders[] = {{kBrokerPrefix, AddBroker},
                                              {kTopicPrefix, LoadTopic},
                                              {kPartitionPrefix, LoadPartition},
-                                             {kConfigPrefix, LoadConfig}};
+                                             {kConfigPrefix, AddConfig}};
   for (const auto& [prefix, load] : loaders) {
     const Loader loader = load;
     RETURN_IF_ERROR(store.ForEach(Slice(&prefix, 1), [&editor, loader](Slice, Slice value) {
@@ -186,11 +120,15 @@ absl::StatusOr<std::optional<StoredImage>> LoadIfUsable(
   ASSIGN_OR_RETURN(const std::optional<std::string> value, store.Get(kPositionKey));
   if (!value.has_value()) return std::nullopt;
   stored::StoredPosition message;
-  RETURN_IF_ERROR(Parse(*value, &message));
+  if (!message.ParseFromString(*value)) {
+    return MakeError(ErrorCode::kCorruptLog, "the image store's position cannot be parsed");
+  }
   if (message.format_version() != kFormatVersion || message.feature_level() > kFeatureLevelMax) {
     return std::nullopt;
   }
-  RETURN_IF_ERROR(CheckId(message.cluster_id()));
+  if (message.cluster_id().size() != Uuid::kSize) {
+    return MakeError(ErrorCode::kCorruptLog, "the image store's cluster id is not 16 bytes");
+  }
   const LogPosition position{LogIndex(message.index()), Term(message.term()), message.hash()};
   if (!on_history(position)) return std::nullopt;
   ASSIGN_OR_RETURN(Image image, LoadAll(store, message));
@@ -213,14 +151,18 @@ absl::Status ImageStore::Save(const Image& image, const Delta& delta, const LogP
   storage::WriteBatch batch;
   for (const NodeId id : delta.brokers_removed) batch.Delete(BrokerKey(id));
   for (const NodeId id : delta.brokers_changed) {
-    if (const BrokerImage* broker = image.FindBroker(id)) PutBroker(*broker, &batch);
+    if (const BrokerImage* broker = image.FindBroker(id)) {
+      batch.Put(BrokerKey(id), EncodeBroker(*broker));
+    }
   }
   for (const std::set<RemovedTopic>* gone : {&delta.topics_removed, &delta.topics_absent}) {
     for (const RemovedTopic& topic : *gone) RETURN_IF_ERROR(DeleteTopic(topic.id, &batch));
   }
-  for (const TopicId id : delta.topics_created) PutTopic(*image.FindTopic(id), &batch);
+  for (const TopicId id : delta.topics_created) {
+    batch.Put(TopicKey(id), EncodeTopic(*image.FindTopic(id)));
+  }
   for (const TopicPartition& id : delta.partitions_changed) {
-    PutPartition(id, *image.FindPartition(id), &batch);
+    batch.Put(PartitionKey(id), EncodePartition(id, *image.FindPartition(id)));
   }
   for (const ConfigOwner& owner : delta.configs_changed) {
     RETURN_IF_ERROR(DeletePrefix(ConfigPrefixOf(owner), &batch));
