@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutant.h"
+#include "base/status.h"
 
 namespace millrace::raft {
 namespace {
@@ -60,6 +62,36 @@ ClusterId FoundingClusterId(const std::vector<Voter>& voters) {
   const Uuid id(high.Finish(), low.Finish());
   // Zero means "none".
   return ClusterId(id.is_zero() ? Uuid(0, 1) : id);
+}
+
+absl::Status CheckFoundingState(const FoundingState& state) {
+  const auto misfit = [&state](absl::string_view what) {
+    return MakeError(ErrorCode::kCorruptMessage,
+                     absl::StrCat("founding state of node ", state.self.node.value(), ": ", what),
+                     {.name = "founding_state", .value = absl::StrCat(state.self.node.value())});
+  };
+  const auto plain = [](const std::string& address) {
+    return address.size() <= kVoterAddressBytesMax &&
+           std::all_of(address.begin(), address.end(),
+                       [](char c) { return absl::ascii_isgraph(c); });
+  };
+  if (state.self.node < NodeId(0) || state.self.directory.is_zero()) return misfit("no identity");
+  if (!plain(state.address)) return misfit("its address is no host:port");
+  if (state.voters.size() > kVotersMax) return misfit("too many voters");
+  for (size_t i = 0; i < state.voters.size(); ++i) {
+    if (i > 0 && state.voters[i].id.node <= state.voters[i - 1].id.node) {
+      return misfit("voters are not sorted");
+    }
+    if (!plain(state.voters[i].address)) return misfit("the address of a voter is no host:port");
+  }
+  if ((state.phase == FoundingPhase::kFounded) == state.cluster_id.is_zero()) {
+    return misfit("a cluster id goes with being founded");
+  }
+  if (state.phase != FoundingPhase::kFounded &&
+      state.voters.empty() != (state.phase == FoundingPhase::kEmpty)) {
+    return misfit("voters go with a promise");
+  }
+  return absl::OkStatus();
 }
 
 std::string NodeNames(const std::vector<NodeId>& nodes) {

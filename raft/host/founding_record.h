@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "base/ids.h"
 #include "raft/host/founding_state.h"
 #include "raft/types.h"
@@ -43,6 +44,10 @@ bool ContainsVoter(const std::vector<Voter>& voters, const VoterId& id);
 // (directory ids are 128 random bits, so that no cryptography is needed to keep sets apart).
 // REQUIRES: sorted by id.
 ClusterId FoundingClusterId(const std::vector<Voter>& voters);
+
+// Whether what a peer said can be built upon and written down: voters sorted and few, addresses of
+// printable characters, parts that fit the phase. Errors: CORRUPT_MESSAGE.
+absl::Status CheckFoundingState(const FoundingState& state);
 
 // "1, 2 and 3".
 std::string NodeNames(const std::vector<Voter>& voters);

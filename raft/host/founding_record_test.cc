@@ -1,8 +1,10 @@
 #include "raft/host/founding_record.h"
 
-#include <algorithm>
+#include <functional>
 #include <set>
+#include <utility>
 
+#include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -55,6 +57,32 @@ TEST(FoundingRecord, AVoterIsANodeOnACertainDirectory) {
   EXPECT_FALSE(SameVoters(Set({{1, 10}, {2, 20}}), Set({{1, 10}})));
   EXPECT_TRUE(ContainsVoter(Set({{1, 10}, {2, 20}}), Set({{2, 20}})[0].id));
   EXPECT_FALSE(ContainsVoter(Set({{1, 10}, {2, 20}}), Set({{2, 10}})[0].id));
+}
+
+TEST(CheckFoundingState, RefusesWhatCannotBeBuiltUponOrWrittenDown) {
+  FoundingState good{.self = Set({{1, 10}})[0].id,
+                     .address = "h:1",
+                     .phase = FoundingPhase::kPrepared,
+                     .voters = Set({{1, 10}, {2, 20}}),
+                     .cluster_id = {}};
+  EXPECT_TRUE(CheckFoundingState(good).ok());
+  const auto refused = [&good](const std::function<void(FoundingState*)>& spoil) {
+    FoundingState bad = good;
+    spoil(&bad);
+    return CodeOf(CheckFoundingState(bad)) == ErrorCode::kCorruptMessage;
+  };
+  EXPECT_TRUE(refused([](FoundingState* s) { s->address = "h:1\nvoter=9"; }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->voters[1].address = "a b"; }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->voters[1].address = std::string(513, 'a'); }));
+  EXPECT_TRUE(refused([](FoundingState* s) { std::swap(s->voters[0], s->voters[1]); }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->voters[1] = s->voters[0]; }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->voters.resize(kVotersMax + 1); }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->voters.clear(); }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->phase = FoundingPhase::kEmpty; }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->phase = FoundingPhase::kFounded; }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->cluster_id = ClusterId(Uuid(1, 1)); }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->self.directory = {}; }));
+  EXPECT_TRUE(refused([](FoundingState* s) { s->self.node = kNoNode; }));
 }
 
 TEST(FoundingRecord, NodesAreNamedAsPeopleDo) {
