@@ -19,6 +19,9 @@ struct Principal {
   friend bool operator==(const Principal&, const Principal&) = default;
 };
 
+// The metadata key that marks a call as forwarded; its value is "1".
+inline constexpr char kForwardedKey[] = "millrace-forwarded";
+
 struct CallContext {
   // gRPC's form, "ipv4:127.0.0.1:40112": names the connection as long as that lives.
   std::string peer;
@@ -27,6 +30,8 @@ struct CallContext {
   Principal principal;
   // By the server's clock; Never() if the client set none.
   MonotonicTime deadline = MonotonicTime::Never();
+  // Another node of the cluster passed it on: it is answered here, and not passed on again (S-40).
+  bool forwarded = false;
   // Where the handler runs, and where its call lives.
   Executor* executor = nullptr;
 };

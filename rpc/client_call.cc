@@ -7,7 +7,11 @@
 #include <chrono>
 #include <optional>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/types/optional.h"
 #include "base/status.h"
+#include "rpc/call_context.h"
 #include "rpc/operation.h"
 #include "rpc/status_mapping.h"
 #include "rpc/write_queue.h"
@@ -15,14 +19,24 @@
 namespace millrace::rpc {
 namespace {
 
+// The payload that says so for a call that failed without an answer; its value is a Delivery.
+constexpr char kDeliveryPayload[] = "millrace.rpc.Delivery";
+
+absl::Status WithDelivery(absl::Status status, Delivery delivery) {
+  status.SetPayload(kDeliveryPayload, absl::Cord(delivery == Delivery::kNotSent ? "0" : "1"));
+  return status;
+}
+
 absl::Status Stopped() {
-  return MakeError(ErrorCode::kShuttingDown,
-                   "this process is shutting down: the call was not made");
+  return WithDelivery(
+      MakeError(ErrorCode::kShuttingDown, "this process is shutting down: the call was not made"),
+      Delivery::kNotSent);
 }
 
 // gRPC's deadlines are by the wall clock.
 void Prepare(const ClientCallOptions& options, grpc::ClientContext* context) {
   context->set_wait_for_ready(options.wait_for_ready);
+  if (options.forwarded) context->AddMetadata(kForwardedKey, "1");
   if (options.timeout == absl::InfiniteDuration()) return;
   context->set_deadline(std::chrono::system_clock::now() +
                         absl::ToChronoNanoseconds(options.timeout));
@@ -59,11 +73,26 @@ class UnaryClientCall final : public ClientCall,
  private:
   void Finished(bool) {
     executor_->RemoveCall(this);
-    const absl::Status status = FromGrpcStatus(status_);
-    absl::StatusOr<Bytes> result = status.ok() ? Flatten(response_) : absl::StatusOr<Bytes>(status);
+    absl::Status status = FromGrpcStatus(status_);
+    // A server's answer carries details, a failure of the network does not.
+    const bool answered =
+        !status_.error_details().empty() || status_.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+    if (!status.ok() && !answered) {
+      status = WithDelivery(std::move(status), WasSent() ? Delivery::kUnknown : Delivery::kNotSent);
+    }
+    absl::StatusOr<Bytes> result =
+        status.ok() ? Flatten(response_) : absl::StatusOr<Bytes>(std::move(status));
     response_.Clear();
     std::move(done_)(std::move(result));
     done_ = nullptr;
+  }
+
+  // gRPC names a peer with its scheme once the call was given to a connection, and the channel's
+  // target before that.
+  bool WasSent() const {
+    const std::string peer = context_.peer();
+    return absl::StartsWith(peer, "ipv4:") || absl::StartsWith(peer, "ipv6:") ||
+           absl::StartsWith(peer, "unix:");
   }
 
   CompletionQueueExecutor* const executor_;
@@ -261,6 +290,12 @@ class BidiClientStream final : public ClientStream,
 };
 
 }  // namespace
+
+Delivery DeliveryOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kDeliveryPayload);
+  if (!payload.has_value()) return Delivery::kAnswered;
+  return *payload == "0" ? Delivery::kNotSent : Delivery::kUnknown;
+}
 
 std::shared_ptr<ClientCall> StartUnary(CompletionQueueExecutor* executor,
                                        std::shared_ptr<grpc::Channel> channel, std::string method,

@@ -11,6 +11,7 @@
 
 #include <grpcpp/channel.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,9 +30,23 @@ struct ClientCallOptions {
   absl::Duration timeout = absl::Seconds(30);
   // Wait for the connection instead of failing while the server cannot be reached.
   bool wait_for_ready = false;
+  // On behalf of another caller: the server answers, and does not pass it on again.
+  bool forwarded = false;
   // Unsent bytes from which a stream is not writable.
   int64_t stream_write_bytes_max = 4 << 20;
 };
+
+// How far the request of a unary call got that failed.
+enum class Delivery : uint8_t {
+  // It never left this process, so nothing can have come of it.
+  kNotSent,
+  // The connection or the deadline ended before the answer: it may have taken effect.
+  kUnknown,
+  // The error is the server's answer.
+  kAnswered,
+};
+// REQUIRES: `status` is an error that a callback of StartUnary was given.
+Delivery DeliveryOf(const absl::Status& status);
 
 // A unary call under way.
 class ClientCall {

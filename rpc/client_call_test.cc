@@ -30,7 +30,42 @@ TEST(ClientCall, UnreachableServerFailsAtOnce) {
   std::promise<absl::Status> done;
   StartUnary(&executor, channels.Get("x", DeadAddress()), kEcho, EchoText("x"), {},
              [&](absl::StatusOr<Bytes> response) { done.set_value(response.status()); });
-  EXPECT_THAT(done.get_future().get(), HasCode(ErrorCode::kBrokerNotAvailable));
+  const absl::Status status = done.get_future().get();
+  EXPECT_THAT(status, HasCode(ErrorCode::kBrokerNotAvailable));
+  EXPECT_EQ(DeliveryOf(status), Delivery::kNotSent);
+}
+
+TEST(ClientCall, AnErrorThatTheServerGaveIsItsAnswer) {
+  EchoServer server;
+  std::promise<absl::Status> done;
+  StartUnary(server.client(), server.Channel(), kEcho, EchoText("fail"), {},
+             [&](absl::StatusOr<Bytes> response) { done.set_value(response.status()); });
+  EXPECT_EQ(DeliveryOf(done.get_future().get()), Delivery::kAnswered);
+  std::promise<absl::Status> unknown;
+  StartUnary(server.client(), server.Channel(), "/millrace.rpc.testdata.EchoService/Nope", {}, {},
+             [&](absl::StatusOr<Bytes> response) { unknown.set_value(response.status()); });
+  EXPECT_EQ(DeliveryOf(unknown.get_future().get()), Delivery::kAnswered);
+}
+
+TEST(ClientCall, AConnectionThatBreaksLeavesTheOutcomeUnknown) {
+  auto server = std::make_unique<EchoServer>();
+  const SteadyClock clock;
+  CompletionQueueExecutor executor(&clock, "client");
+  ChannelPool channels{ChannelOptions{}};
+  std::promise<absl::Status> done;
+  StartUnary(&executor, channels.Get("x", server->address()), kEcho, EchoText("never"), {},
+             [&](absl::StatusOr<Bytes> response) { done.set_value(response.status()); });
+  ASSERT_TRUE(server->WaitForHeld(1));
+  server.reset();
+  EXPECT_EQ(DeliveryOf(done.get_future().get()), Delivery::kUnknown);
+}
+
+TEST(ClientCall, AForwardedCallIsMarkedAsSuch) {
+  EchoServer server;
+  EXPECT_OK(server.Echo("Echo", "x"));
+  EXPECT_FALSE(server.last_context().Get().forwarded);
+  EXPECT_OK(server.Echo("Echo", "x", {.forwarded = true}));
+  EXPECT_TRUE(server.last_context().Get().forwarded);
 }
 
 TEST(ClientCall, UnreachableServerEndsAStream) {

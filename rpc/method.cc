@@ -22,6 +22,7 @@ CallContext MakeCallContext(const grpc::ServerContext& context, const CallHost& 
   result.peer = context.peer();
   if (host.listener_of) result.listener = host.listener_of(result.peer);
   result.deadline = ToMonotonic(context.raw_deadline(), executor->clock());
+  result.forwarded = context.client_metadata().count(kForwardedKey) != 0;
   result.executor = executor;
   return result;
 }
