@@ -9,8 +9,8 @@ import fnmatch
 # ---- Who may use whom. What is not listed is forbidden; a layer may always use itself. ----
 
 _CORES = [
-    "api", "base", "broker", "broker/coordinator", "controller", "metadata", "raft", "raft/host", "record",
-    "rsm", "storage", "storage:kv_store",
+    "api", "base", "broker", "broker/coordinator", "controller", "controller:quorum_control", "metadata", "raft",
+    "raft/host", "record", "rsm", "storage", "storage:kv_store",
 ]  # fmt: skip
 _CODEC = ["api", "base", "proto", "record"]
 _SERVICE = ["api", "api/codec", "base", "metadata", "proto", "proto:grpc", "record", "rpc", "rsm"]
@@ -30,7 +30,8 @@ MAY_USE = {
     "rsm": ["base"],
     "raft/host": ["base", "raft", "rsm"],
     "metadata": ["base", "proto:records", "rsm", "storage:kv_store"],
-    "controller": ["base", "metadata", "proto:cold", "proto:records", "rsm"],
+    "controller": ["base", "controller:quorum_control", "metadata", "proto:cold", "proto:records", "rsm"],
+    "controller:quorum_control": ["base"],
     "broker/coordinator": ["base", "metadata", "proto:cold", "proto:records", "rsm"],
     "broker": [
         "api", "base", "broker/coordinator", "metadata", "proto:cold", "record", "rsm", "storage",
@@ -46,7 +47,7 @@ MAY_USE = {
     "broker/service": _SERVICE + ["broker", "broker/codec"],
     "controller/service": _SERVICE + ["controller", "controller/codec"],
     "node": _NODE,
-    "node/service": _SERVICE + ["node"],
+    "node/service": _SERVICE + ["controller:quorum_control", "node"],
     "test/sim": _NODE + ["api/codec", "broker/codec", "controller/codec", "node", "proto", "raft/codec"],
     "test/cluster": ALL,
     "test/fuzz": ALL,
@@ -60,6 +61,7 @@ MAY_USE = {
 LAYER_OF_FILES = {
     "storage:kv_rocksdb": ["storage/kv_rocksdb*"],
     "storage:kv_store": ["storage/*kv_store*"],
+    "controller:quorum_control": ["controller/quorum_control*", "controller/leader_watch*"],
 }
 # Targets whose files the folder's BUILD.bazel lists: layer -> (BUILD file, target name).
 LAYER_OF_TARGET = {"client:core": ("client/BUILD.bazel", "core")}
