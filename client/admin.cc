@@ -29,6 +29,9 @@ bool IsUnreachable(const absl::Status& status) {
   return code == ErrorCode::kBrokerNotAvailable || code == ErrorCode::kShuttingDown;
 }
 
+// What a call may do; a change whose outcome is not known is not sent again.
+enum class Access { kRead, kChange };
+
 // One answer, handed from the strand to the caller who waits. Shared, since a caller who has waited
 // long enough goes away before the strand does.
 template <class Response>
@@ -45,49 +48,67 @@ class GrpcAdmin final : public Admin {
 
   absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) override {
-    return Call<v1::CreateTopicsResponse>("CreateTopics", request);
+    return Call<v1::CreateTopicsResponse>("CreateTopics", request, Access::kChange);
   }
   absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
       const v1::DeleteTopicsRequest& request) override {
-    return Call<v1::DeleteTopicsResponse>("DeleteTopics", request);
+    return Call<v1::DeleteTopicsResponse>("DeleteTopics", request, Access::kChange);
   }
   absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) override {
-    return Call<v1::ListTopicsResponse>("ListTopics", request);
+    return Call<v1::ListTopicsResponse>("ListTopics", request, Access::kRead);
   }
   absl::StatusOr<v1::DescribeTopicsResponse> DescribeTopics(
       const v1::DescribeTopicsRequest& request) override {
-    return Call<v1::DescribeTopicsResponse>("DescribeTopics", request);
+    return Call<v1::DescribeTopicsResponse>("DescribeTopics", request, Access::kRead);
   }
   absl::StatusOr<v1::CreatePartitionsResponse> CreatePartitions(
       const v1::CreatePartitionsRequest& request) override {
-    return Call<v1::CreatePartitionsResponse>("CreatePartitions", request);
+    return Call<v1::CreatePartitionsResponse>("CreatePartitions", request, Access::kChange);
   }
   absl::StatusOr<v1::DescribeConfigsResponse> DescribeConfigs(
       const v1::DescribeConfigsRequest& request) override {
-    return Call<v1::DescribeConfigsResponse>("DescribeConfigs", request);
+    return Call<v1::DescribeConfigsResponse>("DescribeConfigs", request, Access::kRead);
   }
   absl::StatusOr<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
       const v1::IncrementalAlterConfigsRequest& request) override {
-    return Call<v1::IncrementalAlterConfigsResponse>("IncrementalAlterConfigs", request);
+    return Call<v1::IncrementalAlterConfigsResponse>("IncrementalAlterConfigs", request,
+                                                     Access::kChange);
   }
   absl::StatusOr<v1::DescribeClusterResponse> DescribeCluster(
       const v1::DescribeClusterRequest& request) override {
-    return Call<v1::DescribeClusterResponse>("DescribeCluster", request);
+    return Call<v1::DescribeClusterResponse>("DescribeCluster", request, Access::kRead);
   }
   absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request) override {
-    return Call<v1::DescribeLogDirsResponse>("DescribeLogDirs", request);
+    return Call<v1::DescribeLogDirsResponse>("DescribeLogDirs", request, Access::kRead);
+  }
+  absl::StatusOr<v1::DescribeQuorumResponse> DescribeQuorum(
+      const v1::DescribeQuorumRequest& request) override {
+    return Call<v1::DescribeQuorumResponse>("DescribeQuorum", request, Access::kRead);
+  }
+  absl::StatusOr<v1::AddControllerResponse> AddController(
+      const v1::AddControllerRequest& request) override {
+    return Call<v1::AddControllerResponse>("AddController", request, Access::kChange);
+  }
+  absl::StatusOr<v1::RemoveControllerResponse> RemoveController(
+      const v1::RemoveControllerRequest& request) override {
+    return Call<v1::RemoveControllerResponse>("RemoveController", request, Access::kChange);
+  }
+  absl::StatusOr<v1::TransferControllerLeadershipResponse> TransferControllerLeadership(
+      const v1::TransferControllerLeadershipRequest& request) override {
+    return Call<v1::TransferControllerLeadershipResponse>("TransferControllerLeadership", request,
+                                                          Access::kChange);
   }
   absl::StatusOr<v1::DeleteRecordsResponse> DeleteRecords(
       const v1::DeleteRecordsRequest& request) override {
-    return Call<v1::DeleteRecordsResponse>("DeleteRecords", request, kLogService);
+    return Call<v1::DeleteRecordsResponse>("DeleteRecords", request, Access::kChange, kLogService);
   }
 
  private:
   // Rounds over all servers, beginning with the one that answered last, until one decides.
   template <class Response>
   absl::StatusOr<Response> Call(const std::string& method,
-                                const google::protobuf::MessageLite& request,
+                                const google::protobuf::MessageLite& request, Access access,
                                 const char* service = kAdminService) {
     const MonotonicTime deadline = clock_.Now() + timeout_;
     while (true) {
@@ -98,6 +119,9 @@ class GrpcAdmin final : public Admin {
         const size_t server = (first + i) % servers_.size();
         absl::StatusOr<Response> response = CallServer<Response>(servers_[server], service, method,
                                                                  request, deadline - clock_.Now());
+        if (access == Access::kChange && IsLost(response.status())) {
+          return OutcomeUnknown(servers_[server], method, response.status());
+        }
         if (response.ok() || !MayTryAgain(response.status())) {
           preferred_ = server;
           return response;
@@ -115,6 +139,12 @@ class GrpcAdmin final : public Admin {
       rpc::Wakeup never;
       never.WaitFor(kRetryBackoff);
     }
+  }
+
+  // The server had the request, or may have had, when the connection broke or it shut down.
+  static bool IsLost(const absl::Status& status) {
+    return !status.ok() && rpc::DeliveryOf(status) == rpc::Delivery::kUnknown &&
+           (IsUnreachable(status) || CodeOf(status) == ErrorCode::kCancelled);
   }
 
   static bool MayTryAgain(const absl::Status& status) {
@@ -154,6 +184,14 @@ class GrpcAdmin final : public Admin {
                      ": it may still take effect; raise the timeout or look at the "
                      "server's log"),
         {.name = "timeout", .value = absl::FormatDuration(timeout_)});
+  }
+
+  static absl::Status OutcomeUnknown(const std::string& server, const std::string& method,
+                                     const absl::Status& status) {
+    return MakeError(
+        ErrorCode::kOutcomeUnknown,
+        absl::StrCat(server, " was lost (", status.message(), ") while it had ", method,
+                     ", which may or may not take effect: describe before trying again"));
   }
 
   absl::Status Unavailable(const std::vector<std::string>& unreachable) const {

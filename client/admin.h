@@ -30,7 +30,8 @@ class Admin {
   virtual ~Admin() = default;
 
   // Each call waits at most `timeout`. Errors of all: BROKER_NOT_AVAILABLE naming the addresses
-  // tried; REQUEST_TIMED_OUT.
+  // tried; REQUEST_TIMED_OUT. Of changes also OUTCOME_UNKNOWN, when the server was lost before it
+  // answered: they are not sent again, since they may have taken effect.
   virtual absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) = 0;
   virtual absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
@@ -49,6 +50,15 @@ class Admin {
       const v1::DescribeClusterRequest& request) = 0;
   virtual absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request) = 0;
+  // The quorum of controllers.
+  virtual absl::StatusOr<v1::DescribeQuorumResponse> DescribeQuorum(
+      const v1::DescribeQuorumRequest& request) = 0;
+  virtual absl::StatusOr<v1::AddControllerResponse> AddController(
+      const v1::AddControllerRequest& request) = 0;
+  virtual absl::StatusOr<v1::RemoveControllerResponse> RemoveController(
+      const v1::RemoveControllerRequest& request) = 0;
+  virtual absl::StatusOr<v1::TransferControllerLeadershipResponse> TransferControllerLeadership(
+      const v1::TransferControllerLeadershipRequest& request) = 0;
   // Deletes the records of partitions below an offset.
   virtual absl::StatusOr<v1::DeleteRecordsResponse> DeleteRecords(
       const v1::DeleteRecordsRequest& request) = 0;

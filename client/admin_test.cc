@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "base/status_matchers.h"
 #include "base/system_clock.h"
+#include "base/thread_executor.h"
 #include "client/fake_log_server.h"
 #include "millrace/v1/admin_service.grpc.pb.h"
 #include "record/batch_builder.h"
@@ -38,9 +39,19 @@ class FakeAdminServer {
                               rpc::Reply<v1::DescribeClusterResponse> reply) {
                          held_.push_back(std::move(reply));
                        });
+    rpc::RegisterUnary(&server_, server_.queue(0), &service_,
+                       &v1::AdminService::AsyncService::RequestRemoveController,
+                       [this](const rpc::CallContext&, v1::RemoveControllerRequest,
+                              rpc::Reply<v1::RemoveControllerResponse> reply) {
+                         lost_.push_back(std::move(reply));
+                         ++calls_;
+                         calls_.notify_all();
+                       });
     EXPECT_OK(server_.Start());
   }
-  ~FakeAdminServer() {
+  ~FakeAdminServer() { Stop(); }
+
+  void Stop() {
     server_.Shutdown(absl::ZeroDuration());
     server_.StopQueues();
   }
@@ -49,6 +60,7 @@ class FakeAdminServer {
     return absl::StrCat("127.0.0.1:", server_.listeners().front().port);
   }
   int calls() const { return calls_; }
+  void WaitForCall() { calls_.wait(0); }
 
  private:
   const SystemClock clock_;
@@ -56,6 +68,7 @@ class FakeAdminServer {
   v1::AdminService::AsyncService service_;
   std::atomic<int> calls_{0};
   std::vector<rpc::Reply<v1::DescribeClusterResponse>> held_;
+  std::vector<rpc::Reply<v1::RemoveControllerResponse>> lost_;
   rpc::Server server_;
 };
 
@@ -113,6 +126,23 @@ TEST(Admin, PassesOnWhatTheServerDecides) {
   ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
   EXPECT_THAT(admin->ListTopics({}), IsError(ErrorCode::kAuthorizationFailed, "not you"));
   EXPECT_EQ(server.calls(), 1);
+}
+
+TEST(Admin, AChangeThatWasLostWithItsServerIsNotSentToTheNext) {
+  FakeAdminServer first(OneTopic);
+  FakeAdminServer second(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({first.address(), second.address()}, absl::Seconds(20)));
+  ThreadExecutor killer("killer");
+  killer.Post([&] {
+    first.WaitForCall();
+    first.Stop();
+  });
+  EXPECT_THAT(admin->RemoveController({}),
+              IsError(ErrorCode::kOutcomeUnknown, "describe before trying again"));
+  killer.Shutdown();
+  EXPECT_EQ(second.calls(), 0);
+  EXPECT_OK(admin->ListTopics({}));
 }
 
 TEST(Admin, DeletesRecordsAtTheLogService) {

@@ -3,8 +3,10 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "node/service/authorize.h"
+#include "node/service/routed_method.h"
+#include "rpc/parsed_call.h"
 
 namespace millrace::node {
 namespace {
@@ -22,22 +24,16 @@ auto Answer(rpc::Reply<Response> reply) {
 
 }  // namespace
 
-absl::Status AdminService::Authorize(const rpc::CallContext& context, Operation operation) const {
-  const metadata::Principal principal{
-      absl::StrCat(context.principal.type, ":", context.principal.name)};
-  if (authorizer_->Allows(principal, operation, {.type = metadata::ResourceType::kCluster})) {
-    return absl::OkStatus();
-  }
-  return MakeError(ErrorCode::kAuthorizationFailed,
-                   absl::StrCat(principal.name, " may not do this; ask for the permission"),
-                   {.name = "principal", .value = principal.name});
-}
+AdminService::AdminService(Node* node, const metadata::Authorizer* authorizer,
+                           const QuorumAccess& quorum)
+    : node_(node), authorizer_(authorizer), quorum_(quorum), quorum_admin_(quorum, authorizer) {}
 
 template <class Request, class Response>
 auto AdminService::Command(Operation operation) {
   return [this, operation](const rpc::CallContext& context, Request request,
                            rpc::Reply<Response> reply) {
-    if (absl::Status allowed = Authorize(context, operation); !allowed.ok()) return reply(allowed);
+    const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, operation);
+    if (!allowed.ok()) return reply(allowed);
     node_->Submit(std::move(request), Answer(std::move(reply)));
   };
 }
@@ -45,48 +41,65 @@ auto AdminService::Command(Operation operation) {
 void AdminService::Register(rpc::Server* server) {
   server->AddService(&service_, v1::AdminService::service_full_name());
   rpc::CompletionQueueExecutor* queue = server->queue(0);
+  forwarder_ = std::make_unique<AdminForwarder>(AdminForwarderOptions(), quorum_.self, queue);
+  const RoutedMethods methods{.server = server, .queue = queue, .forwarder = forwarder_.get()};
+  RegisterTopics(methods);
+  RegisterCluster(methods);
+  quorum_admin_.Register(methods, &service_);
+  if (quorum_.leaders == nullptr) return;
+  quorum_.executor->Post([leaders = quorum_.leaders, forwarder = forwarder_.get()] {
+    leaders->Subscribe([forwarder](const LeaderHint& leader) { forwarder->SetLeader(leader); });
+  });
+}
 
-  RegisterParsed<v1::CreateTopicsRequest, v1::CreateTopicsResponse>(
-      server, queue, &service_, &Service::RequestCreateTopics,
+void AdminService::RegisterTopics(const RoutedMethods& methods) {
+  RegisterRouted<v1::CreateTopicsRequest, v1::CreateTopicsResponse>(
+      methods, &service_, &AdminGrpc::RequestCreateTopics, "CreateTopics", Access::kChange,
       [this](const rpc::CallContext& context, v1::CreateTopicsRequest request,
              rpc::Reply<v1::CreateTopicsResponse> reply) {
-        absl::Status allowed = Authorize(context, Operation::kCreate);
+        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kCreate);
         if (!allowed.ok()) return reply(allowed);
         node_->CreateTopics(std::move(request), Answer(std::move(reply)));
       });
-  RegisterParsed<v1::CreatePartitionsRequest, v1::CreatePartitionsResponse>(
-      server, queue, &service_, &Service::RequestCreatePartitions,
+  RegisterRouted<v1::CreatePartitionsRequest, v1::CreatePartitionsResponse>(
+      methods, &service_, &AdminGrpc::RequestCreatePartitions, "CreatePartitions", Access::kChange,
       [this](const rpc::CallContext& context, v1::CreatePartitionsRequest request,
              rpc::Reply<v1::CreatePartitionsResponse> reply) {
-        absl::Status allowed = Authorize(context, Operation::kAlter);
+        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kAlter);
         if (!allowed.ok()) return reply(allowed);
         node_->CreatePartitions(std::move(request), Answer(std::move(reply)));
       });
-  RegisterParsed<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(
-      server, queue, &service_, &Service::RequestDeleteTopics,
+  RegisterRouted<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(
+      methods, &service_, &AdminGrpc::RequestDeleteTopics, "DeleteTopics", Access::kChange,
       Command<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(Operation::kDelete));
-  RegisterParsed<v1::ListTopicsRequest, v1::ListTopicsResponse>(
-      server, queue, &service_, &Service::RequestListTopics,
+  RegisterRouted<v1::ListTopicsRequest, v1::ListTopicsResponse>(
+      methods, &service_, &AdminGrpc::RequestListTopics, "ListTopics", Access::kRead,
       Command<v1::ListTopicsRequest, v1::ListTopicsResponse>(Operation::kDescribe));
-  RegisterParsed<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(
-      server, queue, &service_, &Service::RequestDescribeTopics,
+  RegisterRouted<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(
+      methods, &service_, &AdminGrpc::RequestDescribeTopics, "DescribeTopics", Access::kRead,
       Command<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(Operation::kDescribe));
-  RegisterParsed<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse>(
-      server, queue, &service_, &Service::RequestDescribeConfigs,
+}
+
+void AdminService::RegisterCluster(const RoutedMethods& methods) {
+  RegisterRouted<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse>(
+      methods, &service_, &AdminGrpc::RequestDescribeConfigs, "DescribeConfigs", Access::kRead,
       Command<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse>(
           Operation::kDescribeConfigs));
-  RegisterParsed<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse>(
-      server, queue, &service_, &Service::RequestIncrementalAlterConfigs,
+  RegisterRouted<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse>(
+      methods, &service_, &AdminGrpc::RequestIncrementalAlterConfigs, "IncrementalAlterConfigs",
+      Access::kChange,
       Command<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse>(
           Operation::kAlterConfigs));
-  RegisterParsed<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(
-      server, queue, &service_, &Service::RequestDescribeCluster,
+  RegisterRouted<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(
+      methods, &service_, &AdminGrpc::RequestDescribeCluster, "DescribeCluster", Access::kRead,
       Command<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(Operation::kDescribe));
+  // The node's own directories: the one call that every node answers for itself.
   RegisterParsed<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse>(
-      server, queue, &service_, &Service::RequestDescribeLogDirs,
+      methods.server, methods.queue, &service_, &AdminGrpc::RequestDescribeLogDirs,
       [this](const rpc::CallContext& context, v1::DescribeLogDirsRequest request,
              rpc::Reply<v1::DescribeLogDirsResponse> reply) {
-        absl::Status allowed = Authorize(context, Operation::kDescribe);
+        const absl::Status allowed =
+            AuthorizeOnCluster(*authorizer_, context, Operation::kDescribe);
         if (!allowed.ok()) return reply(allowed);
         node_->DescribeLogDirs(request, [reply = std::move(reply)](auto response) mutable {
           reply(std::move(response));

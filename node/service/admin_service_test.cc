@@ -19,6 +19,7 @@
 #include "base/thread_executor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "node/service/fake_quorum.h"
 #include "rpc/channel_pool.h"
 #include "rpc/client_call.h"
 #include "rpc/status_mapping.h"
@@ -90,7 +91,11 @@ class AdminServiceTest : public ::testing::Test {
     Outcome started;
     node_->Start(advertised, [&](absl::Status status) { started.Set(std::move(status)); });
     EXPECT_OK(started.Wait());
-    service_ = std::make_unique<AdminService>(node_.get(), &authorizer_);
+    service_ = std::make_unique<AdminService>(node_.get(), &authorizer_,
+                                              QuorumAccess{.self = config->node_id,
+                                                           .control = &quorum_,
+                                                           .leaders = &quorum_.leaders(),
+                                                           .executor = &controller_});
     service_->Register(server_.get());
     EXPECT_OK(server_->Start());
     stub_ = v1::AdminService::NewStub(
@@ -136,6 +141,7 @@ class AdminServiceTest : public ::testing::Test {
   MetricRegistry metrics_;
   MemoryBudget budget_{64 << 20};
   OneRefusedAuthorizer authorizer_;
+  FakeQuorum quorum_{NodeId(1)};
   ThreadExecutor controller_{"controller"};
   ThreadExecutor cold_{"cold"};
   std::string path_;
@@ -224,6 +230,31 @@ TEST_F(AdminServiceTest, TheClusterAndTheDirectoriesAreThisNodes) {
   EXPECT_THAT(dirs.log_dirs(0).path(), HasSubstr(path_));
 }
 
+TEST_F(AdminServiceTest, TheQuorumIsDescribed) {
+  ASSERT_OK_AND_ASSIGN(
+      const v1::DescribeQuorumResponse quorum,
+      Call(&v1::AdminService::StubInterface::DescribeQuorum, v1::DescribeQuorumRequest()));
+  EXPECT_EQ(quorum.leader_id(), 1);
+}
+
+TEST_F(AdminServiceTest, TheLeaderOfTheQuorumIsFollowed) {
+  // The other node is this one under another name: it answers what was passed on to it.
+  controller_.Post([this] {
+    quorum_.SetLeader({.leader = NodeId(2), .leader_epoch = LeaderEpoch(7), .address = address()});
+  });
+  const absl::Status refused =
+      Call(&v1::AdminService::StubInterface::DescribeQuorum, v1::DescribeQuorumRequest()).status();
+  EXPECT_THAT(refused, IsError(ErrorCode::kNotController, "does not lead"));
+  EXPECT_EQ(DetailOf(refused).leader->address, address());
+  Outcome elected;
+  controller_.Post([this, &elected] {
+    quorum_.SetLeader({.leader = NodeId(1), .leader_epoch = LeaderEpoch(8)});
+    elected.Set(absl::OkStatus());
+  });
+  EXPECT_OK(elected.Wait());
+  EXPECT_OK(Call(&v1::AdminService::StubInterface::DescribeQuorum, v1::DescribeQuorumRequest()));
+}
+
 TEST_F(AdminServiceTest, WhoMayNotIsTold) {
   authorizer_.refused = static_cast<int>(metadata::Operation::kCreate);
   v1::CreateTopicsRequest request;
@@ -243,7 +274,8 @@ TEST_F(AdminServiceTest, BytesThatAreNoRequestAreRefusedByEveryMethodWithItsType
   rpc::ChannelPool channels{rpc::ChannelOptions{}};
   for (const std::string method :
        {"CreateTopics", "CreatePartitions", "DeleteTopics", "ListTopics", "DescribeTopics",
-        "DescribeConfigs", "IncrementalAlterConfigs", "DescribeCluster", "DescribeLogDirs"}) {
+        "DescribeConfigs", "IncrementalAlterConfigs", "DescribeCluster", "DescribeLogDirs",
+        "DescribeQuorum", "AddController", "RemoveController", "TransferControllerLeadership"}) {
     Outcome done;
     rpc::StartUnary(&client, channels.Get("test", address()),
                     absl::StrCat("/millrace.v1.AdminService/", method),

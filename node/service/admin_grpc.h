@@ -1,0 +1,31 @@
+// AdminGrpc: AdminService as gRPC serves it, with every method raw: requests are answered as bytes
+// where they are passed on, and those that cannot be parsed are answered by us.
+//
+// Thread: made before the server starts, then gRPC's.
+#ifndef NODE_SERVICE_ADMIN_GRPC_H_
+#define NODE_SERVICE_ADMIN_GRPC_H_
+
+#include "millrace/v1/admin_service.grpc.pb.h"
+
+namespace millrace::node {
+namespace internal {
+
+using V1 = v1::AdminService;
+using QuorumMethods = V1::WithRawMethod_DescribeQuorum<
+    V1::WithRawMethod_AddController<V1::WithRawMethod_RemoveController<
+        V1::WithRawMethod_TransferControllerLeadership<V1::Service>>>>;
+using ClusterMethods =
+    V1::WithRawMethod_DescribeCluster<V1::WithRawMethod_DescribeLogDirs<QuorumMethods>>;
+using ConfigMethods =
+    V1::WithRawMethod_DescribeConfigs<V1::WithRawMethod_IncrementalAlterConfigs<ClusterMethods>>;
+using TopicMethods = V1::WithRawMethod_CreateTopics<
+    V1::WithRawMethod_CreatePartitions<V1::WithRawMethod_DeleteTopics<
+        V1::WithRawMethod_ListTopics<V1::WithRawMethod_DescribeTopics<ConfigMethods>>>>>;
+
+}  // namespace internal
+
+using AdminGrpc = internal::TopicMethods;
+
+}  // namespace millrace::node
+
+#endif  // NODE_SERVICE_ADMIN_GRPC_H_
