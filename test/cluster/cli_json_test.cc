@@ -17,6 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "test/cluster/shared_server_test.h"
 #include "test/cluster/transcript.h"
+#include "tools/millrace/command_test_bed.h"
 
 namespace millrace::test {
 namespace {
@@ -132,6 +133,29 @@ class CliJsonTest : public SharedServerTest {
     return result.err;
   }
 
+  // Of a server that says yes to everything, since a quorum of one has nobody to add or remove.
+  std::string OutOfFake(const std::vector<std::string>& words, tools::FakeAdminServer* fake) {
+    std::vector<std::string> line = words;
+    line.insert(line.end(), {"-o", "json", "--bootstrap", fake->address()});
+    const ProcessResult result = RunMillrace(line);
+    EXPECT_EQ(result.exit_code, 0) << testing::PrintToString(words) << result.err;
+    return result.out;
+  }
+
+  void CheckQuorum() {
+    tools::FakeAdminServer fake;
+    fake.describe_quorum.response.add_members();
+    fake.describe_quorum.response.add_members()->set_last_contact_ms(3);
+    Check("millrace quorum describe", {OutOfFake({"quorum", "describe"}, &fake)});
+    const std::string directory = "AAAAAAAAAAEAAAAAAAAAAg";
+    Check("millrace quorum add",
+          {OutOfFake({"quorum", "add", "4", "--directory-id", directory, "--address", "four:9093"},
+                     &fake)});
+    Check("millrace quorum remove",
+          {OutOfFake({"quorum", "remove", "4", "--directory-id", directory}, &fake)});
+    Check("millrace quorum transfer", {OutOfFake({"quorum", "transfer", "2"}, &fake)});
+  }
+
   // A segment that ends in room allocated ahead of the append, as a running server has it.
   std::string DumpOfPreallocated() {
     const TemporaryDirectory directory;
@@ -183,6 +207,7 @@ TEST_F(CliJsonTest, EveryCommandPrintsTheKeysThatAreDocumented) {
   Check("millrace config alter",
         {Out({"config", "alter", "topic:t", "--set", "retention.ms=1000000", "--dry-run"})});
   Check("millrace cluster describe", {Out({"cluster", "describe"})});
+  CheckQuorum();
   Check("millrace perf produce",
         {Out({"perf", "produce", "t", "--records", "10", "--size", "10", "--rate", "1000"}),
          Out({"perf", "e2e", "t", "--records", "10", "--rate", "1000"})});

@@ -74,6 +74,10 @@ class FakeAdminServer {
     Answer(&Async::RequestIncrementalAlterConfigs, &alter_configs);
     Answer(&Async::RequestDescribeCluster, &describe_cluster);
     Answer(&Async::RequestDescribeLogDirs, &describe_log_dirs);
+    Answer(&Async::RequestDescribeQuorum, &describe_quorum);
+    Answer(&Async::RequestAddController, &add_controller);
+    Answer(&Async::RequestRemoveController, &remove_controller);
+    Answer(&Async::RequestTransferControllerLeadership, &transfer_leadership);
     EXPECT_OK(server_.Start());
   }
   ~FakeAdminServer() {
@@ -99,6 +103,11 @@ class FakeAdminServer {
   FakeAnswer<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse> alter_configs;
   FakeAnswer<v1::DescribeClusterRequest, v1::DescribeClusterResponse> describe_cluster;
   FakeAnswer<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse> describe_log_dirs;
+  FakeAnswer<v1::DescribeQuorumRequest, v1::DescribeQuorumResponse> describe_quorum;
+  FakeAnswer<v1::AddControllerRequest, v1::AddControllerResponse> add_controller;
+  FakeAnswer<v1::RemoveControllerRequest, v1::RemoveControllerResponse> remove_controller;
+  FakeAnswer<v1::TransferControllerLeadershipRequest, v1::TransferControllerLeadershipResponse>
+      transfer_leadership;
 
  private:
   template <typename Method, typename Request, typename Response>

@@ -7,6 +7,7 @@
 #include "tools/millrace/log_command.h"
 #include "tools/millrace/perf_command.h"
 #include "tools/millrace/produce_command.h"
+#include "tools/millrace/quorum_command.h"
 #include "tools/millrace/server_command.h"
 #include "tools/millrace/topic_command.h"
 #include "tools/millrace/version_command.h"
@@ -24,6 +25,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(GlobalOptions* global) {
   AddConsumeCommand(app.get(), global);
   AddConfigCommands(app.get(), global);
   AddClusterCommands(app.get(), global);
+  AddQuorumCommands(app.get(), global);
   AddLogCommands(app.get(), global);
   AddPerfCommands(app.get(), global);
   AddCompletionCommands(app.get(), global);

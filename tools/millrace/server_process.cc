@@ -147,7 +147,9 @@ class Process {
     }));
     log_service_ = std::make_unique<broker::LogService>(&node_->broker());
     log_service_->Register(&server_);
-    admin_service_ = std::make_unique<node::AdminService>(node_.get(), &authorizer_);
+    admin_service_ = std::make_unique<node::AdminService>(
+        node_.get(), &authorizer_,
+        node::QuorumAccess{.self = config_.node_id, .executor = &controller_});
     admin_service_->Register(&server_);
     RETURN_IF_ERROR(server_.Start());
     server_.SetServing(true);
