@@ -49,18 +49,22 @@ void GrpcTransport::SetClusterId(const ClusterId& cluster_id) {
 
 void GrpcTransport::SetPeers(std::vector<Peer> peers) {
   CHECK(deps_.owner->IsCurrent());
-  const std::map<NodeId, std::shared_ptr<OutboundLink>> former = std::exchange(links_, {});
+  std::map<NodeId, std::shared_ptr<OutboundLink>> former = std::exchange(links_, {});
   for (const Peer& peer : peers) {
     if (peer.node == options_.self.node) continue;
+    std::shared_ptr<OutboundLink>& link = links_[peer.node];
     auto known = former.find(peer.node);
     if (known != former.end() && known->second->lasting() &&
         known->second->address() == peer.address) {
-      links_[peer.node] = known->second;
+      link = known->second;
       continue;
     }
-    links_[peer.node] = MakeLink(peer.node, peer.address, /*lasting=*/true);
-    if (!guard_.cluster_id().is_zero()) links_[peer.node]->Open();
+    link = MakeLink(peer.node, peer.address, /*lasting=*/true);
+    if (!guard_.cluster_id().is_zero()) link->Open();
   }
+  // Strangers stay strangers.
+  std::erase_if(former, [](const auto& item) { return item.second->lasting(); });
+  links_.merge(former);
 }
 
 std::shared_ptr<OutboundLink> GrpcTransport::MakeLink(NodeId peer, const std::string& address,

@@ -238,6 +238,10 @@ TEST_P(GrpcTransportTest, AStrangerIsAnsweredWhereItsHelloSaid) {
   ASSERT_TRUE(leader->SendUntilReceived(learner.get(), 2));
   ASSERT_TRUE(learner->SendUntilReceived(leader.get(), 3));
   EXPECT_THAT(leader->numbers(), ::testing::Each(3));
+  // To be told of others does not cut the connection.
+  ASSERT_TRUE(learner->AwaitConnected(*leader));
+  learner->SetPeers({learner->peer()});
+  EXPECT_TRUE(learner->Get<bool>([&](auto& it) { return it.IsConnected(leader->id().node); }));
 }
 
 TEST_P(GrpcTransportTest, AMessageTooLargeIsDroppedAndTheNextArrives) {

@@ -35,7 +35,7 @@ struct TransportOptions {
   absl::Duration keepalive_timeout = absl::Seconds(2);
   absl::Duration connect_timeout = absl::Seconds(1);
   // Of one exchange of founding states.
-  absl::Duration founding_timeout = absl::Seconds(2);
+  absl::Duration founding_timeout = absl::Seconds(1);
 };
 
 struct TransportDeps {

@@ -140,16 +140,20 @@ class TestVoter final : public TransportReceiver {
   void Send(const VoterId& to, int64_t number, size_t payload = 0) {
     Run([&](GrpcTransport& it) { it.Send({Numbered(to, number, payload)}); });
   }
-  // Sends until something has arrived that was not there before.
-  bool SendUntilReceived(TestVoter* to, int64_t number) {
-    const size_t before = to->received().size();
+  // Sends again and again until the condition holds, asked on the test's thread; false if it does
+  // not in time.
+  bool SendUntil(const VoterId& to, int64_t number, const std::function<bool()>& condition) {
     const MonotonicTime deadline = clock_.Now() + absl::Seconds(30);
-    while (to->received().size() == before) {
+    while (!condition()) {
       if (clock_.Now() >= deadline) return false;
-      Send(to->id(), number);
+      Send(to, number);
       (void)heard_.WaitFor(absl::Milliseconds(5));
     }
     return true;
+  }
+  bool SendUntilReceived(TestVoter* to, int64_t number) {
+    const size_t before = to->received().size();
+    return SendUntil(to->id(), number, [&] { return to->received().size() > before; });
   }
 
   std::vector<Message> received() {
