@@ -124,6 +124,7 @@ absl::Status QuorumLog::Begin() {
   ASSIGN_OR_RETURN(node_, Node::Create(options_.raft, options_.self, TakeInitialState(),
                                        dependencies_.random.get(), now()));
   role_ = RoleState{Role::kFollower, node_->term(), std::nullopt};
+  if (dependencies_.on_ready != nullptr) dependencies_.on_ready(*node_, Ready());
   writer_ = std::make_unique<ReadyWriter>(
       ReadyWriter::Dependencies{.wal = wal_.get(),
                                 .owner = dependencies_.wal.owner,
@@ -301,6 +302,7 @@ void QuorumLog::Pump() {
 
 // In the order that ready.h asks for.
 void QuorumLog::Take(Ready ready) {
+  if (dependencies_.on_ready != nullptr) dependencies_.on_ready(*node_, ready);
   std::weak_ptr<const bool> alive = alive_;
   if (ready.role.has_value()) TakeRole(*ready.role);
   if (alive.expired() || failed()) return;

@@ -65,6 +65,9 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
     Executor* snapshot_disk = nullptr;
     SnapshotMachine* machine = nullptr;
     QuorumMetrics* metrics = nullptr;  // May be null.
+    // For checkers; may be null. Sees each Ready before it is carried out, and an empty one when
+    // the node was made.
+    std::function<void(const Node&, const Ready&)> on_ready = {};
   };
 
   // Blocking, as Wal::Open, with its errors. Also INVALID_DIRECTORY if the log belongs to another
