@@ -82,6 +82,11 @@ absl::Status SplitListeners(NodeConfig* config) {
     if (named == config->listeners.end()) {
       return Invalid(kKey, name, "is not the name of one of listeners, or stands here twice");
     }
+    if (config->is_broker && name == config->settings.inter_broker_listener_name) {
+      return Invalid(kKey, name,
+                     "is also inter.broker.listener.name: brokers and the quorum need listeners of "
+                     "their own");
+    }
     config->controller_listeners.push_back(std::move(*named));
     config->listeners.erase(named);
   }

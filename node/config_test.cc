@@ -112,8 +112,14 @@ TEST(NodeConfig, SeveralVotersNeedAListenerOfTheirOwn) {
   EXPECT_EQ(DetailOf(status).name, "controller.listener.names");
   EXPECT_EQ(DetailOf(ErrorOf(Controller({{"controller.listener.names", "OTHER"}}))).value, "OTHER");
   EXPECT_FALSE(ErrorOf(Controller({{"controller.listener.names", "CONTROLLER,CONTROLLER"}})).ok());
-  // A broker without a listener for clients.
-  EXPECT_FALSE(ErrorOf({{"controller.listener.names", "PLAINTEXT"}}).ok());
+  // A broker needs one for clients, and one for other brokers.
+  EXPECT_FALSE(
+      ErrorOf({{"listeners", "C://localhost:1"}, {"controller.listener.names", "C"}}).ok());
+  EXPECT_THAT(std::string(ErrorOf({{"listeners", "PLAINTEXT://localhost:1,C://localhost:2"},
+                                   {"controller.listener.names", "C"},
+                                   {"inter.broker.listener.name", "C"}})
+                              .message()),
+              HasSubstr("inter.broker.listener.name"));
 }
 
 TEST(NodeConfig, AControllerMustBeOneOfTheVoters) {

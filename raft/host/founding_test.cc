@@ -325,6 +325,31 @@ TEST_F(FoundingTest, AQuestionWithoutAnAnswerIsGivenUpAndAskedAgain) {
   EXPECT_FALSE(Take().persist.has_value());
 }
 
+TEST_F(FoundingTest, WhatWasSaidWhileAQuestionWasUnderWayIsAskedAboutWhenItsAnswerIsOlder) {
+  Start();
+  Promise();
+  founding_->OnQuestion(Says(two_, kPrepared, all_), now_);
+  EXPECT_THAT(Take().ask, IsEmpty());
+  // The answer passed the change on its way.
+  EXPECT_THAT(Answer(Says(two_)).ask, SizeIs(1));
+  EXPECT_THAT(Answer(Says(two_, kPrepared, all_)).ask, IsEmpty());
+}
+
+TEST_F(FoundingTest, AStrangerIsNamedWhileItAsksAndForgottenAfterwards) {
+  Start();
+  founding_->OnQuestion(Says(Id(4, 40)), now_);
+  founding_->OnQuestion(Says(Id(1, 11)), now_);
+  EXPECT_THAT(FoundingProblems(founding_->view()), SizeIs(2));
+  for (int i = 0; i < 60; ++i) Tick(100);
+  EXPECT_THAT(FoundingProblems(founding_->view()), IsEmpty());
+}
+
+TEST_F(FoundingTest, StrangersAreBounded) {
+  Start();
+  for (int32_t node = 10; node < 1000; ++node) founding_->OnQuestion(Says(Id(node, 1)), now_);
+  EXPECT_LE(founding_->view().strangers.size(), 8u);
+}
+
 TEST_F(FoundingTest, OneRecordIsPersistedAtATime) {
   Start();
   Answer(Says(two_));

@@ -140,8 +140,9 @@ class World {
     return !healed_ && (cut_.count({a, b}) != 0 || choice_.Below(100) < loss_percent_);
   }
   absl::Duration Delay() {
-    const auto slow = healed_ ? absl::Milliseconds(5) : absl::Milliseconds(delay_ms_max_);
-    return Between(choice_, absl::Microseconds(100), slow);
+    // Most messages are quick, so that those which are not come out of order.
+    const int64_t ms = healed_ ? 5 : OneIn(choice_, 4) ? delay_ms_max_ : delay_ms_max_ / 8 + 1;
+    return Between(choice_, absl::Microseconds(100), absl::Milliseconds(ms));
   }
   std::optional<size_t> At(const std::string& address) const {
     for (size_t i = 0; i < servers_.size(); ++i) {
@@ -209,13 +210,13 @@ void World::Choose() {
   crash_permille_ = OneIn(choice_, 3) ? 0 : choice_.Below(60);
   loss_percent_ = OneIn(choice_, 3) ? 0 : choice_.Below(40);
   wipe_percent_ = OneIn(choice_, 3) ? 0 : choice_.Below(70);
-  delay_ms_max_ = Between(choice_, 1, OneIn(choice_, 2) ? 20 : 400);
+  delay_ms_max_ = Between(choice_, 1, OneIn(choice_, 2) ? 30 : 800);
   write_ms_max_ = Between(choice_, 1, OneIn(choice_, 2) ? 10 : 500);
   misfortune_every_ = Between(choice_, absl::Milliseconds(50), absl::Seconds(2));
   if (!restless_) return;
   // Quick exchanges and slow news of them, but nothing else.
   misfortune_every_ = Between(choice_, absl::Milliseconds(30), absl::Milliseconds(250));
-  delay_ms_max_ = Between(choice_, 20, 400);
+  delay_ms_max_ = Between(choice_, 50, 1500);
   write_ms_max_ = Between(choice_, 1, 60);
   crash_permille_ = 0;
   wipe_percent_ = 0;
