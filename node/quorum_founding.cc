@@ -26,6 +26,7 @@ QuorumFounding::QuorumFounding(QuorumFoundingOptions options, raft::FoundingReco
                Drain();
              }),
       report_timer_(deps_.executor, [this] { Report(); }),
+      was_founded_(core_.result().has_value()),
       alive_(std::make_shared<QuorumFounding*>(this)) {}
 
 QuorumFounding::~QuorumFounding() = default;
@@ -33,7 +34,7 @@ QuorumFounding::~QuorumFounding() = default;
 void QuorumFounding::Start(Done done) {
   CHECK(deps_.executor->IsCurrent());
   done_ = std::move(done);
-  if (!core_.result().has_value()) {
+  if (!was_founded_) {
     LOG_INFO(kComponent, "founding or finding the cluster",
              {{"node", options_.self.node},
               {"directory", options_.self.directory},
@@ -133,7 +134,8 @@ std::string QuorumFounding::Progress() const {
 
 void QuorumFounding::Report() {
   if (failed_ || core_.result().has_value()) return;
-  for (const absl::Status& problem : raft::FoundingProblems(core_.view())) {
+  const std::vector<absl::Status> problems = raft::FoundingProblems(core_.view());
+  for (const absl::Status& problem : problems) {
     LOG_WARN(kComponent, "something keeps this controller out of the quorum",
              {{"code", ErrorCodeName(CodeOf(problem))}, {"problem", problem.message()}});
   }
@@ -141,6 +143,9 @@ void QuorumFounding::Report() {
   if (!silent.empty()) {
     LOG_INFO(kComponent, "waiting for controllers of controller.quorum.voters",
              {{"controllers", raft::NodeNames(silent)}});
+  } else if (problems.empty()) {
+    LOG_INFO(kComponent, "all controllers answer; agreeing on the cluster",
+             {{"controllers", raft::NodeNames(core_.view().Nodes())}});
   }
   report_timer_.Set(deps_.clock->Now() + options_.report_interval);
 }
@@ -148,7 +153,7 @@ void QuorumFounding::Report() {
 void QuorumFounding::Finish(absl::StatusOr<raft::FoundingResult> result) {
   if (done_ == nullptr) return;
   report_timer_.Clear();
-  if (result.ok()) {
+  if (result.ok() && !was_founded_) {
     LOG_INFO(kComponent,
              result->joined() ? "belongs to a cluster as a newcomer, which waits to be added"
                               : "belongs to a cluster as one of its founding voters",

@@ -85,6 +85,8 @@ class QuorumFounding {
   DeadlineTimer timer_;
   DeadlineTimer report_timer_;
   Done done_;
+  // It belonged to its cluster before this process began.
+  const bool was_founded_;
   bool failed_ = false;
   // What is on its way elsewhere asks whether this object still lives.
   std::shared_ptr<QuorumFounding*> alive_;

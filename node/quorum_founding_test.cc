@@ -221,6 +221,23 @@ TEST(QuorumFounding, S17AWipedDiskJoinsAsANewcomer) {
   EXPECT_TRUE(world.Result(2).joined());
 }
 
+// Its cluster has an id of its own, which is no hash of a set.
+TEST(QuorumFounding, AQuorumOfOneThatGrowsIsJoinedByTheOthers) {
+  World world;
+  const ClusterId cluster = ClusterId::Draw(world.random_);
+  {
+    const auto dir =
+        MetadataDir::Open(world[1].files.get(), "metadata", NodeId(1), &world.random_).value();
+    ASSERT_TRUE(dir->SetClusterId(cluster).ok());
+  }
+  for (const int node : {1, 2, 3}) world.Start(node);
+  ASSERT_TRUE(world.RunUntilDone({1, 2, 3}));
+  for (const int node : {1, 2, 3}) {
+    EXPECT_EQ(world.Result(node).cluster_id, cluster);
+    EXPECT_TRUE(world.Result(node).joined());
+  }
+}
+
 TEST(QuorumFounding, S18ADirectoryThatPromisedAndIsWipedIsReplacedInThePromise) {
   World world;
   // Node 3 hears nobody: all others promise, and wait for it.

@@ -60,7 +60,9 @@ struct FoundingReady {
 
 struct FoundingResult {
   ClusterId cluster_id;
-  // The founding set, with this node in it; empty for a newcomer, which waits to be added.
+  // The founding set, with this node in it. Empty for a newcomer, which waits to be added, and for
+  // a directory that belonged to its cluster before there was a founding to remember: whoever has a
+  // log finds the voters in it.
   std::vector<Voter> voters;
 
   bool joined() const { return voters.empty(); }

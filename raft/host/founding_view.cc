@@ -146,6 +146,25 @@ void AddOtherLists(const FoundingView& view, std::vector<absl::Status>* problems
   }
 }
 
+// A peer counts on another directory of this node: harmless for a moment after a disk was replaced.
+void AddOtherSelves(const FoundingView& view, std::vector<absl::Status>* problems) {
+  for (const FoundingPeer& peer : view.peers) {
+    const FoundingState* const theirs = peer.Usable();
+    if (theirs == nullptr || theirs->phase != FoundingPhase::kPrepared) continue;
+    for (const Voter& voter : theirs->voters) {
+      if (voter.id.node != view.self.node || voter.id == view.self) continue;
+      problems->push_back(MakeError(
+          ErrorCode::kInconsistentNodeId,
+          absl::StrCat(Name(peer), " knows node ", view.self.node.value(), " with directory ",
+                       voter.id.directory.ToString(), " at ", voter.address,
+                       ", but this process has ", view.self.directory.ToString(),
+                       ": another process has the same node.id, or the address of this one in ",
+                       kVotersKey, " leads elsewhere"),
+          {.name = "node.id", .value = absl::StrCat(view.self.node.value())}));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<NodeId> FoundingView::Nodes() const {
@@ -163,6 +182,7 @@ std::vector<absl::Status> FoundingProblems(const FoundingView& view) {
   AddForgottenPromises(view, &problems);
   AddCopies(view, &problems);
   AddOtherLists(view, &problems);
+  AddOtherSelves(view, &problems);
   return problems;
 }
 

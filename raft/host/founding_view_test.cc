@@ -130,6 +130,17 @@ TEST_F(FoundingProblemsTest, AClusterIdThatIsNotThatOfItsVotersIsNamed) {
   EXPECT_EQ(CodeOf(Problem()), ErrorCode::kCorruptMessage);
 }
 
+TEST_F(FoundingProblemsTest, APeerThatCountsOnAnotherDirectoryOfThisNodeIsNamed) {
+  Answer(0, {.self = Id(2, 20),
+             .address = "",
+             .phase = FoundingPhase::kPrepared,
+             .voters = Set({Id(1, 11), Id(2, 20), Id(3, 30)}),
+             .cluster_id = {}});
+  EXPECT_EQ(CodeOf(Problem()), ErrorCode::kInconsistentNodeId);
+  EXPECT_EQ(DetailOf(Problem()).name, "node.id");
+  EXPECT_THAT(std::string(Problem().message()), HasSubstr(Id(1, 11).directory.ToString()));
+}
+
 TEST_F(FoundingProblemsTest, OnceFoundedThereAreNone) {
   Answer(0, {.self = Id(5, 20), .address = "", .voters = {}, .cluster_id = {}});
   view_.record.phase = FoundingPhase::kFounded;
