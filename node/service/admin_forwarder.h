@@ -1,5 +1,6 @@
-// AdminForwarder: sends the requests of AdminService that reach this node to the active controller,
-// as the bytes they came as. What it does next AdminRoute decides; this owns the calls and timers.
+// AdminForwarder: sends the requests for the active controller that reach this node to wherever it
+// is, as the bytes they came as. What it does next AdminRoute decides; this owns the calls and
+// timers.
 //
 // Thread: the queue that the methods are registered on, except SetLeader.
 #ifndef NODE_SERVICE_ADMIN_FORWARDER_H_

@@ -38,8 +38,10 @@ class TestNode {
                 nullptr, &metrics_),
         forwarder_(options, NodeId(id), server_.queue(0)) {
     server_.AddService(&service_, v1::AdminService::service_full_name());
-    const RoutedMethods methods{
-        .server = &server_, .queue = server_.queue(0), .forwarder = &forwarder_};
+    const RoutedMethods methods{.service = v1::AdminService::service_full_name(),
+                                .server = &server_,
+                                .queue = server_.queue(0),
+                                .forwarder = &forwarder_};
     RegisterRouted<v1::DescribeQuorumRequest, v1::DescribeQuorumResponse>(
         methods, &service_, &AdminGrpc::RequestDescribeQuorum, "DescribeQuorum", Access::kRead,
         [this, id, decide](const rpc::CallContext& context, const v1::DescribeQuorumRequest&,

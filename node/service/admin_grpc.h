@@ -8,23 +8,20 @@
 #include "millrace/v1/admin_service.grpc.pb.h"
 
 namespace millrace::node {
-namespace internal {
+struct AdminMethods {
+  using V1 = v1::AdminService;
+  using Quorum = V1::WithRawMethod_DescribeQuorum<
+      V1::WithRawMethod_AddController<V1::WithRawMethod_RemoveController<
+          V1::WithRawMethod_TransferControllerLeadership<V1::Service>>>>;
+  using Cluster = V1::WithRawMethod_DescribeCluster<V1::WithRawMethod_DescribeLogDirs<Quorum>>;
+  using Configs =
+      V1::WithRawMethod_DescribeConfigs<V1::WithRawMethod_IncrementalAlterConfigs<Cluster>>;
+  using Service = V1::WithRawMethod_CreateTopics<
+      V1::WithRawMethod_CreatePartitions<V1::WithRawMethod_DeleteTopics<
+          V1::WithRawMethod_ListTopics<V1::WithRawMethod_DescribeTopics<Configs>>>>>;
+};
 
-using V1 = v1::AdminService;
-using QuorumMethods = V1::WithRawMethod_DescribeQuorum<
-    V1::WithRawMethod_AddController<V1::WithRawMethod_RemoveController<
-        V1::WithRawMethod_TransferControllerLeadership<V1::Service>>>>;
-using ClusterMethods =
-    V1::WithRawMethod_DescribeCluster<V1::WithRawMethod_DescribeLogDirs<QuorumMethods>>;
-using ConfigMethods =
-    V1::WithRawMethod_DescribeConfigs<V1::WithRawMethod_IncrementalAlterConfigs<ClusterMethods>>;
-using TopicMethods = V1::WithRawMethod_CreateTopics<
-    V1::WithRawMethod_CreatePartitions<V1::WithRawMethod_DeleteTopics<
-        V1::WithRawMethod_ListTopics<V1::WithRawMethod_DescribeTopics<ConfigMethods>>>>>;
-
-}  // namespace internal
-
-using AdminGrpc = internal::TopicMethods;
+using AdminGrpc = AdminMethods::Service;
 
 }  // namespace millrace::node
 

@@ -42,14 +42,14 @@ void AdminService::Register(rpc::Server* server) {
   server->AddService(&service_, v1::AdminService::service_full_name());
   rpc::CompletionQueueExecutor* queue = server->queue(0);
   forwarder_ = std::make_unique<AdminForwarder>(AdminForwarderOptions(), quorum_.self, queue);
-  const RoutedMethods methods{.server = server, .queue = queue, .forwarder = forwarder_.get()};
+  const RoutedMethods methods{.service = v1::AdminService::service_full_name(),
+                              .server = server,
+                              .queue = queue,
+                              .forwarder = forwarder_.get()};
   RegisterTopics(methods);
   RegisterCluster(methods);
   quorum_admin_.Register(methods, &service_);
-  if (quorum_.leaders == nullptr) return;
-  quorum_.executor->Post([leaders = quorum_.leaders, forwarder = forwarder_.get()] {
-    leaders->Subscribe([forwarder](const LeaderHint& leader) { forwarder->SetLeader(leader); });
-  });
+  FollowLeader(quorum_, forwarder_.get());
 }
 
 void AdminService::RegisterTopics(const RoutedMethods& methods) {

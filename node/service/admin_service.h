@@ -16,6 +16,7 @@
 #include "node/node.h"
 #include "node/service/admin_forwarder.h"
 #include "node/service/admin_grpc.h"
+#include "node/service/quorum_access.h"
 #include "node/service/quorum_admin.h"
 #include "rpc/server.h"
 

@@ -5,27 +5,14 @@
 #ifndef NODE_SERVICE_QUORUM_ADMIN_H_
 #define NODE_SERVICE_QUORUM_ADMIN_H_
 
-#include "base/executor.h"
-#include "base/ids.h"
-#include "controller/leader_watch.h"
 #include "controller/quorum_control.h"
 #include "metadata/authorizer.h"
 #include "millrace/v1/admin_service.pb.h"
 #include "node/service/admin_grpc.h"
+#include "node/service/quorum_access.h"
 #include "node/service/routed_method.h"
 
 namespace millrace::node {
-
-// The quorum as this node sees it. All of it outlives the services that are given it.
-struct QuorumAccess {
-  NodeId self = kNoNode;
-  // Null in tests that do not ask about the quorum: its calls are refused.
-  controller::QuorumControl* control = nullptr;
-  // Null: no other node ever leads.
-  controller::LeaderWatch* leaders = nullptr;
-  // The controller executor, for both.
-  Executor* executor = nullptr;
-};
 
 class QuorumAdmin {
  public:

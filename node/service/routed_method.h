@@ -1,5 +1,5 @@
-// RegisterRouted: a method of AdminService that the active controller answers, whichever node is
-// asked. As rpc::RegisterParsed, with an AdminForwarder between the wire and the handler.
+// RegisterRouted: a method that the active controller answers, whichever node is asked. As
+// rpc::RegisterParsed, with an AdminForwarder between the wire and the handler.
 //
 // Thread: as rpc::RegisterUnary.
 #ifndef NODE_SERVICE_ROUTED_METHOD_H_
@@ -12,13 +12,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
-#include "millrace/v1/admin_service.grpc.pb.h"
 #include "node/service/admin_forwarder.h"
 #include "rpc/message.h"
 #include "rpc/unary_call.h"
 
 namespace millrace::node {
-namespace internal {
 
 // A handler's reply, on its way back to the forwarder.
 template <class Response>
@@ -38,10 +36,10 @@ class RoutedAnswer final : public rpc::UnaryCallBase<Response> {
   AdminForwarder::Answered done_;
 };
 
-}  // namespace internal
-
-// What the routed methods of one server have in common. Outlives the server.
+// What the routed methods of one service have in common. All of it outlives the server.
 struct RoutedMethods {
+  // "millrace.v1.AdminService"
+  std::string service;
   rpc::Server* server = nullptr;
   rpc::CompletionQueueExecutor* queue = nullptr;
   AdminForwarder* forwarder = nullptr;
@@ -60,14 +58,13 @@ void RegisterRouted(const RoutedMethods& methods, Service* service,
   rpc::RegisterUnary(
       methods.server, methods.queue, service, request,
       [forwarder = methods.forwarder, access, handler = std::move(handler),
-       path = absl::StrCat("/", v1::AdminService::service_full_name(), "/", name)](
+       path = absl::StrCat("/", methods.service, "/", name)](
           const rpc::CallContext& context, Bytes bytes, AdminForwarder::Reply reply) {
         auto ask_here = [context, handler](const Bytes& bytes, AdminForwarder::Answered done) {
           absl::StatusOr<Request> message = rpc::ParseMessage<Request>(bytes);
           if (!message.ok()) return std::move(done)(message.status());
           handler(context, *std::move(message),
-                  rpc::Reply<Response>(
-                      std::make_shared<internal::RoutedAnswer<Response>>(std::move(done))));
+                  rpc::Reply<Response>(std::make_shared<RoutedAnswer<Response>>(std::move(done))));
         };
         forwarder->Serve(context,
                          {.method = path,

@@ -1,0 +1,63 @@
+#include "node/service/controller_service.h"
+
+#include <utility>
+
+#include "node/service/authorize.h"
+#include "node/service/routed_method.h"
+
+namespace millrace::node {
+namespace {
+
+// Of a new registration only the log knows the epoch: it is the entry's index.
+void SetEpoch(LogIndex index, internal::v1::RegisterBrokerResponse* response) {
+  if (response->broker_epoch() == 0) response->set_broker_epoch(index.value());
+}
+template <class Response>
+void SetEpoch(LogIndex, Response*) {}
+
+// A handler that submits its request as a command.
+template <class Request, class Response>
+auto Command(Node* node, const metadata::Authorizer* authorizer) {
+  return [node, authorizer](const rpc::CallContext& context, Request request,
+                            rpc::Reply<Response> reply) {
+    const absl::Status allowed =
+        AuthorizeOnCluster(*authorizer, context, metadata::Operation::kClusterAction);
+    if (!allowed.ok()) return reply(allowed);
+    node->Submit(std::move(request), [reply = std::move(reply)](absl::StatusOr<Response> response,
+                                                                LogIndex index) mutable {
+      if (response.ok()) SetEpoch(index, &*response);
+      reply(std::move(response));
+    });
+  };
+}
+
+}  // namespace
+
+ControllerService::ControllerService(Node* node, const metadata::Authorizer* authorizer,
+                                     const QuorumAccess& quorum)
+    : node_(node), authorizer_(authorizer), quorum_(quorum) {}
+
+void ControllerService::Register(rpc::Server* server) {
+  server->AddService(&service_, V1::service_full_name());
+  forwarder_ =
+      std::make_unique<AdminForwarder>(AdminForwarderOptions(), quorum_.self, server->queue(0));
+  const RoutedMethods methods{.service = V1::service_full_name(),
+                              .server = server,
+                              .queue = server->queue(0),
+                              .forwarder = forwarder_.get()};
+  namespace api = internal::v1;
+  RegisterRouted<api::RegisterBrokerRequest, api::RegisterBrokerResponse>(
+      methods, &service_, &Service::RequestRegisterBroker, "RegisterBroker", Access::kChange,
+      Command<api::RegisterBrokerRequest, api::RegisterBrokerResponse>(node_, authorizer_));
+  RegisterRouted<api::BrokerHeartbeatRequest, api::BrokerHeartbeatResponse>(
+      methods, &service_, &Service::RequestBrokerHeartbeat, "BrokerHeartbeat", Access::kChange,
+      Command<api::BrokerHeartbeatRequest, api::BrokerHeartbeatResponse>(node_, authorizer_));
+  RegisterRouted<api::AllocateProducerIdsRequest, api::AllocateProducerIdsResponse>(
+      methods, &service_, &Service::RequestAllocateProducerIds, "AllocateProducerIds",
+      Access::kChange,
+      Command<api::AllocateProducerIdsRequest, api::AllocateProducerIdsResponse>(node_,
+                                                                                 authorizer_));
+  FollowLeader(quorum_, forwarder_.get());
+}
+
+}  // namespace millrace::node
