@@ -27,7 +27,10 @@ Options:
   --controllers N     of start: how many, 1 to 9 (default: 3, or as many as there are in DIR)
   --base-port PORT    of start: clients connect to PORT, PORT+1...; controllers to each other from
                       PORT+100 on, metrics from PORT+200 on (default: 19092)
+  --brokers N         of start: registers N brokers that have no process, so that topics can be placed:
+                      metadata only (default: 3; with --millrace none, unless --phantoms is given)
   --millrace PROGRAM  of start: the program to run (default: it is built from this tree)
+  --phantoms PROGRAM  of start: what registers the brokers (default: built too)
   --help              this text
 
 Examples:
@@ -57,6 +60,8 @@ data_dir=millrace-cluster
 controllers=''
 base_port=''
 program=''
+phantoms=''
+brokers=''
 follow=false
 
 whole_number() { # NAME TEXT MIN MAX
@@ -71,13 +76,15 @@ parse() {
         usage
         exit 0
         ;;
-      --data-dir | --controllers | --base-port | --millrace)
+      --data-dir | --controllers | --base-port | --brokers | --millrace | --phantoms)
         (($# > 1)) && [[ -n "$2" ]] || wrong_usage "$1 needs a value"
         case "$1" in
           --data-dir) data_dir="$2" ;;
           --controllers) controllers="$2" ;;
           --base-port) base_port="$2" ;;
+          --brokers) brokers="$2" ;;
           --millrace) program="$2" ;;
+          --phantoms) phantoms="$2" ;;
         esac
         shift
         ;;
@@ -107,8 +114,9 @@ parse() {
   [[ -z "$controllers" ]] || whole_number --controllers "$controllers" 1 9
   # The highest port used is the base port + 208.
   [[ -z "$base_port" ]] || whole_number --base-port "$base_port" 1024 65000
-  if [[ "$command" != start && -n "$controllers$base_port$program" ]]; then
-    wrong_usage "--controllers, --base-port and --millrace are options of start"
+  [[ -z "$brokers" ]] || whole_number --brokers "$brokers" 0 99
+  if [[ "$command" != start && -n "$controllers$base_port$brokers$program$phantoms" ]]; then
+    wrong_usage "only --data-dir is an option of all commands; the others are of start"
   fi
   if [[ "$command" != logs ]] && $follow; then wrong_usage "--follow is an option of logs"; fi
 }
@@ -143,6 +151,12 @@ http_port() { printf '%s' $((base_port + 200 + $1 - 1)); }
 bootstrap() {
   local list='' i
   for ((i = 1; i <= controllers; ++i)); do list+="${list:+,}$host:$(client_port "$i")"; done
+  printf '%s' "$list"
+}
+
+quorum_addresses() {
+  local list='' i
+  for ((i = 1; i <= controllers; ++i)); do list+="${list:+,}$host:$(controller_port "$i")"; done
   printf '%s' "$list"
 }
 
@@ -187,8 +201,12 @@ build_program() {
   cd "$root"
   source tools/build_environment.sh
   say 'building the release binary (the first time takes some minutes)'
-  bazel build --config=release "${build_flags[@]}" //tools/millrace >&2 </dev/null || fail 'the build failed'
-  program="$(bazel info --config=release bazel-bin 2>/dev/null </dev/null)/tools/millrace/millrace"
+  bazel build --config=release "${build_flags[@]}" //tools/millrace //tools/bench/probe:phantom_brokers \
+    >&2 </dev/null || fail 'the build failed'
+  local built
+  built="$(bazel info --config=release bazel-bin 2>/dev/null </dev/null)"
+  program="$built/tools/millrace/millrace"
+  phantoms="${phantoms:-$built/tools/bench/probe/phantom_brokers}"
   cd "$OLDPWD"
 }
 
@@ -200,6 +218,8 @@ start_node() {
   # In a session of its own, so that Ctrl-C at a terminal is not for it.
   setsid "$program" server --config "$dir/server.yaml" --data-dir "$dir/data" >>"$dir/log" 2>&1 </dev/null &
   printf '%s\n' "$!" >"$dir/pid"
+  # What becomes of it is read from /proc, not told by this shell.
+  disown
 }
 
 # Waits until every controller answers a question about the quorum, which only one with a leader can.
@@ -244,6 +264,9 @@ start() {
   done
   say "started $started of $controllers controllers; their data is in $data_dir"
   await_ready
+  if [[ -n "$phantoms" ]] && ((${brokers:=3} > 0)); then
+    "$phantoms" --controllers "$(quorum_addresses)" --count "$brokers" >&2 || fail 'no brokers could be registered'
+  fi
   say 'all of them answer; clients connect to:'
   printf '%s\n' "$(bootstrap)"
 }

@@ -27,6 +27,12 @@ esac
 STANDIN
 chmod +x millrace
 
+cat >phantoms <<'STANDIN'
+#!/usr/bin/env bash
+echo "phantoms $*"
+STANDIN
+chmod +x phantoms
+
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 # Expects an exit code and, in what is printed, a text.
@@ -50,7 +56,8 @@ expect 2 'which controller?' kill
 expect 2 "'one' is not a whole number" pause one
 expect 2 'takes no controller' stop 1
 expect 2 'one word too many' kill 1 2
-expect 2 'are options of start' stop --controllers 3
+expect 2 'the others are of start' stop --controllers 3
+expect 2 "'x' is not a whole number from 0" start --brokers x
 expect 2 '--follow is an option of logs' status --follow
 expect 1 'there is no cluster in millrace-cluster' status
 expect 1 'there is no program at' start --millrace "$work/nothing"
@@ -67,6 +74,9 @@ done
 expect 0 'quorum at 127.0.0.1:20100,127.0.0.1:20101,127.0.0.1:20102' status
 [[ "$(grep -c running out)" == 3 ]] || fail "not all run: $(cat out)"
 expect 0 'started 0 of 3' start --millrace "$work/millrace"
+grep -q phantoms out && fail "brokers nobody asked for: $(cat out)"
+expect 0 'phantoms --controllers 127.0.0.1:20200,127.0.0.1:20201,127.0.0.1:20202 --count 3' \
+  start --millrace "$work/millrace" --phantoms "$work/phantoms"
 expect 1 'has 3 controllers, not 5' start --controllers 5
 expect 1 'has base port 20100' start --base-port 20500
 
