@@ -21,8 +21,6 @@ namespace {
 constexpr size_t kHeaderCrcAt = kSnapshotHeaderBytes - kSnapshotCrcBytes;
 // What EncodeVoters makes of kVotersMax long addresses: count, and per voter its id, flags, size.
 constexpr uint32_t kVotersBytesMax = 2 + kVotersMax * (4 + 16 + 1 + 2 + kVoterAddressBytesMax);
-constexpr absl::string_view kSnapshotSuffix = ".snapshot";
-constexpr absl::string_view kReceivedSuffix = ".part";
 constexpr size_t kDigits = 20;
 
 uint32_t UnmaskCrc(uint32_t masked) {
@@ -245,11 +243,11 @@ std::optional<EntryId> ParseSnapshotFileName(absl::string_view name) {
 
 std::string ReceivedFileName(const SnapshotId& id) {
   return absl::StrFormat("%020d-%020d-%020u-%08x%s", id.last.index.value(), id.last.term.value(),
-                         id.bytes, id.checksum, kReceivedSuffix);
+                         id.bytes, id.checksum, kReceivedSnapshotSuffix);
 }
 
 std::optional<SnapshotId> ParseReceivedFileName(absl::string_view name) {
-  const auto parts = NameParts(name, kReceivedSuffix, 4);
+  const auto parts = NameParts(name, kReceivedSnapshotSuffix, 4);
   if (!parts.has_value()) return std::nullopt;
   const std::optional<EntryId> last = ParseLast((*parts)[0], (*parts)[1]);
   const std::optional<uint64_t> bytes = ParseDigits((*parts)[2], kDigits);
@@ -262,6 +260,10 @@ std::optional<SnapshotId> ParseReceivedFileName(absl::string_view name) {
   // Capital digits, say, would be a second name of the same.
   if (ReceivedFileName(id) != name) return std::nullopt;
   return id;
+}
+
+bool IsSnapshotFileName(absl::string_view name) {
+  return absl::EndsWith(name, kSnapshotSuffix) || absl::EndsWith(name, kReceivedSnapshotSuffix);
 }
 
 }  // namespace millrace::raft

@@ -115,13 +115,17 @@ class SnapshotParser {
   std::string pending_;
 };
 
-// Names in a snapshot directory. A name sorts as its last entry does.
-// "00000000000000001000-00000000000000000007.snapshot": index, then term.
+// Names in a snapshot directory, by which tools know what a file is. A name sorts as its last entry
+// does. "00000000000000001000-00000000000000000007.snapshot": index, then term.
 std::string SnapshotFileName(const EntryId& last);
 std::optional<EntryId> ParseSnapshotFileName(absl::string_view name);
 // One being received: "<index>-<term>-<bytes>-<checksum, 8 hex digits>.part".
 std::string ReceivedFileName(const SnapshotId& id);
 std::optional<SnapshotId> ParseReceivedFileName(absl::string_view name);
+inline constexpr absl::string_view kSnapshotSuffix = ".snapshot";
+inline constexpr absl::string_view kReceivedSnapshotSuffix = ".part";
+// Whether a name ends like that of a snapshot, whole or being received.
+bool IsSnapshotFileName(absl::string_view name);
 // One being written.
 inline constexpr absl::string_view kUnfinishedSnapshotName = "unfinished.tmp";
 

@@ -155,6 +155,13 @@ TEST(SnapshotFormatTest, NamesSayWhatTheyHoldAndSortByIndex) {
   EXPECT_EQ(ParseReceivedFileName(ReceivedFileName(id)), id);
 }
 
+TEST(SnapshotFormatTest, FilesOfSnapshotsAreKnownByTheirNames) {
+  EXPECT_TRUE(IsSnapshotFileName("copy.snapshot"));
+  EXPECT_TRUE(IsSnapshotFileName(ReceivedFileName({At(7, 1000), 4711, 0xab})));
+  EXPECT_FALSE(IsSnapshotFileName(kUnfinishedSnapshotName));
+  EXPECT_FALSE(IsSnapshotFileName("00000000000000000001.wal"));
+}
+
 TEST(SnapshotFormatTest, OtherNamesAreNone) {
   for (const char* name : {"", "x.snapshot", "1-1.snapshot", "unfinished.tmp",
                            "0000000000000000100x-00000000000000000007.snapshot",

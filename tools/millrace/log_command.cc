@@ -9,10 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/posix_file_system.h"
 #include "base/status.h"
+#include "raft/host/snapshot_format.h"
 #include "storage/file_names.h"
 #include "tools/millrace/log_verify.h"
 #include "tools/millrace/progress_line.h"
 #include "tools/millrace/segment_dump.h"
+#include "tools/millrace/snapshot_dump.h"
 #include "tools/millrace/wal_dump.h"
 
 namespace millrace::tools {
@@ -25,10 +27,16 @@ struct LogOptions {
 
 bool IsWalName(const DirectoryEntry& entry) { return absl::EndsWith(entry.name, ".wal"); }
 
-// A directory: the metadata log if it holds one, else all segments of a partition.
+bool IsSnapshotEntry(const DirectoryEntry& entry) { return raft::IsSnapshotFileName(entry.name); }
+
+// A directory: the metadata log or its snapshots if it holds them, else all segments of a
+// partition.
 absl::Status DumpDirectory(FileSystem& files, const std::string& path, const DumpOptions& options) {
   ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(path));
   if (std::any_of(entries.begin(), entries.end(), IsWalName)) return DumpWal(files, path, options);
+  if (std::any_of(entries.begin(), entries.end(), IsSnapshotEntry)) {
+    return DumpSnapshots(files, path, options);
+  }
   bool any = false;
   for (const DirectoryEntry& entry : entries) {
     if (!absl::EndsWith(entry.name, storage::kLogSuffix)) continue;
@@ -41,9 +49,15 @@ absl::Status DumpDirectory(FileSystem& files, const std::string& path, const Dum
   return MakeError(
       ErrorCode::kInvalidDirectory,
       absl::StrCat("'", path,
-                   "' holds neither segments (*.log) nor a metadata log (*.wal); name the "
-                   "directory of one partition or of the metadata log"),
+                   "' holds neither segments (*.log) nor a metadata log (*.wal) or snapshots of it "
+                   "(*.snapshot); name the directory of one partition, of the metadata log or of "
+                   "its snapshots"),
       {.name = "path", .value = path});
+}
+
+absl::Status DumpFile(FileSystem& files, const std::string& path, const DumpOptions& options) {
+  return raft::IsSnapshotFileName(path) ? DumpSnapshotFile(files, path, options)
+                                        : DumpSegmentFile(files, path, options);
 }
 
 absl::Status Dump(const LogOptions& options, const GlobalOptions& global) {
@@ -58,8 +72,7 @@ absl::Status Dump(const LogOptions& options, const GlobalOptions& global) {
                        {.name = "path", .value = path});
     }
     const absl::StatusOr<std::vector<DirectoryEntry>> listed = files.ListDirectory(path);
-    RETURN_IF_ERROR(listed.ok() ? DumpDirectory(files, path, dump)
-                                : DumpSegmentFile(files, path, dump));
+    RETURN_IF_ERROR(listed.ok() ? DumpDirectory(files, path, dump) : DumpFile(files, path, dump));
   }
   return absl::OkStatus();
 }
@@ -99,13 +112,16 @@ void AddLogCommands(CLI::App* app, GlobalOptions* global) {
       app->add_subcommand("log", "Look into the files of a data directory, and check them");
   log->require_subcommand(1);
   auto options = std::make_shared<LogOptions>();
-  CLI::App* dump = AddCommand(log, "dump", "Print segments, indexes and the metadata log",
-                              "  millrace log dump millrace-data/logs/orders-0 --records\n"
-                              "  millrace log dump millrace-data/metadata/wal -o json\n"
-                              "Nothing is changed; a running server may be looked at.\n",
-                              global, [=] { return Dump(*options, *global); });
+  CLI::App* dump =
+      AddCommand(log, "dump", "Print segments, indexes, the metadata log and its snapshots",
+                 "  millrace log dump millrace-data/logs/orders-0 --records\n"
+                 "  millrace log dump millrace-data/metadata/wal -o json\n"
+                 "  millrace log dump millrace-data/metadata/snapshots --records\n"
+                 "Nothing is changed; a running server may be looked at.\n",
+                 global, [=] { return Dump(*options, *global); });
   dump->add_option("path", options->paths, "Files or directories")->required();
-  dump->add_flag("--records", options->records, "Print the records of each batch");
+  dump->add_flag("--records", options->records,
+                 "Print the records of each batch, and what a snapshot holds");
   AddOutputOption(dump, global);
 
   CLI::App* verify = AddCommand(
@@ -114,8 +130,11 @@ void AddLogCommands(CLI::App* app, GlobalOptions* global) {
       "  millrace log verify /disk1/logs /disk2/logs --records -o json\n"
       "  millrace log verify millrace-data/logs/orders-0\n"
       "Checksums, offsets, indexes, epoch checkpoints, producer snapshots, journals and the\n"
-      "metadata log. Exits with 1 if anything is damaged (lost or changed) or a hint is wrong (a\n"
-      "file that only saves time); a torn write at the end of a log is listed, and is no fault.\n",
+      "metadata log with its snapshots. Exits with 1 if anything is damaged (lost or changed) or "
+      "a\n"
+      "hint is wrong (a file that only saves time); a torn write at the end of a log is listed, "
+      "and\n"
+      "is no fault.\n",
       global, [=] { return Verify(*options, *global); });
   verify->add_option("directory", options->paths, "Data, log, partition or metadata directories")
       ->required();

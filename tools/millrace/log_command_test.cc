@@ -3,6 +3,8 @@
 #include <string>
 
 #include "base/posix_file_system.h"
+#include "metadata/image_snapshot.h"
+#include "raft/host/snapshot_format.h"
 #include "record/testing/sample_records.h"
 #include "tools/millrace/command_test_bed.h"
 
@@ -29,6 +31,27 @@ TEST(LogCommand, DumpsAPartitionByItsDirectory) {
   EXPECT_THAT(result.out, HasSubstr(path + "/00000000000000000000.log\nposition: 0"));
   const Json json = Json::parse(RunLine(AddLogCommands, {"log", "dump", path, "-o", "json"}).out);
   EXPECT_EQ(json["records"], 3);
+}
+
+TEST(LogCommand, DumpsASnapshotByItsFileAndByItsDirectory) {
+  PosixFileSystem files;
+  const std::string directory = JoinPath(testing::TempDir(), "snapshots");
+  ASSERT_OK(RemoveTree(files, directory));
+  ASSERT_OK(files.CreateDirectory(directory));
+  const std::string path = JoinPath(directory, raft::SnapshotFileName({Term(2), LogIndex(7)}));
+  ASSERT_OK_AND_ASSIGN(
+      const std::string bytes,
+      raft::EncodeSnapshotFile({Term(2), LogIndex(7)}, {}, metadata::EncodeImageSnapshot({})));
+  ASSERT_OK(ReplaceFile(files, path, bytes));
+  for (const std::string& of : {path, directory}) {
+    const LineResult result = RunLine(AddLogCommands, {"log", "dump", of});
+    EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+    EXPECT_THAT(result.out, HasSubstr("snapshot: " + path));
+    EXPECT_THAT(result.out, HasSubstr("last_index: 7"));
+  }
+  const LineResult verified = RunLine(AddLogCommands, {"log", "verify", path, "-o", "json"});
+  EXPECT_EQ(verified.exit_code, kExitOk) << verified.err;
+  EXPECT_EQ(Json::parse(verified.out)["snapshots"], 1);
 }
 
 TEST(LogCommand, SaysWhatItNeedsWhereThereIsNothingToDump) {

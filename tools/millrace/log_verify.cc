@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "raft/host/snapshot_format.h"
 #include "raft/host/wal_reader.h"
 #include "storage/checked_text.h"
 #include "storage/dir_identity.h"
@@ -19,6 +20,7 @@
 #include "storage/partitions_journal.h"
 #include "storage/recovery_points.h"
 #include "storage/sync_journal.h"
+#include "tools/millrace/snapshot_verify.h"
 
 namespace millrace::tools {
 namespace {
@@ -35,6 +37,12 @@ bool Has(const std::vector<DirectoryEntry>& entries, absl::string_view name) {
 bool HoldsWal(const std::vector<DirectoryEntry>& entries) {
   return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {
     return absl::EndsWith(entry.name, ".wal");
+  });
+}
+
+bool HoldsSnapshots(const std::vector<DirectoryEntry>& entries) {
+  return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {
+    return raft::IsSnapshotFileName(entry.name);
   });
 }
 
@@ -219,7 +227,8 @@ void VerifyWal(FileSystem& files, const std::string& path, VerifyReport* report)
   report->AddUnlessOk(raft::VisitWal(files, path, &visitor), path);
 }
 
-void VerifyMetadataDir(FileSystem& files, const std::string& path, VerifyReport* report) {
+void VerifyMetadataDir(FileSystem& files, const std::string& path, bool has_snapshots,
+                       VerifyReport* report) {
   for (const auto& [name, kind] : {std::pair("meta.properties", "metadata-meta.properties"),
                                    std::pair("start-counter", "start-counter")}) {
     const std::string file = JoinPath(path, name);
@@ -230,12 +239,17 @@ void VerifyMetadataDir(FileSystem& files, const std::string& path, VerifyReport*
     report->AddUnlessOk(storage::DecodeCheckedText(kind, *contents, file).status(), file);
   }
   VerifyWal(files, JoinPath(path, "wal"), report);
+  if (has_snapshots) VerifySnapshots(files, JoinPath(path, "snapshots"), report);
 }
 
 }  // namespace
 
 absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
                              const VerifyOptions& options, VerifyReport* report) {
+  if (raft::IsSnapshotFileName(path)) {
+    VerifySnapshotFile(files, path, report);
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(path));
   if (HoldsSegments(entries)) {
     ASSIGN_OR_RETURN(const auto lock, KeepServersOut(files, ParentPath(path), storage::kLockFile));
@@ -247,6 +261,11 @@ absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
     VerifyWal(files, path, report);
     return absl::OkStatus();
   }
+  if (HoldsSnapshots(entries)) {
+    ASSIGN_OR_RETURN(const auto lock, KeepServersOut(files, ParentPath(path), "lock"));
+    VerifySnapshots(files, path, report);
+    return absl::OkStatus();
+  }
   if (Has(entries, storage::kPartitionsJournalFile)) {
     ASSIGN_OR_RETURN(const auto lock, KeepServersOut(files, path, storage::kLockFile));
     LogDirVerifier(files, path, options, report).Run(entries);
@@ -254,7 +273,7 @@ absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
   }
   if (Has(entries, "wal")) {
     ASSIGN_OR_RETURN(const auto lock, KeepServersOut(files, path, "lock"));
-    VerifyMetadataDir(files, path, report);
+    VerifyMetadataDir(files, path, Has(entries, "snapshots"), report);
     return absl::OkStatus();
   }
   if (Has(entries, "logs") && Has(entries, "metadata")) {
@@ -265,7 +284,7 @@ absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
       ErrorCode::kInvalidDirectory,
       absl::StrCat("'", path,
                    "' is neither a server's data directory nor a log directory, a partition, a "
-                   "metadata directory or its wal: name one of these"),
+                   "metadata directory, its wal or its snapshots: name one of these"),
       {.name = "path", .value = path});
 }
 

@@ -1,5 +1,6 @@
 #include "tools/millrace/log_verify.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,27 @@ TEST_F(LogVerifyTest, ADamagedBatchOfAPartitionIsFound) {
   EXPECT_EQ(problems[0].place.position, 0u);
   EXPECT_EQ(problems[0].place.offset, Offset(0));
   EXPECT_FALSE(report_.Verdict().ok());
+}
+
+TEST_F(LogVerifyTest, SnapshotsAreFoundByFileByDirectoryAndInTheMetadataDirectory) {
+  sim::SimFileSystem& files = *world_.files;
+  const std::string path = "metadata/snapshots/00000000000000000001-00000000000000000001.snapshot";
+  for (const char* directory : {"metadata", "metadata/wal", "metadata/snapshots"}) {
+    ASSERT_OK(files.CreateDirectory(directory));
+  }
+  ASSERT_OK(ReplaceFile(files, path, "no snapshot"));
+  for (const char* of : {path.c_str(), "metadata/snapshots", "metadata"}) {
+    const std::vector<Problem> problems = Verify(of);
+    EXPECT_EQ(report_.snapshots, 1) << of;
+    EXPECT_EQ(std::count_if(problems.begin(), problems.end(),
+                            [&](const Problem& problem) { return problem.place.path == path; }),
+              1)
+        << of << "\n"
+        << report_.ToText();
+  }
+  ASSERT_OK_AND_ASSIGN(auto lock, files.Lock("metadata/lock"));
+  EXPECT_THAT(VerifyDirectory(files, "metadata/snapshots", {}, &report_),
+              HasCode(ErrorCode::kDirectoryLocked));
 }
 
 TEST_F(LogVerifyTest, ADirectoryOfAnotherKindIsRefused) {

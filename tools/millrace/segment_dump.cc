@@ -162,7 +162,7 @@ absl::Status DumpSegmentFile(FileSystem& files, const std::string& path,
   return MakeError(
       ErrorCode::kInvalidRequest,
       absl::StrCat("'", path,
-                   "' is not a .log, .index or .timeindex file, nor a directory of the "
+                   "' is not a .log, .index, .timeindex or .snapshot file, nor a directory of the "
                    "metadata log (*.wal)"),
       {.name = "path", .value = path});
 }

@@ -67,9 +67,9 @@ Json VerifyReport::ToJson() const {
                     {"offset", offset},
                     {"what", problem.what}});
   }
-  return {{"ok", Verdict().ok()},       {"partitions", partitions}, {"segments", segments},
-          {"batches", batches},         {"records", records},       {"bytes", bytes},
-          {"problems", std::move(list)}};
+  return {{"ok", Verdict().ok()}, {"partitions", partitions},   {"segments", segments},
+          {"batches", batches},   {"records", records},         {"snapshots", snapshots},
+          {"bytes", bytes},       {"problems", std::move(list)}};
 }
 
 std::string VerifyReport::ToText() const {
@@ -87,10 +87,10 @@ std::string VerifyReport::ToText() const {
   absl::StrAppend(
       &text,
       absl::StrFormat("read %.1f MiB: %d partitions, %d segments, %d batches, %d "
-                      "records: %d damaged, %d wrong hints, %d torn\n",
+                      "records, %d snapshots: %d damaged, %d wrong hints, %d torn\n",
                       static_cast<double>(bytes) / 1048576, partitions, segments, batches, records,
-                      Count(problems, ProblemKind::kDamage), Count(problems, ProblemKind::kHint),
-                      Count(problems, ProblemKind::kTorn)));
+                      snapshots, Count(problems, ProblemKind::kDamage),
+                      Count(problems, ProblemKind::kHint), Count(problems, ProblemKind::kTorn)));
   return text;
 }
 

@@ -47,6 +47,8 @@ struct VerifyReport {
   int64_t segments = 0;
   int64_t batches = 0;
   int64_t records = 0;
+  // Of the metadata log.
+  int64_t snapshots = 0;
   // Of all files read.
   uint64_t bytes = 0;
   std::vector<Problem> problems;
