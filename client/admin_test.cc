@@ -128,7 +128,7 @@ TEST(Admin, PassesOnWhatTheServerDecides) {
   EXPECT_EQ(server.calls(), 1);
 }
 
-TEST(Admin, AChangeThatWasLostWithItsServerIsNotSentToTheNext) {
+TEST(Admin, S23AChangeThatWasLostWithItsServerIsNotSentToTheNext) {
   FakeAdminServer first(OneTopic);
   FakeAdminServer second(OneTopic);
   ASSERT_OK_AND_ASSIGN(auto admin,

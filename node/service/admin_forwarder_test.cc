@@ -166,7 +166,7 @@ std::string DeadAddress() {
   return node.address();
 }
 
-TEST(AdminForwarder, AnyNodeAnswersWhoeverLeads) {
+TEST(AdminForwarder, S40AnyNodeAnswersWhoeverLeads) {
   std::atomic<bool> marked{false};
   TestNode leader(2, [&](const rpc::CallContext& context) {
     marked = context.forwarded;
@@ -194,7 +194,7 @@ TEST(AdminForwarder, TheLeadersErrorArrivesUnchanged) {
   EXPECT_EQ(DetailOf(forwarded), DetailOf(direct));
 }
 
-TEST(AdminForwarder, TwoNodesThatNameEachOtherAnswerAfterOneHop) {
+TEST(AdminForwarder, S40TwoNodesThatNameEachOtherAnswerAfterOneHop) {
   LeaderHint to_first;
   TestNode second(2, [&](const rpc::CallContext&) {
     return MakeError(ErrorCode::kNotController, "second refuses", {.leader = to_first});
@@ -243,7 +243,7 @@ TEST(AdminForwarder, WithoutALeaderTheAnswerIsNotControllerInTime) {
   EXPECT_THAT(follower.Transfer(), IsError(ErrorCode::kNotController, "no controller leads"));
 }
 
-TEST(AdminForwarder, AChangeThatIsLostWithTheLeaderHasAnUnknownOutcome) {
+TEST(AdminForwarder, S23AChangeThatIsLostWithTheLeaderHasAnUnknownOutcome) {
   TestNode leader(2, Leads());
   TestNode next(3, Leads());
   TestNode follower(1, Refuses(leader.AsLeader(3)));

@@ -58,7 +58,7 @@ TEST(AdminRoute, WhatTheOwnControllerDecidesIsTheAnswer) {
       PassesOn());
 }
 
-TEST(AdminRoute, ARefusalForWantOfLeadershipIsPassedOnToTheLeaderOnce) {
+TEST(AdminRoute, S40ARefusalForWantOfLeadershipIsPassedOnToTheLeaderOnce) {
   AdminRoute route = Change();
   EXPECT_THAT(route.OnAnsweredHere(NotController(), Leader(2, 3), At(1)), Forwards("n2:9093"));
   // Whatever it says, a refusal too, is the answer.
@@ -67,7 +67,7 @@ TEST(AdminRoute, ARefusalForWantOfLeadershipIsPassedOnToTheLeaderOnce) {
       PassesOn());
 }
 
-TEST(AdminRoute, TheHintOfTheAnswerServesWhereItIsNewer) {
+TEST(AdminRoute, S40TheHintOfTheAnswerServesWhereItIsNewer) {
   AdminRoute newer = Change();
   EXPECT_THAT(newer.OnAnsweredHere(NotController(Leader(3, 4)), Leader(2, 3), At(1)),
               Forwards("n3:9093"));
@@ -91,7 +91,7 @@ TEST(AdminRoute, AHintWithoutAnEpochServesOnlyWhereNobodyIsKnownToLead) {
   EXPECT_THAT(unknown.OnLeader(Leader(2, 5), At(3)), Forwards("n2:9093"));
 }
 
-TEST(AdminRoute, AForwardedRequestIsNotPassedOnAgain) {
+TEST(AdminRoute, S40AForwardedRequestIsNotPassedOnAgain) {
   AdminRoute route({}, kSelf, {.forwarded = true}, At(0));
   const AdminRoute::Step step = route.OnAnsweredHere(NotController(), Leader(2, 3), At(1));
   EXPECT_EQ(step.kind, Kind::kReply);
@@ -160,7 +160,7 @@ TEST(AdminRoute, ALeaderThatCouldNotBeReachedIsTriedAgainUntilTheBound) {
   EXPECT_EQ(DetailOf(step.status).leader, Leader(2, 3));
 }
 
-TEST(AdminRoute, AChangeThatMayHaveBeenSeenIsNeverSentAgain) {
+TEST(AdminRoute, S23AChangeThatMayHaveBeenSeenIsNeverSentAgain) {
   AdminRoute route = Change();
   route.OnAnsweredHere(NotController(), Leader(2, 3), At(1));
   EXPECT_THAT(route.OnForwarded(Forwarded::kUnknown, Broken(), Leader(3, 4), At(10)),

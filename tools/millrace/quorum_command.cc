@@ -174,7 +174,8 @@ void AddQuorumCommands(CLI::App* app, GlobalOptions* global) {
   CLI::App* add = AddCommand(
       quorum, "add", "Make a controller that runs already a voter",
       "  millrace quorum add 4 --directory-id Jv0iX3kTTz2Kz0dOcbG8Vw --address ctl4:9093\n\n"
-      "It has the log sent to it first, and votes once it has caught up.\n",
+      "It has the log sent to it first, and votes once it has caught up; the answer comes then,\n"
+      "so give a long --timeout for a long log.\n",
       global, [=] { return Add(*options, *global); });
   CLI::App* remove =
       AddCommand(quorum, "remove", "Take a voter out of the quorum",
