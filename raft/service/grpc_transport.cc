@@ -232,21 +232,20 @@ absl::StatusOr<FoundingState> GrpcTransport::AnswerFounding(const FoundingState&
   return founding_answer_(caller);
 }
 
-void GrpcTransport::ExchangeFounding(const std::string& address, const FoundingState& state,
-                                     FoundingDone done) {
+void GrpcTransport::Exchange(std::string address, FoundingState mine, Callback callback) {
   CHECK(deps_.owner->IsCurrent());
   wire::ExchangeFoundingRequest request;
-  *request.mutable_state() = EncodeFoundingState(state);
+  *request.mutable_state() = EncodeFoundingState(mine);
   rpc::ClientCallOptions options;
   options.timeout = options_.founding_timeout;
   rpc::StartUnaryTyped<wire::ExchangeFoundingResponse>(
       deps_.queue, FreshChannel(address, options_), kExchangeFounding, request, options,
-      [owner = deps_.owner, weak = weak_from_this(),
-       done = std::move(done)](absl::StatusOr<wire::ExchangeFoundingResponse> response) mutable {
+      [owner = deps_.owner, weak = weak_from_this(), callback = std::move(callback)](
+          absl::StatusOr<wire::ExchangeFoundingResponse> response) mutable {
         absl::StatusOr<FoundingState> theirs =
             response.ok() ? DecodeFoundingState(response->state()) : response.status();
-        owner->Post([weak, done = std::move(done), theirs = std::move(theirs)]() mutable {
-          if (weak.lock() != nullptr) std::move(done)(std::move(theirs));
+        owner->Post([weak, callback = std::move(callback), theirs = std::move(theirs)]() mutable {
+          if (weak.lock() != nullptr) std::move(callback)(std::move(theirs));
         });
       });
 }

@@ -1,7 +1,7 @@
 // GrpcTransport: raft::Transport over gRPC: one stream to each peer (outbound_link.h), one from
 // each (inbound_stream.h, served by RaftService), and the exchange by which a cluster is founded.
 //
-// Until the cluster id is known only ExchangeFounding works, in both directions. Who may speak is
+// Until the cluster id is known only the exchange works, in both directions. Who may speak is
 // PeerGuard's decision. Connections are this transport's own: never retried by gRPC, never shared
 // with data.
 //
@@ -20,8 +20,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "raft/host/founding_channel.h"
 #include "raft/host/founding_state.h"
 #include "raft/host/peer_guard.h"
 #include "raft/host/transport.h"
@@ -33,13 +33,13 @@
 namespace millrace::raft {
 
 class GrpcTransport final : public Transport,
+                            public FoundingChannel,
                             public InboundSink,
                             public LinkEvents,
                             public std::enable_shared_from_this<GrpcTransport> {
  public:
   // This node's founding state, for a caller who has told his own.
   using FoundingAnswer = std::function<FoundingState(const FoundingState& caller)>;
-  using FoundingDone = absl::AnyInvocable<void(absl::StatusOr<FoundingState>) &&>;
 
   // What `deps` points to outlives the transport and the server that its RaftService is of.
   // Thread: any.
@@ -50,13 +50,13 @@ class GrpcTransport final : public Transport,
   // Raft traffic begins, both ways. REQUIRES: not zero, and not set to another one before.
   void SetClusterId(const ClusterId& cluster_id);
 
-  // Answers peers' ExchangeFounding; until set they get BROKER_NOT_AVAILABLE.
+  // Answers peers' questions; until set they get BROKER_NOT_AVAILABLE.
   void SetFoundingAnswer(FoundingAnswer answer) { founding_answer_ = std::move(answer); }
 
-  // Tells the node at `address` ("host:port") our state and asks for its own. `done` is called once
-  // on the owner's executor, unless the transport goes before. Errors: BROKER_NOT_AVAILABLE and
-  // REQUEST_TIMED_OUT if nobody answers there; CORRUPT_MESSAGE, UNSUPPORTED_VERSION.
-  void ExchangeFounding(const std::string& address, const FoundingState& state, FoundingDone done);
+  // FoundingChannel. `callback` is called once, unless the transport goes before. Errors:
+  // BROKER_NOT_AVAILABLE and REQUEST_TIMED_OUT if nobody answers there; CORRUPT_MESSAGE,
+  // UNSUPPORTED_VERSION.
+  void Exchange(std::string address, FoundingState mine, Callback callback) override;
 
   void SetReceiver(TransportReceiver* receiver) override { receiver_ = receiver; }
   void SetPeers(std::vector<Peer> peers) override;

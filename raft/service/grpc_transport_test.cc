@@ -356,8 +356,8 @@ TEST_P(GrpcTransportTest, S18FoundingStatesAreExchangedBeforeThereIsACluster) {
     });
   });
   one->Run([&](GrpcTransport& it) {
-    it.ExchangeFounding(two->address(), Prepared(*one),
-                        [&](absl::StatusOr<FoundingState> state) { seen_by_one = state; });
+    it.Exchange(two->address(), Prepared(*one),
+                [&](absl::StatusOr<FoundingState> state) { seen_by_one = state; });
   });
   ASSERT_TRUE(one->Await([&](auto&) { return seen_by_one.has_value(); }));
   ASSERT_OK(seen_by_one->status());
@@ -377,8 +377,8 @@ TEST_P(GrpcTransportTest, FoundingWithNobodyFailsAtOnceAndAgainWorksOnceSomebody
   auto exchange = [&] {
     answer.reset();
     one->Run([&](GrpcTransport& it) {
-      it.ExchangeFounding(address, Prepared(*one),
-                          [&](absl::StatusOr<FoundingState> state) { answer = state; });
+      it.Exchange(address, Prepared(*one),
+                  [&](absl::StatusOr<FoundingState> state) { answer = state; });
     });
     EXPECT_TRUE(one->Await([&](auto&) { return answer.has_value(); }));
     return CodeOf(answer->status());
