@@ -80,6 +80,8 @@ class AdminForwarder::RoutedCall : public std::enable_shared_from_this<RoutedCal
     GiveUpForwarded();
     call_.ask_here(call_.request, [weak = weak_from_this(), queue = forwarder_->queue_,
                                    attempt = attempt_](auto answer) mutable {
+      // What is answered, or dropped, after the server's end finds no queue either.
+      if (weak.expired()) return;
       auto told = [weak, attempt, answer = std::move(answer)]() mutable {
         auto self = weak.lock();
         if (self != nullptr) self->AnsweredHere(attempt, std::move(answer));
