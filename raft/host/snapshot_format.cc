@@ -262,8 +262,9 @@ std::optional<SnapshotId> ParseReceivedFileName(absl::string_view name) {
   return id;
 }
 
-bool IsSnapshotFileName(absl::string_view name) {
-  return absl::EndsWith(name, kSnapshotSuffix) || absl::EndsWith(name, kReceivedSnapshotSuffix);
+bool IsSnapshotPath(absl::string_view path) {
+  const absl::string_view name = path.substr(path.rfind('/') + 1);
+  return ParseSnapshotFileName(name).has_value() || ParseReceivedFileName(name).has_value();
 }
 
 }  // namespace millrace::raft

@@ -124,8 +124,9 @@ std::string ReceivedFileName(const SnapshotId& id);
 std::optional<SnapshotId> ParseReceivedFileName(absl::string_view name);
 inline constexpr absl::string_view kSnapshotSuffix = ".snapshot";
 inline constexpr absl::string_view kReceivedSnapshotSuffix = ".part";
-// Whether a name ends like that of a snapshot, whole or being received.
-bool IsSnapshotFileName(absl::string_view name);
+// Whether the last part of a path names a snapshot, whole or being received. (What producers of a
+// partition are remembered by ends in the same suffix: storage/file_names.h.)
+bool IsSnapshotPath(absl::string_view path);
 // One being written.
 inline constexpr absl::string_view kUnfinishedSnapshotName = "unfinished.tmp";
 

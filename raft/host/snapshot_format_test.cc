@@ -156,10 +156,13 @@ TEST(SnapshotFormatTest, NamesSayWhatTheyHoldAndSortByIndex) {
 }
 
 TEST(SnapshotFormatTest, FilesOfSnapshotsAreKnownByTheirNames) {
-  EXPECT_TRUE(IsSnapshotFileName("copy.snapshot"));
-  EXPECT_TRUE(IsSnapshotFileName(ReceivedFileName({At(7, 1000), 4711, 0xab})));
-  EXPECT_FALSE(IsSnapshotFileName(kUnfinishedSnapshotName));
-  EXPECT_FALSE(IsSnapshotFileName("00000000000000000001.wal"));
+  EXPECT_TRUE(IsSnapshotPath(SnapshotFileName(At(7, 1000))));
+  EXPECT_TRUE(IsSnapshotPath("some/where/" + SnapshotFileName(At(7, 1000))));
+  EXPECT_TRUE(IsSnapshotPath(ReceivedFileName({At(7, 1000), 4711, 0xab})));
+  EXPECT_FALSE(IsSnapshotPath(kUnfinishedSnapshotName));
+  EXPECT_FALSE(IsSnapshotPath("00000000000000000001.wal"));
+  // Of the producers of a partition.
+  EXPECT_FALSE(IsSnapshotPath("orders-0/00000000000000000002.snapshot"));
 }
 
 TEST(SnapshotFormatTest, OtherNamesAreNone) {

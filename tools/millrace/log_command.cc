@@ -27,7 +27,7 @@ struct LogOptions {
 
 bool IsWalName(const DirectoryEntry& entry) { return absl::EndsWith(entry.name, ".wal"); }
 
-bool IsSnapshotEntry(const DirectoryEntry& entry) { return raft::IsSnapshotFileName(entry.name); }
+bool IsSnapshotEntry(const DirectoryEntry& entry) { return raft::IsSnapshotPath(entry.name); }
 
 // A directory: the metadata log or its snapshots if it holds them, else all segments of a
 // partition.
@@ -56,8 +56,8 @@ absl::Status DumpDirectory(FileSystem& files, const std::string& path, const Dum
 }
 
 absl::Status DumpFile(FileSystem& files, const std::string& path, const DumpOptions& options) {
-  return raft::IsSnapshotFileName(path) ? DumpSnapshotFile(files, path, options)
-                                        : DumpSegmentFile(files, path, options);
+  return raft::IsSnapshotPath(path) ? DumpSnapshotFile(files, path, options)
+                                    : DumpSegmentFile(files, path, options);
 }
 
 absl::Status Dump(const LogOptions& options, const GlobalOptions& global) {

@@ -21,6 +21,8 @@ std::string PartitionDirectory(const std::string& name) {
   EXPECT_OK(files.CreateDirectory(path));
   EXPECT_OK(ReplaceFile(files, JoinPath(path, "00000000000000000000.log"),
                         record::BuildSampleBatch(3).slice()));
+  // What a clean stop leaves of its producers: no snapshot of the metadata.
+  EXPECT_OK(ReplaceFile(files, JoinPath(path, "00000000000000000003.snapshot"), "producers"));
   return path;
 }
 

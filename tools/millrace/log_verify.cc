@@ -41,9 +41,8 @@ bool HoldsWal(const std::vector<DirectoryEntry>& entries) {
 }
 
 bool HoldsSnapshots(const std::vector<DirectoryEntry>& entries) {
-  return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {
-    return raft::IsSnapshotFileName(entry.name);
-  });
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const DirectoryEntry& entry) { return raft::IsSnapshotPath(entry.name); });
 }
 
 // Refuses a directory that a server uses; else keeps servers out while it is read. Null where there
@@ -246,7 +245,7 @@ void VerifyMetadataDir(FileSystem& files, const std::string& path, bool has_snap
 
 absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
                              const VerifyOptions& options, VerifyReport* report) {
-  if (raft::IsSnapshotFileName(path)) {
+  if (raft::IsSnapshotPath(path)) {
     VerifySnapshotFile(files, path, report);
     return absl::OkStatus();
   }

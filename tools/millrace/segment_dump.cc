@@ -162,8 +162,8 @@ absl::Status DumpSegmentFile(FileSystem& files, const std::string& path,
   return MakeError(
       ErrorCode::kInvalidRequest,
       absl::StrCat("'", path,
-                   "' is not a .log, .index, .timeindex or .snapshot file, nor a directory of the "
-                   "metadata log (*.wal)"),
+                   "' is not a .log, .index or .timeindex file, nor a directory of the "
+                   "metadata log (*.wal), nor a snapshot of it"),
       {.name = "path", .value = path});
 }
 

@@ -147,7 +147,7 @@ absl::Status DumpSnapshots(FileSystem& files, const std::string& directory,
   absl::Status first_error;
   for (const DirectoryEntry& entry : entries) {
     const std::string path = JoinPath(directory, entry.name);
-    if (raft::IsSnapshotFileName(entry.name)) {
+    if (raft::IsSnapshotPath(entry.name)) {
       first_error.Update(DumpSnapshotFile(files, path, options));
     } else if (entry.name == raft::kUnfinishedSnapshotName) {
       Printer(options).PrintUnfinished(path, entry.size_bytes);

@@ -68,7 +68,7 @@ void VerifySnapshots(FileSystem& files, const std::string& directory, VerifyRepo
   if (!entries.ok()) return report->AddUnlessOk(entries.status(), directory);
   for (const DirectoryEntry& entry : *entries) {
     const std::string path = JoinPath(directory, entry.name);
-    if (raft::IsSnapshotFileName(entry.name)) {
+    if (raft::IsSnapshotPath(entry.name)) {
       VerifySnapshotFile(files, path, report);
     } else if (entry.name == raft::kUnfinishedSnapshotName) {
       report->Add(ProblemKind::kTorn, {path}, "a snapshot whose writing was not finished");
