@@ -29,7 +29,8 @@ Options:
                       PORT+100 on, metrics from PORT+200 on (default: 19092)
   --brokers N         of start: registers N brokers that have no process, so that topics can be placed:
                       metadata only (default: 3; with --millrace none, unless --phantoms is given)
-  --millrace PROGRAM  of start: the program to run (default: it is built from this tree)
+  --millrace PROGRAM  of start: the program to run (default: the one given before, else it is built
+                      from this tree)
   --phantoms PROGRAM  of start: what registers the brokers (default: built too)
   --help              this text
 
@@ -131,6 +132,7 @@ read_cluster() {
       controllers) known_controllers="$value" ;;
       base_port) known_base_port="$value" ;;
       program) known_program="$value" ;;
+      built) known_built="$value" ;;
     esac
   done <"$data_dir/cluster.conf"
 }
@@ -241,7 +243,7 @@ await_ready() {
 }
 
 start() {
-  local known_controllers='' known_base_port='' known_program='' i started=0
+  local known_controllers='' known_base_port='' known_program='' known_built='' built=no i started=0
   if read_cluster; then
     [[ -z "$controllers" || "$controllers" == "$known_controllers" ]] ||
       fail "the cluster in $data_dir has $known_controllers controllers, not $controllers; give another --data-dir"
@@ -250,12 +252,18 @@ start() {
   fi
   controllers="${controllers:-${known_controllers:-3}}"
   base_port="${base_port:-${known_base_port:-19092}}"
-  [[ -n "$program" ]] || build_program
+  # A program that was given is kept; one that was built is built again, as the tree may have changed.
+  if [[ -z "$program" && "$known_built" == no ]]; then program="$known_program"; fi
+  if [[ -z "$program" ]]; then
+    build_program
+    built=yes
+  fi
   program="$(readlink -f "$program")"
   [[ -x "$program" ]] || fail "there is no program at $program"
   mkdir -p "$data_dir"
   data_dir="$(readlink -f "$data_dir")"
-  printf 'controllers=%s\nbase_port=%s\nprogram=%s\n' "$controllers" "$base_port" "$program" >"$data_dir/cluster.conf"
+  printf 'controllers=%s\nbase_port=%s\nprogram=%s\nbuilt=%s\n' \
+    "$controllers" "$base_port" "$program" "$built" >"$data_dir/cluster.conf"
   for ((i = 1; i <= controllers; ++i)); do
     if ! pid_of "$i" >/dev/null; then
       start_node "$i"

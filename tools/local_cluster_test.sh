@@ -87,7 +87,7 @@ expect 0 'paused controller 3' pause 3
 expect 0 'paused' status
 grep -q '^2 .*stopped' out && grep -q '^3 .*paused' out || fail "status: $(cat out)"
 expect 0 'controller 3 runs again' resume 3
-expect 0 'started 1 of 3' start --millrace "$work/millrace"
+expect 0 'started 1 of 3' start
 expect 0 'node.id: 2' logs 2
 
 # A pid file that names somebody else's process is not believed.
