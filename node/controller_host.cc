@@ -3,9 +3,11 @@
 #include <optional>
 #include <string>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "metadata/delta.h"
+#include "metadata/image_snapshot.h"
 
 namespace millrace::node {
 namespace {
@@ -13,9 +15,11 @@ namespace {
 // Whether the log has, at the position's index, the entry that the position says. A log in which an
 // index and its term agree agrees in all before it (Raft's log matching), and the hash names the
 // log.
-bool IsOnHistory(const metadata::LogPosition& position, uint64_t log_hash,
+bool IsOnHistory(const metadata::LogPosition& position, uint64_t log_hash, const EntryId& snapshot,
                  const std::vector<raft::Entry>& entries) {
-  if (position.hash != log_hash || entries.empty()) return false;
+  if (position.hash != log_hash) return false;
+  if (EntryId{position.term, position.index} == snapshot) return true;
+  if (entries.empty()) return false;
   const int64_t at = position.index - entries.front().index;
   return at >= 0 && at < static_cast<int64_t>(entries.size()) &&
          entries[static_cast<size_t>(at)].term == position.term;
@@ -25,58 +29,105 @@ bool IsOnHistory(const metadata::LogPosition& position, uint64_t log_hash,
 
 absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
     const MetadataDir& dir, NodeId node_id, std::shared_ptr<const controller::Settings> settings,
-    const Dependencies& dependencies) {
-  auto host = std::unique_ptr<ControllerHost>(new ControllerHost(dependencies));
+    QuorumPlace place, Dependencies dependencies) {
+  std::unique_ptr<Random> election_random = std::move(dependencies.election_random);
+  auto host = std::unique_ptr<ControllerHost>(new ControllerHost(std::move(dependencies)));
+  const Dependencies& deps = host->dependencies_;
+  host->settings_ = std::move(settings);
   host->log_hash_ = dir.directory_id().uuid().low();
-  host->wal_metrics_ = std::make_unique<raft::WalMetrics>(*dependencies.metrics);
-  raft::SingleVoterLog::Options options;
+  host->wal_metrics_ = std::make_unique<raft::WalMetrics>(*deps.metrics);
+  host->quorum_metrics_ = std::make_unique<raft::QuorumMetrics>(*deps.metrics);
+  ASSIGN_OR_RETURN(host->snapshots_, raft::SnapshotStore::Open(deps.files, dir.snapshot_path()));
+  ASSIGN_OR_RETURN(metadata::StoredImage start, host->LoadSnapshot());
+  const EntryId snapshot{start.position.term, start.position.index};
+
+  raft::QuorumLog::Options options;
+  options.raft = place.options;
   options.wal.directory = dir.wal_path();
   options.self = {.node = node_id, .directory = dir.directory_id()};
-  ASSIGN_OR_RETURN(host->log_, raft::SingleVoterLog::Open(std::move(options),
-                                                          {.files = dependencies.files,
-                                                           .clock = dependencies.clock,
-                                                           .random = dependencies.random,
-                                                           .owner = dependencies.owner,
-                                                           .disk = dependencies.disk,
-                                                           .metrics = host->wal_metrics_.get()}));
-  metadata::StoredImage stored;
-  if (dependencies.images != nullptr) {
-    host->store_ = std::make_shared<metadata::ImageStore>(dependencies.images);
-    ASSIGN_OR_RETURN(stored, host->LoadImage());
+  options.founders = std::move(place.founders);
+  options.known_peers = std::move(place.known_peers);
+  options.snapshot_after_bytes = place.snapshot_after_bytes;
+  raft::QuorumLog::Dependencies log_dependencies{.wal = {.files = deps.files,
+                                                         .clock = deps.clock,
+                                                         .random = deps.random,
+                                                         .owner = deps.owner,
+                                                         .disk = deps.disk,
+                                                         .metrics = host->wal_metrics_.get()},
+                                                 .random = std::move(election_random),
+                                                 .transport = place.transport,
+                                                 .snapshots = host->snapshots_,
+                                                 .snapshot_disk = deps.image_disk,
+                                                 .machine = host.get(),
+                                                 .metrics = host->quorum_metrics_.get()};
+  ASSIGN_OR_RETURN(host->log_,
+                   raft::QuorumLog::Open(std::move(options), std::move(log_dependencies)));
+  if (deps.images != nullptr) {
+    host->store_ = std::make_shared<metadata::ImageStore>(deps.images);
+    ASSIGN_OR_RETURN(metadata::StoredImage stored, host->LoadImage(snapshot));
     host->stored_ = stored.image;
+    if (stored.position.index > start.position.index) start = std::move(stored);
   }
-  auto state = std::make_shared<controller::State>();
-  state->image = std::move(stored.image);
-  state->settings = std::move(settings);
+  auto state = std::make_shared<const controller::State>(
+      controller::MakeState(std::move(start.image), host->settings_));
   rsm::HostListener<controller::State>* const listener = host.get();
   host->host_ = std::make_unique<Host>(rsm::HostOptions(), host->log_.get(), listener,
-                                       std::move(state), stored.position.index);
+                                       std::move(state), start.position.index);
   return host;
 }
 
 ControllerHost::~ControllerHost() = default;
 
-absl::StatusOr<metadata::StoredImage> ControllerHost::LoadImage() {
+absl::StatusOr<metadata::StoredImage> ControllerHost::LoadSnapshot() {
+  metadata::StoredImage start;
+  if (!snapshots_->newest().has_value()) return start;
+  const raft::SnapshotId id = snapshots_->newest()->id;
+  ASSIGN_OR_RETURN(const std::string body, snapshots_->ReadBody(id));
+  ASSIGN_OR_RETURN(start.image, metadata::DecodeImageSnapshot(body));
+  start.position.index = id.last.index;
+  start.position.term = id.last.term;
+  return start;
+}
+
+absl::StatusOr<metadata::StoredImage> ControllerHost::LoadImage(const EntryId& snapshot) {
   const std::vector<raft::Entry>& entries = log_->recovery().entries;
   ASSIGN_OR_RETURN(std::optional<metadata::StoredImage> stored,
                    store_->Load([&](const metadata::LogPosition& position) {
-                     return IsOnHistory(position, log_hash_, entries);
+                     return IsOnHistory(position, log_hash_, snapshot, entries);
                    }));
   return stored.has_value() ? *std::move(stored) : metadata::StoredImage();
 }
 
-void ControllerHost::Start(absl::AnyInvocable<void() &&> led,
+void ControllerHost::Start(std::function<void()> led,
                            absl::AnyInvocable<void(const absl::Status&) &&> failed) {
   led_ = std::move(led);
   failed_ = std::move(failed);
+  log_->SetOnLeaderChanged([this](const raft::RoleState&) { UpdateLeader(); });
   log_->Start(host_.get());
+}
+
+// Of this node's own leadership it is told only when that has begun for the machine too.
+void ControllerHost::UpdateLeader() {
+  LeaderHint hint = log_->leader_hint();
+  if (log_->role().role == raft::Role::kLeader && !host_->leading()) hint = LeaderHint();
+  if (hint.leader != kNoNode)
+    hint.leader_epoch = LeaderEpoch(static_cast<int32_t>(log_->role().term.value()));
+  dependencies_.leaders->Set(hint);
+}
+
+absl::Status ControllerHost::WithLeader(const absl::Status& status) const {
+  if (CodeOf(status) != ErrorCode::kNotController) return status;
+  ErrorDetail detail = DetailOf(status);
+  detail.leader = dependencies_.leaders->leader();
+  return MakeError(ErrorCode::kNotController, std::string(status.message()), std::move(detail));
 }
 
 void ControllerHost::Save(std::shared_ptr<const metadata::Image> image,
                           std::shared_ptr<const metadata::Delta> delta) {
-  // A lone voter's commits are all of its own term once it leads, which is when saving begins.
-  const metadata::LogPosition position{
-      .index = host_->committed_index(), .term = host_->term(), .hash = log_hash_};
+  const LogIndex index = host_->committed_index();
+  const std::optional<Term> term = log_->TermAt(index);
+  CHECK(term.has_value()) << "what was just committed is in memory";
+  const metadata::LogPosition position{.index = index, .term = *term, .hash = log_hash_};
   dependencies_.image_disk->Post(
       [store = store_, image = std::move(image), delta = std::move(delta), position]() mutable {
         // The store is only a cache: without it the next start replays more of the log.
@@ -96,30 +147,61 @@ void ControllerHost::OnCommitted(LogIndex /*index*/,
 }
 
 void ControllerHost::OnBecameLeader(Term term) {
-  const std::shared_ptr<const controller::State>& state = host_->committed_state();
-  std::shared_ptr<const metadata::Image> image(state, &state->image);
   LOG_INFO("node", "leading the metadata quorum",
            {{"term", term.value()}, {"index", host_->committed_index().value()}});
+  if (feed_ == nullptr) BeginFeed();
+  UpdateLeader();
+  if (led_ != nullptr) led_();
+}
+
+// From here on what is committed is followed, and stored.
+void ControllerHost::BeginFeed() {
+  const std::shared_ptr<const controller::State>& state = host_->committed_state();
+  std::shared_ptr<const metadata::Image> image(state, &state->image);
   feed_ = std::make_unique<metadata::Feed>(image);
-  if (store_ != nullptr) {
-    Save(image, std::make_shared<const metadata::Delta>(metadata::DeltaBetween(stored_, *image)));
-    stored_ = metadata::Image();
-    bool first = true;
-    feed_->Subscribe(nullptr, [this, first](const metadata::Update& update) mutable {
-      // The first update is the image that was saved just now.
-      if (!std::exchange(first, false)) Save(update.image, update.delta);
-    });
-  }
-  if (led_) std::exchange(led_, nullptr)();
+  if (store_ == nullptr) return;
+  Save(image, std::make_shared<const metadata::Delta>(metadata::DeltaBetween(stored_, *image)));
+  stored_ = metadata::Image();
+  bool first = true;
+  feed_->Subscribe(nullptr, [this, first](const metadata::Update& update) mutable {
+    // The first update is the image that was saved just now.
+    if (!std::exchange(first, false)) Save(update.image, update.delta);
+  });
 }
 
 void ControllerHost::OnLostLeadership() {
   LOG_WARN("node", "no longer leading the metadata quorum", {});
+  UpdateLeader();
 }
 
 void ControllerHost::OnFailed(const absl::Status& status) {
   LOG_ERROR("node", "the metadata log has stopped", {{"error", status.ToString()}});
+  dependencies_.leaders->Set(LeaderHint());
   if (failed_) std::exchange(failed_, nullptr)(status);
+}
+
+// ---- Snapshots ----
+
+raft::SnapshotMachine::Encode ControllerHost::Capture() {
+  return [state = host_->committed_state()]() -> absl::StatusOr<std::string> {
+    return metadata::EncodeImageSnapshot(state->image);
+  };
+}
+
+absl::StatusOr<raft::SnapshotMachine::Install> ControllerHost::Decode(LogIndex index,
+                                                                      std::string body) {
+  ASSIGN_OR_RETURN(metadata::Image image, metadata::DecodeImageSnapshot(body));
+  auto state =
+      std::make_shared<const controller::State>(controller::MakeState(std::move(image), settings_));
+  return Install([this, index, state = std::move(state)] { InstallState(index, state); });
+}
+
+void ControllerHost::InstallState(LogIndex index, std::shared_ptr<const controller::State> state) {
+  // The stored image may have been further than the snapshot.
+  if (index <= host_->committed_index()) return;
+  host_->InstallSnapshot(index, state);
+  if (feed_ == nullptr || state->image.index() <= feed_->current()->index()) return;
+  feed_->PublishWhole(std::shared_ptr<const metadata::Image>(state, &state->image));
 }
 
 }  // namespace millrace::node

@@ -20,7 +20,11 @@ class ControllerHostTest : public ::testing::Test {
   // A process over the same disk and image store.
   void Open(bool with_images = true) {
     dir_ = MetadataDir::Open(files_.get(), "m", NodeId(1), &random_).value();
+    QuorumPlace alone;
+    alone.founders.voters = {raft::Voter{{NodeId(1), dir_->directory_id()}}};
+    alone.snapshot_after_bytes = snapshot_after_bytes_;
     auto opened = ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
+                                       std::move(alone),
                                        {.files = files_.get(),
                                         .clock = &clock_,
                                         .random = &random_,
@@ -28,7 +32,9 @@ class ControllerHostTest : public ::testing::Test {
                                         .owner = owner_.get(),
                                         .disk = disk_.get(),
                                         .image_disk = disk_.get(),
-                                        .images = with_images ? &images_ : nullptr});
+                                        .images = with_images ? &images_ : nullptr,
+                                        .leaders = &leaders_,
+                                        .election_random = std::make_unique<sim::SimRandom>(3)});
     ASSERT_TRUE(opened.ok()) << opened.status();
     host_ = *std::move(opened);
     bool led = false;
@@ -58,6 +64,8 @@ class ControllerHostTest : public ::testing::Test {
   sim::SimClock clock_{loop_.time()};
   sim::SimRandom random_{1};
   MetricRegistry metrics_;
+  controller::LeaderWatch leaders_;
+  uint64_t snapshot_after_bytes_ = 20 << 20;
   std::unique_ptr<sim::SimFileSystem> files_ = std::make_unique<sim::SimFileSystem>();
   storage::FakeKvStore images_;
   std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
@@ -86,6 +94,25 @@ TEST_F(ControllerHostTest, TheStoredImageGivesTheSameStateAsTheLog) {
   Close();
   Open(/*with_images=*/false);
   EXPECT_EQ(host_->committed_image(), with_store);
+}
+
+TEST_F(ControllerHostTest, AStartFromASnapshotGivesTheSameState) {
+  snapshot_after_bytes_ = 100;
+  Open(/*with_images=*/false);
+  const ClusterId id = Found();
+  loop_.RunFor(absl::Seconds(1));
+  const auto& newest = host_->log().node().state().snapshots.newest();
+  ASSERT_TRUE(newest.has_value());
+  const metadata::Image before = host_->committed_image();
+  Close();
+  Open(/*with_images=*/false);
+  EXPECT_EQ(host_->committed_image().cluster_id(), id);
+  EXPECT_EQ(host_->committed_image(), before);
+}
+
+TEST_F(ControllerHostTest, ALoneControllerIsKnownToLead) {
+  Open();
+  EXPECT_EQ(leaders_.leader().leader, NodeId(1));
 }
 
 // S-36: the image store is a cache; one of another log is not used.

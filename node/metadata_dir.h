@@ -4,7 +4,8 @@
 //   meta.properties   node id, directory id, cluster id once founded (checked text)
 //   start-counter     how often a process started on it (S-19)
 //   lock              held while this object lives
-//   wal/  image/      the log (raft/host/wal.h) and the cache of the committed image
+//   wal/  snapshots/  the log (raft/host/wal.h) and what takes the place of its beginning
+//   image/            the cache of the committed image
 //
 // The directory id is durable before anything else happens in it (S-18): a directory that is wiped
 // comes back under another id, as a voter that has promised nothing (S-17).
@@ -43,6 +44,7 @@ class MetadataDir {
   // 1 for the first process.
   int64_t start_count() const { return start_count_; }
   std::string wal_path() const { return JoinPath(path_, "wal"); }
+  std::string snapshot_path() const { return JoinPath(path_, "snapshots"); }
   std::string image_path() const { return JoinPath(path_, "image"); }
 
   // Remembers, durably, which cluster this directory belongs to. Errors: INCONSISTENT_CLUSTER_ID if

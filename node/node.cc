@@ -5,9 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/version.h"
+#include "node/founding_file.h"
 
 namespace millrace::node {
 namespace {
@@ -47,7 +49,7 @@ void LogOpened(const std::vector<broker::OpenedLogDir>& dirs) {
 }  // namespace
 
 Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* authorizer,
-           OpenImages open_images)
+           OpenImages open_images, QuorumNetwork* network)
     : config_(std::move(config)),
       env_(env),
       authorizer_(authorizer),
@@ -55,7 +57,11 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
       incarnation_(IncarnationId::Draw(*env.random)),
       metadata_disk_(env.make_disk_executor("metadata-disk")),
       image_disk_(env.make_disk_executor("image-disk")),
-      broker_random_(env.make_random()) {}
+      broker_random_(env.make_random()),
+      network_(network),
+      quorum_(env.controller, env.clock, &leaders_) {
+  CHECK_EQ(config_.has_peers(), network_ != nullptr);
+}
 
 Node::~Node() {
   // First the strands of its own, whose tasks use what the controller has.
@@ -70,12 +76,27 @@ absl::Status Node::Open() {
   if (open_images_ != nullptr) {
     ASSIGN_OR_RETURN(images_, open_images_(dir_->image_path()));
   }
+  if (config_.has_peers()) {
+    // Its log is opened when it knows who founded the quorum.
+    ASSIGN_OR_RETURN(founding_record_,
+                     ReadFoundingFile(*env_.files, config_.metadata_dir, dir_->cluster_id()));
+    return absl::OkStatus();
+  }
+  QuorumPlace alone;
+  alone.founders.voters = {raft::Voter{{config_.node_id, dir_->directory_id()}}};
+  return OpenController(std::move(alone));
+}
+
+absl::Status Node::OpenController(QuorumPlace place) {
   auto settings = std::make_shared<controller::Settings>();
   settings->node_id = config_.node_id;
   settings->static_values = config_.given;
   settings->node_keys = NodeSettingsSchema().keys();
+  place.options = config_.raft;
+  place.snapshot_after_bytes =
+      static_cast<uint64_t>(config_.settings.metadata_log_max_record_bytes_between_snapshots);
   absl::StatusOr<std::unique_ptr<ControllerHost>> controller =
-      ControllerHost::Open(*dir_, config_.node_id, std::move(settings),
+      ControllerHost::Open(*dir_, config_.node_id, std::move(settings), std::move(place),
                            {.files = env_.files,
                             .clock = env_.clock,
                             .random = env_.random,
@@ -83,7 +104,9 @@ absl::Status Node::Open() {
                             .owner = env_.controller,
                             .disk = metadata_disk_.get(),
                             .image_disk = image_disk_.get(),
-                            .images = images_.get()});
+                            .images = images_.get(),
+                            .leaders = &leaders_,
+                            .election_random = env_.make_random()});
   if (!controller.ok()) {
     return Annotate(controller.status(),
                     absl::StrCat("metadata directory '", config_.metadata_dir, "'"));
@@ -97,21 +120,87 @@ void Node::Start(std::vector<metadata::Listener> advertised, Done done) {
       [this, advertised = std::move(advertised), done = std::move(done)]() mutable {
         advertised_ = std::move(advertised);
         started_ = std::move(done);
-        controller_->Start([this] { OnLed(); },
-                           [this](const absl::Status& status) {
-                             failed_.store(true);
-                             Finish(status);
-                           });
+        config_.has_peers() ? JoinQuorum() : StartController();
       });
+}
+
+// ---- One of several controllers ----
+
+void Node::JoinQuorum() {
+  QuorumFoundingOptions options;
+  options.self = voter_id();
+  options.configured = config_.quorum_voters;
+  options.metadata_path = config_.metadata_dir;
+  founding_ =
+      std::make_unique<QuorumFounding>(std::move(options), std::move(founding_record_),
+                                       QuorumFounding::Deps{.clock = env_.clock,
+                                                            .random = broker_random_.get(),
+                                                            .files = env_.files,
+                                                            .executor = env_.controller,
+                                                            .disk = metadata_disk_.get(),
+                                                            .channel = &network_->founding()});
+  network_->SetFoundingAnswer(
+      [this](const raft::FoundingState& theirs) { return founding_->OnExchange(theirs); });
+  founding_->Start(
+      [this](absl::StatusOr<raft::FoundingResult> result) { OnBelongs(std::move(result)); });
+}
+
+void Node::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
+  if (!result.ok()) return Finish(result.status());
+  cluster_id_ = result->cluster_id;
+  QuorumPlace place;
+  place.founders.voters = std::move(result->voters);
+  place.known_peers = config_.quorum_voters;
+  place.transport = &network_->transport();
+  // Reads the log: not on this strand.
+  metadata_disk_->Post([this, place = std::move(place)]() mutable {
+    absl::Status opened = OpenController(std::move(place));
+    // Last: a directory that belongs to a cluster has its log.
+    if (opened.ok()) opened = dir_->SetClusterId(cluster_id_);
+    env_.controller->Post([this, opened] {
+      if (!opened.ok()) return Finish(opened);
+      network_->SetCluster(cluster_id_);
+      leaders_.Subscribe([this](const LeaderHint& leader) { OnLeader(leader); });
+      StartController();
+    });
+  });
+}
+
+void Node::OnLeader(const LeaderHint& leader) {
+  followed_.store(leader.leader != kNoNode);
+  if (leader.leader == kNoNode) return;
+  LOG_INFO("node", "the quorum has a leader",
+           {{"leader", leader.leader.value()}, {"term", leader.leader_epoch.value()}});
+  serving_.store(true);
+  Finish(absl::OkStatus());
+}
+
+void Node::StartController() {
+  controller_->Start([this] { OnLed(); },
+                     [this](const absl::Status& status) {
+                       failed_.store(true);
+                       Finish(status);
+                     });
+  quorum_.SetHost(controller_.get());
+}
+
+absl::Status Node::NotOpen() const {
+  return MakeError(ErrorCode::kNotController,
+                   absl::StrCat("this controller does not belong to a quorum yet: ",
+                                founding_ != nullptr ? founding_->Progress() : "it is starting"),
+                   {.name = "controller.quorum.voters"});
 }
 
 void Node::Finish(const absl::Status& status) {
   if (started_) std::exchange(started_, nullptr)(status);
 }
 
+// ---- The steps of a start ----
+
 void Node::OnLed() {
   const ClusterId founded = controller_->committed_image().cluster_id();
   if (founded.is_zero()) {
+    if (config_.has_peers()) return FoundCluster();
     // A lost metadata log must not look like a new cluster: what the log directories hold would be
     // orphaned, and then the topics made again under their names.
     if (!dir_->cluster_id().is_zero()) {
@@ -124,16 +213,20 @@ void Node::OnLed() {
     }
     return FoundCluster();
   }
-  RememberCluster(founded);
+  if (!config_.has_peers()) RememberCluster(founded);
 }
 
 void Node::FoundCluster() {
-  const controller::FoundClusterCommand command{ClusterId::Draw(*env_.random)};
+  // Of several it is a hash of the founding set (S-18), which all of them know.
+  const controller::FoundClusterCommand command{
+      config_.has_peers() ? cluster_id_ : ClusterId::Draw(*env_.random)};
   controller_->Submit(
       command, [this](absl::StatusOr<controller::FoundClusterReply> reply, LogIndex) {
+        // Of several, whoever leads next proposes it again.
+        if (!reply.ok() && config_.has_peers()) return;
         if (!reply.ok()) return Finish(reply.status());
         LOG_INFO("node", "founded a new cluster", {{"cluster", reply->cluster_id.ToString()}});
-        RememberCluster(reply->cluster_id);
+        if (!config_.has_peers()) RememberCluster(reply->cluster_id);
       });
 }
 
@@ -254,6 +347,7 @@ void Node::Unfence() {
 }
 
 void Node::AfterFollowed(LogIndex index, Task then) {
+  if (broker_ == nullptr) return std::move(then)();
   auto shared = std::make_shared<Task>(std::move(then));
   const auto run_once = [shared] {
     if (*shared != nullptr) std::exchange(*shared, nullptr)();
@@ -267,13 +361,20 @@ void Node::AfterFollowed(LogIndex index, Task then) {
 void Node::Stop(absl::Duration drain, Done done) {
   env_.controller->Post([this, drain, done = std::move(done)]() mutable {
     serving_.store(false);
-    if (broker_ == nullptr) return std::move(done)(absl::OkStatus());
-    broker_->Shutdown(drain, std::move(done));
+    if (broker_ != nullptr) return broker_->Shutdown(drain, std::move(done));
+    // That nobody took over costs the others an election, and is no failure of the stop.
+    quorum_.HandOver([done = std::move(done)](const absl::Status&) mutable {
+      std::move(done)(absl::OkStatus());
+    });
   });
 }
 
 absl::Status Node::Ready() const {
   if (!serving_.load()) return MakeError(ErrorCode::kBrokerNotAvailable, "starting or stopping");
+  if (config_.has_peers()) {
+    if (followed_.load()) return Healthy();
+    return MakeError(ErrorCode::kBrokerNotAvailable, "no controller leads the quorum");
+  }
   const broker::RecoveryProgress progress = broker_->recovery_progress();
   if (followed_.load() && progress.done()) return Healthy();
   return MakeError(ErrorCode::kBrokerNotAvailable,
@@ -347,6 +448,13 @@ void Node::DescribeLogDirs(
                   {.name = "broker_id", .value = absl::StrCat(request.broker_id())}));
   }
   env_.controller->Post([this, done = std::move(done)]() mutable {
+    if (broker_ == nullptr) {
+      return std::move(done)(
+          MakeError(ErrorCode::kBrokerNotAvailable,
+                    absl::StrCat("node ", config_.node_id.value(),
+                                 " is a controller and no broker: it has no log directories"),
+                    {.name = "process.roles"}));
+    }
     broker_->DescribeLogDirs(
         [this, done = std::move(done)](std::vector<broker::LogDirDescription> dirs) mutable {
           std::move(done)(ToProto(config_.node_id, dirs));

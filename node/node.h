@@ -1,10 +1,12 @@
-// Node: one process of the cluster, controller and broker in one, without its network: what the
-// server runs behind gRPC and what the simulator runs on simulated disks.
+// Node: one process of the cluster, without its network: what the server runs behind gRPC and what
+// the simulator runs on simulated disks. Either controller and broker in one (the embedded
+// default), or one of several controllers.
 //
 // Start brings it from its directories to serving, in this order, because each step needs the one
 // before: metadata directory, metadata log, leadership, founding (a new cluster only), log
 // directories and their recovery, registration (a new broker epoch), epoch recorded in every
-// directory, metadata to the broker, unfencing.
+// directory, metadata to the broker, unfencing. One of several controllers first has to know
+// which cluster it belongs to (node/quorum_founding.h); it serves once it knows who leads.
 //
 // Not here: sockets, threads and signals, which the composition root owns (tools/millrace), and
 // every decision about the cluster (controller/) or a partition (broker/).
@@ -32,6 +34,9 @@
 #include "node/config.h"
 #include "node/controller_host.h"
 #include "node/metadata_dir.h"
+#include "node/quorum_founding.h"
+#include "node/quorum_network.h"
+#include "node/raft_quorum_control.h"
 #include "storage/kv_store.h"
 
 namespace millrace::node {
@@ -48,8 +53,9 @@ class Node {
 
   // `env` and `authorizer` outlive the node. Its executors must run until Stop is done; the node is
   // destroyed after they have ended (or, in the simulator, between two events: a crash).
+  // `network`: of one of several controllers (config.has_peers()); else null.
   Node(NodeConfig config, const Env& env, const metadata::Authorizer* authorizer,
-       OpenImages open_images);
+       OpenImages open_images, QuorumNetwork* network = nullptr);
   ~Node();
 
   // Reads the metadata directory and its log. Blocks. Errors: those of CheckFounding,
@@ -68,10 +74,20 @@ class Node {
   // OK unless the metadata log has stopped for good. Thread: any.
   absl::Status Healthy() const;
 
-  // REQUIRES: Start succeeded, for all below.
+  // Who this is in the quorum, and how often a process started on its metadata directory. REQUIRES:
+  // Open succeeded.
+  raft::VoterId voter_id() const { return {config_.node_id, dir_->directory_id()}; }
+  int64_t start_count() const { return dir_->start_count(); }
+
+  // Who leads the quorum, and how it is seen and changed; they live as long as this. Thread: the
+  // controller executor.
+  controller::LeaderWatch& leaders() { return leaders_; }
+  controller::QuorumControl& quorum() { return quorum_; }
+
+  // REQUIRES: config().is_broker, and Start succeeded.
   broker::Broker& broker() { return *broker_; }
-  // A command or question to the controller. `done` runs on the controller executor, with the index
-  // of the metadata log that the reply is true at.
+  // A command or question to the controller; before it is open: NOT_CONTROLLER. `done` runs on the
+  // controller executor, with the index of the metadata log that the reply is true at.
   template <class Request>
   void Submit(Request request, Callback<Request> done) {
     env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
@@ -92,7 +108,11 @@ class Node {
 
  private:
   // The steps of Start, on the controller executor.
+  void JoinQuorum();
+  void OnBelongs(absl::StatusOr<raft::FoundingResult> result);
+  void StartController();
   void OnLed();
+  void OnLeader(const LeaderHint& leader);
   void FoundCluster();
   void RememberCluster(ClusterId cluster_id);
   void OpenBroker(ClusterId cluster_id);
@@ -101,11 +121,13 @@ class Node {
   void Unfence();
   void Finish(const absl::Status& status);
 
+  absl::Status OpenController(QuorumPlace place);
   broker::BrokerOptions MakeBrokerOptions(ClusterId cluster_id) const;
 
   // Submit, on the controller executor.
   template <class Request>
   void SubmitHere(const Request& request, Callback<Request> done) {
+    if (controller_ == nullptr) return std::move(done)(NotOpen(), LogIndex());
     controller_->Submit(
         request, [this, done = std::move(done)](auto reply, LogIndex index) mutable {
           AfterFollowed(index, [reply = std::move(reply), index, done = std::move(done)]() mutable {
@@ -113,8 +135,9 @@ class Node {
           });
         });
   }
-  // Runs `then` when the broker has followed the metadata up to `index`, or after a bound: a
-  // directory that hangs must not keep the controller's answer back.
+  absl::Status NotOpen() const;
+  // Runs `then` when the broker, if there is one, has followed the metadata up to `index`, or after
+  // a bound: a directory that hangs must not keep the controller's answer back.
   void AfterFollowed(LogIndex index, Task then);
 
   const NodeConfig config_;
@@ -126,6 +149,13 @@ class Node {
   std::unique_ptr<Executor> metadata_disk_;
   std::unique_ptr<Executor> image_disk_;
   std::unique_ptr<Random> broker_random_;
+  QuorumNetwork* const network_;
+  controller::LeaderWatch leaders_;
+  RaftQuorumControl quorum_;
+  raft::FoundingRecord founding_record_;
+  std::unique_ptr<QuorumFounding> founding_;
+  // Of one of several controllers, once it is known.
+  ClusterId cluster_id_;
   std::unique_ptr<MetadataDir> dir_;
   std::unique_ptr<storage::KvStore> images_;
   std::unique_ptr<ControllerHost> controller_;

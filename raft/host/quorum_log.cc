@@ -96,6 +96,10 @@ InitialState QuorumLog::TakeInitialState() {
   InitialState initial;
   initial.hard_state = recovery_.hard_state;
   initial.founders = options_.founders;
+  // A quorum that grew out of a lone voter: its log has the set that it began with.
+  if (initial.founders.voters.empty() && recovery_.voters.id == EntryId{}) {
+    initial.founders = recovery_.voters;
+  }
   initial.entries = std::exchange(recovery_.entries, {});
   const SnapshotStore* const store = dependencies_.snapshots.get();
   if (store == nullptr) return initial;

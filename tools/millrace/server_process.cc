@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -31,9 +33,11 @@
 #include "metadata/broker_config.h"
 #include "node/node.h"
 #include "node/service/admin_service.h"
+#include "node/service/controller_service.h"
 #include "rpc/read_gate.h"
 #include "rpc/server.h"
 #include "storage/kv_rocksdb.h"
+#include "tools/millrace/quorum_server.h"
 
 namespace millrace::tools {
 namespace {
@@ -121,11 +125,18 @@ class Process {
       return std::make_unique<ThreadExecutor>(name);
     };
     env_.make_random = [] { return std::make_unique<SystemRandom>(); };
+    if (config_.has_peers()) {
+      quorum_server_ = std::make_unique<QuorumServer>(
+          config_,
+          QuorumServer::Dependencies{
+              .clock = &clock_, .random = &random_, .metrics = &metrics_, .owner = &controller_});
+    }
     node_ = std::make_unique<node::Node>(
         config_, env_, &authorizer_,
         [](const std::string& path) -> absl::StatusOr<std::unique_ptr<storage::KvStore>> {
           return storage::RocksKvStore::Open(path);
-        });
+        },
+        quorum_server_.get());
     DescribeProcess();
   }
 
@@ -133,13 +144,20 @@ class Process {
     // What runs on the strands refers to the node: they end first.
     server_.Shutdown(absl::ZeroDuration());
     server_.StopQueues();
+    if (quorum_server_ != nullptr) {
+      quorum_server_->Shutdown(absl::ZeroDuration());
+      quorum_server_->StopQueues();
+    }
     controller_.Shutdown();
     cold_reads_.Shutdown();
   }
 
-  absl::Status Start() {
+  // `failed`: of one of several controllers, which goes on starting until it finds the others: what
+  // ended that. May be called on another thread.
+  absl::Status Start(std::function<void(const absl::Status&)> failed) {
     RETURN_IF_ERROR(StartHttp());
     RETURN_IF_ERROR(node_->Open());
+    if (config_.has_peers()) return StartInQuorum(std::move(failed));
     // Bound first: registration needs the ports. Connections wait in the backlog until we serve.
     RETURN_IF_ERROR(server_.Bind());
     RETURN_IF_ERROR(Await([this](node::Node::Done done) {
@@ -147,10 +165,7 @@ class Process {
     }));
     log_service_ = std::make_unique<broker::LogService>(&node_->broker());
     log_service_->Register(&server_);
-    admin_service_ = std::make_unique<node::AdminService>(
-        node_.get(), &authorizer_,
-        node::QuorumAccess{.self = config_.node_id, .executor = &controller_});
-    admin_service_->Register(&server_);
+    RegisterAdmin();
     RETURN_IF_ERROR(server_.Start());
     server_.SetServing(true);
     Announce();
@@ -164,11 +179,46 @@ class Process {
     const absl::Status stopped =
         Await([this](node::Node::Done done) { node_->Stop(kDrain, std::move(done)); });
     server_.Shutdown(kGrace);
+    if (quorum_server_ != nullptr) quorum_server_->Shutdown(kGrace);
     LOG_INFO("server", "stopped", {{"clean", stopped.ok()}});
     return stopped;
   }
 
  private:
+  // Serves at once, and says NOT_CONTROLLER until the quorum has a leader: the others cannot be
+  // waited for before they can reach this one.
+  absl::Status StartInQuorum(std::function<void(const absl::Status&)> failed) {
+    quorum_server_->SetIdentity(node_->voter_id(), node_->start_count());
+    internal_service_ =
+        std::make_unique<node::ControllerService>(node_.get(), &authorizer_, MakeQuorumAccess());
+    internal_service_->Register(quorum_server_->server());
+    forwarded_service_ = MakeAdminService();
+    forwarded_service_->Register(quorum_server_->server());
+    RegisterAdmin();
+    RETURN_IF_ERROR(quorum_server_->Start());
+    RETURN_IF_ERROR(server_.Start());
+    node_->Start({}, [this, failed = std::move(failed)](const absl::Status& started) {
+      if (!started.ok()) return failed(started);
+      server_.SetServing(true);
+      Announce();
+    });
+    return absl::OkStatus();
+  }
+
+  node::QuorumAccess MakeQuorumAccess() {
+    return {.self = config_.node_id,
+            .control = &node_->quorum(),
+            .leaders = config_.has_peers() ? &node_->leaders() : nullptr,
+            .executor = &controller_};
+  }
+  std::unique_ptr<node::AdminService> MakeAdminService() {
+    return std::make_unique<node::AdminService>(node_.get(), &authorizer_, MakeQuorumAccess());
+  }
+  void RegisterAdmin() {
+    admin_service_ = MakeAdminService();
+    admin_service_->Register(&server_);
+  }
+
   absl::Status StartHttp() {
     if (!config_.http.has_value()) return absl::OkStatus();
     ASSIGN_OR_RETURN(http_,
@@ -221,9 +271,13 @@ class Process {
   ThreadPool cold_reads_{"cold-read", kColdReadThreads};
   std::shared_ptr<rpc::ReadGate> gate_;
   Env env_;
+  std::unique_ptr<QuorumServer> quorum_server_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<broker::LogService> log_service_;
   std::unique_ptr<node::AdminService> admin_service_;
+  // On the controller listeners: what other controllers pass on, and what brokers ask.
+  std::unique_ptr<node::AdminService> forwarded_service_;
+  std::unique_ptr<node::ControllerService> internal_service_;
   rpc::Server server_;
   std::unique_ptr<http::HttpServer> http_;
 };
@@ -236,8 +290,14 @@ absl::Status RunServerProcess(node::NodeConfig config) {
   RETURN_IF_ERROR(SetLogLevel(config.settings.log_level));
   for (const std::string& warning : config.warnings) LOG_WARN("server", warning, {});
   Process process(std::move(config));
-  RETURN_IF_ERROR(process.Start());
+  std::promise<absl::Status> failure;
+  std::future<absl::Status> failed = failure.get_future();
+  RETURN_IF_ERROR(process.Start([&failure](const absl::Status& status) {
+    failure.set_value(status);
+    kill(getpid(), SIGTERM);
+  }));
   signals.Wait();
+  if (failed.wait_for(std::chrono::seconds(0)) == std::future_status::ready) return failed.get();
   signals.Release();
   return process.Stop();
 }

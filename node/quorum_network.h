@@ -1,0 +1,31 @@
+// QuorumNetwork: what one of several controllers needs of the network, as one thing to be handed to
+// a Node. Implemented over gRPC by the server's composition root, and by simulators.
+//
+// Thread: the controller executor.
+#ifndef NODE_QUORUM_NETWORK_H_
+#define NODE_QUORUM_NETWORK_H_
+
+#include <functional>
+
+#include "base/ids.h"
+#include "raft/host/founding_channel.h"
+#include "raft/host/transport.h"
+
+namespace millrace::node {
+
+class QuorumNetwork {
+ public:
+  virtual ~QuorumNetwork() = default;
+
+  virtual raft::Transport& transport() = 0;
+  virtual raft::FoundingChannel& founding() = 0;
+  // Answers peers who ask while they found a cluster; the answer says what this node is.
+  using FoundingAnswer = std::function<raft::FoundingState(const raft::FoundingState& theirs)>;
+  virtual void SetFoundingAnswer(FoundingAnswer answer) = 0;
+  // This node belongs to `cluster`, for good: messages may be sent and taken.
+  virtual void SetCluster(ClusterId cluster) = 0;
+};
+
+}  // namespace millrace::node
+
+#endif  // NODE_QUORUM_NETWORK_H_

@@ -1,0 +1,202 @@
+#include "node/raft_quorum_control.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "raft/node.h"
+
+namespace millrace::node {
+namespace {
+
+using controller::QuorumDescription;
+using controller::QuorumMember;
+
+// How long a learner may take to catch up, and how often it is looked at.
+constexpr absl::Duration kCatchUpBound = absl::Seconds(60);
+constexpr absl::Duration kCatchUpInterval = absl::Milliseconds(100);
+constexpr absl::Duration kTransferBound = absl::Seconds(5);
+
+std::string StateName(const raft::Progress& progress) {
+  if (progress.lost_log()) return "lost-log";
+  switch (progress.state()) {
+    case raft::Progress::State::kProbe:
+      return "probe";
+    case raft::Progress::State::kReplicate:
+      return "replicate";
+    case raft::Progress::State::kSnapshot:
+      return "snapshot";
+  }
+  return "unknown";
+}
+
+QuorumMember DescribeMember(const raft::Node& node, const raft::Voter& voter, MonotonicTime now) {
+  QuorumMember member{
+      .node = voter.id.node,
+      .directory = voter.id.directory,
+      .address = voter.address,
+      .role = voter.learner ? QuorumMember::Role::kLearner : QuorumMember::Role::kVoter};
+  const LogIndex last = node.log().last().index;
+  if (voter.id == node.self()) {
+    member.state = "leader";
+    member.log_end = last;
+    member.last_contact_ms = 0;
+    return member;
+  }
+  const auto& peers = node.leadership()->peers();
+  const auto peer = peers.find(voter.id);
+  if (peer == peers.end()) return member;
+  const raft::Progress& progress = peer->second;
+  member.state = StateName(progress);
+  member.log_end = progress.match();
+  member.lag = last - progress.match();
+  // Before its first answer the time is that of the leader's election.
+  if (progress.acked_round() != raft::Round()) {
+    member.last_contact_ms = absl::ToInt64Milliseconds(now - progress.last_contact());
+  }
+  return member;
+}
+
+}  // namespace
+
+RaftQuorumControl::RaftQuorumControl(Executor* executor, const Clock* clock,
+                                     controller::LeaderWatch* leaders)
+    : executor_(executor), clock_(clock), leaders_(leaders) {
+  std::weak_ptr<const bool> alive = alive_;
+  leaders_->Subscribe([this, alive](const LeaderHint& leader) {
+    if (!alive.expired()) OnLeader(leader.leader);
+  });
+}
+
+absl::Status RaftQuorumControl::NotLeader() const {
+  return MakeError(ErrorCode::kNotController,
+                   "this node does not lead the quorum; nothing was changed; ask the leader",
+                   {.leader = leaders_->leader()});
+}
+
+void RaftQuorumControl::Describe(Described done) {
+  if (!leading()) return std::move(done)(NotLeader());
+  const raft::Node& node = host_->log().node();
+  QuorumDescription description;
+  description.leader = node.self().node;
+  description.term = node.term();
+  description.commit = node.commit();
+  description.log_start = node.log().start().index;
+  description.log_end = node.log().last().index;
+  const auto& snapshot = node.state().snapshots.newest();
+  if (snapshot.has_value()) description.snapshot = snapshot->id.last.index;
+  for (const raft::Voter& voter : node.voters().voters) {
+    description.members.push_back(DescribeMember(node, voter, clock_->Now()));
+  }
+  std::stable_sort(description.members.begin(), description.members.end(),
+                   [](const QuorumMember& a, const QuorumMember& b) { return a.role < b.role; });
+  std::move(done)(std::move(description));
+}
+
+void RaftQuorumControl::AddVoter(NodeId node, DirectoryId directory, std::string address,
+                                 Done done) {
+  if (!leading()) return std::move(done)(NotLeader());
+  const raft::VoterId id{node, directory};
+  const MonotonicTime deadline = clock_->Now() + kCatchUpBound;
+  const raft::Voter* const member = host_->log().node().voters().Find(id);
+  if (member != nullptr && member->learner) return Promote(id, deadline, std::move(done));
+  std::weak_ptr<const bool> alive = alive_;
+  host_->log().ChangeMembership(
+      {raft::VoterChange::Kind::kAddLearner, id, std::move(address)},
+      [this, alive, id, deadline, done = std::move(done)](absl::Status status) mutable {
+        if (alive.expired()) return;
+        if (!status.ok()) return std::move(done)(status);
+        Promote(id, deadline, std::move(done));
+      });
+}
+
+void RaftQuorumControl::Promote(const raft::VoterId& id, MonotonicTime deadline, Done done) {
+  std::weak_ptr<const bool> alive = alive_;
+  host_->log().ChangeMembership(
+      {raft::VoterChange::Kind::kPromote, id},
+      [this, alive, id, deadline, done = std::move(done)](absl::Status status) mutable {
+        if (alive.expired()) return;
+        if (CodeOf(status) != ErrorCode::kResourceExhausted) return std::move(done)(status);
+        if (clock_->Now() >= deadline) {
+          return std::move(done)(
+              MakeError(ErrorCode::kRequestTimedOut,
+                        absl::StrCat("node ", id.node.value(), " did not catch up within ",
+                                     absl::FormatDuration(kCatchUpBound),
+                                     " and stays a learner; see that it runs, and add it again"),
+                        {.name = "node", .value = absl::StrCat(id.node.value())}));
+        }
+        executor_->PostAt(clock_->Now() + kCatchUpInterval,
+                          [this, alive, id, deadline, done = std::move(done)]() mutable {
+                            if (!alive.expired()) Promote(id, deadline, std::move(done));
+                          });
+      });
+}
+
+void RaftQuorumControl::RemoveVoter(NodeId node, DirectoryId directory, Done done) {
+  if (!leading()) return std::move(done)(NotLeader());
+  host_->log().ChangeMembership({raft::VoterChange::Kind::kRemove, {node, directory}},
+                                std::move(done));
+}
+
+void RaftQuorumControl::TransferLeadership(NodeId node, Done done) {
+  if (!leading()) return std::move(done)(NotLeader());
+  if (host_->log().node().self().node == node) return std::move(done)(absl::OkStatus());
+  const std::vector<raft::Voter>& voters = host_->log().node().voters().voters;
+  const auto target = std::find_if(voters.begin(), voters.end(), [&](const raft::Voter& voter) {
+    return voter.id.node == node && !voter.learner;
+  });
+  if (target == voters.end()) {
+    return std::move(done)(MakeError(
+        ErrorCode::kInvalidRequest,
+        absl::StrCat("node ", node.value(), " is not a voter of the quorum; describe it first"),
+        {.name = "node", .value = absl::StrCat(node.value())}));
+  }
+  if (transfer_.has_value()) {
+    return std::move(done)(MakeError(ErrorCode::kResourceExhausted,
+                                     "another transfer of leadership is under way; retry"));
+  }
+  const absl::Status begun = host_->log().TransferLeadership(target->id);
+  if (!begun.ok()) return std::move(done)(begun);
+  transfer_ = Transfer{node, std::move(done)};
+  std::weak_ptr<const bool> alive = alive_;
+  executor_->PostAt(clock_->Now() + kTransferBound, [this, alive, number = ++transfers_] {
+    if (alive.expired() || number != transfers_ || !transfer_.has_value()) return;
+    Transfer given_up = *std::exchange(transfer_, std::nullopt);
+    std::move(given_up.done)(
+        MakeError(ErrorCode::kRequestTimedOut,
+                  absl::StrCat("node ", given_up.target.value(), " did not take over within ",
+                               absl::FormatDuration(kTransferBound), "; describe the quorum"),
+                  {.name = "node", .value = absl::StrCat(given_up.target.value())}));
+  });
+}
+
+void RaftQuorumControl::HandOver(Done done) {
+  if (!leading()) return std::move(done)(absl::OkStatus());
+  NodeId best = kNoNode;
+  LogIndex furthest;
+  const raft::Node& node = host_->log().node();
+  for (const auto& [voter, progress] : node.leadership()->peers()) {
+    const raft::Voter* const member = node.voters().Find(voter);
+    const bool counts = member != nullptr && !member->learner && !progress.lost_log();
+    if (!counts || progress.match() < furthest) continue;
+    best = voter.node;
+    furthest = progress.match();
+  }
+  if (best == kNoNode) return std::move(done)(absl::OkStatus());
+  TransferLeadership(best, std::move(done));
+}
+
+void RaftQuorumControl::OnLeader(NodeId leader) {
+  // Nobody, for a moment; or still this node.
+  const bool open =
+      transfer_.has_value() && leader != kNoNode && leader != host_->log().node().self().node;
+  if (!open) return;
+  Transfer transfer = *std::exchange(transfer_, std::nullopt);
+  if (leader == transfer.target) return std::move(transfer.done)(absl::OkStatus());
+  std::move(transfer.done)(MakeError(
+      ErrorCode::kInvalidRequest,
+      absl::StrCat("node ", leader.value(), " took over instead of node ", transfer.target.value()),
+      {.name = "node", .value = absl::StrCat(transfer.target.value())}));
+}
+
+}  // namespace millrace::node

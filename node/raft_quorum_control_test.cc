@@ -1,0 +1,148 @@
+#include "node/raft_quorum_control.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/sim/sim_clock.h"
+#include "base/sim/sim_executor.h"
+#include "base/sim/sim_file_system.h"
+#include "base/sim/sim_random.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+
+namespace millrace::node {
+namespace {
+
+using controller::QuorumMember;
+using ::testing::SizeIs;
+
+// Nobody is there: what a learner that never answers looks like.
+class SilentTransport final : public raft::Transport {
+ public:
+  void SetReceiver(raft::TransportReceiver*) override {}
+  void SetPeers(std::vector<raft::Peer>) override {}
+  void Send(std::vector<raft::Message>) override {}
+};
+
+// A lone voter, which others may be added to.
+class RaftQuorumControlTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(dir_, MetadataDir::Open(&files_, "m", NodeId(1), &random_));
+    self_ = {NodeId(1), dir_->directory_id()};
+    QuorumPlace place;
+    place.founders.voters = {raft::Voter{self_, "here:1"}};
+    place.transport = &transport_;
+    ASSERT_OK_AND_ASSIGN(
+        host_, ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
+                                    std::move(place),
+                                    {.files = &files_,
+                                     .clock = &clock_,
+                                     .random = &random_,
+                                     .metrics = &metrics_,
+                                     .owner = owner_.get(),
+                                     .disk = disk_.get(),
+                                     .image_disk = disk_.get(),
+                                     .leaders = &leaders_,
+                                     .election_random = std::make_unique<sim::SimRandom>(3)}));
+  }
+  void TearDown() override {
+    host_.reset();
+    owner_->Shutdown();
+    disk_->Shutdown();
+  }
+  void Lead() {
+    bool led = false;
+    host_->Start([&] { led = true; }, [](const absl::Status&) {});
+    control_.SetHost(host_.get());
+    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+  }
+  controller::QuorumControl::Done Into(std::optional<absl::Status>* outcome) {
+    return [outcome](absl::Status status) { *outcome = std::move(status); };
+  }
+  absl::Status Await(const std::optional<absl::Status>& outcome) {
+    EXPECT_TRUE(loop_.RunUntil([&] { return outcome.has_value(); }, absl::Minutes(5)));
+    return *outcome;
+  }
+  absl::StatusOr<controller::QuorumDescription> Describe() {
+    std::optional<absl::StatusOr<controller::QuorumDescription>> described;
+    control_.Describe([&](auto description) { described = std::move(description); });
+    return *described;
+  }
+
+  sim::SimLoop loop_{1};
+  sim::SimClock clock_{loop_.time()};
+  sim::SimRandom random_{1};
+  sim::SimFileSystem files_;
+  MetricRegistry metrics_;
+  std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
+  std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
+  SilentTransport transport_;
+  controller::LeaderWatch leaders_;
+  RaftQuorumControl control_{owner_.get(), &clock_, &leaders_};
+  std::unique_ptr<MetadataDir> dir_;
+  raft::VoterId self_;
+  std::unique_ptr<ControllerHost> host_;
+};
+
+TEST_F(RaftQuorumControlTest, BeforeThereIsAHostNothingIsKnown) {
+  EXPECT_THAT(Describe().status(), HasCode(ErrorCode::kNotController));
+  std::optional<absl::Status> outcome;
+  control_.RemoveVoter(NodeId(1), self_.directory, Into(&outcome));
+  EXPECT_THAT(Await(outcome), HasCode(ErrorCode::kNotController));
+}
+
+TEST_F(RaftQuorumControlTest, ALoneVoterDescribesItself) {
+  Lead();
+  ASSERT_OK_AND_ASSIGN(const auto description, Describe());
+  EXPECT_EQ(description.leader, NodeId(1));
+  EXPECT_EQ(description.commit, description.log_end);
+  ASSERT_THAT(description.members, SizeIs(1));
+  EXPECT_EQ(description.members[0].state, "leader");
+  EXPECT_EQ(description.members[0].address, "here:1");
+  EXPECT_EQ(description.members[0].last_contact_ms, 0);
+}
+
+TEST_F(RaftQuorumControlTest, TheLastVoterIsNotRemoved) {
+  Lead();
+  std::optional<absl::Status> outcome;
+  control_.RemoveVoter(NodeId(1), self_.directory, Into(&outcome));
+  EXPECT_THAT(Await(outcome), HasCode(ErrorCode::kInvalidRequest));
+}
+
+TEST_F(RaftQuorumControlTest, ALearnerThatNeverAnswersStaysOneAndIsNamed) {
+  Lead();
+  std::optional<absl::Status> outcome;
+  control_.AddVoter(NodeId(2), DirectoryId(Uuid(2, 2)), "gone:1", Into(&outcome));
+  EXPECT_THAT(Await(outcome), IsError(ErrorCode::kRequestTimedOut, "node 2 did not catch up"));
+  ASSERT_OK_AND_ASSIGN(const auto description, Describe());
+  ASSERT_THAT(description.members, SizeIs(2));
+  EXPECT_EQ(description.members[1].role, QuorumMember::Role::kLearner);
+  EXPECT_EQ(description.members[1].last_contact_ms, std::nullopt);
+  // It counts for nothing, and may be taken away again.
+  std::optional<absl::Status> removed;
+  control_.RemoveVoter(NodeId(2), DirectoryId(Uuid(2, 2)), Into(&removed));
+  EXPECT_OK(Await(removed));
+}
+
+TEST_F(RaftQuorumControlTest, LeadershipGoesToVotersOnly) {
+  Lead();
+  std::optional<absl::Status> outcome;
+  control_.TransferLeadership(NodeId(7), Into(&outcome));
+  EXPECT_THAT(Await(outcome), IsError(ErrorCode::kInvalidRequest, "node 7 is not a voter"));
+  std::optional<absl::Status> to_itself;
+  control_.TransferLeadership(NodeId(1), Into(&to_itself));
+  EXPECT_OK(Await(to_itself));
+}
+
+TEST_F(RaftQuorumControlTest, ALoneLeaderHasNobodyToHandOverTo) {
+  Lead();
+  std::optional<absl::Status> outcome;
+  control_.HandOver(Into(&outcome));
+  EXPECT_OK(Await(outcome));
+}
+
+}  // namespace
+}  // namespace millrace::node

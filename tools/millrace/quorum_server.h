@@ -1,0 +1,72 @@
+// QuorumServer: the network of one of several controllers: a server of its own on the controller
+// listeners, so that nothing of the quorum is ever seen on a public one, and the connections to the
+// other controllers.
+//
+// Thread: main, except what node::QuorumNetwork says of its functions.
+#ifndef TOOLS_MILLRACE_QUORUM_SERVER_H_
+#define TOOLS_MILLRACE_QUORUM_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "node/config.h"
+#include "node/quorum_network.h"
+#include "raft/service/grpc_transport.h"
+#include "raft/service/raft_service.h"
+#include "rpc/server.h"
+
+namespace millrace::tools {
+
+class QuorumServer final : public node::QuorumNetwork, private raft::FoundingChannel {
+ public:
+  struct Dependencies {
+    const Clock* clock = nullptr;
+    Random* random = nullptr;
+    MetricRegistry* metrics = nullptr;
+    // The controller's.
+    Executor* owner = nullptr;
+  };
+
+  // REQUIRES: config.has_peers().
+  QuorumServer(const node::NodeConfig& config, const Dependencies& dependencies);
+  // REQUIRES: the owner's executor has shut down.
+  ~QuorumServer() override;
+
+  // Who this is; the first step, for which the metadata directory must be open.
+  void SetIdentity(const raft::VoterId& self, int64_t start_count);
+  // To register services at, before Start.
+  rpc::Server* server() { return &server_; }
+  // Binds the listeners and serves. Errors: ADDRESS_IN_USE, INVALID_CONFIG.
+  absl::Status Start();
+  void Shutdown(absl::Duration grace) { server_.Shutdown(grace); }
+  void StopQueues() { server_.StopQueues(); }
+
+  // node::QuorumNetwork.
+  raft::Transport& transport() override { return *transport_; }
+  raft::FoundingChannel& founding() override { return *this; }
+  void SetFoundingAnswer(FoundingAnswer answer) override {
+    transport_->SetFoundingAnswer(std::move(answer));
+  }
+  void SetCluster(ClusterId cluster) override { transport_->SetClusterId(cluster); }
+
+ private:
+  // raft::FoundingChannel.
+  void Exchange(std::string address, raft::FoundingState mine, Callback callback) override;
+
+  const node::NodeConfig config_;
+  const Dependencies dependencies_;
+  rpc::Server server_;
+  std::shared_ptr<raft::GrpcTransport> transport_;
+  std::unique_ptr<raft::RaftService> service_;
+};
+
+}  // namespace millrace::tools
+
+#endif  // TOOLS_MILLRACE_QUORUM_SERVER_H_
