@@ -1,7 +1,6 @@
 #include "raft/leader.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,18 +85,29 @@ absl::StatusOr<EntryId> Leader::ChangeMembership(const VoterChange& change) {
     return MakeError(ErrorCode::kNotController, "leadership is being handed over; retry");
   }
   if (change.kind == VoterChange::Kind::kPromote) {
-    auto peer = peers_.find(change.id);
-    const int64_t lag = peer == peers_.end() ? std::numeric_limits<int64_t>::max()
-                                             : state_.log.last().index - peer->second.match();
-    if (peer != peers_.end() && (lag > state_.options.promote_lag_max || peer->second.lost_log())) {
-      return MakeError(ErrorCode::kResourceExhausted,
-                       absl::StrCat("the learner lacks ", lag, " entries; it may be promoted at ",
-                                    state_.options.promote_lag_max));
-    }
+    RETURN_IF_ERROR(CheckCaughtUp(change.id));
   }
   ASSIGN_OR_RETURN(const VoterSet changed, ChangeVoters(latest, change));
   ASSIGN_OR_RETURN(std::string payload, EncodeVoters(changed.voters));
   return Append(EntryType::kVoters, Bytes::FromString(std::move(payload)));
+}
+
+// A voter that does not answer makes every majority larger and none easier: a short log alone does
+// not show that a learner is there.
+absl::Status Leader::CheckCaughtUp(const VoterId& learner) const {
+  const auto peer = peers_.find(learner);
+  // ChangeVoters says what is wrong with it.
+  if (peer == peers_.end()) return absl::OkStatus();
+  const Progress& progress = peer->second;
+  const bool answers = progress.state() == Progress::State::kReplicate && !progress.lost_log() &&
+                       state_.now < progress.last_contact() + state_.options.election_timeout_max;
+  const int64_t lag = state_.log.last().index - progress.match();
+  if (answers && lag <= state_.options.promote_lag_max) return absl::OkStatus();
+  return MakeError(
+      ErrorCode::kResourceExhausted,
+      answers ? absl::StrCat("the learner lacks ", lag, " entries; it may be promoted at ",
+                             state_.options.promote_lag_max)
+              : std::string("the learner does not take entries; it may be promoted when it does"));
 }
 
 absl::Status Leader::Read(ReadId id) {

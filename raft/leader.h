@@ -71,6 +71,8 @@ class Leader {
  private:
   EntryId Append(EntryType type, Bytes payload);
   absl::Status CheckRoom(uint64_t cost) const;
+  // Errors: RESOURCE_EXHAUSTED unless the learner answers and has nearly all.
+  absl::Status CheckCaughtUp(const VoterId& learner) const;
   // `next`: where probing begins for those who are new.
   void SyncPeers(LogIndex next);
   void TryCommit();

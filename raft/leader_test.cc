@@ -170,6 +170,13 @@ TEST(Leader, ALearnerReceivesTheLogAndDoesNotCount) {
   EXPECT_EQ(node->commit(), LogIndex(1));
 }
 
+TEST(Leader, ALearnerThatNeverAnsweredIsNotPromotedHoweverShortTheLog) {
+  TestNode node = MakeLeader();
+  ASSERT_OK(node.Change({Kind::kAddLearner, V(4)}));
+  node.Acknowledge(2, 2);
+  EXPECT_THAT(node.Change({Kind::kPromote, V(4)}), HasCode(ErrorCode::kResourceExhausted));
+}
+
 TEST(Leader, ALearnerIsPromotedWhenItHasCaughtUp) {
   Options options;
   options.promote_lag_max = 0;
