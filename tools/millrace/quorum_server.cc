@@ -41,12 +41,12 @@ void QuorumServer::SetIdentity(const raft::VoterId& self, int64_t start_count) {
   options.address = AddressOf(config_);
   options.process = {.start_counter = start_count,
                      .nonce = IncarnationId::Draw(*dependencies_.random).uuid()};
-  transport_ = raft::GrpcTransport::Create(options, {.owner = dependencies_.owner,
+  transport_ = raft::GrpcTransport::Create(options, {.owner = strand(),
                                                      .queue = server_.queue(0),
                                                      .clock = dependencies_.clock,
                                                      .random = dependencies_.random,
                                                      .metrics = dependencies_.metrics});
-  service_ = std::make_unique<raft::RaftService>(dependencies_.owner, transport_);
+  service_ = std::make_unique<raft::RaftService>(strand(), transport_);
   service_->Register(&server_);
 }
 
@@ -54,10 +54,6 @@ absl::Status QuorumServer::Start() {
   const absl::Status started = server_.Start();
   if (started.ok()) server_.SetServing(true);
   return started;
-}
-
-void QuorumServer::Exchange(std::string address, raft::FoundingState mine, Callback callback) {
-  transport_->ExchangeFounding(address, mine, std::move(callback));
 }
 
 }  // namespace millrace::tools

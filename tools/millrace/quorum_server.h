@@ -7,7 +7,6 @@
 #define TOOLS_MILLRACE_QUORUM_SERVER_H_
 
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -24,20 +23,21 @@
 
 namespace millrace::tools {
 
-class QuorumServer final : public node::QuorumNetwork, private raft::FoundingChannel {
+class QuorumServer final : public node::QuorumNetwork {
  public:
   struct Dependencies {
     const Clock* clock = nullptr;
     Random* random = nullptr;
     MetricRegistry* metrics = nullptr;
-    // The controller's.
-    Executor* owner = nullptr;
   };
 
   // REQUIRES: config.has_peers().
   QuorumServer(const node::NodeConfig& config, const Dependencies& dependencies);
-  // REQUIRES: the owner's executor has shut down.
   ~QuorumServer() override;
+
+  // What the controller runs on, with all that is said of it here: a message that comes for it
+  // costs no hand-off to another thread.
+  Executor* strand() { return server_.queue(0); }
 
   // Who this is; the first step, for which the metadata directory must be open.
   void SetIdentity(const raft::VoterId& self, int64_t start_count);
@@ -50,16 +50,13 @@ class QuorumServer final : public node::QuorumNetwork, private raft::FoundingCha
 
   // node::QuorumNetwork.
   raft::Transport& transport() override { return *transport_; }
-  raft::FoundingChannel& founding() override { return *this; }
+  raft::FoundingChannel& founding() override { return *transport_; }
   void SetFoundingAnswer(FoundingAnswer answer) override {
     transport_->SetFoundingAnswer(std::move(answer));
   }
   void SetCluster(ClusterId cluster) override { transport_->SetClusterId(cluster); }
 
  private:
-  // raft::FoundingChannel.
-  void Exchange(std::string address, raft::FoundingState mine, Callback callback) override;
-
   const node::NodeConfig config_;
   const Dependencies dependencies_;
   rpc::Server server_;

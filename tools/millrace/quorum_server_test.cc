@@ -9,7 +9,6 @@
 #include "base/status_matchers.h"
 #include "base/system_clock.h"
 #include "base/system_random.h"
-#include "base/thread_executor.h"
 #include "gmock/gmock.h"
 #include "rpc/listen_socket.h"
 
@@ -38,8 +37,8 @@ class Controller {
                               "unused");
     EXPECT_OK(config);
     server_ = std::make_unique<QuorumServer>(
-        *config, QuorumServer::Dependencies{
-                     .clock = &clock_, .random = &random_, .metrics = &metrics_, .owner = &owner_});
+        *config,
+        QuorumServer::Dependencies{.clock = &clock_, .random = &random_, .metrics = &metrics_});
     self_ = {NodeId(node), DirectoryId::Draw(random_)};
     server_->SetIdentity(self_, 1);
     OnOwner([&] {
@@ -51,12 +50,11 @@ class Controller {
   ~Controller() {
     server_->Shutdown(absl::ZeroDuration());
     server_->StopQueues();
-    owner_.Shutdown();
   }
   template <class Work>
   void OnOwner(Work work) {
     std::promise<void> done;
-    owner_.Post([&] {
+    server_->strand()->Post([&] {
       work();
       done.set_value();
     });
@@ -64,7 +62,7 @@ class Controller {
   }
   absl::StatusOr<raft::FoundingState> Ask(int port) {
     std::promise<absl::StatusOr<raft::FoundingState>> answered;
-    owner_.Post([&] {
+    server_->strand()->Post([&] {
       server_->founding().Exchange(
           absl::StrCat("127.0.0.1:", port), raft::FoundingState{.self = self_, .address = "me"},
           [&](absl::StatusOr<raft::FoundingState> state) { answered.set_value(std::move(state)); });
@@ -78,7 +76,6 @@ class Controller {
   SystemClock clock_;
   SystemRandom random_;
   MetricRegistry metrics_;
-  ThreadExecutor owner_{"owner"};
   raft::VoterId self_;
   std::unique_ptr<QuorumServer> server_;
 };

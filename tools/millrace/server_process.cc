@@ -119,7 +119,7 @@ class Process {
     env_.metrics = &metrics_;
     env_.budget = &outbound_budget_;
     for (int i = 0; i < server_.queue_count(); ++i) env_.shards.push_back(server_.queue(i));
-    env_.controller = &controller_;
+    env_.controller = strand_;
     env_.cold_reads = &cold_reads_;
     env_.make_disk_executor = [](const std::string& name) {
       return std::make_unique<ThreadExecutor>(name);
@@ -128,8 +128,9 @@ class Process {
     if (config_.has_peers()) {
       quorum_server_ = std::make_unique<QuorumServer>(
           config_,
-          QuorumServer::Dependencies{
-              .clock = &clock_, .random = &random_, .metrics = &metrics_, .owner = &controller_});
+          QuorumServer::Dependencies{.clock = &clock_, .random = &random_, .metrics = &metrics_});
+      strand_ = quorum_server_->strand();
+      env_.controller = strand_;
     }
     node_ = std::make_unique<node::Node>(
         config_, env_, &authorizer_,
@@ -209,7 +210,7 @@ class Process {
     return {.self = config_.node_id,
             .control = &node_->quorum(),
             .leaders = config_.has_peers() ? &node_->leaders() : nullptr,
-            .executor = &controller_};
+            .executor = strand_};
   }
   std::unique_ptr<node::AdminService> MakeAdminService() {
     return std::make_unique<node::AdminService>(node_.get(), &authorizer_, MakeQuorumAccess());
@@ -268,6 +269,8 @@ class Process {
   MemoryBudget outbound_budget_;
   metadata::AllowAllAuthorizer authorizer_;
   ThreadExecutor controller_{"controller"};
+  // The controller's, or that of the quorum's own server.
+  Executor* strand_ = &controller_;
   ThreadPool cold_reads_{"cold-read", kColdReadThreads};
   std::shared_ptr<rpc::ReadGate> gate_;
   Env env_;
