@@ -208,6 +208,11 @@ LeaderHint QuorumLog::leader_hint() const {
   hint.leader = role_.leader->node;
   const Voter* const voter = node_->voters().Find(*role_.leader);
   if (voter != nullptr) hint.address = voter->address;
+  if (!hint.address.empty()) return hint;
+  // One who has just joined hears its leader before it has the log that names it.
+  for (const Peer& peer : options_.known_peers) {
+    if (peer.node == hint.leader) hint.address = peer.address;
+  }
   return hint;
 }
 
@@ -321,7 +326,11 @@ void QuorumLog::Take(Ready ready) {
   std::vector<Entry> committed = std::move(ready.committed);
   const std::vector<ReadResult> reads = std::move(ready.reads);
   writer_->Write(std::move(ready));
-  if (voters_changed && !failed()) UpdatePeers();
+  if (voters_changed && !failed()) {
+    UpdatePeers();
+    // Its address may be another one, or known for the first time.
+    if (on_leader_changed_ != nullptr) on_leader_changed_(role_);
+  }
   Deliver(std::move(committed));
   if (alive.expired() || failed()) return;
   AnswerReads(reads);

@@ -160,6 +160,23 @@ TEST_F(QuorumLogTest, S17_AMemberIsAddedAsALearnerAndThenPromoted) {
   EXPECT_EQ(bed_.log(4).node().voters().voters.size(), 4u);
 }
 
+TEST_F(QuorumLogTest, AMemberThatHasJustJoinedKnowsWhereItsLeaderIs) {
+  bed_.Start(4);
+  bed_.RunFor(absl::Milliseconds(10));
+  std::vector<LeaderHint> hints;
+  bed_.log(4).SetOnLeaderChanged(
+      [&](const RoleState&) { hints.push_back(bed_.log(4).leader_hint()); });
+  bed_.log(bed_.leader())
+      .ChangeMembership({VoterChange::Kind::kAddLearner, bed_.id(4), "node4:9093"},
+                        [](absl::Status) {});
+  ASSERT_TRUE(bed_.Settle());
+  ASSERT_THAT(hints, Not(IsEmpty()));
+  for (const LeaderHint& hint : hints) {
+    EXPECT_EQ(hint.leader, NodeId(bed_.leader()));
+    EXPECT_EQ(hint.address, absl::StrCat("node", bed_.leader(), ":9093"));
+  }
+}
+
 TEST_F(QuorumLogTest, S17_AWipedVoterIsNotTheOldOneAndIsReplacedStepByStep) {
   const int wiped = AFollower();
   const VoterId old = bed_.id(wiped);
