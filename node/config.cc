@@ -168,6 +168,10 @@ absl::Status CheckSupported(const NodeSettings& settings) {
     return Invalid("auto.create.topics.enable", "true",
                    "is not supported: create topics with `millrace topic create`");
   }
+  if (settings.controller_quorum_auto_join_enable) {
+    return Invalid("controller.quorum.auto.join.enable", "true",
+                   "is not supported: add the controller with `millrace quorum add`");
+  }
   if (settings.metadata_log_segment_bytes % 4096 != 0) {
     return Invalid("metadata.log.segment.bytes", absl::StrCat(settings.metadata_log_segment_bytes),
                    "is not a multiple of 4096");

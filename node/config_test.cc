@@ -69,6 +69,7 @@ TEST(NodeConfig, WhatIsNotBuiltYetIsRefusedInsteadOfIgnored) {
   EXPECT_FALSE(ErrorOf({{"process.roles", "broker"}}).ok());
   EXPECT_FALSE(ErrorOf({{"process.roles", ""}}).ok());
   EXPECT_FALSE(ErrorOf({{"auto.create.topics.enable", "true"}}).ok());
+  EXPECT_FALSE(ErrorOf({{"controller.quorum.auto.join.enable", "true"}}).ok());
 }
 
 // A config of node 2 of three controllers, with `more` over it.

@@ -44,10 +44,12 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
   raft::QuorumLog::Options options;
   options.raft = place.options;
   options.wal.directory = dir.wal_path();
+  options.wal.segment_bytes = place.wal_segment_bytes;
   options.self = {.node = node_id, .directory = dir.directory_id()};
   options.founders = std::move(place.founders);
   options.known_peers = std::move(place.known_peers);
   options.snapshot_after_bytes = place.snapshot_after_bytes;
+  options.snapshot_interval = place.snapshot_interval;
   raft::QuorumLog::Dependencies log_dependencies{.wal = {.files = deps.files,
                                                          .clock = deps.clock,
                                                          .random = deps.random,

@@ -20,6 +20,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/executor.h"
@@ -45,7 +46,9 @@ struct QuorumPlace {
   std::vector<raft::Peer> known_peers;
   // Null: a quorum of one.
   raft::Transport* transport = nullptr;
+  uint64_t wal_segment_bytes = 16 << 20;
   uint64_t snapshot_after_bytes = 20 << 20;
+  absl::Duration snapshot_interval = absl::InfiniteDuration();
 };
 
 class ControllerHost final : private rsm::HostListener<controller::State>,

@@ -93,8 +93,12 @@ absl::Status Node::OpenController(QuorumPlace place) {
   settings->static_values = config_.given;
   settings->node_keys = NodeSettingsSchema().keys();
   place.options = config_.raft;
+  place.wal_segment_bytes = static_cast<uint64_t>(config_.settings.metadata_log_segment_bytes);
   place.snapshot_after_bytes =
       static_cast<uint64_t>(config_.settings.metadata_log_max_record_bytes_between_snapshots);
+  // 0: never by age.
+  const int64_t interval_ms = config_.settings.metadata_log_max_snapshot_interval_ms;
+  if (interval_ms > 0) place.snapshot_interval = absl::Milliseconds(interval_ms);
   absl::StatusOr<std::unique_ptr<ControllerHost>> controller =
       ControllerHost::Open(*dir_, config_.node_id, std::move(settings), std::move(place),
                            {.files = env_.files,

@@ -25,7 +25,7 @@ void DeclareQuorum(ConfigSchema<NodeSettings>* schema) {
             {.name = "controller.quorum.auto.join.enable",
              .default_value = "false",
              .doc = "Whether a controller that is no voter of the quorum, or has lost its "
-                    "directory, asks to become one."})
+                    "directory, asks to become one. Only false is supported."})
       .Int(&NodeSettings::controller_quorum_heartbeat_interval_ms,
            {.name = "controller.quorum.heartbeat.interval.ms",
             .default_value = "150",

@@ -148,7 +148,7 @@ absl::Status QuorumLog::Begin() {
                                   .snapshot_disk = dependencies_.snapshot_disk,
                                   .snapshots = dependencies_.snapshots,
                                   .machine = dependencies_.machine},
-      options_.snapshot_after_bytes,
+      options_.snapshot_after_bytes, options_.snapshot_interval,
       [this](const SnapshotOffer& snapshot) { OnSnapshotTaken(snapshot); });
   timer_ = std::make_unique<DeadlineTimer>(dependencies_.wal.owner, [this] {
     node_->Tick(now());
@@ -299,14 +299,14 @@ void QuorumLog::Pump() {
   pumping_ = false;
   if (failed()) return;
   if (!more) SchedulePump();
-  if (taker_->due()) {
+  if (taker_->due(now())) {
     const LogIndex applied = node_->applied();
     if (const std::optional<Term> term = node_->log().TermAt(applied); term.has_value()) {
       taker_->Take(EntryId{*term, applied}, node_->state().membership.At(applied));
     }
   }
   if (dependencies_.metrics != nullptr) dependencies_.metrics->Update(*node_);
-  timer_->Set(node_->next_deadline());
+  timer_->Set(std::min(node_->next_deadline(), taker_->deadline()));
 }
 
 // In the order that ready.h asks for.
@@ -374,7 +374,7 @@ void QuorumLog::Deliver(std::vector<Entry> committed) {
   if (dependencies_.metrics != nullptr) {
     dependencies_.metrics->OnCommitted(entries.back().id.index, now());
   }
-  taker_->OnApplied(bytes);
+  taker_->OnApplied(bytes, now());
   std::weak_ptr<const bool> alive = alive_;
   listener_->OnCommitted(entries);
   for (const rsm::CommittedEntry& entry : entries) {

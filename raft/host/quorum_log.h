@@ -52,6 +52,8 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
     std::vector<Peer> known_peers;
     // A snapshot is taken after so much was committed.
     uint64_t snapshot_after_bytes = 20 << 20;
+    // ... or so long after something was, if that comes first.
+    absl::Duration snapshot_interval = absl::InfiniteDuration();
   };
   struct Dependencies {
     Wal::Dependencies wal;

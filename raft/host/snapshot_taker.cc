@@ -24,8 +24,23 @@ Written Write(SnapshotStore& store, SnapshotMachine::Encode encode, const EntryI
 
 }  // namespace
 
-SnapshotTaker::SnapshotTaker(Dependencies dependencies, uint64_t after_bytes, Taken taken)
-    : dependencies_(std::move(dependencies)), after_bytes_(after_bytes), taken_(std::move(taken)) {}
+SnapshotTaker::SnapshotTaker(Dependencies dependencies, uint64_t after_bytes,
+                             absl::Duration interval, Taken taken)
+    : dependencies_(std::move(dependencies)),
+      after_bytes_(after_bytes),
+      interval_(interval),
+      taken_(std::move(taken)) {}
+
+void SnapshotTaker::OnApplied(uint64_t bytes, MonotonicTime now) {
+  if (bytes_ == 0) since_ = now;
+  bytes_ += bytes;
+}
+
+MonotonicTime SnapshotTaker::deadline() const {
+  if (dependencies_.snapshots == nullptr || taking_ || bytes_ == 0) return MonotonicTime::Never();
+  if (bytes_ >= after_bytes_) return since_;
+  return interval_ == absl::InfiniteDuration() ? MonotonicTime::Never() : since_ + interval_;
+}
 
 void SnapshotTaker::Take(const EntryId& last, const VoterSet& voters) {
   taking_ = true;

@@ -6,7 +6,8 @@
 // as much was committed again.
 //
 // Thread: owner's executor.
-// Source: Raft thesis 5.1; metadata.log.max.record.bytes.between.snapshots (KIP-630).
+// Source: Raft thesis 5.1; metadata.log.max.record.bytes.between.snapshots and
+// metadata.log.max.snapshot.interval.ms (KIP-630, KIP-876).
 #ifndef RAFT_HOST_SNAPSHOT_TAKER_H_
 #define RAFT_HOST_SNAPSHOT_TAKER_H_
 
@@ -14,8 +15,10 @@
 #include <functional>
 #include <memory>
 
+#include "absl/time/time.h"
 #include "base/executor.h"
 #include "base/ids.h"
+#include "base/monotonic_time.h"
 #include "raft/host/snapshot_machine.h"
 #include "raft/host/snapshot_store.h"
 #include "raft/messages.h"
@@ -35,16 +38,18 @@ class SnapshotTaker {
   // A snapshot is durable and verified.
   using Taken = std::function<void(const SnapshotOffer&)>;
 
-  // One is due whenever `after_bytes` were committed since the last.
-  SnapshotTaker(Dependencies dependencies, uint64_t after_bytes, Taken taken);
+  // One is due whenever `after_bytes` were committed since the last, or when the first of them was
+  // committed `interval` ago.
+  SnapshotTaker(Dependencies dependencies, uint64_t after_bytes, absl::Duration interval,
+                Taken taken);
 
   // The machine has applied `bytes` more.
-  void OnApplied(uint64_t bytes) { bytes_ += bytes; }
+  void OnApplied(uint64_t bytes, MonotonicTime now);
   // The machine's state is another one now, which is a snapshot already.
   void OnInstalled() { bytes_ = 0; }
-  bool due() const {
-    return dependencies_.snapshots != nullptr && !taking_ && bytes_ >= after_bytes_;
-  }
+  bool due(MonotonicTime now) const { return now >= deadline(); }
+  // When one is due, if nothing else is committed; Never() if none will be.
+  MonotonicTime deadline() const;
   // Takes one of the machine's state, which `last` was the last to change. `voters`: in force then.
   void Take(const EntryId& last, const VoterSet& voters);
 
@@ -53,8 +58,11 @@ class SnapshotTaker {
 
   const Dependencies dependencies_;
   const uint64_t after_bytes_;
+  const absl::Duration interval_;
   const Taken taken_;
   uint64_t bytes_ = 0;
+  // When the first of them was applied.
+  MonotonicTime since_;
   bool taking_ = false;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };

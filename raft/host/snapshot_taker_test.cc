@@ -38,9 +38,10 @@ class SnapshotTakerTest : public ::testing::Test {
                                     .snapshot_disk = disk_.get(),
                                     .snapshots = snapshots_,
                                     .machine = &machine_},
-        1000, [this](const SnapshotOffer& offer) { taken_.push_back(offer); });
+        1000, absl::Hours(1), [this](const SnapshotOffer& offer) { taken_.push_back(offer); });
   }
 
+  const MonotonicTime start_ = MonotonicTime::FromNanos(1'000'000'000);
   sim::SimLoop loop_{1};
   std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner");
   std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk");
@@ -52,17 +53,29 @@ class SnapshotTakerTest : public ::testing::Test {
 };
 
 TEST_F(SnapshotTakerTest, OneIsDueWhenEnoughWasCommittedSinceTheLast) {
-  taker_->OnApplied(999);
-  EXPECT_FALSE(taker_->due());
-  taker_->OnApplied(1);
-  EXPECT_TRUE(taker_->due());
+  taker_->OnApplied(999, start_);
+  EXPECT_FALSE(taker_->due(start_));
+  taker_->OnApplied(1, start_);
+  EXPECT_TRUE(taker_->due(start_));
   taker_->Take(At(7), VoterSet());
-  taker_->OnApplied(5000);
-  EXPECT_FALSE(taker_->due()) << "one at a time";
+  taker_->OnApplied(5000, start_);
+  EXPECT_FALSE(taker_->due(start_)) << "one at a time";
   ASSERT_TRUE(loop_.RunUntilIdle());
   ASSERT_THAT(taken_, SizeIs(1));
   EXPECT_EQ(taken_[0].id.last, At(7));
-  EXPECT_TRUE(taker_->due());
+  EXPECT_TRUE(taker_->due(start_));
+}
+
+TEST_F(SnapshotTakerTest, ALittleIsWrittenAfterAWhileAndNothingNever) {
+  EXPECT_EQ(taker_->deadline(), MonotonicTime::Never());
+  taker_->OnApplied(1, start_);
+  taker_->OnApplied(1, start_ + absl::Minutes(50));
+  EXPECT_EQ(taker_->deadline(), start_ + absl::Hours(1));
+  EXPECT_FALSE(taker_->due(start_ + absl::Minutes(59)));
+  EXPECT_TRUE(taker_->due(start_ + absl::Hours(1)));
+  taker_->Take(At(7), VoterSet());
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_EQ(taker_->deadline(), MonotonicTime::Never());
 }
 
 TEST_F(SnapshotTakerTest, TheStateIsThatOfTheMomentItWasCaptured) {
@@ -75,21 +88,21 @@ TEST_F(SnapshotTakerTest, TheStateIsThatOfTheMomentItWasCaptured) {
 }
 
 TEST_F(SnapshotTakerTest, AnInstalledSnapshotBeginsTheCountAnew) {
-  taker_->OnApplied(2000);
+  taker_->OnApplied(2000, start_);
   taker_->OnInstalled();
-  EXPECT_FALSE(taker_->due());
+  EXPECT_FALSE(taker_->due(start_));
 }
 
 TEST_F(SnapshotTakerTest, OneThatCannotBeWrittenIsTriedAgainLater) {
   files_.SetCapacity(10);
-  taker_->OnApplied(1000);
+  taker_->OnApplied(1000, start_);
   taker_->Take(At(7), VoterSet());
   ASSERT_TRUE(loop_.RunUntilIdle());
   EXPECT_THAT(taken_, IsEmpty());
-  EXPECT_FALSE(taker_->due());
+  EXPECT_FALSE(taker_->due(start_));
   files_.SetCapacity(1 << 30);
-  taker_->OnApplied(1000);
-  EXPECT_TRUE(taker_->due());
+  taker_->OnApplied(1000, start_);
+  EXPECT_TRUE(taker_->due(start_));
   taker_->Take(At(9), VoterSet());
   ASSERT_TRUE(loop_.RunUntilIdle());
   EXPECT_THAT(taken_, SizeIs(1));
