@@ -38,6 +38,7 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "base/ids.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "rsm/commit_log.h"
 #include "rsm/entry_codec.h"

@@ -60,7 +60,11 @@ void Host<Machine, State>::Submit(const Request& request, Now now, Callback<Requ
       std::move(done)(status, index);
     }
   };
-  if (appends) {
+  if (MUTANT("rsm.answered-before-commit")) {
+    std::move(release)(absl::OkStatus());
+  } else if (MUTANT("rsm.refusal-not-read") && !appends) {
+    std::move(release)(absl::OkStatus());
+  } else if (appends) {
     writes_.push_back(Write{versions_.back().id, std::move(release)});
   } else {
     AddRead(index, std::move(release));
@@ -101,7 +105,11 @@ template <class Machine, class State>
 void Host<Machine, State>::AddRead(LogIndex saw, Release release) {
   // Only a round begun after this moment proves anything (S-12): the one that may be running does
   // not.
-  reads_.push_back(ReadWaiter{saw, rounds_started_ + 1, std::move(release)});
+  int64_t round = rounds_started_ + 1;
+  if (MUTANT("rsm.read-without-round")) round = 0;
+  if (MUTANT("rsm.read-forgets-what-it-saw")) saw = committed_index_;
+  reads_.push_back(ReadWaiter{saw, round, std::move(release)});
+  if (MUTANT("rsm.read-without-round")) return ReleaseReady();
   if (rounds_started_ == rounds_done_) StartRound();
 }
 
@@ -227,7 +235,8 @@ void Host<Machine, State>::OnLostLeadership() {
   if (!leading_) return;
   leading_ = false;
   listener_->OnLostLeadership();
-  FailWaiters(MakeError(ErrorCode::kOutcomeUnknown,
+  FailWaiters(MakeError(MUTANT("rsm.unknown-told-as-refused") ? ErrorCode::kNotController
+                                                              : ErrorCode::kOutcomeUnknown,
                         "leadership of the metadata log was lost after the change was appended: "
                         "it may or may not take effect; describe before trying again"),
               MakeError(ErrorCode::kNotController,
@@ -253,7 +262,8 @@ template <class Machine, class State>
 void Host<Machine, State>::FailWaiters(const absl::Status& appended,
                                        const absl::Status& unappended) {
   versions_.clear();
-  std::deque<Write> writes = std::exchange(writes_, {});
+  std::deque<Write> writes;
+  if (!MUTANT("rsm.waiters-keyed-by-index")) writes = std::exchange(writes_, {});
   std::deque<ReadWaiter> reads = std::exchange(reads_, {});
   for (Write& write : writes) std::move(write.release)(appended);
   for (ReadWaiter& read : reads) std::move(read.release)(unappended);

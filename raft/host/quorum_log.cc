@@ -300,7 +300,8 @@ void QuorumLog::Pump() {
   if (failed()) return;
   if (!more) SchedulePump();
   if (taker_->due(now())) {
-    const LogIndex applied = node_->applied();
+    LogIndex applied = node_->applied();
+    if (MUTANT("host.snapshot-of-an-entry-before")) applied = applied - 1;
     if (const std::optional<Term> term = node_->log().TermAt(applied); term.has_value()) {
       taker_->Take(EntryId{*term, applied}, node_->state().membership.At(applied));
     }
@@ -322,12 +323,13 @@ void QuorumLog::Take(Ready ready) {
               {{"node", voter.node.value()}, {"directory", voter.directory.ToString()}});
   }
   Send(std::move(ready.send_now));
+  if (MUTANT("host.promises-sent-at-once")) Send(std::exchange(ready.send_after_persist, {}));
   const bool voters_changed = ready.voters.has_value() || ready.install.has_value();
   std::vector<Entry> committed = std::move(ready.committed);
   const std::vector<ReadResult> reads = std::move(ready.reads);
   writer_->Write(std::move(ready));
   if (voters_changed && !failed()) {
-    UpdatePeers();
+    if (!MUTANT("host.peers-not-updated")) UpdatePeers();
     // Its address may be another one, or known for the first time.
     if (on_leader_changed_ != nullptr) on_leader_changed_(role_);
   }
@@ -343,7 +345,7 @@ void QuorumLog::TakeRole(const RoleState& role) {
   if (leading_ && !stays) {
     leading_ = false;
     if (dependencies_.metrics != nullptr) dependencies_.metrics->OnLostLeadership();
-    listener_->OnLostLeadership();
+    if (!MUTANT("host.lost-leadership-untold")) listener_->OnLostLeadership();
     if (alive.expired()) return;
     FailWaiting(NotLeader(),
                 MakeError(ErrorCode::kOutcomeUnknown,
@@ -353,6 +355,10 @@ void QuorumLog::TakeRole(const RoleState& role) {
   if (alive.expired()) return;
   if (role.role == Role::kLeader && !stays && dependencies_.metrics != nullptr) {
     dependencies_.metrics->OnElected();
+  }
+  if (MUTANT("host.leads-before-its-no-op") && role.role == Role::kLeader && !stays) {
+    leading_ = true;
+    listener_->OnBecameLeader(role.term);
   }
   if (on_leader_changed_ != nullptr) on_leader_changed_(role_);
 }

@@ -97,20 +97,25 @@ void ReadyWriter::StartInstall(Item* item) {
 void ReadyWriter::AppendToWal(Item* item) {
   Ready& ready = item->ready;
   WalBatch batch;
-  batch.hard_state = ready.hard_state;
-  if (ready.install.has_value()) batch.restart_after = ready.install->id.last;
+  if (!MUTANT("host.hard-state-not-written")) batch.hard_state = ready.hard_state;
+  if (ready.install.has_value() && !MUTANT("host.log-not-restarted"))
+    batch.restart_after = ready.install->id.last;
   batch.entries = ready.entries;
-  batch.voters = ready.voters;
+  if (batch.entries.size() > 1 && MUTANT("host.entry-dropped")) batch.entries.pop_back();
+  if (!MUTANT("host.voters-not-written")) batch.voters = ready.voters;
   const bool writes = batch.hard_state.has_value() || batch.restart_after.has_value() ||
                       !batch.entries.empty() || batch.voters.has_value();
   if (!writes) return;
   if (founders_.has_value() && !batch.voters.has_value()) batch.voters = std::move(founders_);
   founders_.reset();
-  ++item->pending;
+  if (MUTANT("host.founders-not-written")) batch.voters = ready.voters;
+  const bool waits = !MUTANT("host.persisted-too-early");
+  if (waits) ++item->pending;
   std::weak_ptr<const bool> alive = alive_;
-  const absl::Status status = dependencies_.wal->Append(std::move(batch), [this, alive, item] {
-    if (!alive.expired()) Done(item);
-  });
+  const absl::Status status =
+      dependencies_.wal->Append(std::move(batch), [this, alive, item, waits] {
+        if (!alive.expired() && waits) Done(item);
+      });
   if (!status.ok()) Fail(status);
 }
 

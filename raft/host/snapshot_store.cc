@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "raft/host/snapshot_format.h"
 
@@ -168,7 +169,7 @@ absl::StatusOr<SnapshotFile> SnapshotStore::WriteUnfinished(const std::string& p
   {
     ASSIGN_OR_RETURN(std::unique_ptr<File> file, files_.Open(path, OpenMode::kTruncateCreate));
     RETURN_IF_ERROR(file->WriteAt(0, contents));
-    RETURN_IF_ERROR(file->Sync());
+    if (!MUTANT("store.snapshot-not-synced")) RETURN_IF_ERROR(file->Sync());
   }
   ASSIGN_OR_RETURN(SnapshotFile snapshot, ReadSnapshotFile(files_, path));
   if (snapshot.id.bytes == contents.size() && snapshot.id.checksum == Crc32c(contents)) {
@@ -182,7 +183,7 @@ absl::StatusOr<SnapshotFile> SnapshotStore::WriteUnfinished(const std::string& p
 absl::Status SnapshotStore::Adopt(const std::string& path, SnapshotFile snapshot, size_t keep) {
   const std::string name = PathOf(SnapshotFileName(snapshot.head.last));
   RETURN_IF_ERROR(files_.Rename(path, name));
-  broken_ = files_.SyncDirectory(directory_);
+  if (!MUTANT("store.name-not-synced")) broken_ = files_.SyncDirectory(directory_);
   RETURN_IF_ERROR(broken_);
   // A snapshot of the same entry was replaced.
   if (!held_.empty() && held_.front().path == name) held_.erase(held_.begin());
@@ -222,7 +223,7 @@ absl::Status SnapshotStore::AppendReceived(const SnapshotId& id, uint64_t offset
   }
   reception_->verified.reset();
   absl::Status status = reception_->file->WriteAt(offset, data);
-  if (status.ok()) status = reception_->file->Sync();
+  if (status.ok() && !MUTANT("store.reception-not-synced")) status = reception_->file->Sync();
   if (!status.ok()) {
     // What is in the file now is not known (ATC'20): it is received anew.
     DiscardReception().IgnoreError();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 
 namespace millrace::raft {
 namespace {
@@ -46,8 +47,10 @@ std::optional<uint64_t> FindGroup(Slice bytes, uint64_t offset, uint64_t generat
                                   std::optional<uint64_t> salt) {
   for (; offset < bytes.size(); offset += kWalBlockBytes) {
     const auto header = ParseWalGroupHeader(From(bytes, offset));
-    if (header.has_value() && header->generation == generation &&
-        (!salt.has_value() || header->salt == *salt)) {
+    if (!header.has_value()) continue;
+    const bool ours =
+        header->generation == generation && (!salt.has_value() || header->salt == *salt);
+    if (ours || MUTANT("wal.recycled-bytes-count")) {
       return offset;
     }
   }
@@ -79,7 +82,8 @@ void JudgeTail(Slice bytes, uint64_t generation, WalScan* scan) {
   if (ours) {
     const std::string why = WhyNotNext(*header, previous);
     // Nobody but us writes such a header, and we write none that does not follow.
-    scan->tail = why.empty() ? WalTail::kTorn : WalTail::kDamaged;
+    const bool torn = why.empty() && !MUTANT("wal.torn-tail-taken-for-damage");
+    scan->tail = torn ? WalTail::kTorn : WalTail::kDamaged;
     scan->reason = why.empty() ? absl::StrCat("group ", header->number, " is incomplete") : why;
   } else if (AllZero(From(bytes, tail))) {
     scan->tail = WalTail::kClean;
@@ -89,7 +93,7 @@ void JudgeTail(Slice bytes, uint64_t generation, WalScan* scan) {
     scan->reason = "bytes that are no group of this segment";
   }
   const std::optional<uint64_t> later = FindGroup(bytes, tail + kWalBlockBytes, generation, salt);
-  if (!later.has_value()) return;
+  if (!later.has_value() || MUTANT("wal.damage-taken-for-a-torn-tail")) return;
   scan->tail = WalTail::kDamaged;
   absl::StrAppend(&scan->reason, ", but a later group stands at byte ", *later);
   ReadBeyond(bytes, generation, salt, tail + kWalBlockBytes, scan);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 
 namespace millrace::raft {
@@ -45,7 +46,7 @@ absl::Status WalWriter::ContinueLast(const WalPosition& position) {
   // page cache shows bytes that the disk does not have and believes them clean (ATC'20). Only the
   // last group can be meant, for one is in flight at a time: write it again, and sync. A seal too:
   // it may be lost, but not with a group behind it.
-  if (!position.last_group.empty()) {
+  if (!position.last_group.empty() && !MUTANT("wal.last-group-not-written-again")) {
     RETURN_IF_ERROR(current_.file->WriteAt(position.last_group_offset, position.last_group));
     RETURN_IF_ERROR(current_.file->Sync());
   }
@@ -74,10 +75,11 @@ absl::Status WalWriter::OpenSegment(uint64_t generation,
                          .index = last_entry_.index,
                          .payload = start});
   builder_.Add(HardStateRecord(hard_state_, vote));
-  builder_.Add(WalRecord{.type = WalRecordType::kVoters,
-                         .term = voters_.id.term,
-                         .index = voters_.id.index,
-                         .payload = voters});
+  builder_.Add(
+      WalRecord{.type = WalRecordType::kVoters,
+                .term = voters_.id.term,
+                .index = voters_.id.index,
+                .payload = MUTANT("wal.segment-without-voters") ? Slice() : Slice(voters)});
   if (restart_after.has_value()) {
     last_entry_ = *restart_after;
     builder_.Add(WalRecord{.type = WalRecordType::kRestart,
@@ -102,7 +104,9 @@ absl::Status WalWriter::WriteGroup(uint16_t flags) {
   RETURN_IF_ERROR(files_.Fill(&current_, offset_ + group.size()));
   const MonotonicTime before = dependencies_.clock->Now();
   RETURN_IF_ERROR(current_.file->WriteAt(offset_, group));
-  RETURN_IF_ERROR(current_.file->Sync());
+  absl::Status synced = MUTANT("wal.not-synced") ? absl::OkStatus() : current_.file->Sync();
+  if (!synced.ok() && MUTANT("wal.sync-tried-again")) synced = current_.file->Sync();
+  RETURN_IF_ERROR(synced);
   last_group_at_ = dependencies_.clock->Now();
   number_ = header.number;
   chain_ = chain;
@@ -233,7 +237,7 @@ void WalWriter::Flush() {
 }
 
 void WalWriter::ArmSeal() {
-  if (seal_armed_ || !unsealed_) return;
+  if (seal_armed_ || !unsealed_ || MUTANT("wal.never-sealed")) return;
   seal_armed_ = true;
   dependencies_.disk->PostAt(last_group_at_ + options_.idle_seal_after,
                              [self = shared_from_this()] { self->SealIfIdle(); });

@@ -11,6 +11,7 @@
 #include "raft/host/snapshot_store.h"
 #include "raft/host/wal_recovery.h"
 #include "raft/quorum.h"
+#include "test/sim/quorum_server.h"
 
 namespace millrace::sim {
 namespace {
@@ -23,13 +24,13 @@ std::string Name(const raft::VoterId& id) { return absl::StrCat("node ", id.node
 // Whether a power loss now would leave the entry, or a snapshot that goes further.
 bool HoldsDurably(const SimFileSystem& disk, const EntryId& id, SimRandom& random) {
   const std::unique_ptr<SimFileSystem> image = disk.CrashImage(CrashMode::kLoseAll, random);
-  const auto store = raft::SnapshotStore::Open(image.get(), "/snapshots");
+  const auto store = raft::SnapshotStore::Open(image.get(), kQuorumSnapshots);
   if (!store.ok()) return false;
   EntryId snapshot;
   if ((*store)->newest().has_value()) snapshot = (*store)->newest()->id.last;
   if (snapshot.index >= id.index) return true;
   raft::WalOptions options;
-  options.directory = "/wal";
+  options.directory = kQuorumWal;
   const auto log = raft::RecoverWal(options, *image, snapshot);
   if (!log.ok()) return false;
   const std::vector<raft::Entry>& entries = log->recovery.entries;

@@ -70,7 +70,7 @@ class QuorumChecks {
     LogIndex acknowledged;
     std::optional<std::pair<Term, raft::VoterId>> vote;
     // What its WAL named when it was opened last.
-    raft::VoterSet voters;
+    std::optional<raft::VoterSet> voters;
   };
 
   void CheckVoters(const raft::VoterId& id, const raft::WalRecovery& found,

@@ -30,7 +30,7 @@ controller::CreateTopicsCommand CreationOf(const TopicCall& call) {
   controller::CreateTopicsCommand command;
   v1::CreatableTopic* const topic = command.request.add_topics();
   topic->set_name(call.name);
-  topic->set_partitions(1 + static_cast<int>(call.id % 2));
+  topic->set_partitions(1 + static_cast<int>(call.id % 6));
   topic->set_replication_factor(kBrokers);
   v1::ConfigEntry* const config = topic->add_configs();
   config->set_name(kConfig);
@@ -123,6 +123,7 @@ bool QuorumClients::Prepare(absl::Duration bound) {
 }
 
 void QuorumClients::Begin(int count, absl::Duration pause_max) {
+  stopped_ = false;
   pause_max_ = pause_max;
   for (int i = 0; i < count; ++i) {
     clients_.push_back(std::make_unique<Client>());

@@ -5,8 +5,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/error_code.h"
+#include "base/status.h"
 #include "raft/quorum.h"
 #include "test/sim/quorum_clients.h"
+#include "test/sim/quorum_damage.h"
 #include "test/sim/quorum_world.h"
 
 namespace millrace::sim {
@@ -65,6 +68,7 @@ class Scenario {
     network.lost = choice_.Below(2) * choice_.Below(80);
     network.duplicated = choice_.Below(2) * choice_.Below(80);
     network.late = choice_.Below(2) * choice_.Below(20);
+    network.damaged = choice_.Below(2) * 30;
     network.ordered = OneIn(choice_, 2);
     quiet_ms_ = 60 + choice_.Below(500);
     for (const int node : world_.nodes()) {
@@ -78,7 +82,7 @@ class Scenario {
     if (dice < 38) return StartOne();
     if (dice < 41) return world_.Pause(Victim(), absl::Milliseconds(choice_.Below(2000)));
     if (dice < 44) return world_.Cut(AnyNode(), AnyNode());
-    if (dice < 47) return world_.Isolate(SomeLeader());
+    if (dice < 47) return IsolateOne();
     if (dice < 58) return world_.HealLinks();
     if (dice < 60) return world_.Unreachable(AnyNode(), AnyNode());
     if (dice < 62) return world_.HangDisk(Victim(), absl::Milliseconds(choice_.Below(2500)));
@@ -95,15 +99,25 @@ class Scenario {
 
   void EndOne() {
     const int node = Victim();
-    const uint64_t how = choice_.Below(4);
+    const uint64_t how = choice_.Below(5);
     if (how == 0) {
       world_.checks().Reach("kill");
       world_.Kill(node);
-    } else if (how == 1 && world_.running(node)) {
+    } else if (how <= 2 && world_.running(node)) {
       world_.server(node).ArmPowerLoss(1 + choice_.Below(20), AnyCrash());
     } else {
       world_.checks().Reach("power loss");
       world_.LosePower(node, AnyCrash());
+    }
+  }
+
+  // Those who see the connection break elect another at once; the old leader learns it late.
+  void IsolateOne() {
+    const int node = SomeLeader();
+    world_.Isolate(node);
+    if (OneIn(choice_, 3)) return;
+    for (const int other : world_.nodes()) {
+      if (other != node) world_.Unreachable(other, node);
     }
   }
 
@@ -114,6 +128,10 @@ class Scenario {
     }
     if (down.empty()) return;
     const int node = down[choice_.Below(down.size())];
+    if (OneIn(choice_, 4) && DamageNewestSnapshot(world_.server(node).files(),
+                                                  world_.server(node).installed(), choice_)) {
+      world_.checks().Reach("newest snapshot damaged");
+    }
     if (OneIn(choice_, 6)) {
       world_.server(node).ArmPowerLoss(1 + choice_.Below(8), AnyCrash());
       world_.checks().Reach("power loss in a start");
@@ -123,7 +141,7 @@ class Scenario {
 
   void FailSyncs(int node) {
     if (!world_.running(node)) return;
-    world_.server(node).FailSyncs(true);
+    world_.server(node).FailSyncs(OneIn(choice_, 2));
   }
 
   void LoseAllPower() {
@@ -230,7 +248,52 @@ class Scenario {
     }
     if (!world_.ok()) return;
     if (!Settled()) return Fail(world_.leader() == 0 ? "nobody leads" : "members stay behind");
+    if (OneIn(choice_, 4)) CheckHangingLeader();
+    if (!world_.ok()) return;
     if (!clients_.DescribeAll(absl::Seconds(5)) && world_.ok()) Fail("topics cannot be described");
+    if (world_.ok() && OneIn(choice_, 2)) CheckDamageIsSeen();
+  }
+
+  // Whether the voters that exist are a majority without one more of them.
+  bool OneMayBeMissing(int leader) {
+    const std::vector<raft::VoterId> voters =
+        raft::CountedVoters(world_.server(leader).core()->voters());
+    const auto present = std::count_if(
+        voters.begin(), voters.end(), [&](const raft::VoterId& id) { return !world_.IsGhost(id); });
+    return static_cast<size_t>(present) > voters.size() / 2 + 1;
+  }
+
+  // S-36: a leader whose disk takes nothing any more hands over, or is replaced.
+  void CheckHangingLeader() {
+    const int leader = world_.leader();
+    if (!OneMayBeMissing(leader)) return;
+    world_.checks().Reach("disk of a leader hangs");
+    world_.HangDisk(leader, absl::Seconds(20));
+    clients_.Begin(2, absl::Milliseconds(50));
+    const MonotonicTime end = world_.loop().now() + absl::Seconds(6);
+    while (world_.ok() && world_.leader() == leader && world_.loop().now() < end) {
+      world_.RunFor(absl::Milliseconds(50));
+    }
+    clients_.Stop();
+    if (world_.ok() && world_.leader() == leader) Fail("a leader whose disk hangs still leads");
+    world_.server(leader).Resume();
+    world_.RunFor(absl::Seconds(3));
+  }
+
+  // S-09: what is damaged where it was acknowledged and marked is not taken for a torn tail.
+  void CheckDamageIsSeen() {
+    const int leader = world_.leader();
+    const int node = AnyNode();
+    if (leader == 0 || node == leader || !OneMayBeMissing(leader)) return;
+    // Idle, so that everything is sealed.
+    world_.RunFor(absl::Seconds(1));
+    if (!world_.ok() || !world_.running(node)) return;
+    world_.LosePower(node, CrashMode::kLoseAll);
+    if (!DamageSealedGroup(world_.server(node).files(), choice_)) return;
+    const absl::Status status = world_.TryStart(node);
+    world_.checks().Reach(status.ok() ? "damage without effect" : "damage refused");
+    if (!status.ok() && CodeOf(status) != ErrorCode::kCorruptLog) Fail(status.ToString());
+    world_.RunFor(absl::Milliseconds(300));
   }
 
   QuorumRun Judge() {

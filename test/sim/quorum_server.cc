@@ -7,15 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
-#include "test/sim/image_bytes.h"
+#include "metadata/image_snapshot.h"
 
 namespace millrace::sim {
-namespace {
-
-constexpr char kWal[] = "/wal";
-constexpr char kSnapshots[] = "/snapshots";
-
-}  // namespace
 
 // All that ends with a process.
 class QuorumServer::Process final : public raft::Transport,
@@ -42,7 +36,8 @@ class QuorumServer::Process final : public raft::Transport,
   }
 
   absl::Status Open() {
-    ASSIGN_OR_RETURN(auto opened, raft::SnapshotStore::Open(server_.files_.get(), kSnapshots));
+    ASSIGN_OR_RETURN(auto opened,
+                     raft::SnapshotStore::Open(server_.files_.get(), kQuorumSnapshots));
     std::shared_ptr<raft::SnapshotStore> snapshots = std::move(opened);
     auto settings = std::make_shared<controller::Settings>();
     settings->node_id = NodeId(node_);
@@ -52,7 +47,7 @@ class QuorumServer::Process final : public raft::Transport,
     if (snapshots->newest().has_value()) {
       const raft::SnapshotId id = snapshots->newest()->id;
       ASSIGN_OR_RETURN(const std::string body, snapshots->ReadBody(id));
-      ASSIGN_OR_RETURN(image, DecodeImage(body));
+      ASSIGN_OR_RETURN(image, metadata::DecodeImageSnapshot(body));
       applied = id.last.index;
     }
     auto state = std::make_shared<const controller::State>(
@@ -90,10 +85,13 @@ class QuorumServer::Process final : public raft::Transport,
 
   // ---- SnapshotMachine ----
   Encode Capture() override {
-    return [state = host_->committed_state()] { return EncodeImage(state->image); };
+    return [state = host_->committed_state()]() -> absl::StatusOr<std::string> {
+      return metadata::EncodeImageSnapshot(state->image);
+    };
   }
   absl::StatusOr<Install> Decode(LogIndex index, std::string body) override {
-    ASSIGN_OR_RETURN(metadata::Image image, DecodeImage(body));
+    server_.installed_ = index;
+    ASSIGN_OR_RETURN(metadata::Image image, metadata::DecodeImageSnapshot(body));
     return Install([this, index, image = std::move(image)]() mutable {
       auto state = std::make_shared<const controller::State>(
           controller::MakeState(std::move(image), settings_));
@@ -148,7 +146,7 @@ class QuorumServer::Process final : public raft::Transport,
   raft::QuorumLog::Options LogOptions() const {
     raft::QuorumLog::Options options = server_.options_.log;
     options.self = server_.options_.id;
-    options.wal.directory = kWal;
+    options.wal.directory = kQuorumWal;
     if (server_.options_.founders.Find(options.self) != nullptr) {
       options.founders = server_.options_.founders;
     }
@@ -212,6 +210,7 @@ void QuorumServer::PrepareFiles() {
 absl::Status QuorumServer::Start() {
   CHECK(process_ == nullptr);
   ++life_;
+  ++stops_;
   auto process = std::make_unique<Process>(this);
   const absl::Status status = process->Open();
   if (status.ok()) process_ = std::move(process);
@@ -219,7 +218,9 @@ absl::Status QuorumServer::Start() {
 }
 
 void QuorumServer::EndProcess() {
-  FailSyncs(false);
+  syncs_fail_ = false;
+  files_->FailSyncs(false);
+  files_->SetFaults(nullptr);
   core_ = nullptr;
   process_ = nullptr;
 }
@@ -244,15 +245,19 @@ std::unique_ptr<SimFileSystem> QuorumServer::Wipe() {
   lost->SetOnCall(nullptr);
   const Uuid old = options_.id.directory.uuid();
   options_.id.directory = DirectoryId(Uuid(old.high(), old.low() + 1));
+  installed_ = LogIndex();
   files_ = std::make_unique<SimFileSystem>(random_.Next());
   PrepareFiles();
   return lost;
 }
 
-// A disk that failed is a good one again only after its process has ended.
-void QuorumServer::FailSyncs(bool fail) {
-  syncs_fail_ = fail;
-  files_->FailSyncs(fail);
+void QuorumServer::FailSyncs(bool all) {
+  syncs_fail_ = true;
+  if (all) return files_->FailSyncs(true);
+  files_->SetFaults([failed = false](const SimCall& call) mutable -> std::optional<SimFault> {
+    if (call.kind != SimCall::Kind::kSync || std::exchange(failed, true)) return std::nullopt;
+    return SimFault::kIoError;
+  });
 }
 
 void QuorumServer::ArmPowerLoss(uint64_t n, CrashMode mode) {
@@ -271,22 +276,18 @@ void QuorumServer::Pause() {
   HangDisk();
 }
 
-void QuorumServer::Resume() {
-  if (process_ == nullptr) return;
-  process_->owner().Resume();
-  UnhangDisk();
-}
-
 void QuorumServer::HangDisk() {
+  ++stops_;
   if (process_ == nullptr) return;
   process_->disk().Pause();
   process_->store().Pause();
 }
 
-void QuorumServer::UnhangDisk() {
+void QuorumServer::Resume() {
   if (process_ == nullptr) return;
-  process_->disk().Resume();
-  process_->store().Resume();
+  for (SimExecutor* executor : {&process_->owner(), &process_->disk(), &process_->store()}) {
+    executor->Resume();
+  }
 }
 
 void QuorumServer::Receive(const raft::Message& message) {

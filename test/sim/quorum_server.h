@@ -28,6 +28,10 @@
 
 namespace millrace::sim {
 
+// Where a controller keeps its log and its snapshots.
+inline constexpr char kQuorumWal[] = "/wal";
+inline constexpr char kQuorumSnapshots[] = "/snapshots";
+
 using ControllerHost = rsm::Host<controller::Machine, controller::State>;
 
 // Who watches, and carries messages.
@@ -85,6 +89,8 @@ class QuorumServer {
   const raft::VoterId& id() const { return options_.id; }
   // Raised by each start.
   int life() const { return life_; }
+  // Of the newest snapshot that this disk got from a leader.
+  LogIndex installed() const { return installed_; }
   // REQUIRES: running.
   raft::QuorumLog& log();
   ControllerHost& host();
@@ -94,13 +100,16 @@ class QuorumServer {
 
   // ---- What may happen to it ----
   void Pause();
+  // Ends both this and a hanging disk.
   void Resume();
   // Its disks take no more calls.
   void HangDisk();
-  void UnhangDisk();
+  // Raised by each start, Pause and HangDisk: says whose end a later moment is.
+  int stops() const { return stops_; }
   // Each sync takes up to `max`.
   void SetSyncTime(absl::Duration max) { sync_max_ = max; }
-  void FailSyncs(bool fail);
+  // Its syncs fail from now on, or only the next one, until the process ends.
+  void FailSyncs(bool all);
   bool syncs_fail() const { return syncs_fail_; }
   SimFileSystem& files() { return *files_; }
 
@@ -124,6 +133,8 @@ class QuorumServer {
   // Set by its first OnReady.
   const raft::Node* core_ = nullptr;
   int life_ = 0;
+  int stops_ = 0;
+  LogIndex installed_;
   bool syncs_fail_ = false;
   absl::Duration sync_max_ = absl::Milliseconds(1);
   uint64_t calls_to_crash_ = 0;

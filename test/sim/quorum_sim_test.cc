@@ -64,7 +64,9 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
   }
   if (runs < 500) return;
   for (const char* what : {"candidate",
+                           "damage refused",
                            "disk lost",
+                           "disk of a leader hangs",
                            "elected",
                            "kill",
                            "leader removed",
@@ -73,6 +75,7 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
                            "membership change 0",
                            "membership change 1",
                            "membership change 2",
+                           "newest snapshot damaged",
                            "outcome unknown",
                            "power loss",
                            "power loss in a start",
@@ -80,6 +83,7 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
                            "power lost in a call",
                            "read confirmed",
                            "read refused",
+                           "snapshot damaged on its way",
                            "snapshot in pieces",
                            "snapshot installed",
                            "torn tail cut",

@@ -104,14 +104,18 @@ int QuorumWorld::leader() const {
 }
 
 void QuorumWorld::Start(int node) {
+  if (running(node)) return;
+  const absl::Status status = TryStart(node);
+  if (status.ok()) return;
+  checks_.Report(absl::StrCat("node ", node, " cannot start: ", status.ToString()));
+}
+
+absl::Status QuorumWorld::TryStart(int node) {
   QuorumServer& server = *servers_.at(node);
-  if (server.running()) return;
   const absl::Status status = server.Start();
-  // A loss of power during the start, or a disk that still fails, may end it.
-  if (server.power_lost()) return LosePower(node, CrashMode::kLoseAll);
-  if (!status.ok() && !server.syncs_fail()) {
-    checks_.Report(absl::StrCat("node ", node, " cannot start: ", status.ToString()));
-  }
+  if (!server.power_lost()) return status;
+  LosePower(node, CrashMode::kLoseAll);
+  return absl::OkStatus();
 }
 
 void QuorumWorld::Kill(int node) {
@@ -136,16 +140,16 @@ void QuorumWorld::Wipe(int node) {
 void QuorumWorld::Pause(int node, absl::Duration duration) {
   QuorumServer& server = *servers_.at(node);
   server.Pause();
-  net_->PostAt(loop_.now() + duration, [&server, life = server.life()] {
-    if (server.life() == life) server.Resume();
+  net_->PostAt(loop_.now() + duration, [&server, stop = server.stops()] {
+    if (server.stops() == stop) server.Resume();
   });
 }
 
 void QuorumWorld::HangDisk(int node, absl::Duration duration) {
   QuorumServer& server = *servers_.at(node);
   server.HangDisk();
-  net_->PostAt(loop_.now() + duration, [&server, life = server.life()] {
-    if (server.life() == life) server.UnhangDisk();
+  net_->PostAt(loop_.now() + duration, [&server, stop = server.stops()] {
+    if (server.stops() == stop) server.Resume();
   });
 }
 
@@ -206,8 +210,18 @@ void QuorumWorld::OnSend(int node, const raft::Message& message) {
       MonotonicTime& last = last_arrival_[{node, to}];
       when = last = std::max(last, when);
     }
-    Deliver(message, when);
+    Deliver(i == 0 && random_.Below(1000) < network_.damaged ? Damaged(message) : message, when);
   }
+}
+
+raft::Message QuorumWorld::Damaged(raft::Message message) {
+  auto* const chunk = std::get_if<raft::SnapshotChunk>(&message.body);
+  if (chunk == nullptr || chunk->data.empty()) return message;
+  std::string data = chunk->data.ToString();
+  data[random_.Below(data.size())] ^= static_cast<char>(1 << random_.Below(7));
+  chunk->data = Bytes::FromString(std::move(data));
+  checks_.Reach("snapshot damaged on its way");
+  return message;
 }
 
 void QuorumWorld::Deliver(const raft::Message& message, MonotonicTime when) {

@@ -29,6 +29,8 @@ struct QuorumNetwork {
   uint64_t duplicated = 0;
   // These arrive much later than others.
   uint64_t late = 0;
+  // Of the pieces of snapshots: bits flipped where no checksum looks.
+  uint64_t damaged = 0;
   // As on one connection: no message overtakes another.
   bool ordered = true;
 };
@@ -52,6 +54,8 @@ class QuorumWorld final : private QuorumObserver {
   // The one that leads in the highest term, 0 if none does.
   int leader() const;
   void Start(int node);
+  // The same, where damage may be found. Errors: why it does not start.
+  absl::Status TryStart(int node);
   void Kill(int node);
   void LosePower(int node, CrashMode mode);
   void Wipe(int node);
@@ -87,6 +91,7 @@ class QuorumWorld final : private QuorumObserver {
 
   void AddServer(int node, uint64_t directory);
   void Deliver(const raft::Message& message, MonotonicTime when);
+  raft::Message Damaged(raft::Message message);
   void TellOfBreak(int node);
   void AfterEvent();
   const SimFileSystem* DiskOf(const raft::VoterId& id) const;
