@@ -45,7 +45,7 @@ struct LogConfig {
   // to the last of these; an append that is as large as the first makes its own room; 0 turns it
   // off.
   int64_t preallocate_bytes_min = 64 << 10;
-  int64_t preallocate_bytes_max = 4 << 20;
+  int64_t preallocate_bytes_max = 256 << 10;
   // producer.id.expiration.ms: how long an idle producer's sequences are remembered.
   int64_t producer_id_expiration_ms = int64_t{24} * 3600 * 1000;
   // How many bytes of written batches the log keeps in memory for readers at its end.
