@@ -63,6 +63,8 @@ constexpr Entry kEntries[] = {
     {ErrorCode::kTopicDeletionDisabled, "TOPIC_DELETION_DISABLED", false, S::kFailedPrecondition},
     {ErrorCode::kEntryTooLarge, "ENTRY_TOO_LARGE", false, S::kInvalidArgument},
     {ErrorCode::kUnsupportedVersion, "UNSUPPORTED_VERSION", false, S::kUnimplemented},
+    {ErrorCode::kInvalidUpdateVersion, "INVALID_UPDATE_VERSION", false, S::kAborted},
+    {ErrorCode::kIneligibleReplica, "INELIGIBLE_REPLICA", true, S::kFailedPrecondition},
     {ErrorCode::kInconsistentClusterId, "INCONSISTENT_CLUSTER_ID", false, S::kFailedPrecondition},
     {ErrorCode::kInconsistentNodeId, "INCONSISTENT_NODE_ID", false, S::kFailedPrecondition},
     {ErrorCode::kDirectoryLocked, "DIRECTORY_LOCKED", false, S::kFailedPrecondition},

@@ -66,6 +66,10 @@ enum class ErrorCode : int32_t {
   // An atomic metadata entry beyond the stated maximum (S-41).
   kEntryTooLarge = 41,
   kUnsupportedVersion = 42,
+  // The change starts from a state that is no longer the present one (a partition epoch).
+  kInvalidUpdateVersion = 43,
+  // A broker may not join an ISR as things are (KIP-841, KIP-903).
+  kIneligibleReplica = 44,
   kInconsistentClusterId = 50,
   kInconsistentNodeId = 51,
   kDirectoryLocked = 52,
