@@ -13,18 +13,10 @@
 #include <optional>
 
 #include "base/ids.h"
+#include "broker/replica_messages.h"
 #include "metadata/image.h"
 
 namespace millrace::broker {
-
-// How far one replica has come in its own log.
-struct LogPosition {
-  Offset written;
-  Offset durable;
-
-  Offset Counted(bool durable_level) const { return durable_level ? durable : written; }
-  friend bool operator==(const LogPosition&, const LogPosition&) = default;
-};
 
 class InSyncReplicas {
  public:
