@@ -15,6 +15,11 @@ const Listener* BrokerImage::FindListener(absl::string_view listener_name) const
   return nullptr;
 }
 
+const Listener* BrokerImage::ListenerFor(absl::string_view listener_name) const {
+  if (const Listener* const named = FindListener(listener_name); named != nullptr) return named;
+  return listeners.empty() ? nullptr : &listeners.front();
+}
+
 const LogDirImage* BrokerImage::FindLogDir(DirectoryId directory) const {
   for (const LogDirImage& dir : log_dirs) {
     if (dir.id == directory) return &dir;

@@ -68,6 +68,9 @@ struct BrokerImage {
   // Null if there is no such listener or directory.
   const Listener* FindListener(absl::string_view name) const;
   const LogDirImage* FindLogDir(DirectoryId directory) const;
+  // Where other brokers reach it: the listener named so (inter.broker.listener.name of whoever
+  // asks), or the first if it has none of that name. Null if it has no listener at all.
+  const Listener* ListenerFor(absl::string_view name) const;
   friend bool operator==(const BrokerImage&, const BrokerImage&) = default;
 };
 

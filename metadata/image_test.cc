@@ -47,6 +47,9 @@ TEST(ImageTest, BrokerTellsListenersAndDirectories) {
   const BrokerImage& broker = *image.FindBroker(NodeId(1));
   EXPECT_EQ(broker.FindListener("PLAINTEXT")->ToString(), "PLAINTEXT://localhost:9092");
   EXPECT_EQ(broker.FindListener("TLS"), nullptr);
+  EXPECT_EQ(broker.ListenerFor("PLAINTEXT"), broker.FindListener("PLAINTEXT"));
+  EXPECT_EQ(broker.ListenerFor("TLS"), broker.FindListener("PLAINTEXT"));
+  EXPECT_EQ(BrokerImage().ListenerFor("TLS"), nullptr);
   EXPECT_NE(broker.FindLogDir(TestDirectory(1)), nullptr);
   EXPECT_EQ(broker.FindLogDir(TestDirectory(2)), nullptr);
 }
