@@ -11,6 +11,7 @@
 #define BROKER_REPLICA_CHANNEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -139,6 +140,14 @@ class LeaderStream {
   virtual bool writable() const = 0;
   // Ends the stream after what was sent before. OnClosed follows nevertheless.
   virtual void Close(const absl::Status& status) = 0;
+};
+
+// How a broker takes in the streams that followers open. Thread: any, for the first; the shard's
+// executor, which the first one names, for the second.
+struct ReplicaIntake {
+  std::function<Executor*(const FollowerHello&)> executor_of;
+  std::function<std::shared_ptr<LeaderSink>(const FollowerHello&, std::shared_ptr<LeaderStream>)>
+      take_in;
 };
 
 }  // namespace millrace::broker

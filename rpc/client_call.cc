@@ -186,12 +186,12 @@ class BidiClientStream final : public ClientStream,
       read_all_ = true;
       return StartFinish();
     }
-    absl::StatusOr<Bytes> message = Flatten(inbound_);
+    absl::StatusOr<ReceivedMessage> message = ReceivedMessage::Open(inbound_);
     inbound_.Clear();
     if (!message.ok()) {
       Cancel();
     } else {
-      handler_->OnMessage(*std::move(message));
+      handler_->TakeIn(*std::move(message));
     }
     // Also after a failure: the read that fails tells the end.
     ReadNext();

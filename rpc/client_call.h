@@ -81,6 +81,8 @@ class ClientStreamHandler {
   virtual ~ClientStreamHandler() = default;
   // One message, in the order sent; the next is read when this returns.
   virtual void OnMessage(Bytes message) = 0;
+  // The same, for a handler that takes a message in piece by piece.
+  virtual void TakeIn(ReceivedMessage message) { OnMessage(std::move(message).Flatten()); }
   // writable() has turned true again.
   virtual void OnWritable() {}
   // The last call: the server's status, or why it could not be had.

@@ -20,16 +20,8 @@ namespace millrace::broker {
 
 class MemoryReplicaNetwork {
  public:
-  // How a broker takes in streams: the executor that a hello belongs to, and what makes its sink
-  // there.
-  struct Acceptor {
-    std::function<Executor*(const FollowerHello&)> executor_of;
-    std::function<std::shared_ptr<LeaderSink>(const FollowerHello&, std::shared_ptr<LeaderStream>)>
-        take_in;
-  };
-
-  void Listen(const std::string& address, Acceptor acceptor) {
-    acceptors_[address] = std::move(acceptor);
+  void Listen(const std::string& address, ReplicaIntake intake) {
+    acceptors_[address] = std::move(intake);
   }
   // Its streams break.
   void StopListening(const std::string& address) {
@@ -202,7 +194,7 @@ class MemoryReplicaNetwork {
     std::erase_if(links_, [](const auto& link) { return link.expired(); });
   }
 
-  std::map<std::string, Acceptor> acceptors_;
+  std::map<std::string, ReplicaIntake> acceptors_;
   std::vector<std::weak_ptr<Link>> links_;
   std::map<NodeId, bool> deaf_;
   std::map<NodeId, bool> unwritable_;

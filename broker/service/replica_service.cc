@@ -1,0 +1,131 @@
+#include "broker/service/replica_service.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/status.h"
+#include "broker/codec/replication_decoder.h"
+#include "broker/codec/replication_encoder.h"
+#include "broker/service/grpc_replica_channel.h"
+#include "rpc/stream_call.h"
+
+namespace millrace::broker {
+namespace {
+
+// The stream as the leader's shard holds it.
+class Stream final : public LeaderStream {
+ public:
+  explicit Stream(const std::shared_ptr<rpc::ServerStream>& stream) : stream_(stream) {}
+
+  void Accept(const LeaderHello& hello) override { Write(EncodeLeaderHello(hello)); }
+  void Send(LeaderMessage message) override { Write(EncodeLeaderMessage(message)); }
+  bool writable() const override {
+    const std::shared_ptr<rpc::ServerStream> stream = stream_.lock();
+    return stream != nullptr && stream->writable();
+  }
+  void Close(const absl::Status& status) override {
+    if (const std::shared_ptr<rpc::ServerStream> stream = stream_.lock()) stream->Finish(status);
+  }
+
+ private:
+  void Write(MessagePieces message) {
+    const std::shared_ptr<rpc::ServerStream> stream = stream_.lock();
+    if (stream != nullptr) stream->Write(std::move(message));
+  }
+
+  // The stream's handler must not keep it alive through the shard.
+  const std::weak_ptr<rpc::ServerStream> stream_;
+};
+
+// Carries what happens to a stream from its queue to its shard.
+class FollowHandler final : public rpc::StreamHandler {
+ public:
+  FollowHandler(const ReplicaIntake* intake, std::shared_ptr<rpc::ServerStream> stream)
+      : intake_(*intake), stream_(std::move(stream)) {}
+
+  // Taken in piece by piece instead.
+  void OnMessage(Bytes) override {}
+  void TakeIn(rpc::ReceivedMessage message) override {
+    request_ = DecodeFollowRequest(message.pieces());
+  }
+  void OnTakenIn() override {
+    absl::StatusOr<FollowRequest> request = std::exchange(request_, FollowRequest());
+    if (request.ok() && request->hello.has_value() != (shard_ == nullptr)) {
+      request = MakeError(ErrorCode::kCorruptMessage,
+                          "a follower says its hello first and once, and nothing before");
+    }
+    if (!request.ok()) return stream_->Finish(request.status());
+    if (shard_ != nullptr) {
+      return Tell([message = std::move(request->message)](LeaderSink* sink) mutable {
+        sink->OnMessage(std::move(message));
+      });
+    }
+    shard_ = intake_.executor_of(*request->hello);
+    if (shard_ == nullptr) {
+      return stream_->Finish(MakeError(ErrorCode::kBrokerNotAvailable, "this broker is starting"));
+    }
+    OnShard([end = end_, take_in = intake_.take_in, hello = *request->hello,
+             stream = std::make_shared<Stream>(stream_)] { end->sink = take_in(hello, stream); });
+  }
+
+  void OnHalfClose() override { stream_->Finish(absl::OkStatus()); }
+  void OnWritable() override {
+    Tell([](LeaderSink* sink) { sink->OnWritable(); });
+  }
+  void OnDone(bool /*cancelled*/) override {
+    if (shard_ == nullptr) return;
+    OnShard([end = end_] {
+      if (const auto sink = std::exchange(end->sink, nullptr); sink != nullptr) sink->OnClosed();
+    });
+  }
+
+ private:
+  // Of the stream, at its shard.
+  struct End {
+    std::shared_ptr<LeaderSink> sink;
+  };
+
+  template <class F>
+  void Tell(F tell) {
+    if (shard_ == nullptr) return;
+    OnShard([end = end_, tell = std::move(tell)]() mutable {
+      const std::shared_ptr<LeaderSink> sink = end->sink;
+      if (sink != nullptr) tell(sink.get());
+    });
+  }
+  // At once if this is its queue: no event of a stream comes from within a call of the shard.
+  template <class F>
+  void OnShard(F f) {
+    if (shard_->IsCurrent()) return f();
+    shard_->Post(std::move(f));
+  }
+
+  const ReplicaIntake& intake_;
+  const std::shared_ptr<rpc::ServerStream> stream_;
+  // Null before the hello.
+  Executor* shard_ = nullptr;
+  const std::shared_ptr<End> end_ = std::make_shared<End>();
+  // The message that was taken in last.
+  absl::StatusOr<FollowRequest> request_ = FollowRequest();
+};
+
+}  // namespace
+
+rpc::ServerOptions ReplicaService::Configure(rpc::ServerOptions options) {
+  // Half of what followers may ask for.
+  options.client_ping_interval_min =
+      std::min(options.client_ping_interval_min, ReplicaChannelOptions().keepalive_time / 2);
+  return options;
+}
+
+void ReplicaService::Register(rpc::Server* server) {
+  server->AddService(&service_, V1::service_full_name());
+  for (int i = 0; i < server->queue_count(); ++i) {
+    RegisterStream(server, server->queue(i), &service_, &Service::RequestFollow,
+                   [intake = &intake_](std::shared_ptr<rpc::ServerStream> stream) {
+                     return std::make_unique<FollowHandler>(intake, std::move(stream));
+                   });
+  }
+}
+
+}  // namespace millrace::broker
