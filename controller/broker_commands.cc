@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "controller/current_broker.h"
 #include "controller/entry.h"
 #include "controller/leader_election.h"
 #include "controller/limits.h"
@@ -21,24 +22,6 @@ using metadata::PartitionImage;
 using metadata::TopicImage;
 
 namespace {
-
-// The broker of a request, if the request comes from its latest registration.
-absl::StatusOr<const BrokerImage*> FindCurrent(const State& state, NodeId id, BrokerEpoch epoch) {
-  const BrokerImage* broker = state.image.FindBroker(id);
-  if (broker == nullptr) {
-    return MakeError(ErrorCode::kBrokerIdNotRegistered,
-                     absl::StrCat("broker ", id.value(), " is not registered; register it first"),
-                     {.name = "broker_id", .value = absl::StrCat(id.value())});
-  }
-  if (broker->epoch != epoch) {
-    return MakeError(
-        ErrorCode::kStaleBrokerEpoch,
-        absl::StrCat("broker ", id.value(), " is registered at epoch ", broker->epoch.value(),
-                     ", not ", epoch.value(), ": another process with its id has taken over"),
-        {.name = "broker_epoch", .value = absl::StrCat(epoch.value())});
-  }
-  return broker;
-}
 
 metadata::records::BrokerChangeRecord ChangeOf(const BrokerImage& broker, BrokerState to) {
   metadata::records::BrokerChangeRecord record;
@@ -313,7 +296,7 @@ rsm::Decision<internal::v1::RegisterBrokerResponse> RegisterBroker(
 rsm::Decision<internal::v1::BrokerHeartbeatResponse> BrokerHeartbeat(
     const State& state, const internal::v1::BrokerHeartbeatRequest& request) {
   const absl::StatusOr<const BrokerImage*> found =
-      FindCurrent(state, NodeId(request.broker_id()), BrokerEpoch(request.broker_epoch()));
+      CurrentBroker(state.image, NodeId(request.broker_id()), BrokerEpoch(request.broker_epoch()));
   if (!found.ok()) return {found.status(), {}};
   const BrokerImage& broker = **found;
   internal::v1::BrokerHeartbeatResponse response;
@@ -339,7 +322,7 @@ rsm::Decision<internal::v1::BrokerHeartbeatResponse> BrokerHeartbeat(
 
 rsm::Decision<FenceBrokerReply> FenceBroker(const State& state, const FenceBrokerCommand& command) {
   const absl::StatusOr<const BrokerImage*> found =
-      FindCurrent(state, command.broker_id, command.broker_epoch);
+      CurrentBroker(state.image, command.broker_id, command.broker_epoch);
   if (!found.ok()) return {found.status(), {}};
   const BrokerImage& broker = **found;
   if (broker.state == BrokerState::kFenced) return {FenceBrokerReply{}, {}};
@@ -359,7 +342,7 @@ rsm::Decision<FenceBrokerReply> FenceBroker(const State& state, const FenceBroke
 rsm::Decision<internal::v1::AllocateProducerIdsResponse> AllocateProducerIds(
     const State& state, const internal::v1::AllocateProducerIdsRequest& request) {
   const absl::StatusOr<const BrokerImage*> found =
-      FindCurrent(state, NodeId(request.broker_id()), BrokerEpoch(request.broker_epoch()));
+      CurrentBroker(state.image, NodeId(request.broker_id()), BrokerEpoch(request.broker_epoch()));
   if (!found.ok()) return {found.status(), {}};
   const ProducerId first = state.image.next_producer_id();
   metadata::records::ProducerIdBlockRecord record;

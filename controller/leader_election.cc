@@ -1,6 +1,7 @@
 #include "controller/leader_election.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::controller {
 
@@ -14,12 +15,15 @@ void Remove(NodeId broker, BrokerList* list) {
   list->erase(std::remove(list->begin(), list->end(), broker), list->end());
 }
 
+bool Contains(const BrokerList& list, NodeId broker) {
+  return std::find(list.begin(), list.end(), broker) != list.end();
+}
+
 // The first replica, in order of preference, that is in `set` and may lead; kNoNode if none.
 NodeId FirstIn(const BrokerList& set, const Electorate& electorate,
                const PartitionImage& partition) {
   for (const ReplicaImage& replica : partition.replicas) {
-    const bool member = std::find(set.begin(), set.end(), replica.broker) != set.end();
-    if (member && electorate.MayLead(replica)) return replica.broker;
+    if (Contains(set, replica.broker) && electorate.MayLead(replica)) return replica.broker;
   }
   return kNoNode;
 }
@@ -67,9 +71,25 @@ void LeaveIsr(NodeId broker, int min_isr, PartitionImage* partition) {
   const BrokerList before = partition->elr;
   partition->elr.clear();
   for (const ReplicaImage& replica : partition->replicas) {
-    const bool eligible = replica.broker == broker ||
-                          std::find(before.begin(), before.end(), replica.broker) != before.end();
+    const bool eligible = replica.broker == broker || Contains(before, replica.broker);
     if (eligible) partition->elr.push_back(replica.broker);
+  }
+}
+
+void ReplaceIsr(const BrokerList& isr, int min_isr, PartitionImage* partition) {
+  const BrokerList isr_before = partition->isr;
+  const BrokerList elr_before = partition->elr;
+  partition->isr.clear();
+  partition->elr.clear();
+  // Both sets keep the order of the replicas.
+  for (const ReplicaImage& replica : partition->replicas) {
+    if (Contains(isr, replica.broker)) partition->isr.push_back(replica.broker);
+  }
+  if (static_cast<int>(partition->isr.size()) >= min_isr) return;
+  for (const ReplicaImage& replica : partition->replicas) {
+    const bool had_all =
+        Contains(isr_before, replica.broker) || Contains(elr_before, replica.broker);
+    if (had_all && !partition->InIsr(replica.broker)) partition->elr.push_back(replica.broker);
   }
 }
 

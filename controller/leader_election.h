@@ -37,6 +37,11 @@ class Electorate {
 // set, or is an eligible leader replica already, stays what it is.
 void LeaveIsr(NodeId broker, int min_isr, metadata::PartitionImage* partition);
 
+// Makes `isr` the ISR, at the word of the leader. Whoever leaves where fewer than `min_isr` stay is
+// an eligible leader replica from then on, as with LeaveIsr; where enough stay there are none: the
+// acknowledged end may pass them. Brokers without a replica are not taken.
+void ReplaceIsr(const metadata::BrokerList& isr, int min_isr, metadata::PartitionImage* partition);
+
 // Takes `broker` out of ISR and ELR: what it has is not known (S-03, S-05).
 void LoseTrust(NodeId broker, metadata::PartitionImage* partition);
 

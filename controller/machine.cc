@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "controller/broker_commands.h"
 #include "controller/config_commands.h"
+#include "controller/partition_commands.h"
 #include "controller/topic_commands.h"
 #include "controller/topic_creation.h"
 #include "metadata/apply.h"
@@ -89,6 +90,11 @@ rsm::Decision<FenceBrokerReply> Machine::Decide(const State& state,
 rsm::Decision<internal::v1::AllocateProducerIdsResponse> Machine::Decide(
     const State& state, const internal::v1::AllocateProducerIdsRequest& request, rsm::Now) {
   return IfFounded(state, [&] { return AllocateProducerIds(state, request); });
+}
+
+rsm::Decision<internal::v1::AlterPartitionResponse> Machine::Decide(
+    const State& state, const internal::v1::AlterPartitionRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return AlterPartition(state, request); });
 }
 
 absl::Status Machine::CheckRecord(const rsm::Record& record) {

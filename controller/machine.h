@@ -3,8 +3,8 @@
 //
 // Decide reads the state and draws nothing: times come as Now, fresh ids and seeds in the command.
 // It returns a reply and the records that make it true; Apply is the only way the state changes.
-// The commands themselves live in topic_commands, config_commands and broker_commands; this header
-// is their list.
+// The commands themselves live in topic_commands, partition_commands, config_commands and
+// broker_commands; this header is their list.
 //
 // Thread: any (pure functions of values).
 #ifndef CONTROLLER_MACHINE_H_
@@ -55,6 +55,9 @@ struct Machine {
   static rsm::Decision<FenceBrokerReply> Decide(const State&, const FenceBrokerCommand&, rsm::Now);
   static rsm::Decision<internal::v1::AllocateProducerIdsResponse> Decide(
       const State&, const internal::v1::AllocateProducerIdsRequest&, rsm::Now);
+  // Partitions (partition_commands.h).
+  static rsm::Decision<internal::v1::AlterPartitionResponse> Decide(
+      const State&, const internal::v1::AlterPartitionRequest&, rsm::Now);
 
   // Whether Apply can take this record; see metadata/apply.h. A host asks before it applies, and
   // stops the node with the error.
