@@ -104,6 +104,9 @@ void ControllerHost::Start(std::function<void()> led,
                            absl::AnyInvocable<void(const absl::Status&) &&> failed) {
   led_ = std::move(led);
   failed_ = std::move(failed);
+  if (dependencies_.sessions != nullptr) {
+    dependencies_.sessions->StartAt(host_->committed_index(), CommittedImage());
+  }
   log_->SetOnLeaderChanged([this](const raft::RoleState&) { UpdateLeader(); });
   log_->Start(host_.get());
 }
@@ -140,9 +143,18 @@ void ControllerHost::Save(std::shared_ptr<const metadata::Image> image,
       });
 }
 
-void ControllerHost::OnCommitted(LogIndex /*index*/,
+std::shared_ptr<const metadata::Image> ControllerHost::CommittedImage() const {
+  const std::shared_ptr<const controller::State>& state = host_->committed_state();
+  return {state, &state->image};
+}
+
+void ControllerHost::OnCommitted(LogIndex index,
                                  const std::shared_ptr<const controller::State>& state,
                                  absl::Span<const rsm::Record> records) {
+  if (dependencies_.sessions != nullptr) {
+    dependencies_.sessions->OnCommitted(
+        index, std::shared_ptr<const metadata::Image>(state, &state->image), records);
+  }
   // Until this node leads, nobody follows; an entry without records changes no image.
   if (feed_ == nullptr || records.empty()) return;
   feed_->Publish(std::shared_ptr<const metadata::Image>(state, &state->image), records);
@@ -153,13 +165,13 @@ void ControllerHost::OnBecameLeader(Term term) {
            {{"term", term.value()}, {"index", host_->committed_index().value()}});
   if (feed_ == nullptr) BeginFeed();
   UpdateLeader();
+  if (dependencies_.sessions != nullptr) dependencies_.sessions->OnLed(term);
   if (led_ != nullptr) led_();
 }
 
 // From here on what is committed is followed, and stored.
 void ControllerHost::BeginFeed() {
-  const std::shared_ptr<const controller::State>& state = host_->committed_state();
-  std::shared_ptr<const metadata::Image> image(state, &state->image);
+  std::shared_ptr<const metadata::Image> image = CommittedImage();
   feed_ = std::make_unique<metadata::Feed>(image);
   if (store_ == nullptr) return;
   Save(image, std::make_shared<const metadata::Delta>(metadata::DeltaBetween(stored_, *image)));
@@ -174,11 +186,13 @@ void ControllerHost::BeginFeed() {
 void ControllerHost::OnLostLeadership() {
   LOG_WARN("node", "no longer leading the metadata quorum", {});
   UpdateLeader();
+  if (dependencies_.sessions != nullptr) dependencies_.sessions->OnLostLeadership();
 }
 
 void ControllerHost::OnFailed(const absl::Status& status) {
   LOG_ERROR("node", "the metadata log has stopped", {{"error", status.ToString()}});
   dependencies_.leaders->Set(LeaderHint());
+  if (dependencies_.sessions != nullptr) dependencies_.sessions->OnLostLeadership();
   if (failed_) std::exchange(failed_, nullptr)(status);
 }
 
@@ -202,6 +216,7 @@ void ControllerHost::InstallState(LogIndex index, std::shared_ptr<const controll
   // The stored image may have been further than the snapshot.
   if (index <= host_->committed_index()) return;
   host_->InstallSnapshot(index, state);
+  if (dependencies_.sessions != nullptr) dependencies_.sessions->StartAt(index, CommittedImage());
   if (feed_ == nullptr || state->image.index() <= feed_->current()->index()) return;
   feed_->PublishWhole(std::shared_ptr<const metadata::Image>(state, &state->image));
 }

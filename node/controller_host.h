@@ -30,6 +30,7 @@
 #include "controller/machine.h"
 #include "metadata/feed.h"
 #include "metadata/image_store.h"
+#include "node/broker_session_server.h"
 #include "node/metadata_dir.h"
 #include "raft/host/quorum_log.h"
 #include "rsm/host.h"
@@ -65,6 +66,8 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
     storage::KvStore* images = nullptr;  // Null: every start replays the whole log.
     // Told who leads: this node only once decisions may be asked for here.
     controller::LeaderWatch* leaders = nullptr;
+    // Told all that is committed, and when this node leads; null: no brokers are served.
+    BrokerSessionServer* sessions = nullptr;
     std::unique_ptr<Random> election_random = nullptr;
   };
   using Host = rsm::Host<controller::Machine, controller::State>;
@@ -109,6 +112,7 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   absl::StatusOr<metadata::StoredImage> LoadImage(const EntryId& snapshot);
   absl::Status WithLeader(const absl::Status& status) const;
   void UpdateLeader();
+  std::shared_ptr<const metadata::Image> CommittedImage() const;
   void BeginFeed();
   // Brings the store to `image`, behind all that was asked before.
   void Save(std::shared_ptr<const metadata::Image> image,

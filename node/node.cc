@@ -17,6 +17,13 @@ namespace {
 // How long an answer of the controller waits for the broker of the same node to follow.
 constexpr absl::Duration kFollowBound = absl::Seconds(2);
 
+BrokerSessionServer::Options SessionOptions(const NodeConfig& config) {
+  BrokerSessionServer::Options options;
+  options.sessions.timeout = absl::Milliseconds(config.settings.broker_session_timeout_ms);
+  if (config.is_broker) options.own_broker = config.node_id;
+  return options;
+}
+
 // Tells the operator how the directories were left, and what is damaged in them.
 void LogOpened(const std::vector<broker::OpenedLogDir>& dirs) {
   for (const broker::OpenedLogDir& dir : dirs) {
@@ -59,8 +66,18 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
       image_disk_(env.make_disk_executor("image-disk")),
       broker_random_(env.make_random()),
       network_(network),
-      quorum_(env.controller, env.clock, &leaders_) {
+      quorum_(env.controller, env.clock, &leaders_),
+      sessions_(
+          SessionOptions(config_),
+          {.clock = env.clock,
+           .executor = env.controller,
+           .leaders = &leaders_,
+           .metrics = env.metrics,
+           .carry_out = [this](const controller::SessionDecision& decision, SessionDecided done) {
+             CarryOut(decision, std::move(done));
+           }}) {
   CHECK_EQ(config_.has_peers(), network_ != nullptr);
+  quorum_.SetObservers([this] { return sessions_.Observers(); });
 }
 
 Node::~Node() {
@@ -110,6 +127,7 @@ absl::Status Node::OpenController(QuorumPlace place) {
                             .image_disk = image_disk_.get(),
                             .images = images_.get(),
                             .leaders = &leaders_,
+                            .sessions = &sessions_,
                             .election_random = env_.make_random()});
   if (!controller.ok()) {
     return Annotate(controller.status(),
@@ -186,6 +204,33 @@ void Node::StartController() {
                        Finish(status);
                      });
   quorum_.SetHost(controller_.get());
+}
+
+void Node::CarryOut(const controller::SessionDecision& decision, SessionDecided done) {
+  using Kind = controller::SessionDecision::Kind;
+  if (decision.kind == Kind::kFence) {
+    return controller_->Submit(
+        controller::FenceBrokerCommand{decision.broker, decision.epoch},
+        [done = std::move(done)](absl::StatusOr<controller::FenceBrokerReply> reply,
+                                 LogIndex) mutable {
+          if (reply.ok() && reply->partitions_without_leader > 0) {
+            LOG_WARN("node", "partitions have no leader until a broker with their records is back",
+                     {{"partitions", reply->partitions_without_leader}});
+          }
+          std::move(done)(reply.status(), false);
+        });
+  }
+  internal::v1::BrokerHeartbeatRequest request;
+  request.set_broker_id(decision.broker.value());
+  request.set_broker_epoch(decision.epoch.value());
+  request.set_applied_index(decision.applied.value());
+  request.set_want_active(decision.kind == Kind::kActivate);
+  request.set_want_shutdown(decision.kind == Kind::kShutDown);
+  controller_->Submit(
+      request, [done = std::move(done)](absl::StatusOr<internal::v1::BrokerHeartbeatResponse> reply,
+                                        LogIndex) mutable {
+        std::move(done)(reply.status(), reply.ok() && reply->may_stop());
+      });
 }
 
 absl::Status Node::NotOpen() const {

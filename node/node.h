@@ -31,6 +31,7 @@
 #include "broker/broker.h"
 #include "metadata/authorizer.h"
 #include "millrace/v1/admin_service.pb.h"
+#include "node/broker_session_server.h"
 #include "node/config.h"
 #include "node/controller_host.h"
 #include "node/metadata_dir.h"
@@ -83,6 +84,8 @@ class Node {
   // controller executor.
   controller::LeaderWatch& leaders() { return leaders_; }
   controller::QuorumControl& quorum() { return quorum_; }
+  // The streams of brokers and observers; serves while this node leads. Thread: as above.
+  BrokerSessionServer& sessions() { return sessions_; }
 
   // REQUIRES: config().is_broker, and Start succeeded.
   broker::Broker& broker() { return *broker_; }
@@ -122,6 +125,7 @@ class Node {
   void Finish(const absl::Status& status);
 
   absl::Status OpenController(QuorumPlace place);
+  void CarryOut(const controller::SessionDecision& decision, SessionDecided done);
   broker::BrokerOptions MakeBrokerOptions(ClusterId cluster_id) const;
 
   // Submit, on the controller executor.
@@ -152,6 +156,7 @@ class Node {
   QuorumNetwork* const network_;
   controller::LeaderWatch leaders_;
   RaftQuorumControl quorum_;
+  BrokerSessionServer sessions_;
   raft::FoundingRecord founding_record_;
   std::unique_ptr<QuorumFounding> founding_;
   // Of one of several controllers, once it is known.

@@ -74,6 +74,17 @@ absl::Status RaftQuorumControl::NotLeader() const {
                    {.leader = leaders_->leader()});
 }
 
+// A broker in the process of a voter follows what that has: it is the voter that counts.
+void RaftQuorumControl::AddObservers(std::vector<QuorumMember> observers,
+                                     QuorumDescription* description) {
+  for (QuorumMember& observer : observers) {
+    const bool is_voter =
+        std::any_of(description->members.begin(), description->members.end(),
+                    [&](const QuorumMember& member) { return member.node == observer.node; });
+    if (!is_voter) description->members.push_back(std::move(observer));
+  }
+}
+
 void RaftQuorumControl::Describe(Described done) {
   if (!leading()) return std::move(done)(NotLeader());
   const raft::Node& node = host_->log().node();
@@ -90,6 +101,7 @@ void RaftQuorumControl::Describe(Described done) {
   }
   std::stable_sort(description.members.begin(), description.members.end(),
                    [](const QuorumMember& a, const QuorumMember& b) { return a.role < b.role; });
+  if (observers_ != nullptr) AddObservers(observers_(), &description);
   std::move(done)(std::move(description));
 }
 

@@ -9,6 +9,7 @@
 #ifndef NODE_RAFT_QUORUM_CONTROL_H_
 #define NODE_RAFT_QUORUM_CONTROL_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,10 @@ class RaftQuorumControl final : public controller::QuorumControl {
 
   // Until then NOT_CONTROLLER is all it answers. `host` was started, and outlives this.
   void SetHost(ControllerHost* host) { host_ = host; }
+  // Who beside the voters follows the log, while this node leads.
+  void SetObservers(std::function<std::vector<controller::QuorumMember>()> observers) {
+    observers_ = std::move(observers);
+  }
 
   // Before this node stops: if it leads, somebody else takes over, so that no election is waited
   // for. `done` always comes within a bound.
@@ -50,6 +55,8 @@ class RaftQuorumControl final : public controller::QuorumControl {
   // Asks until the learner may be promoted, or time is up.
   void Promote(const raft::VoterId& id, MonotonicTime deadline, Done done);
   void OnLeader(NodeId leader);
+  static void AddObservers(std::vector<controller::QuorumMember> observers,
+                           controller::QuorumDescription* description);
   bool leading() const { return host_ != nullptr && host_->leading(); }
   absl::Status NotLeader() const;
 
@@ -57,6 +64,7 @@ class RaftQuorumControl final : public controller::QuorumControl {
   const Clock* const clock_;
   controller::LeaderWatch* const leaders_;
   ControllerHost* host_ = nullptr;
+  std::function<std::vector<controller::QuorumMember>()> observers_;
   // Waits for its target to lead; one at a time.
   std::optional<Transfer> transfer_;
   uint64_t transfers_ = 0;

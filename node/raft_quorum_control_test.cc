@@ -144,5 +144,18 @@ TEST_F(RaftQuorumControlTest, ALoneLeaderHasNobodyToHandOverTo) {
   EXPECT_OK(Await(outcome));
 }
 
+TEST_F(RaftQuorumControlTest, WhoeverFollowsBesideTheVotersIsAnObserver) {
+  Lead();
+  // The broker of the voter's own process is told as the voter alone.
+  control_.SetObservers([] {
+    return std::vector<QuorumMember>{{.node = NodeId(1), .role = QuorumMember::Role::kObserver},
+                                     {.node = NodeId(7), .role = QuorumMember::Role::kObserver}};
+  });
+  ASSERT_OK_AND_ASSIGN(const controller::QuorumDescription description, Describe());
+  ASSERT_THAT(description.members, SizeIs(2));
+  EXPECT_EQ(description.members[0].role, QuorumMember::Role::kVoter);
+  EXPECT_EQ(description.members[1].node, NodeId(7));
+}
+
 }  // namespace
 }  // namespace millrace::node

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "node/service/authorize.h"
+#include "node/service/broker_session_stream.h"
 #include "node/service/routed_method.h"
 
 namespace millrace::node {
@@ -15,6 +16,13 @@ void SetEpoch(LogIndex index, internal::v1::RegisterBrokerResponse* response) {
 template <class Response>
 void SetEpoch(LogIndex, Response*) {}
 
+// A heartbeat without a stream is a sign of life, too.
+void NoteContact(Node* node, const internal::v1::BrokerHeartbeatRequest& request) {
+  node->sessions().OnContact(NodeId(request.broker_id()), BrokerEpoch(request.broker_epoch()));
+}
+template <class Request>
+void NoteContact(Node*, const Request&) {}
+
 // A handler that submits its request as a command.
 template <class Request, class Response>
 auto Command(Node* node, const metadata::Authorizer* authorizer) {
@@ -23,9 +31,10 @@ auto Command(Node* node, const metadata::Authorizer* authorizer) {
     const absl::Status allowed =
         AuthorizeOnCluster(*authorizer, context, metadata::Operation::kClusterAction);
     if (!allowed.ok()) return reply(allowed);
-    node->Submit(std::move(request), [reply = std::move(reply)](absl::StatusOr<Response> response,
-                                                                LogIndex index) mutable {
+    node->Submit(request, [node, request, reply = std::move(reply)](
+                              absl::StatusOr<Response> response, LogIndex index) mutable {
       if (response.ok()) SetEpoch(index, &*response);
+      if (response.ok()) NoteContact(node, request);
       reply(std::move(response));
     });
   };
@@ -57,6 +66,15 @@ void ControllerService::Register(rpc::Server* server) {
       Access::kChange,
       Command<api::AllocateProducerIdsRequest, api::AllocateProducerIdsResponse>(node_,
                                                                                  authorizer_));
+  RegisterRouted<api::AlterPartitionRequest, api::AlterPartitionResponse>(
+      methods, &service_, &Service::RequestAlterPartition, "AlterPartition", Access::kChange,
+      Command<api::AlterPartitionRequest, api::AlterPartitionResponse>(node_, authorizer_));
+  rpc::RegisterStream(server, server->queue(0), &service_, &Service::RequestBrokerSession,
+                      [node = node_, owner = quorum_.executor,
+                       authorizer = authorizer_](std::shared_ptr<rpc::ServerStream> stream) {
+                        return ServeBrokerSession(&node->sessions(), owner, authorizer,
+                                                  std::move(stream));
+                      });
   FollowLeader(quorum_, forwarder_.get());
 }
 

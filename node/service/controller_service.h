@@ -1,7 +1,8 @@
 // ControllerService: what brokers ask of the active controller, over gRPC, in front of a Node. Its
 // place is the controller listener: it registers and fences whoever asks.
 //
-// A broker may ask any controller: calls are passed on as AdminService's are (AdminForwarder).
+// A broker may ask any controller: calls are passed on as AdminService's are (AdminForwarder). Its
+// session stream is not: that is with the active controller itself (broker_session_stream.h).
 //
 // Thread: handlers run on the queue they are registered for; the node answers from its own strands.
 #ifndef NODE_SERVICE_CONTROLLER_SERVICE_H_
@@ -30,7 +31,8 @@ class ControllerService {
  private:
   using V1 = internal::v1::ControllerService;
   using Service = V1::WithRawMethod_RegisterBroker<
-      V1::WithRawMethod_BrokerHeartbeat<V1::WithRawMethod_AllocateProducerIds<V1::Service>>>;
+      V1::WithRawMethod_BrokerHeartbeat<V1::WithRawMethod_AllocateProducerIds<
+          V1::WithRawMethod_AlterPartition<V1::WithRawMethod_BrokerSession<V1::Service>>>>>;
 
   Node* const node_;
   const metadata::Authorizer* const authorizer_;
