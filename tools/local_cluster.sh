@@ -168,6 +168,7 @@ voters() {
   printf '%s' "$list"
 }
 
+# A broker without a process is never heard of: no session may end for its silence.
 write_config() {
   cat >"$(node_dir "$1")/server.yaml" <<CONFIG
 node.id: $1
@@ -176,6 +177,7 @@ controller.quorum.voters: $(voters)
 listeners: PLAINTEXT://$host:$(client_port "$1"),CONTROLLER://$host:$(controller_port "$1")
 controller.listener.names: CONTROLLER
 http.listener: $host:$(http_port "$1")
+broker.session.timeout.ms: 2147483647
 CONFIG
 }
 

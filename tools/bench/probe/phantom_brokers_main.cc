@@ -1,5 +1,6 @@
 // Registers brokers that have no process, so that topics can be placed on a cluster of controllers
-// alone: for trying out and measuring metadata. What is placed there is led by nobody who answers.
+// alone: for trying out and measuring metadata. What is placed there is led by nobody who answers,
+// and nobody is heard of: the controllers need a broker.session.timeout.ms that never ends.
 //
 // Registering them again changes nothing: their ids of process and directory follow from the broker
 // id.
