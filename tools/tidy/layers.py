@@ -133,7 +133,7 @@ LIBRARIES = [
       "ifaddrs.h", "signal.h", "csignal", "dirent.h", "sched.h", "spawn.h", "pwd.h", "grp.h", "syslog.h",
       "termios.h", "ucontext.h", "dlfcn.h", "execinfo.h"], _IO),
     ("the processor's instructions", ["*intrin.h", "cpuid.h", "arm_*.h"], ["base/*"]),
-    ("the allocator's figures", ["malloc.h"], ["*_test.cc", "tools/bench/*"]),
+    ("the allocator's settings and figures", ["malloc.h"], ["*_test.cc", "tools/bench/*", "tools/millrace/*"]),
     ("the C library", ["endian.h", "byteswap.h", "errno.h", "stdint.h", "stddef.h", "string.h", "limits.h",
                        "inttypes.h", "cxxabi.h"], ["*"]),
 ]  # fmt: skip
