@@ -36,6 +36,14 @@ enum class DurabilityLevel : int32_t {
   kDurable = 2,     // On the disks of the whole in-sync set.
 };
 
+// Under which a producer numbers its batches, per partition from 0 on (KIP-98).
+struct ProducerIdentity {
+  ProducerId id = kNoProducerId;
+  ProducerEpoch epoch = kNoProducerEpoch;
+
+  friend bool operator==(const ProducerIdentity&, const ProducerIdentity&) = default;
+};
+
 struct ProducePartition {
   PartitionName name;
   // Either encoded batches, one after the other...

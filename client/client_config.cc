@@ -45,6 +45,13 @@ ConfigSchema<ProducerConfig> MakeProducerSchema() {
                .doc = "When a record counts as sent: none (0): at once, it may be lost; leader "
                       "(1): when the leader has it; all (-1): when all in-sync replicas have it.",
                .allowed = {"none", "0", "leader", "1", "all", "-1"}})
+      .Bool(
+          &T::enable_idempotence,
+          {.name = "enable.idempotence",
+           .default_value = "false",
+           .doc = "Whether a record that is sent again is kept once. Needs acks=all, retries, and "
+                  "at most 5 max.in.flight.requests.per.connection: where one of these says "
+                  "otherwise it is off, unless it was asked for."})
       .String(&T::compression_type, {.name = "compression.type",
                                      .default_value = "none",
                                      .doc = "Codec of the batches.",

@@ -46,6 +46,8 @@ class FakeChannel final : public LogChannel {
                    ListOffsetsCallback done) override {
     std::move(done)(MakeError(ErrorCode::kBrokerNotAvailable, "no"));
   }
+  void InitProducerId(const std::string&, const std::string&, absl::Duration,
+                      ProducerIdCallback) override {}
 
   std::vector<std::string> watched;
   std::vector<std::string> opened;

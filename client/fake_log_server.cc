@@ -224,6 +224,13 @@ FakeLogServer::FakeLogServer(int port)
       &server_, queue, &service_, &Service::RequestDeleteRecords,
       [this](const rpc::CallContext&, v1::DeleteRecordsRequest request,
              rpc::Reply<v1::DeleteRecordsResponse> reply) { reply(DeleteRecords(request)); });
+  RegisterUnary(&server_, queue, &service_, &Service::RequestInitProducerId,
+                [this](const rpc::CallContext&, const v1::InitProducerIdRequest&,
+                       rpc::Reply<v1::InitProducerIdResponse> reply) {
+                  v1::InitProducerIdResponse response;
+                  response.set_producer_id(next_producer_++);
+                  reply(std::move(response));
+                });
   CHECK_OK(server_.Start());
   server_.SetServing(true);
 }

@@ -102,6 +102,7 @@ class FakeLogServer {
   std::vector<FetchHandler*> fetches_;
   std::vector<WatchHandler*> watches_;
   uint64_t next_topic_ = 1;
+  int64_t next_producer_ = 1;
   int64_t metadata_index_ = 1;
   int refusals_ = 0;
   ErrorCode refusal_ = ErrorCode::kNone;

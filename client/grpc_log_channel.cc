@@ -232,4 +232,19 @@ void GrpcLogChannel::ListOffsets(const std::string& address, const api::ListOffs
       });
 }
 
+void GrpcLogChannel::InitProducerId(const std::string& address, const std::string& client_id,
+                                    absl::Duration timeout, ProducerIdCallback done) {
+  v1::InitProducerIdRequest request;
+  request.set_client_id(client_id);
+  rpc::StartUnaryTyped<v1::InitProducerIdResponse>(
+      executor_, channels_.Get("produce", address), "/millrace.v1.LogService/InitProducerId",
+      request, {.timeout = timeout},
+      [done = std::move(done)](absl::StatusOr<v1::InitProducerIdResponse> answer) mutable {
+        if (!answer.ok()) return std::move(done)(answer.status());
+        std::move(done)(
+            api::ProducerIdentity{ProducerId(answer->producer_id()),
+                                  ProducerEpoch(static_cast<int16_t>(answer->producer_epoch()))});
+      });
+}
+
 }  // namespace millrace::client

@@ -50,6 +50,8 @@ class GrpcLogChannel final : public LogChannel {
   void CloseFetch(NodeId broker) override;
   void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                    absl::Duration timeout, ListOffsetsCallback done) override;
+  void InitProducerId(const std::string& address, const std::string& client_id,
+                      absl::Duration timeout, ProducerIdCallback done) override;
 
  private:
   class ProduceHandler;

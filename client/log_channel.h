@@ -44,6 +44,7 @@ class LogChannelEvents {
 class LogChannel {
  public:
   using ListOffsetsCallback = absl::AnyInvocable<void(absl::StatusOr<api::ListOffsetsResponse>) &&>;
+  using ProducerIdCallback = absl::AnyInvocable<void(absl::StatusOr<api::ProducerIdentity>) &&>;
 
   virtual ~LogChannel() = default;
 
@@ -66,6 +67,8 @@ class LogChannel {
   // `done` runs once, with the answer or why there is none.
   virtual void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                            absl::Duration timeout, ListOffsetsCallback done) = 0;
+  virtual void InitProducerId(const std::string& address, const std::string& client_id,
+                              absl::Duration timeout, ProducerIdCallback done) = 0;
 };
 
 }  // namespace millrace::client

@@ -29,6 +29,8 @@ class FakeChannel final : public LogChannel {
                    absl::Duration, ListOffsetsCallback done) override {
     std::move(done)(answer(address, request));
   }
+  void InitProducerId(const std::string&, const std::string&, absl::Duration,
+                      ProducerIdCallback) override {}
 
   Answer answer;
 };

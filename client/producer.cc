@@ -22,6 +22,36 @@ api::Acks AcksNamed(const std::string& name) {
   return api::Acks::kAll;
 }
 
+// How many batches of a producer a partition remembers (KIP-98).
+constexpr int64_t kInFlightMaxIdempotent = 5;
+
+// Turns idempotence off where another setting does not allow it. Errors: INVALID_CONFIG if it was
+// asked for.
+absl::Status SettleIdempotence(const ConfigValues& given, ProducerConfig* config) {
+  if (!config->enable_idempotence) return absl::OkStatus();
+  std::string key;
+  std::string value;
+  if (AcksNamed(config->acks) != api::Acks::kAll) {
+    key = "acks";
+    value = config->acks;
+  } else if (config->retries == 0) {
+    key = "retries";
+    value = "0";
+  } else if (config->max_in_flight > kInFlightMaxIdempotent) {
+    key = "max.in.flight.requests.per.connection";
+    value = absl::StrCat(config->max_in_flight);
+  } else {
+    return absl::OkStatus();
+  }
+  config->enable_idempotence = false;
+  if (given.count("enable.idempotence") == 0) return absl::OkStatus();
+  return MakeError(ErrorCode::kInvalidConfig,
+                   absl::StrCat("enable.idempotence=true does not go with ", key, "=", value,
+                                ": it needs acks=all, retries, and at most ",
+                                kInFlightMaxIdempotent, " requests in flight"),
+                   {.name = key, .value = value});
+}
+
 ProducerCoreOptions CoreOptions(const ProducerConfig& config) {
   return {.acks = AcksNamed(config.acks),
           .linger = absl::Milliseconds(config.linger_ms),
@@ -31,6 +61,7 @@ ProducerCoreOptions CoreOptions(const ProducerConfig& config) {
           .retries = config.retries,
           .max_in_flight = static_cast<int>(config.max_in_flight),
           .request_bytes_max = static_cast<size_t>(config.max_request_size),
+          .idempotent = config.enable_idempotence,
           .client_id = config.client_id};
 }
 
@@ -371,6 +402,7 @@ absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(const ConfigValues& v
                                                            CustomPartitioner partitioner) {
   ASSIGN_OR_RETURN(ProducerConfig config, ProducerSchema().Parse(values));
   RETURN_IF_ERROR(CheckBootstrapServers(config.bootstrap_servers));
+  RETURN_IF_ERROR(SettleIdempotence(values, &config));
   ASSIGN_OR_RETURN(const record::Compression compression,
                    record::ParseCompression(config.compression_type));
   return std::make_unique<GrpcProducer>(std::move(config), compression, std::move(partitioner));

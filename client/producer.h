@@ -36,6 +36,7 @@ namespace millrace::client {
 struct ProducerConfig {
   std::vector<std::string> bootstrap_servers;
   std::string client_id;
+  bool enable_idempotence = true;
   std::string acks;  // "none"/"0", "leader"/"1", "all"/"-1".
   std::string compression_type;
   int64_t linger_ms = 0;

@@ -38,6 +38,12 @@ absl::Status RefusalOf(const api::PartitionName& name, const api::PartitionOutco
   return MakeError(outcome.code, absl::StrCat(name.topic, "-", name.partition.value(), ": ", why));
 }
 
+// What a broker says to a number it did not expect: none of this batch is in its log.
+bool IsSequenceLost(ErrorCode code) {
+  return code == ErrorCode::kOutOfOrderSequenceNumber || code == ErrorCode::kInvalidProducerEpoch ||
+         code == ErrorCode::kUnknownProducerId;
+}
+
 }  // namespace
 
 SlotIndex ProducerCore::AddPartition(const std::string& topic, TopicId topic_id,
@@ -150,7 +156,10 @@ void ProducerCore::OnResponse(NodeId id, const api::ProduceStreamResponse& respo
     if (const std::optional<LeaderHint>& hint = result.outcome.leader; hint.has_value()) {
       AdoptLeader(&At(slot), hint->leader, hint->leader_epoch);
     }
-    if (result.outcome.ok()) {
+    // A copy that came too late to be told where the first one lies: it is there.
+    const bool duplicate =
+        options_.idempotent && result.outcome.code == ErrorCode::kDuplicateSequenceNumber;
+    if (result.outcome.ok() || duplicate) {
       Acknowledge(slot, token, result);
     } else {
       FailAttempt(slot, token, id, RefusalOf(At(slot).name, result.outcome), now);
@@ -182,14 +191,17 @@ void ProducerCore::FailAttempt(SlotIndex slot, BatchToken token, NodeId from,
   batch->in_flight = false;
   --partition.in_flight;
   partition.broken = true;
-  const bool retriable = IsRetriable(CodeOf(why));
+  const bool lost = options_.idempotent && IsSequenceLost(CodeOf(why));
+  if (lost) partition.sequence.Lost();
+  const bool retriable = lost || IsRetriable(CodeOf(why));
   if (CodeOf(why) == ErrorCode::kStreamOrderBroken) {
     // A batch that was refused only because an earlier one failed has not had its attempt.
     --batch->attempts;
   } else {
     batch->failure = why;
-    // One who does not lead any more was worth one question; the new leader is asked at once.
-    if (retriable && partition.leader == from) {
+    // One who does not lead any more was worth one question; the new leader is asked at once. And a
+    // new id is asked for before the next attempt.
+    if (retriable && !lost && partition.leader == from) {
       partition.retry_at = std::max(partition.retry_at, now + options_.retry_backoff);
     }
   }
@@ -202,6 +214,34 @@ void ProducerCore::FailAttempt(SlotIndex slot, BatchToken token, NodeId from,
     Remove(&partition, token);
   }
   SettleIfReturned(&partition);
+}
+
+bool ProducerCore::HasIdentity(Partition* partition, MonotonicTime now) {
+  if (partition->sequence.ready()) return true;
+  if (partition->broken || partition->in_flight != 0) return false;
+  if (identity_.id != kNoProducerId && partition->sequence.Begin(identity_)) {
+    for (Batch& batch : partition->batches) batch.stamped = false;
+    return true;
+  }
+  const bool has_records =
+      !partition->batches.empty() || partition->has_open || partition->has_full;
+  if (has_records && !identity_asked_ && now >= identity_retry_at_) {
+    identity_asked_ = true;
+    output_.ask_producer_id = partition->leader;
+  }
+  return false;
+}
+
+void ProducerCore::OnProducerId(const absl::StatusOr<api::ProducerIdentity>& identity,
+                                MonotonicTime now) {
+  identity_asked_ = false;
+  identity_failure_ = identity.status();
+  if (identity.ok()) {
+    identity_ = *identity;
+  } else {
+    identity_retry_at_ = now + options_.retry_backoff;
+  }
+  SendReady(now);
 }
 
 void ProducerCore::SettleIfReturned(Partition* partition) {
@@ -281,10 +321,15 @@ void ProducerCore::SendTo(NodeId id, Broker* broker, MonotonicTime now) {
       if (partition.leader != id) continue;
       // What is in flight to a former leader may come back; until then nothing may overtake it.
       if (partition.in_flight != 0 && partition.in_flight_at != id) continue;
+      if (options_.idempotent && !HasIdentity(&partition, now)) continue;
       Batch* batch = NextBatch(slot, *broker, now);
       if (batch == nullptr) continue;
       if (bytes != 0 && bytes + batch->core.bytes.size() > options_.request_bytes_max) continue;
       bytes += batch->core.bytes.size();
+      if (options_.idempotent && !batch->stamped) {
+        partition.sequence.Stamp(&batch->core.bytes);
+        batch->stamped = true;
+      }
       batch->in_flight = true;
       ++batch->attempts;
       ++partition.in_flight;
@@ -331,7 +376,9 @@ void ProducerCore::AddToRequest(const Partition& partition, const Batch& batch,
 absl::Status ProducerCore::Expired(const Partition& partition, const Batch& batch) const {
   if (!batch.failure.ok()) return batch.failure;
   std::string why = "it has no leader";
-  if (const auto broker = brokers_.find(partition.leader); broker != brokers_.end()) {
+  if (!identity_failure_.ok()) {
+    why = absl::StrCat("no producer id: ", identity_failure_.message());
+  } else if (const auto broker = brokers_.find(partition.leader); broker != brokers_.end()) {
     why = broker->second.down.ok() ? "the broker takes no more"
                                    : std::string(broker->second.down.message());
   }
@@ -368,6 +415,7 @@ void ProducerCore::OnTime(MonotonicTime now) {
     if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
     if (now >= partition.open_since + options_.linger) partition.lingered = true;
   }
+  if (now >= identity_retry_at_) identity_retry_at_ = MonotonicTime();
   ExpireBatches(now);
   for (auto& [id, broker] : brokers_) {
     if (broker.requests.empty() || broker.resetting) continue;
@@ -399,6 +447,7 @@ void ProducerCore::FailAll(const absl::Status& why) {
 
 MonotonicTime ProducerCore::next_deadline() const {
   MonotonicTime next = MonotonicTime::Never();
+  if (identity_retry_at_ != MonotonicTime()) next = identity_retry_at_;
   for (const Partition& partition : partitions_) {
     if (partition.has_open) {
       next = std::min(next, partition.open_since + options_.delivery_timeout);

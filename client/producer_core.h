@@ -10,6 +10,8 @@
 //     and so they do before the first goes to a new leader.
 //   - With linger 0 an open batch leaves as soon as nothing is in flight to its broker, and fills
 //     meanwhile; a full batch leaves as soon as a request may. A linger only makes open ones wait.
+//   - An idempotent producer numbers its batches when they first leave (batch_sequence.h), so that
+//     one whose answer was lost is sent again and kept once. Without an id nothing leaves.
 //   - A failure that is retriable is tried again until `retries` or the batch's delivery deadline
 //     is used up; the leader is taken from hints and pushed metadata, by the higher epoch only
 //     (S-40).
@@ -21,15 +23,18 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "api/produce.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
+#include "client/batch_sequence.h"
 
 namespace millrace::client {
 
@@ -64,6 +69,8 @@ struct ProducerCoreOptions {
   int64_t retries = INT32_MAX;
   int max_in_flight = 5;
   size_t request_bytes_max = 1 << 20;
+  // Batches are numbered under a producer id (enable.idempotence).
+  bool idempotent = false;
   std::string client_id;
 };
 
@@ -87,6 +94,8 @@ struct ProducerOutput {
   std::vector<NodeId> connects;
   // Streams that have not answered in time: to be cancelled. OnStreamDown follows.
   std::vector<NodeId> resets;
+  // Who is to be asked for a producer id; OnProducerId follows.
+  std::optional<NodeId> ask_producer_id;
 };
 
 class ProducerCore {
@@ -109,6 +118,8 @@ class ProducerCore {
   // What was in flight there has an unknown outcome.
   void OnStreamDown(NodeId broker, const absl::Status& why, MonotonicTime now);
   void OnResponse(NodeId broker, const api::ProduceStreamResponse& response, MonotonicTime now);
+  // The answer to ask_producer_id.
+  void OnProducerId(const absl::StatusOr<api::ProducerIdentity>& identity, MonotonicTime now);
   void OnTime(MonotonicTime now);
   // While flushing nothing lingers.
   void SetFlushing(bool flushing, MonotonicTime now);
@@ -127,6 +138,8 @@ class ProducerCore {
     CoreBatch core;
     int64_t attempts = 0;
     bool in_flight = false;
+    // It has its number under the partition's present id.
+    bool stamped = false;
     // Why the latest attempt failed.
     absl::Status failure;
   };
@@ -145,6 +158,8 @@ class ProducerCore {
     bool broken = false;
     // Nothing leaves before; zero: no wait.
     MonotonicTime retry_at;
+    // Of an idempotent producer.
+    BatchSequence sequence;
     // Why nothing leaves any more; OK: it does.
     absl::Status gone;
     // What the source holds, as far as it told.
@@ -181,6 +196,9 @@ class ProducerCore {
   void ConnectIfWanted(NodeId id, Broker* broker, MonotonicTime now);
   static void AddToRequest(const Partition& partition, const Batch& batch,
                            api::ProduceRequest* request);
+  // Whether the partition's batches can be numbered, asking for an id if need be. REQUIRES:
+  // idempotent.
+  bool HasIdentity(Partition* partition, MonotonicTime now);
   // The next batch of the partition that may leave, taken from the source if need be; null if none.
   Batch* NextBatch(SlotIndex slot, const Broker& broker, MonotonicTime now);
   void Acknowledge(SlotIndex slot, BatchToken token, const api::ProducePartitionResult& result);
@@ -206,6 +224,12 @@ class ProducerCore {
   // Where the next round of requests begins, so that no partition starves behind another.
   size_t first_slot_ = 0;
   bool flushing_ = false;
+  // The newest id, for partitions that begin; why there is none; whether one was asked for.
+  api::ProducerIdentity identity_;
+  absl::Status identity_failure_;
+  bool identity_asked_ = false;
+  // Nobody is asked before; zero: no wait.
+  MonotonicTime identity_retry_at_;
   ProducerOutput output_;
 };
 

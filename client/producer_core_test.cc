@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "base/status_matchers.h"
 #include "record/batch_builder.h"
+#include "record/batch_view.h"
 
 namespace millrace::client {
 namespace {
@@ -39,10 +40,12 @@ class FakeSource final : public BatchSource {
 
 // Drives a core by hand and writes down what it wants done, one word group per event:
 //   connect 1 | send 1#5 p0:b1 p1:b2r1 (broker, request, partition: batch and restart number) |
-//   done b1@10 | failed b1 CODE | reset 1
+//   done b1@10 | failed b1 CODE | reset 1 | ask 1
+// Batches of an idempotent producer say their id and sequence: b1[7:0].
 class Trace {
  public:
-  explicit Trace(ProducerCoreOptions options = {}) : core_(options, &source_) {
+  explicit Trace(ProducerCoreOptions options = {})
+      : idempotent_(options.idempotent), core_(options, &source_) {
     for (int partition = 0; partition < 2; ++partition) {
       core_.AddPartition("t", Topic(), PartitionIndex(partition));
     }
@@ -73,6 +76,14 @@ class Trace {
                      std::optional<LeaderHint> hint = std::nullopt) {
     return Respond(broker, request, partition,
                    {.code = code, .message = "", .leader = std::move(hint)}, -1);
+  }
+  std::string Identity(int64_t id) {
+    core_.OnProducerId(api::ProducerIdentity{ProducerId(id), ProducerEpoch(0)}, now_);
+    return Output();
+  }
+  std::string NoIdentity() {
+    core_.OnProducerId(MakeError(ErrorCode::kNotController, "no leader"), now_);
+    return Output();
   }
   std::string After(absl::Duration duration) {
     now_ = now_ + duration;
@@ -108,7 +119,8 @@ class Trace {
     builder.Add(1, absl::nullopt, Slice("value"));
     CoreBatch batch{.token = BatchToken(++batches_), .bytes = builder.Build(), .created = now_};
     names_[batch.bytes.data()] = batches_;
-    kept_.push_back(batch.bytes);
+    // An idempotent producer writes into memory that nobody else holds.
+    if (!idempotent_) kept_.push_back(batch.bytes);
     FakeSource::Slot& slot = source_.slots_[SlotIndex(partition)];
     if (full) {
       slot.full.push_back(std::move(batch));
@@ -151,17 +163,27 @@ class Trace {
                         NameOf(partition.batches));
         if (partition.restart != 0) absl::StrAppend(&word, "r", partition.restart);
       }
-      last_request_ = send.request;
+      if (!idempotent_) last_request_ = send.request;
       words.push_back(word);
     }
     for (NodeId broker : output.connects) words.push_back(absl::StrCat("connect ", broker.value()));
     for (NodeId broker : output.resets) words.push_back(absl::StrCat("reset ", broker.value()));
+    if (output.ask_producer_id.has_value()) {
+      words.push_back(absl::StrCat("ask ", output.ask_producer_id->value()));
+    }
     return absl::StrJoin(words, " | ");
   }
 
   // Batches are told apart by their memory: the core must hand on the bytes it was given.
-  std::string NameOf(const Bytes& bytes) { return absl::StrCat("b", names_.at(bytes.data())); }
+  std::string NameOf(const Bytes& bytes) {
+    const std::string name = absl::StrCat("b", names_.at(bytes.data()));
+    if (!idempotent_) return name;
+    const absl::StatusOr<record::BatchView> batch = record::BatchView::Parse(bytes);
+    if (!batch.ok()) return absl::StrCat(name, "[", batch.status().ToString(), "]");
+    return absl::StrCat(name, "[", batch->producer_id().value(), ":", batch->base_sequence(), "]");
+  }
 
+  const bool idempotent_;
   FakeSource source_;
   ProducerCore core_;
   MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000'000);
@@ -469,6 +491,65 @@ TEST(ProducerCore, OldDeadlinesAreOverAfterOnTime) {
   t.Open(1);
   t.After(absl::Milliseconds(200));
   EXPECT_GT(t.until_deadline(), absl::ZeroDuration());
+}
+
+TEST(IdempotentProducerCore, NothingLeavesBeforeThereIsAnIdAndABatchKeepsItsNumberOverRetries) {
+  Trace t = Trace::Led({.idempotent = true});
+  EXPECT_EQ(t.Full(0), "ask 1");
+  EXPECT_EQ(t.Full(0), "");
+  EXPECT_EQ(t.Open(1), "") << "one question for all partitions";
+  EXPECT_EQ(t.Identity(7), "send 1#1 p0:b1[7:0] p1:b3[7:0] | send 1#2 p0:b2[7:1]");
+  // The answers are lost with the stream; both may be in the log.
+  EXPECT_EQ(t.Down(kA), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "connect 1");
+  EXPECT_EQ(t.Up(kA), "send 1#3 p0:b1[7:0]r1 p1:b3[7:0]r1 | send 1#4 p0:b2[7:1]r1");
+  EXPECT_EQ(t.Ack(kA, 3, 0, 10), "done b1@10");
+  EXPECT_EQ(t.Full(0), "send 1#5 p0:b4[7:2]r1");
+}
+
+TEST(IdempotentProducerCore, WithoutAnIdItAsksAgainAndSaysWhyRecordsExpire) {
+  Trace t = Trace::Led({.delivery_timeout = absl::Seconds(1), .idempotent = true});
+  EXPECT_EQ(t.Full(0), "ask 1");
+  EXPECT_EQ(t.NoIdentity(), "");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(100));
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "ask 1");
+  EXPECT_EQ(t.NoIdentity(), "");
+  EXPECT_EQ(t.Open(0), "");
+  EXPECT_EQ(t.After(absl::Seconds(2)), "failed b1 REQUEST_TIMED_OUT | failed b2 REQUEST_TIMED_OUT");
+  EXPECT_THAT(std::string(t.last_failure().message()), testing::HasSubstr("no producer id"));
+}
+
+TEST(IdempotentProducerCore, ADuplicateIsThere) {
+  Trace t = Trace::Led({.idempotent = true});
+  t.Full(0);
+  t.Identity(7);
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kDuplicateSequenceNumber), "done b1@-1");
+}
+
+TEST(IdempotentProducerCore, AfterABatchThatWasGivenUpTheNextBeginsAnewUnderAnotherId) {
+  Trace t = Trace::Led({.idempotent = true});
+  t.Full(0);
+  t.Identity(7);
+  EXPECT_EQ(t.Full(0), "send 1#2 p0:b2[7:1]");
+  EXPECT_EQ(t.Full(1), "send 1#3 p1:b3[7:0]");
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kMessageTooLarge), "failed b1 MESSAGE_TOO_LARGE");
+  EXPECT_EQ(t.Refuse(kA, 2, 0, ErrorCode::kStreamOrderBroken), "send 1#4 p0:b2[7:1]r1");
+  // The broker expects 0 still: b2 is not in its log.
+  EXPECT_EQ(t.Refuse(kA, 4, 0, ErrorCode::kOutOfOrderSequenceNumber), "ask 1");
+  EXPECT_EQ(t.Identity(8), "send 1#5 p0:b2[8:0]r2");
+  // The other partition goes on under the id it has.
+  EXPECT_EQ(t.Full(1), "send 1#6 p1:b4[7:1]");
+  EXPECT_EQ(t.Ack(kA, 5, 0, 0), "done b2@0");
+}
+
+TEST(IdempotentProducerCore, OnlyOneIdIsAskedForWhenSeveralPartitionsHaveLostTheThread) {
+  Trace t = Trace::Led({.idempotent = true});
+  t.Full(0);
+  t.Identity(7);
+  t.Full(1);
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kInvalidProducerEpoch), "ask 1");
+  EXPECT_EQ(t.Refuse(kA, 2, 1, ErrorCode::kUnknownProducerId), "");
+  EXPECT_EQ(t.Identity(8), "send 1#3 p0:b1[8:0]r1 p1:b2[8:0]r1");
 }
 
 }  // namespace

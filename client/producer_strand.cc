@@ -12,6 +12,11 @@ bool IsGone(const api::TopicLeaders& topic, const ProducerPartition& partition) 
   return topic.code != ErrorCode::kNone || topic.topic_id != partition.topic_id;
 }
 
+absl::Status AddressUnknown(NodeId broker) {
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("the address of broker ", broker.value(), " is not known (yet)"));
+}
+
 absl::Status TopicGone(const std::string& topic) {
   return MakeError(ErrorCode::kUnknownTopicId,
                    absl::StrCat("topic '", topic, "' was deleted before the record was sent"),
@@ -115,9 +120,10 @@ void ProducerStrand::Step() {
   while (true) {
     const ProducerOutput output = core_.TakeOutput();
     if (output.sends.empty() && output.fates.empty() && output.connects.empty() &&
-        output.resets.empty()) {
+        output.resets.empty() && !output.ask_producer_id.has_value()) {
       break;
     }
+    if (output.ask_producer_id.has_value()) AskProducerId(*output.ask_producer_id);
     for (const ProducerOutput::Send& send : output.sends) {
       channel_->SendProduce(send.broker, send.request);
     }
@@ -128,19 +134,28 @@ void ProducerStrand::Step() {
   timer_.Set(core_.next_deadline());
 }
 
-void ProducerStrand::Connect(NodeId broker) {
+std::string ProducerStrand::AddressOf(NodeId broker) const {
   std::string address = table_.AddressOf(broker);
-  if (address.empty()) {
-    const auto hinted = hinted_addresses_.find(broker);
-    if (hinted != hinted_addresses_.end()) address = hinted->second;
-  }
+  if (!address.empty()) return address;
+  const auto hinted = hinted_addresses_.find(broker);
+  return hinted == hinted_addresses_.end() ? std::string() : hinted->second;
+}
+
+void ProducerStrand::Connect(NodeId broker) {
+  const std::string address = AddressOf(broker);
   if (!address.empty()) return channel_->OpenProduce(broker, address);
   // The core tries again after its back-off; by then the address may be known.
-  core_.OnStreamDown(
-      broker,
-      MakeError(ErrorCode::kBrokerNotAvailable,
-                absl::StrCat("the address of broker ", broker.value(), " is not known (yet)")),
-      clock_->Now());
+  core_.OnStreamDown(broker, AddressUnknown(broker), clock_->Now());
+}
+
+void ProducerStrand::AskProducerId(NodeId broker) {
+  const std::string address = AddressOf(broker);
+  if (address.empty()) return core_.OnProducerId(AddressUnknown(broker), clock_->Now());
+  channel_->InitProducerId(address, options_.client_id, options_.request_timeout,
+                           [this](const absl::StatusOr<api::ProducerIdentity>& identity) {
+                             core_.OnProducerId(identity, clock_->Now());
+                             Step();
+                           });
 }
 
 void ProducerStrand::Deliver(const ProducerOutput::Fate& fate) {

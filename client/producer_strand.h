@@ -63,7 +63,8 @@ class ProducerStrand final : public LogChannelEvents, public BatchSource {
   // All but the options outlive the strand; `channel` is given before anything else happens.
   ProducerStrand(ProducerCoreOptions options, Executor* executor, const Clock* clock,
                  ProducerShared* shared)
-      : clock_(clock),
+      : options_(options),
+        clock_(clock),
         shared_(shared),
         core_(std::move(options), this),
         timer_(executor, [this] { OnDeadline(); }) {}
@@ -96,8 +97,12 @@ class ProducerStrand final : public LogChannelEvents, public BatchSource {
   // Does what the core wants done, until it wants nothing more.
   void Step();
   void Connect(NodeId broker);
+  void AskProducerId(NodeId broker);
+  // Empty if it is not known (yet).
+  std::string AddressOf(NodeId broker) const;
   void Deliver(const ProducerOutput::Fate& fate);
 
+  const ProducerCoreOptions options_;
   const Clock* const clock_;
   ProducerShared* const shared_;
   LogChannel* channel_ = nullptr;

@@ -22,7 +22,14 @@ class FakeChannel final : public LogChannel {
   void CloseFetch(NodeId) override {}
   void ListOffsets(const std::string&, const api::ListOffsetsRequest&, absl::Duration,
                    ListOffsetsCallback) override {}
+  void InitProducerId(const std::string& address, const std::string&, absl::Duration,
+                      ProducerIdCallback done) override {
+    asked_for_id.push_back(address);
+    answer_with_id = std::move(done);
+  }
 
+  std::vector<std::string> asked_for_id;
+  ProducerIdCallback answer_with_id;
   std::vector<std::string> watched;
   std::vector<std::string> opened;
   std::vector<api::ProduceStreamRequest> sent;
@@ -147,6 +154,40 @@ TEST_F(ProducerStrandTest, FailAllTellsEveryRecord) {
   ASSERT_EQ(reports_.size(), 2u);
   EXPECT_EQ(reports_[1].offset, kNoOffset);
   EXPECT_THAT(reports_[1].status, HasCode(ErrorCode::kCancelled));
+}
+
+TEST_F(ProducerStrandTest, AnIdempotentOneAsksTheLeaderForItsIdBeforeItSends) {
+  ProducerStrand idempotent({.idempotent = true}, executor_.get(), &clock_, &shared_);
+  idempotent.SetChannel(&channel_);
+  ProducerPartition partition("t", TopicId(Uuid(1, 1)), PartitionIndex(0),
+                              record::Compression::kNone);
+  const RecordSlot::Record record{.timestamp_ms = 1,
+                                  .key = absl::nullopt,
+                                  .value = Slice("value"),
+                                  .headers = {},
+                                  .bytes_max = 100};
+  partition.slot.Add(
+      record, [](const DeliveryReport&) {}, 10'000, clock_.Now());
+  executor_->RunNow([&] {
+    idempotent.WatchTopic("t");
+    idempotent.AddPartition(&partition);
+    idempotent.RecordsAdded(&partition, /*full=*/false);
+    api::WatchTopicsResponse push;
+    push.topics.push_back({.topic = "t",
+                           .topic_id = TopicId(Uuid(1, 1)),
+                           .partitions = {{.partition = PartitionIndex(0),
+                                           .leader_id = NodeId(1),
+                                           .leader_epoch = LeaderEpoch(1)}}});
+    push.brokers.push_back({NodeId(1), "host:1", ""});
+    idempotent.OnTopics(push);
+    idempotent.OnProduceUp(NodeId(1));
+  });
+  EXPECT_THAT(channel_.asked_for_id, testing::ElementsAre("host:1"));
+  EXPECT_THAT(channel_.sent, testing::IsEmpty());
+  executor_->RunNow([&] {
+    std::move(channel_.answer_with_id)(api::ProducerIdentity{ProducerId(5), ProducerEpoch(0)});
+  });
+  EXPECT_EQ(channel_.sent.size(), 1u);
 }
 
 }  // namespace

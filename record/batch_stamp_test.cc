@@ -39,5 +39,15 @@ TEST(BatchStampTest, LogAppendTimeIsTheTimeOfEveryRecordUnderANewChecksum) {
   }));
 }
 
+TEST(BatchStampTest, AProducersPlaceIsCoveredByANewChecksum) {
+  std::string bytes = BuildSampleBatch(7, {.compression = Compression::kZstd}).ToString();
+  StampProducer(bytes.data(), bytes.size(), ProducerId(1), ProducerEpoch(2), 3);
+  ASSERT_OK_AND_ASSIGN(const BatchView batch, BatchView::Parse(bytes));
+  EXPECT_EQ(batch.producer_id(), ProducerId(1));
+  EXPECT_EQ(batch.producer_epoch(), ProducerEpoch(2));
+  EXPECT_EQ(batch.base_sequence(), 3);
+  EXPECT_EQ(batch.last_sequence(), 9);
+}
+
 }  // namespace
 }  // namespace millrace::record
