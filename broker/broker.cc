@@ -4,9 +4,14 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/status.h"
+#include "broker/controller_channel.h"
 #include "broker/fetch_call.h"
 #include "broker/fetch_stream.h"
+#include "broker/forward_channel.h"
+#include "broker/forwarder.h"
 #include "broker/produce_stream.h"
+#include "broker/producer_ids.h"
 #include "broker/reconciler.h"
 
 namespace millrace::broker {
@@ -76,6 +81,9 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
   reconciler.static_config = &options_.static_config;
   reconciler.tail_cache_bytes_max = options_.tail_cache_bytes_max;
   reconciler_ = std::make_unique<Reconciler>(std::move(reconciler));
+  if (deps_.controller != nullptr) {
+    producer_ids_ = std::make_unique<ProducerIds>(options_.node_id, deps_.controller);
+  }
 }
 
 Broker::~Broker() {
@@ -93,9 +101,11 @@ void Broker::OpenLogDirs(OpenDone done) {
 }
 
 void Broker::Registered(BrokerEpoch epoch, Done done) {
-  log_dirs_->BeginEpoch(epoch, [reconciler = reconciler_.get(), epoch,
-                                done = std::move(done)](absl::Status status) mutable {
-    if (status.ok()) reconciler->OnRegistered(epoch);
+  log_dirs_->BeginEpoch(epoch, [this, epoch, done = std::move(done)](absl::Status status) mutable {
+    if (status.ok()) {
+      reconciler_->OnRegistered(epoch);
+      if (producer_ids_ != nullptr) producer_ids_->OnRegistered(epoch);
+    }
     std::move(done)(std::move(status));
   });
 }
@@ -172,7 +182,22 @@ RecoveryProgress Broker::recovery_progress() const {
   return progress;
 }
 
+void Broker::ForwardCalls(
+    const std::string& listener,
+    const std::function<std::unique_ptr<ForwardChannel>(int shard)>& make_channel) {
+  for (size_t i = 0; i < gathers_.size(); ++i) {
+    forwarders_.push_back(
+        std::make_unique<Forwarder>(Forwarder::Options{options_.node_id, listener},
+                                    gathers_[i].get(), make_channel(static_cast<int>(i))));
+  }
+}
+
 // --- Calls ---
+
+Forwarder* Broker::ForwarderOf(const Gather* gather) const {
+  return forwarders_.empty() ? nullptr
+                             : forwarders_[static_cast<size_t>(gather->edge()->index())].get();
+}
 
 Gather* Broker::CurrentGather() {
   for (const std::unique_ptr<Gather>& gather : gathers_) {
@@ -191,7 +216,10 @@ void Broker::OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call) {
 void Broker::Produce(api::ProduceRequest request, const Caller& caller,
                      absl::AnyInvocable<void(api::ProduceResponse) &&> done) {
   OnSomeGather(
-      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+      [this, request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        if (Forwarder* const forwarder = ForwarderOf(gather); forwarder != nullptr) {
+          return forwarder->Produce(std::move(request), caller, std::move(done));
+        }
         gather->Produce(std::move(request), caller, std::move(done));
       });
 }
@@ -199,19 +227,31 @@ void Broker::Produce(api::ProduceRequest request, const Caller& caller,
 std::weak_ptr<FetchCall> Broker::Fetch(api::FetchRequest request, const Caller& caller,
                                        absl::AnyInvocable<void(api::FetchResponse) &&> done) {
   if (Gather* const gather = CurrentGather(); gather != nullptr) {
-    return gather->Fetch(std::move(request), caller, std::move(done));
+    return FetchAt(gather, std::move(request), caller, std::move(done));
   }
   OnSomeGather(
-      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
-        gather->Fetch(std::move(request), caller, std::move(done));
+      [this, request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        FetchAt(gather, std::move(request), caller, std::move(done));
       });
   return {};
+}
+
+std::weak_ptr<FetchCall> Broker::FetchAt(Gather* gather, api::FetchRequest request,
+                                         const Caller& caller,
+                                         absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+  if (Forwarder* const forwarder = ForwarderOf(gather); forwarder != nullptr) {
+    return forwarder->Fetch(std::move(request), caller, std::move(done));
+  }
+  return gather->Fetch(std::move(request), caller, std::move(done));
 }
 
 void Broker::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
                          absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done) {
   OnSomeGather(
-      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+      [this, request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        if (Forwarder* const forwarder = ForwarderOf(gather); forwarder != nullptr) {
+          return forwarder->ListOffsets(std::move(request), caller, std::move(done));
+        }
         gather->ListOffsets(std::move(request), caller, std::move(done));
       });
 }
@@ -219,9 +259,26 @@ void Broker::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
 void Broker::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                            absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
   OnSomeGather(
-      [request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+      [this, request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        if (Forwarder* const forwarder = ForwarderOf(gather); forwarder != nullptr) {
+          return forwarder->DeleteRecords(std::move(request), caller, std::move(done));
+        }
         gather->DeleteRecords(std::move(request), caller, std::move(done));
       });
+}
+
+void Broker::InitProducerId(
+    absl::AnyInvocable<void(absl::StatusOr<api::ProducerIdentity>) &&> done) {
+  if (producer_ids_ == nullptr) {
+    return std::move(done)(
+        MakeError(ErrorCode::kUnsupportedVersion, "this broker has no producer ids to give"));
+  }
+  deps_.home->Post([this, done = std::move(done)]() mutable {
+    producer_ids_->Take([done = std::move(done)](absl::StatusOr<ProducerId> id) mutable {
+      if (!id.ok()) return std::move(done)(id.status());
+      std::move(done)(api::ProducerIdentity{*id, ProducerEpoch(0)});
+    });
+  });
 }
 
 std::unique_ptr<ProduceStream> Broker::OpenProduceStream(

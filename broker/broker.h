@@ -49,8 +49,12 @@
 namespace millrace::broker {
 
 class FetchCall;
+class ControllerChannel;
+class ForwardChannel;
+class Forwarder;
 class FetchStream;
 class ProduceStream;
+class ProducerIds;
 class Reconciler;
 
 struct BrokerOptions {
@@ -84,6 +88,8 @@ struct BrokerDeps {
   // Of answers to fetches; its on_release is taken. Null: they are not counted.
   MemoryBudget* budget = nullptr;
   const metadata::Authorizer* authorizer = nullptr;  // Null: everything is allowed.
+  // Where producer ids come from. Null: there are none.
+  ControllerChannel* controller = nullptr;
   // Lifecycle and reconciliation.
   Executor* home = nullptr;
   std::vector<Executor*> shards;
@@ -150,6 +156,12 @@ class Broker {
   void SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback);
   void SetOnDirectoryAssigned(std::function<void(const TopicPartition&, DirectoryId)> callback);
 
+  // From now on unary calls for partitions that other brokers lead are passed on to them: by the
+  // channel made for each shard, at the address of `listener` (broker/forwarder.h). REQUIRES: no
+  // call was made yet.
+  void ForwardCalls(const std::string& listener,
+                    const std::function<std::unique_ptr<ForwardChannel>(int shard)>& make_channel);
+
   // Refuses new produce (SHUTTING_DOWN), answers what is parked, waits up to `drain` for what was
   // appended, closes all logs and writes the clean-shutdown files. `done` runs on `home`.
   void Shutdown(absl::Duration drain, Done done);
@@ -169,6 +181,10 @@ class Broker {
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                      absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done);
+
+  // An id for an idempotent producer; `done` runs on `home`. Thread: any. Errors: those of
+  // ProducerIds::Take; UNSUPPORTED_VERSION without a controller.
+  void InitProducerId(absl::AnyInvocable<void(absl::StatusOr<api::ProducerIdentity>) &&> done);
 
   // A pipelined produce: answers per partition in order (S-23). REQUIRES: on a shard's executor,
   // where the stream lives and `sink` is called.
@@ -194,8 +210,12 @@ class Broker {
   const BrokerOptions& options() const { return options_; }
 
  private:
+  // Null if calls are not passed on.
+  Forwarder* ForwarderOf(const Gather* gather) const;
   // Where a call is taken up: by the caller's own shard, or by one chosen for it.
   Gather* CurrentGather();
+  std::weak_ptr<FetchCall> FetchAt(Gather* gather, api::FetchRequest request, const Caller& caller,
+                                   absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call);
   void CloseShards(Done done);
 
@@ -204,7 +224,11 @@ class Broker {
   std::unique_ptr<LogDirSet> log_dirs_;
   std::vector<std::shared_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<Gather>> gathers_;
+  // By shard; empty: calls are answered by this broker alone.
+  std::vector<std::unique_ptr<Forwarder>> forwarders_;
   std::unique_ptr<Reconciler> reconciler_;
+  // Null without a controller.
+  std::unique_ptr<ProducerIds> producer_ids_;
   std::atomic<uint32_t> next_gather_{0};
 };
 

@@ -34,6 +34,8 @@ class FetchCall;
 struct Caller {
   std::string listener;
   metadata::Principal principal;
+  // Another broker passed the call on: it is answered here (S-40).
+  bool forwarded = false;
 };
 
 struct GatherOptions {

@@ -122,6 +122,19 @@ void LogService::RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor*
               reply(api::ToProto(response));
             });
       });
+  RegisterParsed<v1::InitProducerIdRequest, v1::InitProducerIdResponse>(
+      server, queue, &service_, &Service::RequestInitProducerId,
+      [broker = broker_](const CallContext&, const v1::InitProducerIdRequest&,
+                         Reply<v1::InitProducerIdResponse> reply) {
+        broker->InitProducerId(
+            [reply = std::move(reply)](absl::StatusOr<api::ProducerIdentity> identity) mutable {
+              if (!identity.ok()) return reply(identity.status());
+              v1::InitProducerIdResponse response;
+              response.set_producer_id(identity->id.value());
+              response.set_producer_epoch(identity->epoch.value());
+              reply(std::move(response));
+            });
+      });
   RegisterParsed<v1::OffsetForLeaderEpochRequest, v1::OffsetForLeaderEpochResponse>(
       server, queue, &service_, &Service::RequestOffsetForLeaderEpoch,
       [](const CallContext&, const v1::OffsetForLeaderEpochRequest&,

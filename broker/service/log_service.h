@@ -28,10 +28,10 @@ class LogService {
 
  private:
   using V1 = v1::LogService;
-  using Service = V1::WithRawMethod_Produce<V1::WithRawMethod_ProduceStream<
-      V1::WithRawMethod_Fetch<V1::WithRawMethod_FetchStream<V1::WithRawMethod_WatchTopics<
-          V1::WithRawMethod_ListOffsets<V1::WithRawMethod_DeleteRecords<
-              V1::WithRawMethod_OffsetForLeaderEpoch<V1::Service>>>>>>>>;
+  using Service = V1::WithRawMethod_Produce<V1::WithRawMethod_ProduceStream<V1::WithRawMethod_Fetch<
+      V1::WithRawMethod_FetchStream<V1::WithRawMethod_WatchTopics<V1::WithRawMethod_ListOffsets<
+          V1::WithRawMethod_DeleteRecords<V1::WithRawMethod_InitProducerId<
+              V1::WithRawMethod_OffsetForLeaderEpoch<V1::Service>>>>>>>>>;
 
   void RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* queue);
   void RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor* queue);

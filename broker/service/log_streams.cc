@@ -199,7 +199,8 @@ class WatchHandler final : public rpc::StreamHandler {
 
 Caller CallerOf(const rpc::CallContext& context) {
   return {.listener = context.listener,
-          .principal = {absl::StrCat(context.principal.type, ":", context.principal.name)}};
+          .principal = {absl::StrCat(context.principal.type, ":", context.principal.name)},
+          .forwarded = context.forwarded};
 }
 
 std::unique_ptr<rpc::StreamHandler> ServeProduceStream(Broker* broker,

@@ -114,6 +114,10 @@ class LogServiceTest : public ::testing::TestWithParam<int> {
     ASSERT_OK(ready.Wait());
     Commit({Registration()});
     Commit(TopicRecords("t", 2));
+    // On every shard: a call may come in at any of them.
+    Promise<bool> followed;
+    home_.Post([&] { broker_->AwaitMetadata(image_->index(), [&] { followed.Set(true); }); });
+    followed.Wait();
   }
 
   static rsm::Record Registration() {

@@ -1,0 +1,303 @@
+#include "broker/forwarder.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "broker/fetch_call.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+namespace {
+
+// Beyond what the other broker may take itself: its answer then says more than a deadline would.
+constexpr absl::Duration kMargin = absl::Seconds(2);
+constexpr absl::Duration kQuestionTimeout = absl::Seconds(10);
+
+// The partitions of `whole` at `positions`, and all else that it says. Leaves them moved from.
+template <class Request>
+Request PartOf(Request* whole, const std::vector<size_t>& positions) {
+  auto partitions = std::exchange(whole->partitions, {});
+  Request part = *whole;
+  for (const size_t i : positions) part.partitions.push_back(std::move(partitions[i]));
+  whole->partitions = std::move(partitions);
+  return part;
+}
+
+// A result of `status` for each partition.
+template <class Response, class Request>
+Response Failed(const Request& request, const absl::Status& status) {
+  Response response;
+  for (const auto& partition : request.partitions) {
+    auto& result = response.partitions.emplace_back();
+    result.name = partition.name;
+    result.outcome = api::PartitionOutcome::Of(status);
+  }
+  return response;
+}
+
+// Another broker's answer, if it has as many results as it was asked for.
+template <class Response>
+absl::Status CheckAnswer(const absl::StatusOr<Response>& answer, size_t asked) {
+  if (!answer.ok()) return answer.status();
+  if (answer->partitions.size() == asked) return absl::OkStatus();
+  return MakeError(ErrorCode::kOutcomeUnknown,
+                   absl::StrCat("the leader answered for ", answer->partitions.size(),
+                                " partitions, and was asked for ", asked));
+}
+
+}  // namespace
+
+// --- Who answers ---
+
+NodeId Forwarder::AnswererOf(const api::PartitionName& name) const {
+  const std::shared_ptr<const metadata::Image>& image = gather_->edge()->image();
+  if (image == nullptr) return options_.self;
+  const metadata::TopicImage* topic =
+      name.topic_id.is_zero() ? image->FindTopic(name.topic) : image->FindTopic(name.topic_id);
+  const metadata::PartitionImage* partition =
+      topic == nullptr ? nullptr : topic->FindPartition(name.partition);
+  if (partition == nullptr || partition->leader == kNoNode) return options_.self;
+  return AddressOf(partition->leader).empty() ? options_.self : partition->leader;
+}
+
+std::string Forwarder::AddressOf(NodeId broker) const {
+  const metadata::BrokerImage* found = gather_->edge()->image()->FindBroker(broker);
+  if (found == nullptr || found->listeners.empty()) return "";
+  const metadata::Listener* listener = found->FindListener(options_.listener);
+  if (listener == nullptr) listener = &found->listeners.front();
+  return absl::StrCat(listener->host, ":", listener->port);
+}
+
+template <class Request>
+Forwarder::Parts Forwarder::Split(const Request& request) const {
+  Parts parts;
+  for (size_t i = 0; i < request.partitions.size(); ++i) {
+    parts[AnswererOf(request.partitions[i].name)].push_back(i);
+  }
+  return parts;
+}
+
+template <class Result>
+void Forwarder::NameLeader(const Caller& caller, NodeId leader, Result* result) const {
+  if (result->outcome.leader.has_value()) {
+    return gather_->FillHint(caller, &result->outcome);
+  }
+  const metadata::TopicImage* topic = gather_->edge()->image()->FindTopic(result->name.topic_id);
+  const metadata::PartitionImage* partition =
+      topic == nullptr ? nullptr : topic->FindPartition(result->name.partition);
+  if (partition == nullptr || partition->leader != leader) return;
+  result->outcome.leader = LeaderHint{leader, partition->leader_epoch, ""};
+  gather_->FillHint(caller, &result->outcome);
+}
+
+// --- Calls ---
+
+// Asks everybody for their part; `done` gets all of it, in the order of the request.
+template <class Response, class Request, class Here, class There>
+void Forwarder::Pass(Request request, const Parts& parts, const Caller& caller,
+                     absl::AnyInvocable<void(Response) &&> done, Here here, There there) {
+  struct Merging {
+    Response response;
+    size_t left = 0;
+    absl::AnyInvocable<void(Response) &&> done;
+  };
+  auto merging = std::make_shared<Merging>();
+  merging->response.partitions.resize(request.partitions.size());
+  merging->left = parts.size();
+  merging->done = std::move(done);
+  for (const auto& [broker, positions] : parts) {
+    auto merge = [this, merging, positions = positions, broker = broker, caller](Response part) {
+      for (size_t i = 0; i < positions.size(); ++i) {
+        if (broker != options_.self) NameLeader(caller, broker, &part.partitions[i]);
+        merging->response.partitions[positions[i]] = std::move(part.partitions[i]);
+      }
+      if (--merging->left == 0) std::move(merging->done)(std::move(merging->response));
+    };
+    Request part = PartOf(&request, positions);
+    if (broker == options_.self) {
+      here(std::move(part), std::move(merge));
+      continue;
+    }
+    // What the answer is made of if there is none.
+    Request asked;
+    for (const auto& partition : part.partitions) {
+      asked.partitions.emplace_back().name = partition.name;
+    }
+    there(broker, std::move(part),
+          [asked = std::move(asked), merge](absl::StatusOr<Response> answer) mutable {
+            const absl::Status status = CheckAnswer(answer, asked.partitions.size());
+            merge(status.ok() ? *std::move(answer) : Failed<Response>(asked, status));
+          });
+  }
+}
+
+void Forwarder::Produce(api::ProduceRequest request, const Caller& caller,
+                        absl::AnyInvocable<void(api::ProduceResponse) &&> done) {
+  const Parts parts = Split(request);
+  if (caller.forwarded || IsHereAlone(parts)) {
+    return gather_->Produce(std::move(request), caller, std::move(done));
+  }
+  const absl::Duration timeout =
+      gather_->ProduceDeadline(request.timeout, gather_->now()) - gather_->now() + kMargin;
+  Pass<api::ProduceResponse>(
+      std::move(request), parts, caller, std::move(done),
+      [this, &caller](api::ProduceRequest part, auto merge) {
+        gather_->Produce(std::move(part), caller, std::move(merge));
+      },
+      [this, timeout](NodeId leader, api::ProduceRequest part, auto merge) {
+        int64_t bytes = 0;
+        for (const api::ProducePartition& partition : part.partitions) {
+          bytes += static_cast<int64_t>(partition.batches.size());
+        }
+        // One that is larger than all of the budget goes alone.
+        if (bytes_ > 0 && bytes_ + bytes > options_.bytes_max) {
+          return merge(
+              MakeError(ErrorCode::kResourceExhausted,
+                        absl::StrCat(bytes_,
+                                     " bytes are on their way to other brokers; try again, or send "
+                                     "to the leader that comes with this answer")));
+        }
+        bytes_ += bytes;
+        channel_->Produce(AddressOf(leader), part, timeout,
+                          [this, bytes, merge = std::move(merge)](
+                              absl::StatusOr<api::ProduceResponse> answer) mutable {
+                            bytes_ -= bytes;
+                            merge(std::move(answer));
+                          });
+      });
+}
+
+void Forwarder::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
+                            absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done) {
+  const Parts parts = Split(request);
+  if (caller.forwarded || IsHereAlone(parts)) {
+    return gather_->ListOffsets(std::move(request), caller, std::move(done));
+  }
+  Pass<api::ListOffsetsResponse>(
+      std::move(request), parts, caller, std::move(done),
+      [this, &caller](api::ListOffsetsRequest part, auto merge) {
+        gather_->ListOffsets(std::move(part), caller, std::move(merge));
+      },
+      [this](NodeId leader, const api::ListOffsetsRequest& part, auto merge) {
+        channel_->ListOffsets(AddressOf(leader), part, kQuestionTimeout, std::move(merge));
+      });
+}
+
+void Forwarder::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
+                              absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
+  const Parts parts = Split(request);
+  if (caller.forwarded || IsHereAlone(parts)) {
+    return gather_->DeleteRecords(std::move(request), caller, std::move(done));
+  }
+  const absl::Duration timeout =
+      request.timeout > absl::ZeroDuration() ? request.timeout : kQuestionTimeout;
+  Pass<api::DeleteRecordsResponse>(
+      std::move(request), parts, caller, std::move(done),
+      [this, &caller](api::DeleteRecordsRequest part, auto merge) {
+        gather_->DeleteRecords(std::move(part), caller, std::move(merge));
+      },
+      [this, timeout](NodeId leader, const api::DeleteRecordsRequest& part, auto merge) {
+        channel_->DeleteRecords(AddressOf(leader), part, timeout, std::move(merge));
+      });
+}
+
+// --- Fetch: whoever has something first answers for all ---
+
+// One fetch of which others have a part. All are asked at once without waiting; if that gives too
+// little, all are asked again with the caller's wait, and the first who has something ends it.
+class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
+ public:
+  using Done = absl::AnyInvocable<void(api::FetchResponse) &&>;
+
+  FetchRound(Forwarder* forwarder, api::FetchRequest request, Parts parts, const Caller& caller,
+             Done done)
+      : forwarder_(forwarder),
+        request_(std::move(request)),
+        parts_(std::move(parts)),
+        caller_(caller),
+        done_(std::move(done)) {
+    response_.partitions.resize(request_.partitions.size());
+    for (size_t i = 0; i < request_.partitions.size(); ++i) {
+      response_.partitions[i].name = request_.partitions[i].name;
+    }
+  }
+
+  void Start() {
+    // With one to ask there is nothing to weigh: it waits itself.
+    Ask(parts_.size() == 1 ? request_.max_wait : absl::ZeroDuration());
+  }
+
+ private:
+  void Ask(absl::Duration wait) {
+    last_round_ = wait == request_.max_wait;
+    left_ = parts_.size();
+    for (const auto& [broker, positions] : parts_) {
+      api::FetchRequest whole = request_;
+      api::FetchRequest part = PartOf(&whole, positions);
+      part.max_wait = wait;
+      // The service makes plain records of batches.
+      part.format = api::RecordFormat::kBatches;
+      auto take = [self = shared_from_this(), broker = broker](api::FetchResponse answer) {
+        self->Take(broker, std::move(answer));
+      };
+      if (broker == forwarder_->options_.self) {
+        forwarder_->gather_->Fetch(std::move(part), caller_, std::move(take));
+        continue;
+      }
+      forwarder_->channel_->Fetch(
+          forwarder_->AddressOf(broker), part, wait + kQuestionTimeout,
+          [part, take = std::move(take)](absl::StatusOr<api::FetchResponse> answer) mutable {
+            const absl::Status status = CheckAnswer(answer, part.partitions.size());
+            take(status.ok() ? *std::move(answer) : Failed<api::FetchResponse>(part, status));
+          });
+    }
+  }
+
+  void Take(NodeId broker, api::FetchResponse answer) {
+    if (done_ == nullptr) return;  // Another one's answer came first.
+    const std::vector<size_t>& positions = parts_.at(broker);
+    for (size_t i = 0; i < positions.size(); ++i) {
+      api::FetchPartitionResult& result = answer.partitions[i];
+      result.fetch_offset = request_.partitions[positions[i]].offset;
+      if (broker != forwarder_->options_.self) forwarder_->NameLeader(caller_, broker, &result);
+      bytes_ += api::TotalBytes(result.batches);
+      failed_ |= !result.outcome.ok();
+      response_.partitions[positions[i]] = std::move(result);
+    }
+    --left_;
+    const bool enough = failed_ || bytes_ >= static_cast<size_t>(std::max(request_.bytes_min, 1));
+    // The last round ends with the first who has something; the first round asks everybody.
+    if (left_ == 0 ? enough || last_round_ : enough && last_round_) {
+      return std::exchange(done_, nullptr)(std::move(response_));
+    }
+    if (left_ > 0) return;
+    bytes_ = 0;
+    Ask(request_.max_wait);
+  }
+
+  Forwarder* const forwarder_;
+  const api::FetchRequest request_;
+  const Parts parts_;
+  const Caller caller_;
+  Done done_;
+  api::FetchResponse response_;
+  size_t left_ = 0;
+  size_t bytes_ = 0;
+  bool failed_ = false;
+  bool last_round_ = false;
+};
+
+std::weak_ptr<FetchCall> Forwarder::Fetch(api::FetchRequest request, const Caller& caller,
+                                          absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+  Parts parts = Split(request);
+  if (caller.forwarded || IsHereAlone(parts)) {
+    return gather_->Fetch(std::move(request), caller, std::move(done));
+  }
+  std::make_shared<FetchRound>(this, std::move(request), std::move(parts), caller, std::move(done))
+      ->Start();
+  return {};
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,70 @@
+#include "broker/service/grpc_forward_channel.h"
+
+#include <optional>
+
+#include "broker/service/testing/log_service_fixture.h"
+
+namespace millrace::broker {
+namespace {
+
+// Passes calls to the fixture's broker as another broker would.
+class GrpcForwardChannelTest : public LogServiceTest {
+ protected:
+  template <class Response, class Call>
+  absl::StatusOr<Response> Await(Call call) {
+    Promise<absl::StatusOr<Response>> answer;
+    executor_.Post(
+        [&] { call([&](absl::StatusOr<Response> response) { answer.Set(std::move(response)); }); });
+    return answer.Wait();
+  }
+  std::string Address() const { return absl::StrCat("127.0.0.1:", server_->listeners()[0].port); }
+  absl::StatusOr<api::ProduceResponse> Produce(const std::string& address) {
+    api::ProduceRequest request;
+    request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}});
+    request.partitions[0].batches = Bytes::Copy(Batch("value"));
+    return Await<api::ProduceResponse>(
+        [&](auto done) { channel_.Produce(address, request, absl::Seconds(20), std::move(done)); });
+  }
+
+  SystemClock channel_clock_;
+  rpc::CompletionQueueExecutor executor_{&channel_clock_, "forward"};
+  GrpcForwardChannel channel_{&executor_,
+                              std::make_shared<rpc::ChannelPool>(rpc::ChannelOptions())};
+};
+
+TEST_P(GrpcForwardChannelTest, CallsArriveAndAreAnswered) {
+  ASSERT_OK_AND_ASSIGN(const api::ProduceResponse produced, Produce(Address()));
+  EXPECT_TRUE(produced.partitions.at(0).outcome.ok()) << produced.partitions[0].outcome.message;
+  api::FetchRequest fetch;
+  fetch.format = api::RecordFormat::kBatches;
+  fetch.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}, .offset = Offset(0)});
+  ASSERT_OK_AND_ASSIGN(const api::FetchResponse fetched, Await<api::FetchResponse>([&](auto done) {
+                         channel_.Fetch(Address(), fetch, absl::Seconds(20), std::move(done));
+                       }));
+  EXPECT_EQ(api::TotalBytes(fetched.partitions.at(0).batches), Batch("value").size());
+  api::ListOffsetsRequest offsets;
+  offsets.partitions.push_back(
+      {.name = {"t", {}, PartitionIndex(0)}, .position = api::OffsetPosition::kLatest});
+  ASSERT_OK_AND_ASSIGN(
+      const api::ListOffsetsResponse latest, Await<api::ListOffsetsResponse>([&](auto done) {
+        channel_.ListOffsets(Address(), offsets, absl::Seconds(20), std::move(done));
+      }));
+  EXPECT_EQ(latest.partitions.at(0).offset, Offset(1));
+  api::DeleteRecordsRequest deletion;
+  deletion.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}, .before_offset = Offset(1)});
+  ASSERT_OK_AND_ASSIGN(
+      const api::DeleteRecordsResponse deleted, Await<api::DeleteRecordsResponse>([&](auto done) {
+        channel_.DeleteRecords(Address(), deletion, absl::Seconds(20), std::move(done));
+      }));
+  EXPECT_EQ(deleted.partitions.at(0).log_start_offset, Offset(1));
+}
+
+TEST_P(GrpcForwardChannelTest, ABrokerThatCannotBeReachedHasAppendedNothing) {
+  const absl::StatusOr<api::ProduceResponse> produced = Produce("127.0.0.1:1");
+  EXPECT_THAT(produced.status(), HasCode(ErrorCode::kBrokerNotAvailable));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, GrpcForwardChannelTest, testing::Values(1));
+
+}  // namespace
+}  // namespace millrace::broker
