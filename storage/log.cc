@@ -265,12 +265,15 @@ void Log::Truncate(Offset to) {
 
 void Log::ResetTo(Offset start) {
   if (start <= end_) {
-    // What lies between is cut, what lies before deleted.
-    if (start < log_start_) start = log_start_;
-    TruncateBelowHighWatermark(start);
-    RaiseLogStart(start, nullptr);
-    return;
+    if (start == log_start_ && start == end_) return;
+    // A crash within a restart is known by a log that ends below its start. So a log that shall
+    // begin at or before its end is emptied first, beyond it.
+    RestartAt(end_ + 1);
   }
+  RestartAt(start);
+}
+
+void Log::RestartAt(Offset start) {
   ++generation_;
   identity_->truncations.fetch_add(1, std::memory_order_acq_rel);
   log_start_ = end_ = written_ = durable_ = high_watermark_ = start;

@@ -114,7 +114,8 @@ class Log {
   void TruncateTo(Offset to, Offset high_watermark);
   // The same where committed data goes: after an unclean election, by metadata's decision only.
   void TruncateBelowHighWatermark(Offset to);
-  // Empties the log and lets it begin at `start`: a follower that is below its leader's log start.
+  // Empties the log and lets it begin at `start`, wherever that lies: a follower that is below its
+  // leader's log start, or has nothing in common with its leader.
   void ResetTo(Offset start);
 
   // A read from `from`, from memory or as a plan for the cold-read pool. Nothing beyond
@@ -167,6 +168,7 @@ class Log {
   void Roll(WallTime now);
   StagedRange Append(Bytes batches, Reservation reservation, Offset end, WallTime now);
   void Truncate(Offset to);
+  void RestartAt(Offset start);
   void DropCacheFrom(Offset end);
   void TrimCache(int64_t bytes_max);
   void ReleaseCache();

@@ -223,6 +223,28 @@ TEST_F(LogTest, ResetEmptiesTheLogAndBeginsElsewhere) {
   EXPECT_FALSE(ReadAll(*log_, Offset(100), Offset(102)).empty());
 }
 
+TEST_F(LogTest, ResetMayGoBackAndIntoABatch) {
+  Start();
+  Stage("a", 10);
+  world_->RunBriefly();
+  log_->ResetTo(Offset(100));
+  world_->RunBriefly();
+  Stage("b", 10);
+  for (const int64_t start : {105, 30, 100}) {
+    log_->ResetTo(Offset(start));
+    EXPECT_EQ(log_->log_start_offset(), Offset(start));
+    EXPECT_EQ(log_->end_offset(), Offset(start));
+    Stage("c", 2);
+    EXPECT_EQ(log_->written_offset(), Offset(start));
+    world_->RunBriefly();
+    EXPECT_EQ(log_->durable_offset(), Offset(start + 2));
+    Restart(false);
+    EXPECT_EQ(log_->log_start_offset(), Offset(start));
+    EXPECT_EQ(log_->end_offset(), Offset(start + 2));
+    EXPECT_FALSE(ReadAll(*log_, Offset(start), Offset(start + 2)).empty());
+  }
+}
+
 TEST_F(LogTest, FailedSyncFailsTheLogForGood) {
   Start();
   Stage("a");

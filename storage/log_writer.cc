@@ -350,20 +350,24 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
 absl::Status LogWriter::PerformRestart(LogOp& op) {
   DiskLog& log = *op.log;
   log.generation = op.generation;
-  // Both are durable before anything is removed: a crash in between finds a log that ends below
-  // its start, and finishes the work.
   RETURN_IF_ERROR(points_->RemoveNow(log.topic_partition()));
   syncs_->Forget(log.number());
   log.new_epochs.clear();
   log.last_epoch = kNoLeaderEpoch;
-  partitions_->SetLogStart(log.number(), op.to);
   RETURN_IF_ERROR(syncs_->Flush());
-  RETURN_IF_ERROR(partitions_->Flush());
-  // Nothing but the start needs to be on disk of a log without files.
-  if (log.exists) {
+  const auto files = [&]() -> absl::Status {
+    // Nothing but the start needs to be on disk of a log without files.
+    if (!log.exists) return absl::OkStatus();
     RETURN_IF_ERROR(log.Restart(op.to));
-    RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
-  }
+    return log.WriteEpochs(op.epochs);
+  };
+  // A crash in between finds a log that ends below its start, and begins it there: forwards that
+  // finishes the work; backwards, where the log was empty, that undoes it.
+  const bool forwards = op.to >= log.end;
+  if (!forwards) RETURN_IF_ERROR(files());
+  partitions_->SetLogStart(log.number(), op.to);
+  RETURN_IF_ERROR(partitions_->Flush());
+  if (forwards) RETURN_IF_ERROR(files());
   log.end = log.durable = op.to;
   ReportProgress(log, LogProgress::Truncated{}, absl::OkStatus());
   return absl::OkStatus();
