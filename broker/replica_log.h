@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "record/batch_view.h"
+#include "storage/epoch_cache.h"
 #include "storage/log.h"
 #include "storage/log_config.h"
 #include "storage/producer_state.h"
@@ -47,6 +48,8 @@ class ReplicaLog {
   virtual Offset written_offset() const = 0;
   virtual Offset durable_offset() const = 0;
   virtual LeaderEpoch latest_epoch() const = 0;
+  // As storage::EpochCache::EndOf: where the largest epoch that is not above `asked` ends here.
+  virtual storage::EpochEnd EndOfEpoch(LeaderEpoch asked) const = 0;
   virtual int64_t size_bytes() const = 0;
   // OK while usable.
   virtual const absl::Status& status() const = 0;
@@ -56,7 +59,12 @@ class ReplicaLog {
       const record::BatchView& batch) const = 0;
   virtual absl::StatusOr<storage::StagedRange> StageAsLeader(Buffer batches, LeaderEpoch epoch,
                                                              WallTime now) = 0;
+  // Keeps the memory of `batches`: it should hold nothing else.
+  virtual absl::StatusOr<storage::StagedRange> StageAsFollower(Bytes batches, WallTime now) = 0;
   virtual void SetHighWatermark(Offset high_watermark) = 0;
+  virtual void TruncateTo(Offset to, Offset high_watermark) = 0;
+  virtual void TruncateBelowHighWatermark(Offset to) = 0;
+  virtual void ResetTo(Offset start) = 0;
 
   virtual absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) = 0;
   virtual absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) = 0;

@@ -140,9 +140,10 @@ struct IsrProposal {
   friend bool operator==(const IsrProposal&, const IsrProposal&) = default;
 };
 
-// The controller's answer, or that there is none. With an error that leaves open whether the change
-// took effect (timeouts, NOT_CONTROLLER, any other without `state`) the replica proposes again by
-// itself after a pause: the sender need not.
+// The controller's answer, or that there is none: exactly one per proposal, never a late one after
+// it was said that there is none. A later proposal is decided after an earlier one. With an error
+// that leaves open whether the change took effect (timeouts, NOT_CONTROLLER, any other without
+// `state`) the replica proposes again by itself after a pause: the sender need not.
 struct IsrAnswer {
   TopicPartition topic_partition;
   // Of the proposal.

@@ -24,7 +24,8 @@ class ReplicaTest : public ::testing::Test {
   void Make(const TopicSettings& settings) {
     auto log = std::make_unique<FakeReplicaLog>();
     log_ = log.get();
-    replica_ = std::make_unique<Replica>(kSelf, kPartition, std::move(log), settings);
+    replica_ = std::make_unique<Replica>(ReplicaOptions{.self = kSelf}, kPartition, std::move(log),
+                                         settings);
   }
 
   metadata::PartitionImage Image(int epoch, NodeId leader = kSelf,
@@ -37,7 +38,7 @@ class ReplicaTest : public ::testing::Test {
     image.partition_epoch = PartitionEpoch(partition_epoch_++);
     return image;
   }
-  void Lead(int epoch) { replica_->OnMetadata(Image(epoch), true, &outbox_); }
+  void Lead(int epoch) { replica_->OnMetadata(Image(epoch), {}, true, MonotonicTime(), &outbox_); }
 
   ProduceId Produce(const Bytes& batch, api::Acks acks = api::Acks::kAll,
                     std::optional<LeaderEpoch> epoch = std::nullopt) {
@@ -52,11 +53,11 @@ class ReplicaTest : public ::testing::Test {
   }
   void Write() {
     log_->Write();
-    replica_->OnAdvanced({log_->written_offset(), log_->durable_offset()}, &outbox_);
+    replica_->OnAdvanced(MonotonicTime(), &outbox_);
   }
   void Sync() {
     log_->Sync();
-    replica_->OnAdvanced({log_->written_offset(), log_->durable_offset()}, &outbox_);
+    replica_->OnAdvanced(MonotonicTime(), &outbox_);
   }
   std::vector<ProduceReply> Replies() { return std::exchange(outbox_.produced, {}); }
   std::vector<ParkId> Woken() { return std::exchange(outbox_.woken, {}); }
@@ -114,7 +115,7 @@ TEST_F(ReplicaTest, AReplicatedTopicIsAcknowledgedWhenWrittenNeverWhenStaged_S02
 }
 
 TEST_F(ReplicaTest, AcksOfTheLeaderWaitForItsOwnPositionOnly) {
-  replica_->OnMetadata(Image(5, kSelf, {kSelf, kOther}), true, &outbox_);
+  replica_->OnMetadata(Image(5, kSelf, {kSelf, kOther}), {}, true, MonotonicTime(), &outbox_);
   Produce(MakeBatch(1), api::Acks::kLeader);
   Produce(MakeBatch(1), api::Acks::kAll);
   Sync();
@@ -147,7 +148,7 @@ TEST_F(ReplicaTest, RaisingTheLevelPromisesTheOldOneUntilTheDiskHasIt_S07) {
   Write();
   Produce(MakeBatch(1));
   EXPECT_THAT(Replies(), SizeIs(1));
-  replica_->OnSettings({.durable = true}, &outbox_);
+  replica_->OnSettings({.durable = true}, MonotonicTime(), &outbox_);
   EXPECT_EQ(replica_->high_watermark(), Offset(1)) << "it never falls";
   Write();
   EXPECT_THAT(Replies(), IsEmpty());
@@ -175,7 +176,7 @@ TEST_F(ReplicaTest, TooFewInSyncRefusesBeforeTheAppend) {
   Make({.min_insync_replicas = 2});
   metadata::PartitionImage image = Image(5);
   image.replicas = {{kSelf, {}}, {kOther, {}}};
-  replica_->OnMetadata(image, true, &outbox_);
+  replica_->OnMetadata(image, {}, true, MonotonicTime(), &outbox_);
   Produce(MakeBatch(1));
   EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotEnoughReplicas);
   EXPECT_THAT(log_->batches(), IsEmpty());
@@ -189,11 +190,11 @@ TEST_F(ReplicaTest, ShrinkingBelowTheMinimumAfterTheAppendIsTold) {
   Make({.min_insync_replicas = 2});
   metadata::PartitionImage image = Image(5, kSelf, {kSelf, kOther});
   image.replicas = {{kSelf, {}}, {kOther, {}}};
-  replica_->OnMetadata(image, true, &outbox_);
+  replica_->OnMetadata(image, {}, true, MonotonicTime(), &outbox_);
   Produce(MakeBatch(1));
   image.isr = {kSelf};
   image.partition_epoch = PartitionEpoch(9);
-  replica_->OnMetadata(image, true, &outbox_);
+  replica_->OnMetadata(image, {}, true, MonotonicTime(), &outbox_);
   Sync();
   replica_->Tick(MonotonicTime::FromNanos(1000), &outbox_);
   EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotEnoughReplicasAfterAppend);
@@ -212,7 +213,7 @@ TEST_F(ReplicaTest, TheMinimumIsNeverMoreThanTheReplicas_S16) {
 TEST_F(ReplicaTest, OnlyTheLeaderOfTheEpochServes) {
   Produce(MakeBatch(1));
   EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotLeaderOrFollower);
-  replica_->OnMetadata(Image(4, kOther), true, &outbox_);
+  replica_->OnMetadata(Image(4, kOther), {}, true, MonotonicTime(), &outbox_);
   Produce(MakeBatch(1));
   auto refused = Replies();
   EXPECT_EQ(refused[0].outcome.code, ErrorCode::kNotLeaderOrFollower);
@@ -229,9 +230,9 @@ TEST_F(ReplicaTest, OnlyTheLeaderOfTheEpochServes) {
 }
 
 TEST_F(ReplicaTest, ALeadershipThatIsNotOfThisRegistrationDoesNotCount_S01) {
-  replica_->OnMetadata(Image(5), false, &outbox_);
+  replica_->OnMetadata(Image(5), {}, false, MonotonicTime(), &outbox_);
   EXPECT_FALSE(replica_->is_leader());
-  replica_->OnMetadata(Image(5), true, &outbox_);
+  replica_->OnMetadata(Image(5), {}, true, MonotonicTime(), &outbox_);
   EXPECT_TRUE(replica_->is_leader());
 }
 
@@ -252,7 +253,7 @@ TEST_F(ReplicaTest, AnEpochChangeFailsWaitersWithUnknownOutcome_S11) {
 
 TEST_F(ReplicaTest, OlderMetadataIsIgnored) {
   Lead(5);
-  replica_->OnMetadata(Image(4, kOther), true, &outbox_);
+  replica_->OnMetadata(Image(4, kOther), {}, true, MonotonicTime(), &outbox_);
   EXPECT_TRUE(replica_->is_leader());
   EXPECT_EQ(replica_->leader_epoch(), LeaderEpoch(5));
 }

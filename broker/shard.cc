@@ -20,8 +20,8 @@ class Shard::Hosted : public storage::Log::Listener {
     if (metrics_ != nullptr) --*told_;
   }
 
-  void OnAdvanced(Offset written, Offset durable) override {
-    replica_->OnAdvanced({written, durable}, &shard_->outbox_);
+  void OnAdvanced(Offset /*written*/, Offset /*durable*/) override {
+    replica_->OnAdvanced(shard_->now().monotonic, &shard_->outbox_);
     Tell();
     shard_->Drain();
   }
@@ -122,7 +122,8 @@ void Shard::ApplyMetadata(Hosted* hosted) {
   if (partition == nullptr) return;
   const DirectoryId known = partition->DirectoryOf(deps_.self);
   const bool in_place = known.is_zero() || known == hosted->directory_;
-  hosted->replica_->OnMetadata(*partition, leaderships_count_ && in_place, &outbox_);
+  hosted->replica_->OnMetadata(*partition, StandingsOf(*image_, *partition),
+                               leaderships_count_ && in_place, now().monotonic, &outbox_);
 }
 
 // --- Replicas ---
@@ -132,7 +133,8 @@ void Shard::AddReplica(const TopicPartition& topic_partition, const std::string&
                        const TopicSettings& settings) {
   auto hosted = std::make_unique<Hosted>(this, topic);
   hosted->directory_ = directory;
-  hosted->Open(std::make_unique<Replica>(deps_.self, topic_partition, std::move(log), settings));
+  hosted->Open(std::make_unique<Replica>(ReplicaOptions{.self = deps_.self, .directory = directory},
+                                         topic_partition, std::move(log), settings));
   by_partition_[topic_partition] = hosted.get();
   Hosted* const added = hosted.get();
   replicas_[topic_partition] = std::move(hosted);
@@ -159,7 +161,7 @@ void Shard::SetSettings(const TopicPartition& topic_partition, const TopicSettin
   const auto hosted = replicas_.find(topic_partition);
   if (hosted == replicas_.end() || hosted->second->replica_ == nullptr) return;
   hosted->second->replica_->log().SetConfig(log_config);
-  hosted->second->replica_->OnSettings(settings, &outbox_);
+  hosted->second->replica_->OnSettings(settings, now().monotonic, &outbox_);
   Drain();
 }
 

@@ -24,6 +24,9 @@ class StorageReplicaLog final : public ReplicaLog {
   Offset written_offset() const override { return log_->written_offset(); }
   Offset durable_offset() const override { return log_->durable_offset(); }
   LeaderEpoch latest_epoch() const override { return log_->epochs().latest(); }
+  storage::EpochEnd EndOfEpoch(LeaderEpoch asked) const override {
+    return log_->epochs().EndOf(asked, log_->end_offset());
+  }
   int64_t size_bytes() const override { return log_->size_bytes(); }
   const absl::Status& status() const override { return log_->status(); }
 
@@ -35,7 +38,15 @@ class StorageReplicaLog final : public ReplicaLog {
                                                      WallTime now) override {
     return log_->StageAsLeader(std::move(batches), epoch, now);
   }
+  absl::StatusOr<storage::StagedRange> StageAsFollower(Bytes batches, WallTime now) override {
+    return log_->StageAsFollower(std::move(batches), now);
+  }
   void SetHighWatermark(Offset high_watermark) override { log_->SetHighWatermark(high_watermark); }
+  void TruncateTo(Offset to, Offset high_watermark) override {
+    log_->TruncateTo(to, high_watermark);
+  }
+  void TruncateBelowHighWatermark(Offset to) override { log_->TruncateBelowHighWatermark(to); }
+  void ResetTo(Offset start) override { log_->ResetTo(start); }
 
   absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
   absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;

@@ -1,5 +1,6 @@
 #include "broker/testing/fake_replica_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -24,11 +25,52 @@ int64_t FakeReplicaLog::size_bytes() const {
   return bytes;
 }
 
+std::unique_ptr<FakeReplicaLog> FakeReplicaLog::CrashImage(Offset kept) const {
+  auto image = std::make_unique<FakeReplicaLog>(executor_);
+  image->config_ = config_;
+  image->start_ = image->end_ = image->high_watermark_ = start_;
+  if (!batches_.empty()) {
+    const auto first = record::BatchView::ParseWithVerifiedCrc(batches_.front());
+    CHECK_OK(first);
+    image->end_ = first->base_offset();
+  }
+  for (const Bytes& bytes : batches_) {
+    const auto batch = record::BatchView::ParseWithVerifiedCrc(bytes);
+    CHECK_OK(batch);
+    if (batch->next_offset() > durable_ && batch->base_offset() >= kept) break;
+    image->Keep(*batch, WallTime());
+  }
+  image->epochs_.TruncateFromStart(start_);
+  if (image->end_ < start_) image->ResetTo(start_);
+  image->written_ = image->durable_ = image->end_;
+  return image;
+}
+
+void FakeReplicaLog::Keep(const record::BatchView& batch, WallTime now) {
+  CHECK_EQ(batch.base_offset(), end_);
+  CHECK_OK(epochs_.Assign(batch.leader_epoch(), batch.base_offset()).status());
+  producers_.Apply(batch, now);
+  batches_.push_back(Bytes::Copy(batch.bytes()));
+  end_ = batch.next_offset();
+}
+
+void FakeReplicaLog::AdvanceSoon() {
+  if (executor_ == nullptr || !auto_advance_) return;
+  executor_->Post([self = self_] {
+    if (*self == nullptr || !(*self)->status_.ok()) return;
+    (*self)->Sync();
+    (*self)->Tell();
+  });
+}
+
 absl::StatusOr<storage::StagedRange> FakeReplicaLog::StageAsLeader(Buffer batches,
                                                                    LeaderEpoch epoch,
                                                                    WallTime now) {
   RETURN_IF_ERROR(status_);
   RETURN_IF_ERROR(stage_error_);
+  if (epoch < epochs_.latest()) {
+    return MakeError(ErrorCode::kFencedLeaderEpoch, "the log has batches of a later epoch");
+  }
   storage::StagedRange range{end_, end_, batches.size()};
   char* at = batches.data();
   size_t left = batches.size();
@@ -37,22 +79,75 @@ absl::StatusOr<storage::StagedRange> FakeReplicaLog::StageAsLeader(Buffer batche
     record::StampLeaderEpoch(at, epoch);
     const auto batch = record::BatchView::Parse(Slice(at, left));
     CHECK_OK(batch);
-    producers_.Apply(*batch, now);
-    batches_.push_back(Bytes::Copy(batch->bytes()));
-    end_ = batch->next_offset();
+    Keep(*batch, now);
     at += batch->size();
     left -= batch->size();
   }
-  epoch_ = epoch;
   range.end_offset = end_;
-  if (executor_ != nullptr && auto_advance_) {
-    executor_->Post([self = self_] {
-      if (*self == nullptr || !(*self)->status_.ok()) return;
-      (*self)->Sync();
-      (*self)->Tell();
-    });
-  }
+  AdvanceSoon();
   return range;
+}
+
+absl::StatusOr<storage::StagedRange> FakeReplicaLog::StageAsFollower(Bytes batches, WallTime now) {
+  RETURN_IF_ERROR(status_);
+  RETURN_IF_ERROR(stage_error_);
+  storage::StagedRange range{end_, end_, batches.size()};
+  LeaderEpoch epoch = epochs_.latest();
+  for (Slice rest = batches; !rest.empty();) {
+    ASSIGN_OR_RETURN(const record::BatchView batch, record::BatchView::Parse(rest));
+    if (batch.base_offset() != range.end_offset) {
+      return MakeError(ErrorCode::kOffsetOutOfRange, "the batches do not abut the log");
+    }
+    if (batch.leader_epoch() < epoch) {
+      return MakeError(ErrorCode::kCorruptLog, "the leader epoch falls");
+    }
+    epoch = batch.leader_epoch();
+    range.end_offset = batch.next_offset();
+    rest.remove_prefix(batch.size());
+  }
+  for (Slice rest = batches; !rest.empty();) {
+    const auto batch = record::BatchView::ParseWithVerifiedCrc(rest);
+    CHECK_OK(batch);
+    Keep(*batch, now);
+    rest.remove_prefix(batch->size());
+  }
+  AdvanceSoon();
+  return range;
+}
+
+void FakeReplicaLog::TruncateTo(Offset to, Offset high_watermark) {
+  CHECK_GE(to, high_watermark) << "committed batches would be cut";
+  TruncateBelowHighWatermark(to);
+}
+
+void FakeReplicaLog::TruncateBelowHighWatermark(Offset to) {
+  if (to >= end_) return;
+  CHECK_GE(to, start_);
+  while (!batches_.empty()) {
+    const auto batch = record::BatchView::ParseWithVerifiedCrc(batches_.back());
+    CHECK_OK(batch);
+    if (batch->next_offset() <= to) break;
+    CHECK_GE(batch->base_offset(), to) << "not a batch boundary";
+    batches_.pop_back();
+  }
+  end_ = to;
+  written_ = std::min(written_, to);
+  durable_ = std::min(durable_, to);
+  high_watermark_ = std::min(high_watermark_, to);
+  epochs_.TruncateFromEnd(to);
+  producers_.Clear();
+  for (const Bytes& bytes : batches_) {
+    const auto batch = record::BatchView::ParseWithVerifiedCrc(bytes);
+    CHECK_OK(batch);
+    producers_.Apply(*batch, WallTime());
+  }
+}
+
+void FakeReplicaLog::ResetTo(Offset start) {
+  start_ = end_ = written_ = durable_ = high_watermark_ = start;
+  batches_.clear();
+  epochs_.Clear();
+  producers_.Clear();
 }
 
 storage::ReadResult FakeReplicaLog::ReadNow(Offset from, const storage::ReadLimits& limits) const {
@@ -74,6 +169,10 @@ storage::ReadResult FakeReplicaLog::ReadNow(Offset from, const storage::ReadLimi
 
 absl::StatusOr<LogRead> FakeReplicaLog::Read(Offset from, const storage::ReadLimits& limits) {
   RETURN_IF_ERROR(status_);
+  RETURN_IF_ERROR(read_error_);
+  if (from < start_ || from > end_) {
+    return MakeError(ErrorCode::kOffsetOutOfRange, "not in the log");
+  }
   LogRead read;
   if (cold_) {
     read.cold = [result = ReadNow(from, limits)]() mutable -> absl::StatusOr<storage::ReadResult> {
@@ -110,6 +209,7 @@ absl::StatusOr<TimeLookup> FakeReplicaLog::OffsetOfMaxTimestamp(Offset up_to) {
 void FakeReplicaLog::RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) {
   CHECK_LE(start, high_watermark_);
   if (start > start_) start_ = start;
+  epochs_.TruncateFromStart(start_);
   if (executor_ == nullptr) return std::move(done)(absl::OkStatus());
   executor_->Post([done = std::move(done)]() mutable { std::move(done)(absl::OkStatus()); });
 }

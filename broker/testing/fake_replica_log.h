@@ -10,12 +10,16 @@
 #define BROKER_TESTING_FAKE_REPLICA_LOG_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/executor.h"
 #include "broker/replica_log.h"
 #include "record/batch_builder.h"
+#include "storage/epoch_cache.h"
 #include "storage/producer_state.h"
 
 namespace millrace::broker {
@@ -42,12 +46,18 @@ class FakeReplicaLog : public ReplicaLog {
     status_ = status;
     if (listener_ != nullptr) listener_->OnFailed(status);
   }
+  // What a power loss leaves: all that is durable and, of the rest, the batches that begin before
+  // `kept`. A log of its own, in the state of a fresh start.
+  std::unique_ptr<FakeReplicaLog> CrashImage(Offset kept = Offset(0)) const;
+  // Where the batches from `start` on were written: as recovery would find them.
+  const storage::EpochCache& epochs() const { return epochs_; }
   void set_cold(bool cold) { cold_ = cold; }
   void set_stage_error(absl::Status status) { stage_error_ = std::move(status); }
+  void set_read_error(absl::Status status) { read_error_ = std::move(status); }
   void set_auto_advance(bool on) { auto_advance_ = on; }
   const storage::LogConfig& config() const { return config_; }
   Offset told_high_watermark() const { return high_watermark_; }
-  // Stamped as the log stores them.
+  // Stamped as the log stores them; those below the log start are among them.
   const std::vector<Bytes>& batches() const { return batches_; }
   bool closed() const { return closed_; }
 
@@ -58,7 +68,10 @@ class FakeReplicaLog : public ReplicaLog {
   Offset end_offset() const override { return end_; }
   Offset written_offset() const override { return written_; }
   Offset durable_offset() const override { return durable_; }
-  LeaderEpoch latest_epoch() const override { return epoch_; }
+  LeaderEpoch latest_epoch() const override { return epochs_.latest(); }
+  storage::EpochEnd EndOfEpoch(LeaderEpoch asked) const override {
+    return epochs_.EndOf(asked, end_);
+  }
   int64_t size_bytes() const override;
   const absl::Status& status() const override { return status_; }
   absl::StatusOr<std::optional<storage::ProducerBatch>> CheckSequence(
@@ -67,7 +80,14 @@ class FakeReplicaLog : public ReplicaLog {
   }
   absl::StatusOr<storage::StagedRange> StageAsLeader(Buffer batches, LeaderEpoch epoch,
                                                      WallTime now) override;
-  void SetHighWatermark(Offset high_watermark) override { high_watermark_ = high_watermark; }
+  absl::StatusOr<storage::StagedRange> StageAsFollower(Bytes batches, WallTime now) override;
+  void SetHighWatermark(Offset high_watermark) override {
+    CHECK_LE(high_watermark, end_);
+    high_watermark_ = high_watermark;
+  }
+  void TruncateTo(Offset to, Offset high_watermark) override;
+  void TruncateBelowHighWatermark(Offset to) override;
+  void ResetTo(Offset start) override;
   absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
   absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;
   absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) override;
@@ -78,6 +98,8 @@ class FakeReplicaLog : public ReplicaLog {
   int housekeepings = 0;
 
  private:
+  void Keep(const record::BatchView& batch, WallTime now);
+  void AdvanceSoon();
   storage::ReadResult ReadNow(Offset from, const storage::ReadLimits& limits) const;
 
   Executor* const executor_;
@@ -85,6 +107,7 @@ class FakeReplicaLog : public ReplicaLog {
   storage::LogConfig config_;
   absl::Status status_;
   absl::Status stage_error_;
+  absl::Status read_error_;
   bool cold_ = false;
   bool auto_advance_ = true;
   bool closed_ = false;
@@ -93,7 +116,7 @@ class FakeReplicaLog : public ReplicaLog {
   Offset written_{0};
   Offset end_{0};
   Offset high_watermark_{0};
-  LeaderEpoch epoch_ = kNoLeaderEpoch;
+  storage::EpochCache epochs_;
   storage::ProducerState producers_;
   std::vector<Bytes> batches_;
   // Tasks that outlive the log find it gone.

@@ -1,0 +1,221 @@
+#include "broker/follower_role.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/mutant.h"
+#include "base/status.h"
+#include "record/batch_view.h"
+
+namespace millrace::broker {
+namespace {
+
+// Short at first: after an election most leaders learn of it a moment later than some follower.
+constexpr absl::Duration kPauseMin = absl::Milliseconds(10);
+constexpr absl::Duration kPauseMax = absl::Seconds(1);
+constexpr absl::Duration kAnswerMax = absl::Seconds(5);
+
+}  // namespace
+
+void FollowerRole::Follow(NodeId leader, MonotonicTime now, Outbox* outbox) {
+  CHECK(leader_ == kNoNode || leader_ == leader);
+  leader_ = leader;
+  pause_ = kPauseMin;
+  Attach(now, outbox);
+}
+
+void FollowerRole::Leave(const absl::Status& why, Outbox* outbox) {
+  if (leader_ != kNoNode) {
+    outbox->detaches.push_back(
+        {leader_, {held_->topic_partition, held_->leader_epoch, attach_, why}});
+  }
+  leader_ = kNoNode;
+  state_ = State::kIdle;
+  deadline_ = MonotonicTime::Never();
+}
+
+bool FollowerRole::IsCurrent(LeaderEpoch leader_epoch, uint64_t attach) const {
+  return leader_epoch == held_->leader_epoch && attach == attach_;
+}
+
+void FollowerRole::Attach(MonotonicTime now, Outbox* outbox) {
+  state_ = State::kAttaching;
+  deadline_ = now + kAnswerMax;
+  told_.reset();
+  // Above all earlier ones of this process, those of a former replica of this partition too.
+  attach_ = std::max(attach_ + 1, static_cast<uint64_t>(std::max<int64_t>(now.nanos(), 0)));
+  AttachTo& to = outbox->attaches.emplace_back();
+  to.leader = leader_;
+  to.request.topic_partition = held_->topic_partition;
+  to.request.directory = held_->options.directory;
+  to.request.leader_epoch = held_->leader_epoch;
+  to.request.attach = attach_;
+  to.request.last_epoch = held_->log->latest_epoch();
+  to.request.end_offset = held_->log->end_offset();
+}
+
+void FollowerRole::Pause(MonotonicTime now) {
+  state_ = State::kPausing;
+  deadline_ = now + pause_;
+  pause_ = std::min(pause_ * 2, kPauseMax);
+}
+
+void FollowerRole::GiveUp(const absl::Status& status, MonotonicTime now, Outbox* outbox) {
+  outbox->detaches.push_back(
+      {leader_, {held_->topic_partition, held_->leader_epoch, attach_, status}});
+  Pause(now);
+}
+
+void FollowerRole::OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* /*outbox*/) {
+  if (!IsCurrent(detach.leader_epoch, detach.attach)) return;
+  if (state_ == State::kAttached || state_ == State::kAttaching) Pause(now);
+}
+
+void FollowerRole::Tick(MonotonicTime now, Outbox* outbox) {
+  if (deadline_ <= now) Attach(now, outbox);
+}
+
+// --- The check ---
+
+void FollowerRole::OnAttachReply(const AttachReply& reply, MonotonicTime now, Outbox* outbox) {
+  const bool current =
+      IsCurrent(reply.leader_epoch, reply.attach) || MUTANT("replica.answer-of-any-attach");
+  if (!current || state_ != State::kAttaching) return;
+  if (!reply.outcome.ok()) return Pause(now);
+  if (MUTANT("replica.high-watermark-before-cut")) {
+    FollowPositions(reply.high_watermark, reply.log_start);
+  }
+  if (reply.reset_to) {
+    ResetTo(*reply.reset_to, outbox);
+    return Attach(now, outbox);
+  }
+  if (reply.diverging) {
+    return CutDiverging(reply, outbox) ? Attach(now, outbox) : Pause(now);
+  }
+  state_ = State::kAttached;
+  deadline_ = MonotonicTime::Never();
+  pause_ = kPauseMin;
+  FollowPositions(reply.high_watermark, reply.log_start);
+  TellPosition(outbox);
+}
+
+bool FollowerRole::CutDiverging(const AttachReply& reply, Outbox* outbox) {
+  const ReplicaLog& log = *held_->log;
+  const storage::EpochEnd& theirs = *reply.diverging;
+  const storage::EpochEnd own = log.EndOfEpoch(theirs.epoch);
+  // Where this log lacks the leader's epoch, only its own end of the one below is a batch boundary
+  // here; the next attach asks about that.
+  Offset to =
+      own.epoch == theirs.epoch ? std::min(own.end_offset, theirs.end_offset) : own.end_offset;
+  if (own.epoch == kNoLeaderEpoch) to = log.log_start_offset();
+  if (MUTANT("replica.cuts-to-high-watermark")) to = held_->high_watermark;
+  if (to >= log.end_offset()) return false;
+  if (to > log.log_start_offset()) {
+    CutTo(to, outbox);
+  } else {
+    // Nothing stays. The start, below which all is deleted, is kept if the leader reaches it.
+    const bool reaches = theirs.end_offset >= log.log_start_offset();
+    ResetTo(reaches ? log.log_start_offset() : reply.log_start, outbox);
+  }
+  return true;
+}
+
+void FollowerRole::CutTo(Offset to, Outbox* outbox) {
+  TellCut(to, outbox);
+  if (to >= held_->high_watermark) return held_->log->TruncateTo(to, held_->high_watermark);
+  // By the metadata's decision: a leader that has less was elected.
+  held_->high_watermark = to;
+  held_->log->TruncateBelowHighWatermark(to);
+}
+
+void FollowerRole::ResetTo(Offset start, Outbox* outbox) {
+  TellCut(start, outbox);
+  held_->high_watermark = start;
+  held_->log->ResetTo(start);
+}
+
+void FollowerRole::TellCut(Offset to, Outbox* outbox) const {
+  if (to >= held_->high_watermark) return;
+  ReplicaNotice& notice = outbox->notices.emplace_back();
+  notice.kind = ReplicaNotice::Kind::kCutBelowHighWatermark;
+  notice.topic_partition = held_->topic_partition;
+  notice.replica = held_->options.self;
+  notice.from = to;
+  notice.to = held_->high_watermark;
+}
+
+// --- Batches ---
+
+void FollowerRole::OnPush(ReplicaPush push, const Now& now, Outbox* outbox) {
+  const bool current =
+      IsCurrent(push.leader_epoch, push.attach) || MUTANT("replica.push-of-any-attach");
+  if (!current || state_ != State::kAttached) return;
+  if (!push.batches.empty()) {
+    if (absl::Status status = Append(&push, now.wall); !status.ok()) {
+      return GiveUp(status, now.monotonic, outbox);
+    }
+  }
+  FollowPositions(push.high_watermark, push.log_start);
+}
+
+absl::Status FollowerRole::Append(ReplicaPush* push, WallTime now) {
+  ReplicaLog& log = *held_->log;
+  Offset base = kNoOffset;
+  Offset end = kNoOffset;
+  for (Slice rest = push->batches; !rest.empty();) {
+    // The checksum over everything is verified here: before it is written.
+    ASSIGN_OR_RETURN(const record::BatchView batch, record::BatchView::Parse(rest));
+    if (batch.leader_epoch() > push->leader_epoch) {
+      return MakeError(ErrorCode::kCorruptMessage,
+                       absl::StrCat("a batch of leader epoch ", batch.leader_epoch().value(),
+                                    " came in epoch ", push->leader_epoch.value()));
+    }
+    if (base == kNoOffset) base = batch.base_offset();
+    end = batch.next_offset();
+    rest.remove_prefix(batch.size());
+  }
+  if (end <= log.end_offset()) return absl::OkStatus();
+  if (base < log.end_offset() && log.end_offset() == log.log_start_offset()) {
+    // The leader's log begins inside of this batch, and this one is empty: the whole batch is kept.
+    log.ResetTo(base);
+    held_->SetHighWatermark(base);
+  }
+  if (base != log.end_offset()) {
+    return MakeError(ErrorCode::kOffsetOutOfRange,
+                     absl::StrCat("batches from offset ", base.value(),
+                                  " do not continue a log "
+                                  "that ends at ",
+                                  log.end_offset().value()),
+                     {.name = "base_offset", .value = absl::StrCat(base.value())});
+  }
+  return log.StageAsFollower(std::move(push->batches), now).status();
+}
+
+void FollowerRole::FollowPositions(Offset high_watermark, Offset log_start) {
+  if (!MUTANT("replica.high-watermark-beyond-end")) {
+    high_watermark = std::min(high_watermark, held_->log->end_offset());
+  }
+  if (high_watermark > held_->high_watermark) held_->SetHighWatermark(high_watermark);
+  log_start = std::min(log_start, held_->high_watermark);
+  if (log_start > held_->log->log_start_offset()) {
+    held_->log->RaiseLogStart(log_start, [](const absl::Status&) {});
+  }
+}
+
+// --- Positions ---
+
+void FollowerRole::OnAdvanced(Outbox* outbox) {
+  if (state_ == State::kAttached) TellPosition(outbox);
+}
+
+void FollowerRole::TellPosition(Outbox* outbox) {
+  const LogPosition position = held_->position();
+  if (told_ == position) return;
+  told_ = position;
+  outbox->positions.push_back(
+      {leader_, {held_->topic_partition, held_->leader_epoch, attach_, position}});
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,136 @@
+// Isr: the leader's view of who is in sync: the committed set and the one it has proposed, how far
+// every replica has come, who may join, who lags, and the life of a proposal.
+//
+// S-15: positions are taken over the maximal set (committed plus proposed), the min ISR test is on
+// the committed set only; the union stays until a refusal at the same partition epoch, or metadata
+// with a higher one. S-02, S-06: a position is what was written, or what is durable, by the topic's
+// level. Joining: KIP-841, KIP-903, KAFKA-7128. S-34: the high watermark waits for outsiders that
+// have caught up, for a bounded time.
+//
+// Not here: batches and streams (follower_feeds.h), what the common position makes of waiters
+// (leader_role.h). Source: Kafka's Partition.scala, KIP-497 and KIP-966, by their conditions.
+// Thread: its Replica's.
+#ifndef BROKER_ISR_H_
+#define BROKER_ISR_H_
+
+#include <optional>
+
+#include "absl/container/inlined_vector.h"
+#include "base/ids.h"
+#include "base/monotonic_time.h"
+#include "broker/held_partition.h"
+#include "broker/outbox.h"
+#include "broker/replica_messages.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+
+class Isr {
+ public:
+  // `held` is the replica's and outlives this.
+  explicit Isr(HeldPartition* held) : held_(held) {}
+
+  // --- The metadata ---
+  // This broker leads a new epoch: what followers said before counts no more (S-14).
+  void Begin(const metadata::PartitionImage& partition, const BrokerStandings& standings,
+             MonotonicTime now);
+  // In the same epoch, not older than what is known.
+  void OnMetadata(const metadata::PartitionImage& partition, const BrokerStandings& standings,
+                  MonotonicTime now, Outbox* outbox);
+  // Brokers were fenced, unfenced or registered anew.
+  void OnStandings(const BrokerStandings& standings, MonotonicTime now);
+
+  // --- Followers ---
+  // It wants to attach, and its log ends at `end`: what it said before counts no more. Reports lost
+  // data if that is below what it acknowledged in this epoch (S-05).
+  void OnAttaching(NodeId follower, Offset end, MonotonicTime now, Outbox* outbox);
+  // The divergence check passed.
+  void OnAttached(FollowerId follower, MonotonicTime now);
+  void OnDetached(NodeId follower, MonotonicTime now);
+  // REQUIRES: told in the current attach.
+  void OnPosition(NodeId follower, LogPosition position, MonotonicTime now);
+  // The leader's log grew; it ended at `before`.
+  void OnAppended(Offset before, MonotonicTime now);
+
+  // --- Changes ---
+  void OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox);
+  // Proposes what is due, if nothing is in flight.
+  void Propose(MonotonicTime now, Outbox* outbox);
+  // When Propose or the common position may change by time alone.
+  MonotonicTime next_deadline() const;
+
+  // --- What follows ---
+  // The offset up to which all that must be waited for have come; nullopt while one of them has not
+  // said how far it is.
+  std::optional<Offset> CommonPosition(MonotonicTime now) const;
+  // Whether as many as min.insync.replicas are committed members; never more than there are
+  // replicas (S-16).
+  bool HasMin() const;
+
+  const metadata::BrokerList& committed() const { return committed_; }
+  bool has_proposal() const { return proposed_.has_value(); }
+  // The log end when this leadership began.
+  Offset epoch_start() const { return epoch_start_; }
+  // Null if this is no replica but the leader.
+  const BrokerStanding* FindStanding(NodeId broker) const;
+
+ private:
+  // Another replica.
+  struct Member {
+    NodeId broker = kNoNode;
+    // Of the run that is attached, or was last.
+    BrokerEpoch epoch = kNoBrokerEpoch;
+    bool attached = false;
+    // Nothing, until it is told after an attach.
+    std::optional<LogPosition> position;
+    // The greatest position of this leader epoch (S-05).
+    LogPosition acknowledged;
+    bool lost_data = false;
+    // The leader's log ended at `mark` at `mark_at`. Who reaches it had caught up then.
+    Offset mark;
+    MonotonicTime mark_at;
+    MonotonicTime caught_up_at;
+    // S-34: the high watermark waits for this outsider until the first (zero: it does not), and not
+    // again before the second.
+    MonotonicTime awaited_until;
+    MonotonicTime await_again_at;
+  };
+
+  using Members = absl::InlinedVector<IsrMember, 4>;
+
+  void TakeMembers(const metadata::PartitionImage& partition, MonotonicTime now);
+  Member* Find(NodeId broker);
+  Offset Counted(const Member& member) const;
+  bool IsAtEnd(const Member& member) const;
+  bool InMaximal(NodeId broker) const;
+  // Registered as the run that is attached, not fenced and not shutting down.
+  bool IsEligible(const Member& member) const;
+  bool MayJoin(const Member& member) const;
+  bool MustLeave(const Member& member, MonotonicTime now) const;
+  void NoteProgress(Member* member, MonotonicTime now);
+  void Commit(const metadata::BrokerList& isr, metadata::RecoveryState recovery, Outbox* outbox);
+  void Refused(MonotonicTime now);
+  metadata::BrokerList Wanted(MonotonicTime now) const;
+  Members WithRuns(const metadata::BrokerList& brokers) const;
+  void Emit(Outbox* outbox) const;
+
+  HeldPartition* const held_;
+  metadata::BrokerList committed_;
+  // In flight; its outcome may be unknown. With the runs that were counted when it was decided: put
+  // out again, it must not name later ones, which have said nothing yet (KIP-903).
+  std::optional<Members> proposed_;
+  metadata::RecoveryState recovery_ = metadata::RecoveryState::kRecovered;
+  // When the proposal in flight is put out again; Never while its answer is awaited.
+  MonotonicTime repeat_at_ = MonotonicTime::Never();
+  // After a refusal.
+  MonotonicTime not_before_;
+  int replica_count_ = 1;
+  Offset epoch_start_;
+  // In the order of the metadata's replicas, without this broker.
+  absl::InlinedVector<Member, 2> members_;
+  BrokerStandings standings_;
+};
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_ISR_H_

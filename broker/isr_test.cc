@@ -1,0 +1,447 @@
+#include "broker/isr.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/status_matchers.h"
+#include "broker/testing/fake_replica_log.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr NodeId kSelf{1}, kB{2}, kC{3};
+const TopicPartition kPartition{TopicId(Uuid(1, 2)), PartitionIndex(0)};
+constexpr absl::Duration kLagMax = absl::Seconds(5);
+
+Buffer CopyOf(const Bytes& bytes) {
+  Buffer buffer(bytes.size());
+  std::memcpy(buffer.data(), bytes.data(), bytes.size());
+  return buffer;
+}
+
+class IsrTest : public ::testing::Test {
+ protected:
+  IsrTest() { Make({.durable = true, .min_insync_replicas = 1}); }
+
+  void Make(const TopicSettings& settings) {
+    auto log = std::make_unique<FakeReplicaLog>();
+    log_ = log.get();
+    held_ = std::make_unique<HeldPartition>(ReplicaOptions{.self = kSelf, .lag_time_max = kLagMax},
+                                            kPartition, std::move(log), settings);
+    isr_ = std::make_unique<Isr>(held_.get());
+  }
+  metadata::PartitionImage Image(metadata::BrokerList isr, int partition_epoch) {
+    metadata::PartitionImage image;
+    image.replicas = {{kSelf, {}}, {kB, {}}, {kC, {}}};
+    image.isr = std::move(isr);
+    image.leader = kSelf;
+    image.leader_epoch = LeaderEpoch(7);
+    image.partition_epoch = PartitionEpoch(partition_epoch);
+    return image;
+  }
+  void Begin(metadata::BrokerList isr) {
+    held_->leader = kSelf;
+    held_->leader_epoch = LeaderEpoch(7);
+    held_->partition_epoch = PartitionEpoch(10);
+    isr_->Begin(Image(std::move(isr), 10), standings_, now_);
+  }
+  void Commit(metadata::BrokerList isr, int partition_epoch) {
+    isr_->OnMetadata(Image(std::move(isr), partition_epoch), standings_, now_, &outbox_);
+    held_->partition_epoch = PartitionEpoch(partition_epoch);
+  }
+  // The leader appends, and has it on its disk.
+  void Append(int count) {
+    const Offset before = log_->end_offset();
+    ASSERT_OK(log_->StageAsLeader(CopyOf(MakeBatch(count)), LeaderEpoch(7), {}));
+    log_->Sync();
+    isr_->OnAppended(before, now_);
+  }
+  void Attach(NodeId broker, int64_t end, int64_t epoch = 100) {
+    isr_->OnAttaching(broker, Offset(end), now_, &outbox_);
+    isr_->OnAttached({broker, BrokerEpoch(epoch)}, now_);
+  }
+  void At(NodeId broker, int64_t written, int64_t durable) {
+    isr_->OnPosition(broker, {Offset(written), Offset(durable)}, now_);
+  }
+  void At(NodeId broker, int64_t offset) { At(broker, offset, offset); }
+  std::vector<IsrProposal> Proposals() {
+    isr_->Propose(now_, &outbox_);
+    return std::exchange(outbox_.isr_proposals, {});
+  }
+  static std::vector<NodeId> BrokersOf(const IsrProposal& proposal) {
+    std::vector<NodeId> brokers;
+    for (const IsrMember& member : proposal.new_isr) brokers.push_back(member.broker);
+    return brokers;
+  }
+  // The set that one proposal asks for; empty if there is none.
+  std::vector<NodeId> Proposed() {
+    const std::vector<IsrProposal> proposals = Proposals();
+    return proposals.size() == 1 ? BrokersOf(proposals[0]) : std::vector<NodeId>();
+  }
+  IsrAnswer Answer(const absl::Status& status) {
+    IsrAnswer answer;
+    answer.topic_partition = kPartition;
+    answer.leader_epoch = LeaderEpoch(7);
+    answer.partition_epoch = held_->partition_epoch;
+    answer.status = status;
+    return answer;
+  }
+  IsrAnswer Answer(const absl::Status& status, metadata::BrokerList isr, int partition_epoch) {
+    IsrAnswer answer = Answer(status);
+    answer.state =
+        IsrAnswer::State{kSelf, LeaderEpoch(7), std::move(isr), PartitionEpoch(partition_epoch)};
+    return answer;
+  }
+  void Pass(absl::Duration time) { now_ = now_ + time; }
+
+  FakeReplicaLog* log_ = nullptr;
+  std::unique_ptr<HeldPartition> held_;
+  std::unique_ptr<Isr> isr_;
+  BrokerStandings standings_ = {
+      {kSelf, BrokerEpoch(50), true}, {kB, BrokerEpoch(100), true}, {kC, BrokerEpoch(100), true}};
+  Outbox outbox_;
+  MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000);
+};
+
+// --- Positions ---
+
+TEST_F(IsrTest, TheCommonPositionWaitsForEveryMember_S14) {
+  Begin({kSelf, kB});
+  Append(3);
+  EXPECT_EQ(isr_->CommonPosition(now_), std::nullopt) << "B has said nothing in this epoch";
+  Attach(kB, 0);
+  EXPECT_EQ(isr_->CommonPosition(now_), std::nullopt) << "attached, and not yet told";
+  At(kB, 2);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(2));
+  isr_->OnAttaching(kB, Offset(2), now_, &outbox_);
+  EXPECT_EQ(isr_->CommonPosition(now_), std::nullopt) << "what it said in another attach is void";
+}
+
+TEST_F(IsrTest, WhatIsWrittenDoesNotCountInADurableTopic_S06) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3, 1);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(1));
+  held_->settings.durable = false;
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(3));
+}
+
+TEST_F(IsrTest, TheLeadersOwnLogEndNeverCounts_S02) {
+  Begin({kSelf});
+  ASSERT_OK(log_->StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(7), {}));
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(0));
+}
+
+TEST_F(IsrTest, TheMinimumIsOfTheCommittedSetAndAtMostOfTheReplicas_S15_S16) {
+  Make({.min_insync_replicas = 2});
+  Begin({kSelf});
+  Append(1);
+  Attach(kB, 0);
+  At(kB, 1);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+  EXPECT_FALSE(isr_->HasMin()) << "B is proposed, not committed";
+  Commit({kSelf, kB}, 11);
+  EXPECT_TRUE(isr_->HasMin());
+  held_->settings.min_insync_replicas = 9;
+  EXPECT_FALSE(isr_->HasMin());
+  Commit({kSelf, kB, kC}, 12);
+  EXPECT_TRUE(isr_->HasMin());
+}
+
+// --- Joining ---
+
+TEST_F(IsrTest, AFollowerJoinsOnceItHasAllThatIsCommitted) {
+  Begin({kSelf});
+  Append(4);
+  held_->high_watermark = Offset(4);
+  Attach(kB, 0);
+  At(kB, 3);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  At(kB, 4);
+  const auto proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_EQ(proposals[0].leader_epoch, LeaderEpoch(7));
+  EXPECT_EQ(proposals[0].partition_epoch, PartitionEpoch(10));
+  EXPECT_THAT(proposals[0].new_isr,
+              ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}, IsrMember{kB, BrokerEpoch(100)}))
+      << "with the run of each (KIP-903)";
+  EXPECT_THAT(Proposals(), IsEmpty()) << "one in flight";
+}
+
+TEST_F(IsrTest, NobodyJoinsBelowTheStartOfTheEpoch_KAFKA7128) {
+  Append(4);
+  Begin({kSelf});
+  // The new leader does not know the high watermark yet.
+  ASSERT_EQ(held_->high_watermark, Offset(0));
+  Attach(kB, 0);
+  At(kB, 3);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  At(kB, 4);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrTest, NobodyJoinsADurableTopicByWhatIsWritten_S06) {
+  Begin({kSelf});
+  Append(2);
+  held_->high_watermark = Offset(2);
+  Attach(kB, 0);
+  At(kB, 2, 1);
+  EXPECT_THAT(Proposals(), IsEmpty());
+}
+
+TEST_F(IsrTest, FencedBrokersAndThoseShuttingDownDoNotJoin_KIP841) {
+  standings_[1].may_join = false;
+  Begin({kSelf});
+  Attach(kB, 0);
+  At(kB, 0);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  standings_[1].may_join = true;
+  isr_->OnStandings(standings_, now_);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrTest, OnlyTheRegisteredRunOfABrokerJoins_KIP903) {
+  Begin({kSelf});
+  Attach(kB, 0, 99);
+  At(kB, 0);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  Attach(kB, 0, 100);
+  At(kB, 0);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrTest, ANewRegistrationVoidsWhatTheFormerRunSaid_S05) {
+  Begin({kSelf, kB});
+  Append(2);
+  Attach(kB, 0);
+  At(kB, 2);
+  standings_[1].epoch = BrokerEpoch(200);
+  isr_->OnStandings(standings_, now_);
+  EXPECT_EQ(isr_->CommonPosition(now_), std::nullopt);
+}
+
+TEST_F(IsrTest, TheHighWatermarkWaitsForAnOutsiderThatCaughtUpForAWhile_S34) {
+  Begin({kSelf});
+  Append(4);
+  Attach(kB, 0);
+  Append(2);
+  held_->high_watermark = Offset(5);
+  At(kB, 4);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(4)) << "it had reached the end as of its attach";
+  EXPECT_EQ(isr_->next_deadline(), now_ + absl::Milliseconds(500));
+  Pass(absl::Milliseconds(500));
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(6));
+  EXPECT_THAT(Proposals(), IsEmpty());
+  EXPECT_EQ(isr_->next_deadline(), MonotonicTime::Never());
+  At(kB, 4);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(6)) << "bounded: no second attempt at once";
+  At(kB, 6);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrTest, NobodyWaitsForAFencedOutsider_KIP841) {
+  standings_[1].may_join = false;
+  Begin({kSelf});
+  Append(2);
+  Attach(kB, 0);
+  At(kB, 0);
+  Append(1);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(3));
+}
+
+// --- Leaving ---
+
+TEST_F(IsrTest, AMemberThatDoesNotCatchUpLeaves) {
+  Begin({kSelf, kB, kC});
+  Attach(kB, 0);
+  Attach(kC, 0);
+  At(kB, 0);
+  At(kC, 0);
+  Pass(absl::Minutes(1));
+  EXPECT_THAT(Proposals(), IsEmpty()) << "at the end, for however long";
+  Append(2);
+  At(kB, 2);
+  EXPECT_EQ(isr_->next_deadline(), now_ + kLagMax);
+  Pass(kLagMax - absl::Milliseconds(1));
+  EXPECT_THAT(Proposals(), IsEmpty());
+  Pass(absl::Milliseconds(1));
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrTest, AMemberThatIsAlwaysALittleBehindStays) {
+  Begin({kSelf, kB});
+  Attach(kB, 0);
+  At(kB, 0);
+  for (int i = 1; i <= 20; ++i) {
+    Append(1);
+    Pass(absl::Seconds(1));
+    At(kB, i - 1);
+    EXPECT_THAT(Proposals(), IsEmpty()) << i;
+  }
+}
+
+TEST_F(IsrTest, AMemberThatIsGoneLeavesEvenIfNothingIsAppended) {
+  Begin({kSelf, kB});
+  Attach(kB, 0);
+  At(kB, 0);
+  Pass(absl::Minutes(1));
+  isr_->OnDetached(kB, now_);
+  EXPECT_EQ(isr_->next_deadline(), now_ + kLagMax);
+  Pass(kLagMax);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf));
+}
+
+TEST_F(IsrTest, AMemberWhoseLogLostWhatItAcknowledgedLeavesAtOnce_S05) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  Attach(kB, 1);
+  ASSERT_THAT(outbox_.notices, SizeIs(1));
+  EXPECT_EQ(outbox_.notices[0].kind, ReplicaNotice::Kind::kFollowerLostData);
+  EXPECT_EQ(outbox_.notices[0].replica, kB);
+  EXPECT_EQ(outbox_.notices[0].from, Offset(1));
+  EXPECT_EQ(outbox_.notices[0].to, Offset(3));
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf));
+}
+
+TEST_F(IsrTest, WhatWasOnlyWrittenMayBeLostInADurableTopic_S05) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3, 1);
+  Attach(kB, 1);
+  EXPECT_THAT(outbox_.notices, IsEmpty());
+}
+
+// --- The life of a proposal ---
+
+class IsrProposalTest : public IsrTest {
+ protected:
+  // B is proposed to join {self}; the union is at B's position 1.
+  IsrProposalTest() {
+    Begin({kSelf});
+    Attach(kB, 0);
+    At(kB, 0);
+    EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+    Append(2);
+    At(kB, 1);
+    EXPECT_EQ(isr_->CommonPosition(now_), Offset(1));
+  }
+};
+
+TEST_F(IsrProposalTest, ATimeoutKeepsTheUnionAndProposesTheSameAgain_S15) {
+  isr_->OnAnswer(Answer(MakeError(ErrorCode::kRequestTimedOut, "")), now_, &outbox_);
+  isr_->OnAnswer(Answer(MakeError(ErrorCode::kNotController, "")), now_, &outbox_);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(1));
+  EXPECT_THAT(Proposals(), IsEmpty());
+  Pass(absl::Milliseconds(100));
+  EXPECT_EQ(isr_->next_deadline(), now_);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrProposalTest, WhenPutOutAgainItNamesTheRunsThatWereCounted_KIP903) {
+  isr_->OnAnswer(Answer(MakeError(ErrorCode::kRequestTimedOut, "")), now_, &outbox_);
+  standings_[1].epoch = BrokerEpoch(200);
+  isr_->OnStandings(standings_, now_);
+  Pass(absl::Milliseconds(100));
+  const auto proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_EQ(proposals[0].new_isr[1], (IsrMember{kB, BrokerEpoch(100)}));
+}
+
+TEST_F(IsrProposalTest, ARefusalAtTheSamePartitionEpochEndsIt_S15) {
+  isr_->OnAnswer(Answer(MakeError(ErrorCode::kInvalidRequest, "fenced"), {kSelf}, 10), now_,
+                 &outbox_);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(2));
+  EXPECT_THAT(Proposals(), IsEmpty()) << "not again at once";
+  At(kB, 2);
+  Pass(absl::Milliseconds(200));
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrProposalTest, ARefusalOfAnOlderStateIsNoAnswer_KAFKA14144) {
+  isr_->OnAnswer(Answer(MakeError(ErrorCode::kInvalidRequest, ""), {kSelf}, 9), now_, &outbox_);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(1));
+  EXPECT_TRUE(isr_->has_proposal());
+}
+
+TEST_F(IsrProposalTest, TheAnswerMayComeBeforeTheImage_KAFKA13091) {
+  isr_->OnAnswer(Answer(absl::OkStatus(), {kSelf, kB}, 11), now_, &outbox_);
+  EXPECT_THAT(isr_->committed(), ElementsAre(kSelf, kB));
+  EXPECT_FALSE(isr_->has_proposal());
+  EXPECT_EQ(held_->partition_epoch, PartitionEpoch(11));
+  Commit({kSelf, kB}, 11);
+  EXPECT_THAT(isr_->committed(), ElementsAre(kSelf, kB));
+}
+
+TEST_F(IsrProposalTest, TheImageMayComeBeforeTheAnswer_KAFKA13091) {
+  const IsrAnswer answer = Answer(absl::OkStatus(), {kSelf, kB}, 11);
+  Commit({kSelf, kB}, 11);
+  EXPECT_FALSE(isr_->has_proposal());
+  Commit({kSelf}, 12);
+  isr_->OnAnswer(answer, now_, &outbox_);
+  EXPECT_THAT(isr_->committed(), ElementsAre(kSelf)) << "the older is ignored";
+  EXPECT_EQ(held_->partition_epoch, PartitionEpoch(12));
+}
+
+TEST_F(IsrProposalTest, AnotherChangeThatCameFirstEndsIt_KIP497) {
+  Commit({kSelf, kC}, 11);
+  EXPECT_FALSE(isr_->has_proposal());
+  EXPECT_EQ(isr_->CommonPosition(now_), std::nullopt) << "C has not said how far it is";
+}
+
+TEST_F(IsrProposalTest, AConflictAdoptsWhatTheControllerSays_KAFKA2729) {
+  isr_->OnAnswer(Answer(MakeError(ErrorCode::kInvalidRequest, "epoch"), {kSelf, kC}, 14), now_,
+                 &outbox_);
+  EXPECT_THAT(isr_->committed(), ElementsAre(kSelf, kC));
+  EXPECT_EQ(held_->partition_epoch, PartitionEpoch(14));
+  At(kB, 2);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kC, kB));
+}
+
+TEST_F(IsrProposalTest, AnswersOfAnotherLeaderEpochAreIgnored) {
+  IsrAnswer answer = Answer(absl::OkStatus(), {kSelf, kB}, 11);
+  answer.leader_epoch = LeaderEpoch(6);
+  answer.state->leader_epoch = LeaderEpoch(6);
+  isr_->OnAnswer(answer, now_, &outbox_);
+  EXPECT_THAT(isr_->committed(), ElementsAre(kSelf));
+  EXPECT_TRUE(isr_->has_proposal());
+}
+
+TEST_F(IsrTest, AMemberThatLeavesIsWaitedForUntilThatIsCommitted_S15) {
+  Begin({kSelf, kB});
+  Attach(kB, 0);
+  At(kB, 0);
+  Append(2);
+  Pass(kLagMax);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf));
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(0));
+  Commit({kSelf}, 11);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(2));
+  EXPECT_EQ(outbox_.notices.back().kind, ReplicaNotice::Kind::kIsrShrunk);
+}
+
+TEST_F(IsrTest, ALeaderThatWasElectedUncleanConfirmsItsRecovery_KIP704) {
+  metadata::PartitionImage image = Image({kSelf}, 10);
+  image.recovery_state = metadata::RecoveryState::kRecovering;
+  held_->leader_epoch = LeaderEpoch(7);
+  held_->partition_epoch = PartitionEpoch(10);
+  isr_->Begin(image, standings_, now_);
+  const auto proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf));
+  EXPECT_EQ(proposals[0].recovery_state, metadata::RecoveryState::kRecovered);
+  isr_->OnAnswer(Answer(absl::OkStatus(), {kSelf}, 11), now_, &outbox_);
+  EXPECT_THAT(Proposals(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace millrace::broker

@@ -1,0 +1,347 @@
+#include "broker/leader_role.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutant.h"
+#include "base/status.h"
+#include "broker/produce_validation.h"
+#include "record/batch_stamp.h"
+
+namespace millrace::broker {
+namespace {
+
+bool IsKnown(api::Acks acks) { return acks >= api::Acks::kUnspecified && acks <= api::Acks::kAll; }
+
+bool WaitsForAll(api::Acks acks) {
+  return acks == api::Acks::kAll || acks == api::Acks::kUnspecified;
+}
+
+// Memory for the log to own and stamp: that of `batches` where nobody else holds it, as is the rule
+// for what came over the network.
+Buffer TakeMemory(Bytes* batches, int64_t* copied_bytes) {
+  if (std::optional<Buffer> own = Buffer::Reclaim(batches)) return *std::move(own);
+  Buffer copy(batches->size());
+  std::memcpy(copy.data(), batches->data(), batches->size());
+  *copied_bytes += static_cast<int64_t>(batches->size());
+  return copy;
+}
+
+}  // namespace
+
+void RefuseProduce(const HeldPartition& held, ProduceId id, const absl::Status& status,
+                   Outbox* outbox) {
+  ProduceReply& reply = outbox->produced.emplace_back();
+  reply.id = id;
+  reply.outcome = api::PartitionOutcome::Of(status);
+  reply.log_start_offset = held.log->log_start_offset();
+}
+
+// --- Its term ---
+
+void LeaderRole::Begin(const metadata::PartitionImage& partition, const BrokerStandings& standings,
+                       MonotonicTime now, Outbox* outbox) {
+  replicas_ = partition.replicas;
+  isr_.Begin(partition, standings, now);
+  // What an earlier epoch left uncommitted has no sizes here: it counts as one byte.
+  uncommitted_.clear();
+  if (!KnowsLatest()) uncommitted_.push_back({isr_.epoch_start(), 1});
+  Advance(now, outbox);
+}
+
+void LeaderRole::OnMetadata(const metadata::PartitionImage& partition,
+                            const BrokerStandings& standings, bool newer, MonotonicTime now,
+                            Outbox* outbox) {
+  for (const BrokerStanding& standing : standings) {
+    feeds_.DetachOlderThan(standing.broker, standing.epoch, outbox);
+  }
+  if (newer) {
+    replicas_ = partition.replicas;
+    isr_.OnMetadata(partition, standings, now, outbox);
+    held_->partition_epoch = partition.partition_epoch;
+  } else {
+    isr_.OnStandings(standings, now);
+  }
+  Advance(now, outbox);
+}
+
+void LeaderRole::End(const absl::Status& why, const std::optional<LeaderHint>& hint,
+                     Outbox* outbox) {
+  feeds_.DetachAll(why, outbox);
+  if (MUTANT("replica.waiters-outlive-the-epoch")) return;
+  taken_.clear();
+  leader_waiters_.TakeAll(&taken_);
+  all_waiters_.TakeAll(&taken_);
+  for (const ProduceWaiter& waiter : taken_) {
+    Refuse(waiter.id,
+           MakeError(ErrorCode::kOutcomeUnknown,
+                     absl::StrCat("appended at offset ", waiter.base_offset.value(),
+                                  ", then: ", why.message(), "; it may or may not stay"),
+                     {.leader = hint}),
+           outbox);
+  }
+}
+
+// --- Clients ---
+
+void LeaderRole::Produce(ProduceEvent event, const Now& now, Outbox* outbox) {
+  if (absl::Status status = CheckAcks(event.acks); !status.ok()) {
+    return Refuse(event.id, status, outbox);
+  }
+  ProduceWaiter waiter;
+  waiter.id = event.id;
+  waiter.deadline = event.deadline;
+  const Offset before = held_->log->end_offset();
+  if (absl::Status status = Append(&event, now, &waiter, outbox); !status.ok()) {
+    return Refuse(event.id, status, outbox);
+  }
+  if (held_->log->end_offset() > before) {
+    isr_.OnAppended(before, now.monotonic);
+    feeds_.Tell(outbox);
+  }
+  Await(event, waiter, outbox);
+}
+
+absl::Status LeaderRole::CheckAcks(api::Acks acks) const {
+  if (!IsKnown(acks)) {
+    return MakeError(ErrorCode::kInvalidRequiredAcks, "acks is none, leader or all",
+                     {.name = "acks", .value = absl::StrCat(static_cast<int>(acks))});
+  }
+  if (WaitsForAll(acks) && !isr_.HasMin()) {
+    return MakeError(ErrorCode::kNotEnoughReplicas,
+                     absl::StrCat(isr_.committed().size(), " replicas are in sync, and ",
+                                  "min.insync.replicas is ", held_->settings.min_insync_replicas,
+                                  "; nothing was appended: try again when more are up"),
+                     {.name = "min.insync.replicas"});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LeaderRole::Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter,
+                                Outbox* outbox) {
+  const TopicSettings& settings = held_->settings;
+  ASSIGN_OR_RETURN(const ProducedBatches batches,
+                   ValidateProduce(event->batches, held_->topic_partition, event->topic_checksum,
+                                   settings, now.wall));
+  // Only a lone batch can be idempotent; the others have no producer, which every log accepts.
+  ASSIGN_OR_RETURN(const std::optional<storage::ProducerBatch> known,
+                   held_->log->CheckSequence(batches.front()));
+  if (known) {
+    waiter->base_offset = known->base_offset;
+    waiter->end_offset = known->last_offset + 1;
+    if (settings.log_append_time) waiter->log_append_time_ms = known->max_timestamp_ms;
+    return absl::OkStatus();
+  }
+  Buffer memory = TakeMemory(&event->batches, &outbox->copied_bytes);
+  if (settings.log_append_time) {
+    char* at = memory.data();
+    for (const record::BatchView& batch : batches) {
+      record::StampLogAppendTime(at, batch.size(), now.wall.ms);
+      at += batch.size();
+    }
+    waiter->log_append_time_ms = now.wall.ms;
+  }
+  ASSIGN_OR_RETURN(const storage::StagedRange range,
+                   held_->log->StageAsLeader(std::move(memory), held_->leader_epoch, now.wall));
+  uncommitted_.push_back({range.end_offset, static_cast<int64_t>(range.bytes)});
+  waiter->base_offset = range.base_offset;
+  waiter->end_offset = range.end_offset;
+  return absl::OkStatus();
+}
+
+void LeaderRole::Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox) {
+  if (event.acks == api::Acks::kNone) {
+    ProduceReply& reply = outbox->produced.emplace_back();
+    reply.id = event.id;
+    reply.log_start_offset = held_->log->log_start_offset();
+    return;
+  }
+  const bool all = WaitsForAll(event.acks);
+  // A retry may be of a batch that is acknowledged already.
+  const Offset position = all ? held_->high_watermark : own_position();
+  if (waiter.end_offset <= position) return Acknowledge(waiter, outbox);
+  (all ? all_waiters_ : leader_waiters_).Add(waiter);
+}
+
+void LeaderRole::Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const {
+  ProduceReply& reply = outbox->produced.emplace_back();
+  reply.id = waiter.id;
+  reply.base_offset = waiter.base_offset;
+  reply.records = waiter.end_offset - waiter.base_offset;
+  reply.log_append_time_ms = waiter.log_append_time_ms;
+  reply.log_start_offset = held_->log->log_start_offset();
+  reply.level = level();
+}
+
+void LeaderRole::Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const {
+  RefuseProduce(*held_, id, status, outbox);
+}
+
+// --- Followers ---
+
+absl::Status LeaderRole::CheckFollower(FollowerId follower, DirectoryId directory) const {
+  const BrokerStanding* standing = isr_.FindStanding(follower.broker);
+  if (standing == nullptr || follower.broker == held_->options.self) {
+    return MakeError(ErrorCode::kUnknownLeaderEpoch,
+                     absl::StrCat("this broker does not know broker ", follower.broker.value(),
+                                  " to hold a replica of the partition; try again"));
+  }
+  if (follower.epoch != standing->epoch) {
+    const bool newer = follower.epoch > standing->epoch;
+    return MakeError(
+        newer ? ErrorCode::kUnknownLeaderEpoch : ErrorCode::kStaleBrokerEpoch,
+        absl::StrCat("this broker knows broker ", follower.broker.value(), " in epoch ",
+                     standing->epoch.value(),
+                     newer ? " and has not heard of its new registration yet; try again" : ""),
+        {.name = "broker_epoch", .value = absl::StrCat(follower.epoch.value())});
+  }
+  for (const metadata::ReplicaImage& replica : replicas_) {
+    if (replica.broker != follower.broker || replica.directory.is_zero()) continue;
+    if (directory == replica.directory) continue;
+    return MakeError(
+        ErrorCode::kDirectoryUnavailable,
+        absl::StrCat("the metadata has this replica in directory ", replica.directory.ToString()),
+        {.name = "directory", .value = directory.ToString()});
+  }
+  return absl::OkStatus();
+}
+
+void LeaderRole::OnAttach(FollowerId follower, const AttachRequest& request, MonotonicTime now,
+                          Outbox* outbox) {
+  if (feeds_.IsStale(follower, request.attach)) return;
+  AttachReply reply;
+  reply.topic_partition = held_->topic_partition;
+  reply.leader_epoch = request.leader_epoch;
+  reply.attach = request.attach;
+  reply.high_watermark = held_->high_watermark;
+  reply.log_start = held_->log->log_start_offset();
+  if (absl::Status status = CheckFollower(follower, request.directory); !status.ok()) {
+    reply.outcome = api::PartitionOutcome::Of(status);
+    outbox->attach_replies.push_back({follower, std::move(reply)});
+    return;
+  }
+  feeds_.Forget(follower.broker);
+  isr_.OnAttaching(follower.broker, request.end_offset, now, outbox);
+  CheckDivergence(*held_->log, request, &reply);
+  const bool fits = !reply.diverging && !reply.reset_to;
+  outbox->attach_replies.push_back({follower, std::move(reply)});
+  if (fits) {
+    isr_.OnAttached(follower, now);
+    feeds_.Attach(follower, request, outbox);
+  }
+  Advance(now, outbox);
+}
+
+void LeaderRole::OnPosition(FollowerId follower, const ReplicaPosition& position, MonotonicTime now,
+                            Outbox* outbox) {
+  if (!feeds_.IsAttached(follower, position.attach)) return;
+  const LogPosition& at = position.position;
+  if (at.durable > at.written || at.written > held_->log->end_offset()) {
+    feeds_.Detach(follower.broker,
+                  MakeError(ErrorCode::kInvalidRequest,
+                            absl::StrCat("position {", at.written.value(), ", ", at.durable.value(),
+                                         "} cannot be, since the log ends at ",
+                                         held_->log->end_offset().value())),
+                  outbox);
+    isr_.OnDetached(follower.broker, now);
+    return Advance(now, outbox);
+  }
+  isr_.OnPosition(follower.broker, at, now);
+  Advance(now, outbox);
+}
+
+void LeaderRole::OnGone(FollowerId follower, std::optional<uint64_t> attach, MonotonicTime now,
+                        Outbox* outbox) {
+  // Another run of this follower, or another attach, may have taken its place.
+  if (!(attach ? feeds_.IsAttached(follower, *attach) : feeds_.IsAttached(follower))) return;
+  feeds_.Forget(follower.broker);
+  isr_.OnDetached(follower.broker, now);
+  Advance(now, outbox);
+}
+
+std::optional<PendingPush> LeaderRole::TakePush(NodeId follower, size_t bytes_max,
+                                                MonotonicTime now, Outbox* outbox) {
+  std::optional<PendingPush> push = feeds_.Take(follower, bytes_max, outbox);
+  if (!feeds_.IsAttached(follower)) isr_.OnDetached(follower, now);
+  return push;
+}
+
+void LeaderRole::OnPushRead(NodeId follower, uint64_t attach, const absl::StatusOr<Offset>& next,
+                            MonotonicTime now, Outbox* outbox) {
+  feeds_.OnRead(follower, attach, next, outbox);
+  if (!feeds_.IsAttached(follower)) isr_.OnDetached(follower, now);
+}
+
+void LeaderRole::OnIsrAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox) {
+  isr_.OnAnswer(answer, now, outbox);
+  Advance(now, outbox);
+}
+
+// --- The rest ---
+
+void LeaderRole::OnSettings(const TopicSettings& before, MonotonicTime now, Outbox* outbox) {
+  if (held_->settings.durable && !before.durable) durable_from_ = held_->log->end_offset();
+  if (!held_->settings.durable) durable_from_.reset();
+  Advance(now, outbox);
+}
+
+void LeaderRole::Tick(MonotonicTime now, Outbox* outbox) {
+  taken_.clear();
+  leader_waiters_.TakeExpired(now, &taken_);
+  all_waiters_.TakeExpired(now, &taken_);
+  const bool short_of_replicas = !isr_.HasMin();
+  for (const ProduceWaiter& waiter : taken_) {
+    Refuse(waiter.id,
+           MakeError(short_of_replicas ? ErrorCode::kNotEnoughReplicasAfterAppend
+                                       : ErrorCode::kRequestTimedOut,
+                     absl::StrCat("appended at offset ", waiter.base_offset.value(),
+                                  ", but not acknowledged in time; it may or may not stay")),
+           outbox);
+  }
+  if (isr_.next_deadline() <= now) Advance(now, outbox);
+}
+
+MonotonicTime LeaderRole::next_deadline() const {
+  return std::min(
+      {leader_waiters_.next_deadline(), all_waiters_.next_deadline(), isr_.next_deadline()});
+}
+
+void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
+  taken_.clear();
+  leader_waiters_.TakeSatisfied(own_position(), &taken_);
+  const std::optional<Offset> common = isr_.CommonPosition(now);
+  if (durable_from_ && common && *common >= *durable_from_) durable_from_.reset();
+  // It stands still while too few are in sync (KAFKA-15583), and it never falls.
+  const bool may_rise = isr_.HasMin() || MUTANT("replica.high-watermark-under-min");
+  if (may_rise && common && *common > held_->high_watermark) {
+    held_->SetHighWatermark(*common);
+    all_waiters_.TakeSatisfied(held_->high_watermark, &taken_);
+    // Equal to the last stable offset as long as there are no transactions.
+    held_->fetch_waiters.Advanced(held_->high_watermark, TakeCommittedBytes(), &outbox->woken);
+    feeds_.Tell(outbox);
+  }
+  for (const ProduceWaiter& waiter : taken_) Acknowledge(waiter, outbox);
+  isr_.Propose(now, outbox);
+}
+
+int64_t LeaderRole::TakeCommittedBytes() {
+  int64_t bytes = 0;
+  while (!uncommitted_.empty() && uncommitted_.front().end_offset <= held_->high_watermark) {
+    bytes += uncommitted_.front().bytes;
+    uncommitted_.pop_front();
+  }
+  return bytes;
+}
+
+Offset LeaderRole::own_position() const {
+  return held_->position().Counted(held_->settings.durable);
+}
+
+api::DurabilityLevel LeaderRole::level() const {
+  return held_->settings.durable && !durable_from_ ? api::DurabilityLevel::kDurable
+                                                   : api::DurabilityLevel::kReplicated;
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,112 @@
+// LeaderRole: what a replica does while it leads: appends and acknowledges, feeds its followers,
+// moves the high watermark, and keeps the in-sync set.
+//
+// Rules: S-02 and S-06 (what counts), S-05 (lost data), S-11 (waiters by epoch), S-14 (what a
+// position proves), S-15 (which set counts where), S-38 (what "latest" may say). Not here: whether
+// this replica leads (replica.h).
+//
+// Thread: its Replica's.
+#ifndef BROKER_LEADER_ROLE_H_
+#define BROKER_LEADER_ROLE_H_
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "broker/follower_feeds.h"
+#include "broker/held_partition.h"
+#include "broker/isr.h"
+#include "broker/outbox.h"
+#include "broker/waiters.h"
+#include "metadata/image.h"
+
+namespace millrace::broker {
+
+class LeaderRole {
+ public:
+  // `held` is the replica's and outlives this.
+  explicit LeaderRole(HeldPartition* held) : held_(held), isr_(held), feeds_(held) {}
+
+  // --- Its term: between Begin and End all the rest may be called ---
+  // held->leader_epoch has begun.
+  void Begin(const metadata::PartitionImage& partition, const BrokerStandings& standings,
+             MonotonicTime now, Outbox* outbox);
+  // The same epoch. `newer`: not older than held->partition_epoch; else only `standings` count.
+  void OnMetadata(const metadata::PartitionImage& partition, const BrokerStandings& standings,
+                  bool newer, MonotonicTime now, Outbox* outbox);
+  // Answers all waiters with an outcome that is not known (S-11); followers are told `why`. To be
+  // called while held->leader_epoch is still that of this term. `hint`: who leads instead.
+  void End(const absl::Status& why, const std::optional<LeaderHint>& hint, Outbox* outbox);
+
+  // --- Clients ---
+  void Produce(ProduceEvent event, const Now& now, Outbox* outbox);
+  // Whether the high watermark has reached the log end of the election (S-38).
+  bool KnowsLatest() const { return held_->high_watermark >= isr_.epoch_start(); }
+
+  // --- Followers, in this leader epoch ---
+  void OnAttach(FollowerId follower, const AttachRequest& request, MonotonicTime now,
+                Outbox* outbox);
+  void OnPosition(FollowerId follower, const ReplicaPosition& position, MonotonicTime now,
+                  Outbox* outbox);
+  // It gave this attach up, or its stream ended (nullopt).
+  void OnGone(FollowerId follower, std::optional<uint64_t> attach, MonotonicTime now,
+              Outbox* outbox);
+  std::optional<PendingPush> TakePush(NodeId follower, size_t bytes_max, MonotonicTime now,
+                                      Outbox* outbox);
+  void OnPushRead(NodeId follower, uint64_t attach, const absl::StatusOr<Offset>& next,
+                  MonotonicTime now, Outbox* outbox);
+  void OnIsrAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox);
+
+  // --- The rest ---
+  void OnAdvanced(MonotonicTime now, Outbox* outbox) { Advance(now, outbox); }
+  // `before`: held->settings are the new ones.
+  void OnSettings(const TopicSettings& before, MonotonicTime now, Outbox* outbox);
+  void Tick(MonotonicTime now, Outbox* outbox);
+  MonotonicTime next_deadline() const;
+  size_t produce_waiters() const { return leader_waiters_.size() + all_waiters_.size(); }
+  const Isr& isr() const { return isr_; }
+
+ private:
+  // A staged range whose commit will wake fetches.
+  struct Uncommitted {
+    Offset end_offset;
+    int64_t bytes;
+  };
+
+  absl::Status CheckAcks(api::Acks acks) const;
+  absl::Status Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter, Outbox* outbox);
+  void Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox);
+  void Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const;
+  void Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const;
+  absl::Status CheckFollower(FollowerId follower, DirectoryId directory) const;
+  // Recomputes what follows from positions and sets.
+  void Advance(MonotonicTime now, Outbox* outbox);
+  int64_t TakeCommittedBytes();
+  Offset own_position() const;
+  api::DurabilityLevel level() const;
+
+  HeldPartition* const held_;
+  Isr isr_;
+  FollowerFeeds feeds_;
+  metadata::Replicas replicas_;
+  // S-07: until the common position has passed this, acknowledgements promise `replicated` only.
+  std::optional<Offset> durable_from_;
+
+  // For acks of the leader alone, by its own position; and of all, by the high watermark.
+  ProduceWaiters leader_waiters_;
+  ProduceWaiters all_waiters_;
+  std::deque<Uncommitted> uncommitted_;
+  // Memory used again in each step.
+  std::vector<ProduceWaiter> taken_;
+};
+
+// The answer that refuses a produce.
+void RefuseProduce(const HeldPartition& held, ProduceId id, const absl::Status& status,
+                   Outbox* outbox);
+
+}  // namespace millrace::broker
+
+#endif  // BROKER_LEADER_ROLE_H_

@@ -1,0 +1,295 @@
+#include "broker/leader_role.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/status_matchers.h"
+#include "broker/testing/fake_replica_log.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr NodeId kSelf{1}, kB{2}, kC{3};
+constexpr FollowerId kFollowerB{kB, BrokerEpoch(100)};
+constexpr FollowerId kFollowerC{kC, BrokerEpoch(100)};
+const DirectoryId kDirectory(Uuid(4, 4));
+const TopicPartition kPartition{TopicId(Uuid(1, 2)), PartitionIndex(0)};
+constexpr WallTime kWall{1'767'225'600'000};
+constexpr LeaderEpoch kEpoch{7};
+
+class LeaderRoleTest : public ::testing::Test {
+ protected:
+  LeaderRoleTest() {
+    auto log = std::make_unique<FakeReplicaLog>();
+    log_ = log.get();
+    held_ =
+        std::make_unique<HeldPartition>(ReplicaOptions{.self = kSelf}, kPartition, std::move(log),
+                                        TopicSettings{.min_insync_replicas = 2});
+    role_ = std::make_unique<LeaderRole>(held_.get());
+  }
+  metadata::PartitionImage Image(metadata::BrokerList isr) {
+    metadata::PartitionImage image;
+    image.replicas = {{kSelf, {}}, {kB, kDirectory}, {kC, {}}};
+    image.isr = std::move(isr);
+    image.leader = kSelf;
+    image.leader_epoch = kEpoch;
+    image.partition_epoch = PartitionEpoch(partition_epoch_++);
+    return image;
+  }
+  void Begin(metadata::BrokerList isr) {
+    const metadata::PartitionImage image = Image(std::move(isr));
+    held_->leader = kSelf;
+    held_->leader_epoch = kEpoch;
+    held_->partition_epoch = image.partition_epoch;
+    role_->Begin(image, standings_, now_, &outbox_);
+  }
+  void Commit(metadata::BrokerList isr) {
+    role_->OnMetadata(Image(std::move(isr)), standings_, true, now_, &outbox_);
+  }
+  void Produce(api::Acks acks = api::Acks::kAll) {
+    ProduceEvent event;
+    event.id = ProduceId(next_id_++);
+    event.batches = MakeBatch(1);
+    event.acks = acks;
+    event.deadline = now_ + absl::Seconds(1);
+    role_->Produce(std::move(event), {now_, kWall}, &outbox_);
+  }
+  void Sync() {
+    log_->Sync();
+    role_->OnAdvanced(now_, &outbox_);
+  }
+  AttachReply Attach(FollowerId follower, uint64_t attach, int last_epoch, int64_t end,
+                     DirectoryId directory = kDirectory) {
+    AttachRequest request{kPartition, directory, kEpoch, attach, LeaderEpoch(last_epoch),
+                          Offset(end)};
+    role_->OnAttach(follower, request, now_, &outbox_);
+    if (outbox_.attach_replies.empty()) return {};
+    return std::exchange(outbox_.attach_replies, {}).back().reply;
+  }
+  void At(FollowerId follower, uint64_t attach, int64_t offset) {
+    role_->OnPosition(follower, {kPartition, kEpoch, attach, {Offset(offset), Offset(offset)}},
+                      now_, &outbox_);
+  }
+  std::vector<ProduceReply> Replies() { return std::exchange(outbox_.produced, {}); }
+
+  FakeReplicaLog* log_ = nullptr;
+  std::unique_ptr<HeldPartition> held_;
+  std::unique_ptr<LeaderRole> role_;
+  BrokerStandings standings_ = {
+      {kSelf, BrokerEpoch(50), true}, {kB, BrokerEpoch(100), true}, {kC, BrokerEpoch(100), true}};
+  Outbox outbox_;
+  MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000);
+  uint64_t next_id_ = 1;
+  int partition_epoch_ = 1;
+};
+
+// --- acks=all on several replicas ---
+
+TEST_F(LeaderRoleTest, AcknowledgedWhenTheWholeInSyncSetHasIt) {
+  Begin({kSelf, kB, kC});
+  Attach(kFollowerB, 1, -1, 0);
+  Attach(kFollowerC, 1, -1, 0);
+  Produce();
+  Sync();
+  At(kFollowerB, 1, 1);
+  EXPECT_THAT(Replies(), IsEmpty());
+  At(kFollowerC, 1, 1);
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_TRUE(replies[0].outcome.ok());
+  EXPECT_EQ(held_->high_watermark, Offset(1));
+}
+
+TEST_F(LeaderRoleTest, TooFewInSyncRefusesBeforeAndAfterTheAppend) {
+  Begin({kSelf, kB});
+  Produce();
+  Sync();
+  Commit({kSelf});
+  Produce();
+  auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].outcome.code, ErrorCode::kNotEnoughReplicas);
+  EXPECT_THAT(log_->batches(), SizeIs(1));
+  EXPECT_EQ(held_->high_watermark, Offset(0)) << "KAFKA-15583: it stands under the minimum";
+  now_ = now_ + absl::Seconds(1);
+  role_->Tick(now_, &outbox_);
+  replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].outcome.code, ErrorCode::kNotEnoughReplicasAfterAppend);
+}
+
+TEST_F(LeaderRoleTest, AProposedMemberIsWaitedForAndDoesNotMakeTheMinimum_S15) {
+  Begin({kSelf});
+  Attach(kFollowerB, 1, -1, 0);
+  At(kFollowerB, 1, 0);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
+  Produce();
+  EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kNotEnoughReplicas);
+  Produce(api::Acks::kLeader);
+  Sync();
+  At(kFollowerB, 1, 1);
+  EXPECT_EQ(held_->high_watermark, Offset(0));
+}
+
+TEST_F(LeaderRoleTest, TheAnswerMovesTheHighWatermark_KAFKA13091) {
+  Begin({kSelf});
+  Produce(api::Acks::kLeader);
+  Sync();
+  Attach(kFollowerB, 1, -1, 0);
+  At(kFollowerB, 1, 1);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
+  EXPECT_EQ(held_->high_watermark, Offset(0));
+  IsrAnswer answer;
+  answer.leader_epoch = kEpoch;
+  answer.partition_epoch = held_->partition_epoch;
+  answer.state = IsrAnswer::State{kSelf, kEpoch, {kSelf, kB}, held_->partition_epoch + 1};
+  role_->OnIsrAnswer(answer, now_, &outbox_);
+  EXPECT_EQ(held_->high_watermark, Offset(1));
+}
+
+// --- Attaching ---
+
+TEST_F(LeaderRoleTest, AnOldTailCountsOnlyAfterItsCheck_S14) {
+  held_->leader_epoch = LeaderEpoch(5);
+  Produce(api::Acks::kNone);
+  log_->Sync();
+  Begin({kSelf, kB});
+  Produce();
+  Sync();
+  Attach(kFollowerB, 1, 7, 2);
+  At(kFollowerB, 1, 2);
+  EXPECT_EQ(held_->high_watermark, Offset(2));
+  Replies();
+  Produce();
+  Sync();
+  const AttachReply reply = Attach(kFollowerB, 2, 6, 5);
+  ASSERT_TRUE(reply.diverging.has_value());
+  At(kFollowerB, 2, 3);
+  At(kFollowerB, 1, 3);
+  EXPECT_THAT(Replies(), IsEmpty()) << "not attached: nothing it says counts";
+  Attach(kFollowerB, 3, 7, 2);
+  At(kFollowerB, 2, 3);
+  EXPECT_THAT(Replies(), IsEmpty()) << "said in another attach";
+  At(kFollowerB, 3, 3);
+  EXPECT_THAT(Replies(), SizeIs(1));
+}
+
+TEST_F(LeaderRoleTest, AnAttachOfAnUnknownRunWaitsAndOfAnOldOneIsRefused_S14_KIP380) {
+  Begin({kSelf, kB});
+  EXPECT_EQ(Attach({kB, BrokerEpoch(101)}, 1, -1, 0).outcome.code, ErrorCode::kUnknownLeaderEpoch);
+  EXPECT_EQ(Attach({kB, BrokerEpoch(99)}, 1, -1, 0).outcome.code, ErrorCode::kStaleBrokerEpoch);
+  EXPECT_EQ(Attach({NodeId(9), BrokerEpoch(1)}, 1, -1, 0).outcome.code,
+            ErrorCode::kUnknownLeaderEpoch);
+  EXPECT_TRUE(Attach(kFollowerB, 1, -1, 0).outcome.ok());
+}
+
+TEST_F(LeaderRoleTest, AReplicaInAnotherDirectoryThanTheMetadataSaysIsRefused_S05) {
+  Begin({kSelf, kB});
+  EXPECT_EQ(Attach(kFollowerB, 1, -1, 0, DirectoryId(Uuid(9, 9))).outcome.code,
+            ErrorCode::kDirectoryUnavailable);
+  EXPECT_TRUE(Attach(kFollowerC, 1, -1, 0, DirectoryId(Uuid(9, 9))).outcome.ok())
+      << "the metadata has yet to learn where";
+}
+
+TEST_F(LeaderRoleTest, AStaleAttachIsDropped_S14) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 5, -1, 0);
+  Produce();
+  role_->OnAttach(kFollowerB, {kPartition, kDirectory, kEpoch, 4, kNoLeaderEpoch, Offset(0)}, now_,
+                  &outbox_);
+  EXPECT_THAT(outbox_.attach_replies, IsEmpty());
+  Sync();
+  At(kFollowerB, 5, 1);
+  EXPECT_THAT(Replies(), SizeIs(1));
+}
+
+TEST_F(LeaderRoleTest, ANewRegistrationDetachesTheFormerRun_KIP903) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  Produce();
+  Sync();
+  standings_[1].epoch = BrokerEpoch(200);
+  Commit({kSelf, kB});
+  ASSERT_THAT(outbox_.detaches, SizeIs(1));
+  At(kFollowerB, 1, 1);
+  EXPECT_THAT(Replies(), IsEmpty());
+}
+
+TEST_F(LeaderRoleTest, AnImpossiblePositionEndsTheAttach) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  At(kFollowerB, 1, 9);
+  ASSERT_THAT(outbox_.detaches, SizeIs(1));
+  EXPECT_EQ(outbox_.detaches[0].detach.attach, 1u);
+  EXPECT_EQ(role_->TakePush(kB, 100, now_, &outbox_), std::nullopt);
+}
+
+// --- The high watermark ---
+
+TEST_F(LeaderRoleTest, ItWaitsForFollowersOfTheNewEpochAndNeverFalls) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  Produce();
+  Sync();
+  At(kFollowerB, 1, 1);
+  ASSERT_EQ(held_->high_watermark, Offset(1));
+  role_->OnGone(kFollowerB, std::nullopt, now_, &outbox_);
+  Attach(kFollowerB, 2, 7, 1);
+  EXPECT_EQ(held_->high_watermark, Offset(1));
+  At(kFollowerB, 2, 1);
+  EXPECT_EQ(held_->high_watermark, Offset(1));
+}
+
+TEST_F(LeaderRoleTest, FollowersAreToldTheHighWatermark) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  Produce();
+  EXPECT_TRUE(role_->TakePush(kB, 1000, now_, &outbox_).has_value());
+  EXPECT_EQ(role_->TakePush(kB, 1000, now_, &outbox_), std::nullopt);
+  outbox_.Clear();
+  Sync();
+  At(kFollowerB, 1, 1);
+  ASSERT_THAT(outbox_.sendable, SizeIs(1));
+  EXPECT_TRUE(outbox_.sendable[0].can_wait);
+  EXPECT_EQ(role_->TakePush(kB, 1000, now_, &outbox_)->header.high_watermark, Offset(1));
+}
+
+TEST_F(LeaderRoleTest, ADeadFollowerLeavesAndTheRestGoesOn) {
+  held_->settings.min_insync_replicas = 1;
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  At(kFollowerB, 1, 0);
+  Produce();
+  Sync();
+  role_->OnGone(kFollowerB, 1, now_, &outbox_);
+  EXPECT_EQ(role_->next_deadline(), now_ + absl::Seconds(1)) << "the produce's own deadline";
+  now_ = now_ + absl::Seconds(5);
+  role_->Tick(now_, &outbox_);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
+  EXPECT_THAT(outbox_.isr_proposals[0].new_isr, ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}));
+  Commit({kSelf});
+  EXPECT_EQ(held_->high_watermark, Offset(1));
+}
+
+TEST_F(LeaderRoleTest, TheEndOfTheTermTellsFollowersAndLeavesOutcomesUnknown_S11) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  Produce();
+  role_->End(MakeError(ErrorCode::kFencedLeaderEpoch, "epoch 8 began"),
+             LeaderHint{kB, LeaderEpoch(8), ""}, &outbox_);
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].outcome.code, ErrorCode::kOutcomeUnknown);
+  EXPECT_EQ(replies[0].outcome.leader->leader, kB);
+  ASSERT_THAT(outbox_.detaches, SizeIs(1));
+  EXPECT_EQ(outbox_.detaches[0].peer, kB);
+  EXPECT_EQ(outbox_.detaches[0].detach.leader_epoch, kEpoch);
+}
+
+}  // namespace
+}  // namespace millrace::broker

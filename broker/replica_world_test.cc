@@ -1,0 +1,37 @@
+// Replicas of one partition on three brokers, from seeds: what must hold is checked by
+// testing/replica_world.h after every event.
+#include "broker/testing/replica_world.h"
+
+#include <cstdio>
+
+#include "gtest/gtest.h"
+
+namespace millrace::broker {
+namespace {
+
+constexpr uint64_t kSeeds = 3000;
+
+TEST(ReplicaWorldTest, EverySeedKeepsWhatIsAcknowledgedAndComesIntoSync) {
+  ReplicaWorld::Result sum;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const ReplicaWorld::Result result = ReplicaWorld::Run(seed);
+    ASSERT_EQ(result.violation, "") << "seed " << seed;
+    sum.events += result.events;
+    sum.acknowledged += result.acknowledged;
+    sum.elections += result.elections;
+  }
+  std::printf("%lld events, %d acknowledged, %d elections\n", static_cast<long long>(sum.events),
+              sum.acknowledged, sum.elections);
+  EXPECT_GT(sum.acknowledged, static_cast<int>(kSeeds) * 5);
+  EXPECT_GT(sum.elections, static_cast<int>(kSeeds));
+}
+
+TEST(ReplicaWorldTest, ASeedGivesTheSameRun) {
+  const ReplicaWorld::Result a = ReplicaWorld::Run(7);
+  const ReplicaWorld::Result b = ReplicaWorld::Run(7);
+  EXPECT_EQ(a.events, b.events);
+  EXPECT_EQ(a.acknowledged, b.acknowledged);
+}
+
+}  // namespace
+}  // namespace millrace::broker
