@@ -73,9 +73,24 @@ absl::StatusOr<std::vector<metadata::Listener>> ParseListeners(
   return listeners;
 }
 
+// A broker alone may say what the controllers' listeners are called, as in the files of Kafka, but
+// has none of them.
+absl::Status CheckNoneIsTheQuorums(const NodeConfig& config) {
+  for (const std::string& name : config.settings.controller_listener_names) {
+    for (const metadata::Listener& listener : config.listeners) {
+      if (listener.name != name) continue;
+      return Invalid("controller.listener.names", name,
+                     "is the name of one of listeners, but this process is no controller: leave it "
+                     "out of listeners");
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Takes the quorum's listeners out of those for clients, in the order of controller.listener.names.
 absl::Status SplitListeners(NodeConfig* config) {
   constexpr char kKey[] = "controller.listener.names";
+  if (!config->is_controller) return CheckNoneIsTheQuorums(*config);
   for (const std::string& name : config->settings.controller_listener_names) {
     const auto named = std::find_if(config->listeners.begin(), config->listeners.end(),
                                     [&](const metadata::Listener& l) { return l.name == name; });
@@ -90,11 +105,11 @@ absl::Status SplitListeners(NodeConfig* config) {
     config->controller_listeners.push_back(std::move(*named));
     config->listeners.erase(named);
   }
-  if (config->controller_listeners.empty() && config->has_peers()) {
+  if (config->controller_listeners.empty() && config->in_quorum()) {
     return Invalid(
         kKey, "",
-        "must name one of listeners, because controller.quorum.voters has other "
-        "processes, which need an address of this one; for example listeners="
+        "must name one of listeners, because other processes of the cluster "
+        "need an address of this controller; for example listeners="
         "PLAINTEXT://localhost:9092,CONTROLLER://:9093 and controller.listener.names=CONTROLLER");
   }
   if (!config->listeners.empty()) return absl::OkStatus();
@@ -107,6 +122,16 @@ absl::Status SplitListeners(NodeConfig* config) {
       "every listener is in controller.listener.names: clients and the command line cannot reach "
       "this process; add one to listeners");
   return absl::OkStatus();
+}
+
+// Where other brokers find this one: see metadata::BrokerImage::ListenerFor.
+absl::Status CheckInterBrokerListener(const NodeConfig& config) {
+  const std::string& name = config.settings.inter_broker_listener_name;
+  if (!config.is_broker || name.empty()) return absl::OkStatus();
+  const bool is_there = std::any_of(config.listeners.begin(), config.listeners.end(),
+                                    [&](const metadata::Listener& l) { return l.name == name; });
+  if (is_there) return absl::OkStatus();
+  return Invalid("inter.broker.listener.name", name, "is not the name of one of listeners");
 }
 
 // The advertised address of each listener: its own, unless advertised.listeners says another.
@@ -186,12 +211,7 @@ absl::Status ResolveRoles(NodeConfig* config) {
   };
   config->is_controller = has("controller");
   config->is_broker = has("broker");
-  if (config->is_controller) return absl::OkStatus();
-  if (config->is_broker) {
-    return Invalid("process.roles", "broker",
-                   "alone is not supported yet: brokers need a quorum of their own process; set "
-                   "process.roles=controller,broker");
-  }
+  if (config->is_controller || config->is_broker) return absl::OkStatus();
   return Invalid("process.roles", "", "names no role: controller, broker or both");
 }
 
@@ -201,7 +221,13 @@ absl::Status ResolveVoters(NodeConfig* config) {
   const std::string& text = config->settings.controller_quorum_voters;
   ASSIGN_OR_RETURN(config->quorum_voters, ParseQuorumVoters(text));
   const std::vector<raft::Peer>& voters = config->quorum_voters;
-  if (voters.empty()) return absl::OkStatus();
+  if (voters.empty() && config->is_controller && config->is_broker) return absl::OkStatus();
+  if (voters.empty()) {
+    return Invalid(kKey, "",
+                   absl::StrCat("must say where the controllers are, because process.roles is ",
+                                config->is_broker ? "broker" : "controller",
+                                " alone; for example 1@localhost:9093"));
+  }
   const bool has_self = std::any_of(voters.begin(), voters.end(), [&](const raft::Peer& voter) {
     return voter.node == config->node_id;
   });
@@ -211,10 +237,11 @@ absl::Status ResolveVoters(NodeConfig* config) {
                                 config->node_id.value(), ": add ", config->node_id.value(),
                                 "@host:port, or correct node.id"));
   }
-  if (config->is_broker && config->has_peers()) {
-    return Invalid("process.roles", absl::StrJoin(config->settings.process_roles, ","),
-                   "with several voters in controller.quorum.voters: brokers beside a quorum of "
-                   "several controllers are not supported yet; set process.roles=controller");
+  if (!config->is_controller && has_self) {
+    return Invalid(kKey, text,
+                   absl::StrCat("names this process, node.id ", config->node_id.value(),
+                                ", which is a broker and no controller: give it another node.id, "
+                                "or process.roles=controller,broker"));
   }
   return absl::OkStatus();
 }
@@ -255,6 +282,7 @@ absl::Status ResolveQuorum(NodeConfig* config) {
   RETURN_IF_ERROR(ResolveRoles(config));
   RETURN_IF_ERROR(ResolveVoters(config));
   RETURN_IF_ERROR(SplitListeners(config));
+  RETURN_IF_ERROR(CheckInterBrokerListener(*config));
   WarnOfPorts(config);
   ASSIGN_OR_RETURN(config->raft, RaftOptionsOf(config->settings));
   return absl::OkStatus();

@@ -81,14 +81,15 @@ struct NodeConfig {
   std::vector<metadata::Listener> advertised;
   // Of /metrics and the probes; absent: not served.
   std::optional<metadata::Listener> http;
-  // The first voters of the quorum, sorted by id; empty: this process alone. Holds this process if
-  // it is a controller.
+  // The first voters of the quorum, sorted by id; empty: this process alone. Holds this process if,
+  // and only if, it is a controller.
   std::vector<raft::Peer> quorum_voters;
   // Times of the quorum; all else by default. Valid.
   raft::Options raft;
   // Directories of partition logs, each an absolute or relative path. Of a process that is no
   // broker: only those given, which it does not use but looks at before it founds a cluster (S-18).
   std::vector<std::string> log_dirs;
+  // Of a controller; a broker alone has none.
   std::string metadata_dir;
   // All values as given, but those of ignored keys: what the file layer of a topic's or broker's
   // configs is (metadata/topic_config.h), and what is described with its source.
@@ -96,8 +97,12 @@ struct NodeConfig {
   // What the user should know: keys of Kafka that have no meaning here, and the like.
   std::vector<std::string> warnings;
 
-  // Whether the quorum has other voters than this process.
-  bool has_peers() const { return quorum_voters.size() > 1; }
+  // Whether this process is one of a quorum that others see: other controllers, or brokers in
+  // processes of their own. Otherwise, if it is a controller, it is the whole quorum of a broker
+  // in the same process.
+  bool in_quorum() const { return is_controller && (quorum_voters.size() > 1 || !is_broker); }
+  // Whether its broker, if it is one, finds the active controller over the network.
+  bool has_remote_session() const { return is_broker && (in_quorum() || !is_controller); }
 };
 
 // `values` over the defaults; directories that are not given lie below `data_dir`.

@@ -66,7 +66,6 @@ TEST(NodeConfig, MalformedListenersAreNamed) {
 }
 
 TEST(NodeConfig, WhatIsNotBuiltYetIsRefusedInsteadOfIgnored) {
-  EXPECT_FALSE(ErrorOf({{"process.roles", "broker"}}).ok());
   EXPECT_FALSE(ErrorOf({{"process.roles", ""}}).ok());
   EXPECT_FALSE(ErrorOf({{"auto.create.topics.enable", "true"}}).ok());
   EXPECT_FALSE(ErrorOf({{"controller.quorum.auto.join.enable", "true"}}).ok());
@@ -87,7 +86,8 @@ TEST(NodeConfig, AControllerOfAQuorumHasVotersAListenerForThemAndNoLogDirectorie
   const NodeConfig config = ParseNodeConfig(Controller(), "d").value();
   EXPECT_TRUE(config.is_controller);
   EXPECT_FALSE(config.is_broker);
-  EXPECT_TRUE(config.has_peers());
+  EXPECT_TRUE(config.in_quorum());
+  EXPECT_FALSE(config.has_remote_session());
   EXPECT_THAT(config.quorum_voters,
               ElementsAre(raft::Peer{NodeId(1), "a:9093"}, raft::Peer{NodeId(2), "b:9093"},
                           raft::Peer{NodeId(3), "c:9093"}));
@@ -130,12 +130,48 @@ TEST(NodeConfig, AControllerMustBeOneOfTheVoters) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("node.id 4"));
 }
 
-TEST(NodeConfig, BrokersBesideAQuorumOfSeveralAreRefusedForNow) {
-  const absl::Status status = ErrorOf(Controller({{"process.roles", "controller,broker"}}));
-  EXPECT_EQ(DetailOf(status).name, "process.roles");
-  EXPECT_THAT(std::string(status.message()), HasSubstr("are not supported yet; set process.roles"));
-  // One that is its whole quorum may be both.
-  EXPECT_TRUE(ErrorOf({{"controller.quorum.voters", "1@h:1"}}).ok());
+TEST(NodeConfig, ABrokerAloneIsToldWhereTheControllersAreAndIsNoneOfThem) {
+  const ConfigValues values = {{"node.id", "101"},
+                               {"process.roles", "broker"},
+                               {"controller.quorum.voters", "1@a:9093"},
+                               {"controller.listener.names", "CONTROLLER"}};
+  const NodeConfig config = ParseNodeConfig(values, "d").value();
+  EXPECT_FALSE(config.in_quorum());
+  EXPECT_TRUE(config.has_remote_session());
+  EXPECT_TRUE(config.controller_listeners.empty());
+  EXPECT_THAT(config.log_dirs, ElementsAre("d/logs"));
+
+  const auto error_with = [&values](const std::string& key, const std::string& value) {
+    ConfigValues changed = values;
+    changed[key] = value;
+    return ErrorOf(changed);
+  };
+  EXPECT_EQ(DetailOf(error_with("controller.quorum.voters", "")).name, "controller.quorum.voters");
+  EXPECT_THAT(std::string(error_with("node.id", "1").message()), HasSubstr("names this process"));
+  EXPECT_EQ(DetailOf(error_with("listeners", "CONTROLLER://localhost:1")).name,
+            "controller.listener.names");
+}
+
+TEST(NodeConfig, ABrokerBesideItsControllerFindsTheActiveOneOverTheNetworkIfThereAreOthers) {
+  const NodeConfig config =
+      ParseNodeConfig(Controller({{"process.roles", "controller,broker"}}), "d").value();
+  EXPECT_TRUE(config.in_quorum());
+  EXPECT_TRUE(config.has_remote_session());
+  const NodeConfig whole = ParseNodeConfig({{"controller.quorum.voters", "1@h:1"}}, "d").value();
+  EXPECT_FALSE(whole.in_quorum());
+  EXPECT_FALSE(whole.has_remote_session());
+}
+
+TEST(NodeConfig, AControllerAloneIsAQuorumThatOthersSee) {
+  ConfigValues values = Controller({{"controller.quorum.voters", "2@b:9093"}});
+  EXPECT_TRUE(ParseNodeConfig(values, "d")->in_quorum());
+  values["controller.quorum.voters"] = "";
+  EXPECT_EQ(DetailOf(ErrorOf(values)).name, "controller.quorum.voters");
+}
+
+TEST(NodeConfig, TheListenerBetweenBrokersIsOneOfThem) {
+  EXPECT_TRUE(ErrorOf({{"inter.broker.listener.name", "PLAINTEXT"}}).ok());
+  EXPECT_EQ(DetailOf(ErrorOf({{"inter.broker.listener.name", "OTHER"}})).value, "OTHER");
 }
 
 TEST(NodeConfig, WhatWouldKeepTheQuorumOrItsUsersWaitingIsWarnedOf) {

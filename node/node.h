@@ -1,12 +1,11 @@
 // Node: one process of the cluster, without its network: what the server runs behind gRPC and what
-// the simulator runs on simulated disks. Either controller and broker in one (the embedded
-// default), or one of several controllers.
+// the simulator runs on simulated disks: a controller (controller_role.h), a broker
+// (broker_role.h), or both in one.
 //
-// Start brings it from its directories to serving, in this order, because each step needs the one
-// before: metadata directory, metadata log, leadership, founding (a new cluster only), log
-// directories and their recovery, registration (a new broker epoch), epoch recorded in every
-// directory, metadata to the broker, unfencing. One of several controllers first has to know
-// which cluster it belongs to (node/quorum_founding.h); it serves once it knows who leads.
+// Both without other processes are the embedded default: the controller is the whole quorum, and
+// the broker has its session with it (local_session.h). Every other broker finds the active
+// controller over the network (remote_session.h), be it in its own process. A start is done when
+// the broker is active; of a controller alone, when somebody leads the quorum.
 //
 // Not here: sockets, threads and signals, which the composition root owns (tools/millrace), and
 // every decision about the cluster (controller/) or a partition (broker/).
@@ -31,14 +30,16 @@
 #include "broker/broker.h"
 #include "metadata/authorizer.h"
 #include "millrace/v1/admin_service.pb.h"
+#include "node/broker_role.h"
 #include "node/broker_session_server.h"
 #include "node/config.h"
 #include "node/controller_host.h"
-#include "node/metadata_dir.h"
-#include "node/quorum_founding.h"
+#include "node/controller_link.h"
+#include "node/controller_role.h"
+#include "node/local_session.h"
 #include "node/quorum_network.h"
 #include "node/raft_quorum_control.h"
-#include "storage/kv_store.h"
+#include "node/remote_session.h"
 
 namespace millrace::node {
 
@@ -48,26 +49,42 @@ class Node {
   template <class Request>
   using Callback = ControllerHost::Host::Callback<Request>;
 
-  // Opens the store for the metadata image below a path; called on a thread that may block.
-  using OpenImages =
-      std::function<absl::StatusOr<std::unique_ptr<storage::KvStore>>(const std::string& path)>;
+  using OpenImages = ControllerRole::OpenImages;
+
+  // The ways to other processes; what config says is not needed is null.
+  struct Network {
+    // If config.in_quorum().
+    QuorumNetwork* quorum = nullptr;
+    // If config.has_remote_session().
+    ControllerLink* controllers = nullptr;
+  };
 
   // `env` and `authorizer` outlive the node. Its executors must run until Stop is done; the node is
   // destroyed after they have ended (or, in the simulator, between two events: a crash).
-  // `network`: of one of several controllers (config.has_peers()); else null.
   Node(NodeConfig config, const Env& env, const metadata::Authorizer* authorizer,
-       OpenImages open_images, QuorumNetwork* network = nullptr);
+       OpenImages open_images, Network network);
+  // Of one without other processes.
+  Node(NodeConfig config, const Env& env, const metadata::Authorizer* authorizer,
+       OpenImages open_images)
+      : Node(std::move(config), env, authorizer, std::move(open_images), Network()) {}
   ~Node();
 
-  // Reads the metadata directory and its log. Blocks. Errors: those of CheckFounding,
-  // MetadataDir::Open, ControllerHost::Open and the image store, with the path.
+  // Reads the directories that tell who this is. Blocks. Errors: those of ControllerRole::Open and
+  // ClusterOfLogDirs.
   absl::Status Open();
 
   // The rest of the way, told in steps by log lines. `advertised`: the listeners with the ports
-  // that were bound. REQUIRES: Open succeeded.
+  // that were bound; of a broker. REQUIRES: Open succeeded.
   void Start(std::vector<metadata::Listener> advertised, Done done);
 
-  // Drains for up to `drain`, closes everything cleanly. REQUIRES: Start's callback has run.
+  // Called at most once, after the start, when this process cannot go on: another has taken its
+  // place. Set before Start.
+  void SetOnEnded(std::function<void(const absl::Status&)> on_ended) {
+    on_ended_ = std::move(on_ended);
+  }
+
+  // Hands over what others can lead, drains for up to `drain`, closes everything cleanly. May be
+  // called during the start, which then stays without its callback.
   void Stop(absl::Duration drain, Done done);
 
   // OK once all replicas that the metadata wants here are open. Thread: any.
@@ -76,19 +93,20 @@ class Node {
   absl::Status Healthy() const;
 
   // Who this is in the quorum, and how often a process started on its metadata directory. REQUIRES:
-  // Open succeeded.
-  raft::VoterId voter_id() const { return {config_.node_id, dir_->directory_id()}; }
-  int64_t start_count() const { return dir_->start_count(); }
+  // config().is_controller, and Open succeeded.
+  raft::VoterId voter_id() const { return controller_->voter_id(); }
+  int64_t start_count() const { return controller_->start_count(); }
 
-  // Who leads the quorum, and how it is seen and changed; they live as long as this. Thread: the
-  // controller executor.
+  // Who leads the quorum, and how it is seen and changed; they live as long as this. Of a process
+  // that is no controller: as its session knows. Thread: the controller executor.
   controller::LeaderWatch& leaders() { return leaders_; }
   controller::QuorumControl& quorum() { return quorum_; }
-  // The streams of brokers and observers; serves while this node leads. Thread: as above.
-  BrokerSessionServer& sessions() { return sessions_; }
+  // The streams of brokers and observers; serves while this node leads. REQUIRES:
+  // config().is_controller. Thread: as above.
+  BrokerSessionServer& sessions() { return controller_->sessions(); }
 
   // REQUIRES: config().is_broker, and Start succeeded.
-  broker::Broker& broker() { return *broker_; }
+  broker::Broker& broker() { return *broker_->broker(); }
   // A command or question to the controller; before it is open: NOT_CONTROLLER. `done` runs on the
   // controller executor, with the index of the metadata log that the reply is true at.
   template <class Request>
@@ -110,68 +128,45 @@ class Node {
   const NodeConfig& config() const { return config_; }
 
  private:
-  // The steps of Start, on the controller executor.
-  void JoinQuorum();
-  void OnBelongs(absl::StatusOr<raft::FoundingResult> result);
   void StartController();
-  void OnLed();
-  void OnLeader(const LeaderHint& leader);
-  void FoundCluster();
-  void RememberCluster(ClusterId cluster_id);
-  void OpenBroker(ClusterId cluster_id);
-  void RegisterBroker(const std::vector<broker::OpenedLogDir>& dirs);
-  void BeginEpoch(BrokerEpoch epoch);
-  void Unfence();
+  void StartBroker(ClusterId known);
+  void StopController(Done done);
   void Finish(const absl::Status& status);
-
-  absl::Status OpenController(QuorumPlace place);
-  void CarryOut(const controller::SessionDecision& decision, SessionDecided done);
-  broker::BrokerOptions MakeBrokerOptions(ClusterId cluster_id) const;
 
   // Submit, on the controller executor.
   template <class Request>
   void SubmitHere(const Request& request, Callback<Request> done) {
-    if (controller_ == nullptr) return std::move(done)(NotOpen(), LogIndex());
-    controller_->Submit(
-        request, [this, done = std::move(done)](auto reply, LogIndex index) mutable {
-          AfterFollowed(index, [reply = std::move(reply), index, done = std::move(done)]() mutable {
-            std::move(done)(std::move(reply), index);
-          });
-        });
+    if (host() == nullptr) return std::move(done)(NotOpen(), LogIndex());
+    host()->Submit(request, [this, done = std::move(done)](auto reply, LogIndex index) mutable {
+      AfterFollowed(index, [reply = std::move(reply), index, done = std::move(done)]() mutable {
+        std::move(done)(std::move(reply), index);
+      });
+    });
   }
+  ControllerHost* host() const { return controller_ == nullptr ? nullptr : controller_->host(); }
   absl::Status NotOpen() const;
   // Runs `then` when the broker, if there is one, has followed the metadata up to `index`, or after
-  // a bound: a directory that hangs must not keep the controller's answer back.
+  // a bound.
   void AfterFollowed(LogIndex index, Task then);
 
   const NodeConfig config_;
   const Env env_;
-  const metadata::Authorizer* const authorizer_;
-  const OpenImages open_images_;
-  const IncarnationId incarnation_;
-  // Of the metadata directory: the log's, and the image store's.
-  std::unique_ptr<Executor> metadata_disk_;
-  std::unique_ptr<Executor> image_disk_;
-  std::unique_ptr<Random> broker_random_;
-  QuorumNetwork* const network_;
+  const Network network_;
   controller::LeaderWatch leaders_;
   RaftQuorumControl quorum_;
-  BrokerSessionServer sessions_;
-  raft::FoundingRecord founding_record_;
-  std::unique_ptr<QuorumFounding> founding_;
-  // Of one of several controllers, once it is known.
-  ClusterId cluster_id_;
-  std::unique_ptr<MetadataDir> dir_;
-  std::unique_ptr<storage::KvStore> images_;
-  std::unique_ptr<ControllerHost> controller_;
-  std::unique_ptr<broker::Broker> broker_;
+  // Null in a process without the role.
+  std::unique_ptr<ControllerRole> controller_;
+  std::unique_ptr<Random> session_random_;
+  std::unique_ptr<ControllerSession> session_;
+  std::unique_ptr<BrokerRole> broker_;
+  // Of the log directories, as they were found.
+  ClusterId log_dirs_cluster_;
   std::vector<metadata::Listener> advertised_;
   Done started_;
-  BrokerEpoch broker_epoch_ = kNoBrokerEpoch;
+  std::function<void(const absl::Status&)> on_ended_;
   // Read by probes on other threads.
-  std::atomic<bool> serving_{false};
-  std::atomic<bool> followed_{false};
-  std::atomic<bool> failed_{false};
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> ended_{false};
 };
 
 }  // namespace millrace::node

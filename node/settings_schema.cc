@@ -46,8 +46,8 @@ void DeclareListeners(Schema* schema) {
                     "clients. Needed where controller.quorum.voters names other processes."})
       .String(&NodeSettings::inter_broker_listener_name,
               {.name = "inter.broker.listener.name",
-               .default_value = "PLAINTEXT",
-               .doc = "Name of the listener that other brokers use."})
+               .doc = "Name of the listener by which brokers reach each other; by default the "
+                      "first of each."})
       .String(&NodeSettings::http_listener,
               {.name = "http.listener",
                .default_value = "localhost:9464",

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A quorum of controllers on this machine: N `millrace server` processes on loopback, to try out and to break.
+# A cluster on this machine: controllers and brokers, one `millrace server` process each, on loopback, to try out and
+# to break.
 set -euo pipefail
 
 readonly root="$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")"
@@ -11,34 +12,36 @@ usage() {
   cat <<'HELP'
 Usage: tools/local_cluster.sh COMMAND [OPTIONS]
 
-Runs a quorum of controllers on this machine, one `millrace server` process each, on loopback.
+Runs a cluster on this machine, one `millrace server` process per node, on loopback: controllers with the node ids
+1, 2, 3... and brokers with the node ids 101, 102, 103...
 
 Commands:
-  start       start all controllers that do not run, wait until each answers, print the bootstrap list
-  stop        stop all of them cleanly; their data stays
+  start       start all nodes that do not run, wait until each answers, print the bootstrap list
+  stop        stop all of them cleanly, brokers first; their data stays
   status      show each process, and the quorum as it describes itself
-  kill N      end controller N at once (SIGKILL), as a crash does
-  pause N     stop controller N from running (SIGSTOP), as an overloaded machine does
+  kill N      end node N at once (SIGKILL), as a crash does
+  pause N     stop node N from running (SIGSTOP), as an overloaded machine does
   resume N    let it run again (SIGCONT)
-  logs N      print the end of controller N's log (--follow: and what comes)
+  logs N      print the end of node N's log (--follow: and what comes)
 
 Options:
-  --data-dir DIR      where configs, logs and data are (default: ./millrace-cluster)
-  --controllers N     of start: how many, 1 to 9 (default: 3, or as many as there are in DIR)
-  --base-port PORT    of start: clients connect to PORT, PORT+1...; controllers to each other from
-                      PORT+100 on, metrics from PORT+200 on (default: 19092)
-  --brokers N         of start: registers N brokers that have no process, so that topics can be placed:
-                      metadata only (default: 3; with --millrace none, unless --phantoms is given)
-  --millrace PROGRAM  of start: the program to run (default: the one given before, else it is built
-                      from this tree)
-  --phantoms PROGRAM  of start: what registers the brokers (default: built too)
-  --help              this text
+  --data-dir DIR       where configs, logs and data are (default: ./millrace-cluster)
+  --controllers N      of start: how many, 1 to 9 (default: 3, or as many as there are in DIR)
+  --brokers N          of start: how many, 0 to 20 (default: 3, or as many as there are in DIR)
+  --base-port PORT     of start: clients connect to controllers at PORT, PORT+1... and to brokers at PORT+10, PORT+11...;
+                       controllers are found by all nodes from PORT+100 on, metrics from PORT+200 on and, of brokers,
+                       from PORT+210 on (default: 19092)
+  --millrace PROGRAM   of start: the program to run (default: the one given before, else it is built from this tree)
+  --phantom-brokers N  of start: registers N brokers from 101 on that have no process, for trying out and measuring
+                       the quorum alone; only without --brokers (default: 0)
+  --phantoms PROGRAM   of start: what registers those (default: built too)
+  --help               this text
 
 Examples:
-  tools/local_cluster.sh start --controllers 3
+  tools/local_cluster.sh start --controllers 3 --brokers 3
   export MILLRACE_BOOTSTRAP="$(tools/local_cluster.sh start)"
-  tools/local_cluster.sh kill 1 && tools/local_cluster.sh status
-  tools/local_cluster.sh start                  (brings controller 1 back)
+  tools/local_cluster.sh kill 101 && tools/local_cluster.sh status
+  tools/local_cluster.sh start                  (brings broker 101 back)
   tools/local_cluster.sh stop && rm -r millrace-cluster
 HELP
 }
@@ -63,6 +66,7 @@ base_port=''
 program=''
 phantoms=''
 brokers=''
+phantom_brokers=''
 follow=false
 
 whole_number() { # NAME TEXT MIN MAX
@@ -77,7 +81,7 @@ parse() {
         usage
         exit 0
         ;;
-      --data-dir | --controllers | --base-port | --brokers | --millrace | --phantoms)
+      --data-dir | --controllers | --base-port | --brokers | --millrace | --phantom-brokers | --phantoms)
         (($# > 1)) && [[ -n "$2" ]] || wrong_usage "$1 needs a value"
         case "$1" in
           --data-dir) data_dir="$2" ;;
@@ -85,6 +89,7 @@ parse() {
           --base-port) base_port="$2" ;;
           --brokers) brokers="$2" ;;
           --millrace) program="$2" ;;
+          --phantom-brokers) phantom_brokers="$2" ;;
           --phantoms) phantoms="$2" ;;
         esac
         shift
@@ -105,24 +110,25 @@ parse() {
   done
   case "$command" in
     '') wrong_usage 'what to do? start, stop, status, kill, pause, resume or logs' ;;
-    start | stop | status) [[ -z "$node" ]] || wrong_usage "$command takes no controller; it is for all of them" ;;
+    start | stop | status) [[ -z "$node" ]] || wrong_usage "$command takes no node; it is for all of them" ;;
     kill | pause | resume | logs)
-      [[ -n "$node" ]] || wrong_usage "$command: which controller? give its number"
-      whole_number "$command" "$node" 1 9
+      [[ -n "$node" ]] || wrong_usage "$command: which node? give its id"
+      whole_number "$command" "$node" 1 120
       ;;
     *) wrong_usage "there is no command '$command'" ;;
   esac
   [[ -z "$controllers" ]] || whole_number --controllers "$controllers" 1 9
-  # The highest port used is the base port + 208.
+  # The highest port used is the base port + 229.
   [[ -z "$base_port" ]] || whole_number --base-port "$base_port" 1024 65000
-  [[ -z "$brokers" ]] || whole_number --brokers "$brokers" 0 99
-  if [[ "$command" != start && -n "$controllers$base_port$brokers$program$phantoms" ]]; then
+  [[ -z "$brokers" ]] || whole_number --brokers "$brokers" 0 20
+  [[ -z "$phantom_brokers" ]] || whole_number --phantom-brokers "$phantom_brokers" 0 99
+  if [[ "$command" != start && -n "$controllers$base_port$brokers$program$phantom_brokers$phantoms" ]]; then
     wrong_usage "only --data-dir is an option of all commands; the others are of start"
   fi
   if [[ "$command" != logs ]] && $follow; then wrong_usage "--follow is an option of logs"; fi
 }
 
-# ---- What is in the data directory: cluster.conf (how it was started), and node-N for each controller. ----
+# ---- What is in the data directory: cluster.conf (how it was started), and node-N for each node. ----
 
 read_cluster() {
   [[ -f "$data_dir/cluster.conf" ]] || return 1
@@ -130,6 +136,8 @@ read_cluster() {
   while IFS='=' read -r key value; do
     case "$key" in
       controllers) known_controllers="$value" ;;
+      brokers) known_brokers="$value" ;;
+      phantom_brokers) known_phantom_brokers="$value" ;;
       base_port) known_base_port="$value" ;;
       program) known_program="$value" ;;
       built) known_built="$value" ;;
@@ -137,22 +145,32 @@ read_cluster() {
   done <"$data_dir/cluster.conf"
 }
 
-# Sets controllers, base_port and program to those of the cluster. Fails if there is none.
+# Sets controllers, brokers, base_port and program to those of the cluster. Fails if there is none.
 load_cluster() {
   read_cluster || fail "there is no cluster in $data_dir: start one, or give its --data-dir"
   controllers="$known_controllers"
+  brokers="${known_brokers:-0}"
   base_port="$known_base_port"
   program="$known_program"
 }
 
+is_broker() { (($1 > 100)); }
+role_of() { if is_broker "$1"; then printf broker; else printf controller; fi; }
+controller_ids() { seq 1 "$controllers"; }
+broker_ids() { seq 101 $((100 + brokers)); }
 node_dir() { printf '%s/node-%s' "$data_dir" "$1"; }
-client_port() { printf '%s' $((base_port + $1 - 1)); }
+# The offset of a node among those of its role, from 0, and for brokers 10 further.
+offset_of() { if is_broker "$1"; then printf '%s' $(($1 - 101 + 10)); else printf '%s' $(($1 - 1)); fi; }
+client_port() { printf '%s' $((base_port + $(offset_of "$1"))); }
 controller_port() { printf '%s' $((base_port + 100 + $1 - 1)); }
-http_port() { printf '%s' $((base_port + 200 + $1 - 1)); }
+http_port() { printf '%s' $((base_port + 200 + $(offset_of "$1"))); }
 
+# Brokers, or the controllers if there are none: both answer what a command line asks of the cluster.
 bootstrap() {
   local list='' i
-  for ((i = 1; i <= controllers; ++i)); do list+="${list:+,}$host:$(client_port "$i")"; done
+  for i in $(if ((brokers > 0)); then broker_ids; else controller_ids; fi); do
+    list+="${list:+,}$host:$(client_port "$i")"
+  done
   printf '%s' "$list"
 }
 
@@ -170,6 +188,16 @@ voters() {
 
 # A broker without a process is never heard of: no session may end for its silence.
 write_config() {
+  if is_broker "$1"; then
+    cat >"$(node_dir "$1")/server.yaml" <<CONFIG
+node.id: $1
+process.roles: broker
+controller.quorum.voters: $(voters)
+listeners: PLAINTEXT://$host:$(client_port "$1")
+http.listener: $host:$(http_port "$1")
+CONFIG
+    return
+  fi
   cat >"$(node_dir "$1")/server.yaml" <<CONFIG
 node.id: $1
 process.roles: controller
@@ -177,13 +205,14 @@ controller.quorum.voters: $(voters)
 listeners: PLAINTEXT://$host:$(client_port "$1"),CONTROLLER://$host:$(controller_port "$1")
 controller.listener.names: CONTROLLER
 http.listener: $host:$(http_port "$1")
-broker.session.timeout.ms: 2147483647
 CONFIG
+  # A broker without a process is never heard of: no session may end for its silence.
+  ((phantom_brokers == 0)) || printf 'broker.session.timeout.ms: 2147483647\n' >>"$(node_dir "$1")/server.yaml"
 }
 
 # ---- Processes. ----
 
-# Prints the process id of controller N if it runs. Another process that has got its id since is not meant.
+# Prints the process id of node N if it runs. Another process that has got its id since is not meant.
 pid_of() {
   local pid
   pid="$(cat "$(node_dir "$1")/pid" 2>/dev/null)" || return 1
@@ -196,9 +225,15 @@ pid_of() {
 
 state_letter() { sed -n 's/^State:\s*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null || true; }
 
+require_node() {
+  local all
+  all="$(controller_ids | xargs) $(broker_ids | xargs)"
+  [[ " $all " == *" $node "* ]] || fail "there is no node $node: the cluster in $data_dir has the nodes $all"
+}
+
 require_running() {
-  ((node <= controllers)) || fail "there is no controller $node: the cluster in $data_dir has $controllers"
-  pid="$(pid_of "$node")" || fail "controller $node does not run"
+  require_node
+  pid="$(pid_of "$node")" || fail "$(role_of "$node") $node does not run"
 }
 
 build_program() {
@@ -226,26 +261,27 @@ start_node() {
   disown
 }
 
-# Waits until every controller answers a question about the quorum, which only one with a leader can.
+# Waits until every node answers a question about the quorum: a controller that knows a leader, a broker that serves.
 await_ready() {
   local deadline=$(($(now_ms) + start_seconds_max * 1000)) i
-  for ((i = 1; i <= controllers; ++i)); do
+  for i in $(controller_ids) $(broker_ids); do
     until "$program" quorum describe --timeout 2 --bootstrap "$host:$(client_port "$i")" \
       >/dev/null 2>"$data_dir/describe.log" </dev/null; do
       if ! pid_of "$i" >/dev/null; then
-        say "the last lines of controller $i:"
+        say "the last lines of $(role_of "$i") $i:"
         tail -n 10 "$(node_dir "$i")/log" >&2
-        fail "controller $i has ended"
+        fail "$(role_of "$i") $i has ended"
       fi
       (($(now_ms) < deadline)) ||
-        fail "controller $i did not answer within $start_seconds_max s: $(tail -n 3 "$data_dir/describe.log")"
+        fail "$(role_of "$i") $i did not answer within $start_seconds_max s: $(tail -n 3 "$data_dir/describe.log")"
       sleep 0.1
     done
   done
 }
 
 start() {
-  local known_controllers='' known_base_port='' known_program='' known_built='' built=no i started=0
+  local known_controllers='' known_brokers='' known_phantom_brokers='' known_base_port='' known_program='' known_built=''
+  local built=no i started=0
   if read_cluster; then
     [[ -z "$controllers" || "$controllers" == "$known_controllers" ]] ||
       fail "the cluster in $data_dir has $known_controllers controllers, not $controllers; give another --data-dir"
@@ -253,6 +289,12 @@ start() {
       fail "the cluster in $data_dir has base port $known_base_port, not $base_port; give another --data-dir"
   fi
   controllers="${controllers:-${known_controllers:-3}}"
+  phantom_brokers="${phantom_brokers:-${known_phantom_brokers:-0}}"
+  # More brokers may be added to a cluster at any time.
+  if ((phantom_brokers > 0)); then brokers="${brokers:-0}"; fi
+  brokers="${brokers:-${known_brokers:-3}}"
+  ((phantom_brokers == 0 || brokers == 0)) ||
+    fail "phantom brokers are never heard of, and brokers are watched over: have one or the other"
   base_port="${base_port:-${known_base_port:-19092}}"
   # A program that was given is kept; one that was built is built again, as the tree may have changed.
   if [[ -z "$program" && "$known_built" == no ]]; then program="$known_program"; fi
@@ -264,26 +306,37 @@ start() {
   [[ -x "$program" ]] || fail "there is no program at $program"
   mkdir -p "$data_dir"
   data_dir="$(readlink -f "$data_dir")"
-  printf 'controllers=%s\nbase_port=%s\nprogram=%s\nbuilt=%s\n' \
-    "$controllers" "$base_port" "$program" "$built" >"$data_dir/cluster.conf"
-  for ((i = 1; i <= controllers; ++i)); do
+  printf 'controllers=%s\nbrokers=%s\nphantom_brokers=%s\nbase_port=%s\nprogram=%s\nbuilt=%s\n' \
+    "$controllers" "$brokers" "$phantom_brokers" "$base_port" "$program" "$built" >"$data_dir/cluster.conf"
+  for i in $(controller_ids) $(broker_ids); do
     if ! pid_of "$i" >/dev/null; then
       start_node "$i"
       started=$((started + 1))
     fi
   done
-  say "started $started of $controllers controllers; their data is in $data_dir"
+  say "started $started of $controllers controllers and $brokers brokers; their data is in $data_dir"
   await_ready
-  if [[ -n "$phantoms" ]] && ((${brokers:=3} > 0)); then
-    "$phantoms" --controllers "$(quorum_addresses)" --count "$brokers" >&2 || fail 'no brokers could be registered'
+  if [[ -n "$phantoms" ]] && ((phantom_brokers > 0)); then
+    "$phantoms" --controllers "$(quorum_addresses)" --count "$phantom_brokers" >&2 ||
+      fail 'no brokers could be registered'
   fi
   say 'all of them answer; clients connect to:'
   printf '%s\n' "$(bootstrap)"
 }
 
+# Brokers first: they hand over what they lead, for which they need the controllers.
 stop() {
-  local deadline=$(($(now_ms) + stop_seconds_max * 1000)) i pid running=() forced=0
-  for ((i = 1; i <= controllers; ++i)); do
+  forced=0
+  stopped=0
+  stop_nodes $(broker_ids)
+  stop_nodes $(controller_ids)
+  say "stopped $stopped of $((controllers + brokers)) nodes"
+  return "$forced"
+}
+
+stop_nodes() { # ID...
+  local deadline=$(($(now_ms) + stop_seconds_max * 1000)) i pid running=()
+  for i in "$@"; do
     pid="$(pid_of "$i")" || continue
     running+=("$i")
     kill -TERM "$pid" 2>/dev/null || true
@@ -293,7 +346,7 @@ stop() {
   for i in "${running[@]}"; do
     while pid="$(pid_of "$i")"; do
       if (($(now_ms) >= deadline)); then
-        say "controller $i did not stop within $stop_seconds_max s of SIGTERM: it is killed"
+        say "$(role_of "$i") $i did not stop within $stop_seconds_max s of SIGTERM: it is killed"
         kill -KILL "$pid" 2>/dev/null || true
         forced=1
         break
@@ -302,25 +355,27 @@ stop() {
     done
     rm -f "$(node_dir "$i")/pid"
   done
-  say "stopped ${#running[@]} of $controllers controllers"
-  return "$forced"
+  stopped=$((stopped + ${#running[@]}))
 }
 
 status() {
-  local i pid state some=''
-  printf '%-5s %-8s %-8s %-22s %s\n' NODE PROCESS STATE CLIENTS CONTROLLERS
-  for ((i = 1; i <= controllers; ++i)); do
+  local i pid state some='' found
+  printf '%-5s %-11s %-8s %-8s %-22s %s\n' NODE ROLE PROCESS STATE CLIENTS CONTROLLERS
+  for i in $(controller_ids) $(broker_ids); do
     pid='-'
     state=stopped
+    found='-'
+    is_broker "$i" || found="$host:$(controller_port "$i")"
     if pid="$(pid_of "$i")"; then
       state=running
-      if [[ "$(state_letter "$pid")" == T ]]; then state=paused; else some=yes; fi
+      if [[ "$(state_letter "$pid")" == T ]]; then state=paused; elif ! is_broker "$i"; then some=yes; fi
     fi
-    printf '%-5s %-8s %-8s %-22s %s\n' "$i" "${pid:--}" "$state" "$host:$(client_port "$i")" \
-      "$host:$(controller_port "$i")"
+    printf '%-5s %-11s %-8s %-8s %-22s %s\n' "$i" "$(role_of "$i")" "${pid:--}" "$state" "$host:$(client_port "$i")" \
+      "$found"
   done
   [[ -n "$some" ]] || return 0
   printf '\n'
+  brokers=0
   "$program" quorum describe --timeout 10 --bootstrap "$(bootstrap)" </dev/null
 }
 
@@ -336,7 +391,7 @@ case "$command" in
     load_cluster
     data_dir="$(readlink -f "$data_dir")"
     if [[ "$command" == logs ]]; then
-      ((node <= controllers)) || fail "there is no controller $node: the cluster in $data_dir has $controllers"
+      require_node
       if $follow; then exec tail -n 100 -F "$(node_dir "$node")/log"; fi
       exec tail -n 100 "$(node_dir "$node")/log"
     fi
@@ -345,15 +400,15 @@ case "$command" in
       kill)
         kill -KILL "$pid"
         rm -f "$(node_dir "$node")/pid"
-        say "killed controller $node"
+        say "killed $(role_of "$node") $node"
         ;;
       pause)
         kill -STOP "$pid"
-        say "paused controller $node"
+        say "paused $(role_of "$node") $node"
         ;;
       resume)
         kill -CONT "$pid"
-        say "controller $node runs again"
+        say "$(role_of "$node") $node runs again"
         ;;
     esac
     ;;

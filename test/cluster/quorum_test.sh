@@ -27,8 +27,8 @@ trap clean_up EXIT
 bootstrap=''
 for attempt in 1 2 3; do
   base=$((20000 + (RANDOM % 400) * 100))
-  if bootstrap="$(cluster start --controllers 3 --base-port "$base" --millrace "$millrace" --phantoms "$phantoms" \
-    2>"$work/start.log")"; then break; fi
+  if bootstrap="$(cluster start --controllers 3 --phantom-brokers 3 --base-port "$base" --millrace "$millrace" \
+    --phantoms "$phantoms" 2>"$work/start.log")"; then break; fi
   cluster stop >/dev/null 2>&1 || true
   rm -rf "$data"
   bootstrap=''

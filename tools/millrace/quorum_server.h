@@ -31,7 +31,7 @@ class QuorumServer final : public node::QuorumNetwork {
     MetricRegistry* metrics = nullptr;
   };
 
-  // REQUIRES: config.has_peers().
+  // REQUIRES: config.in_quorum().
   QuorumServer(const node::NodeConfig& config, const Dependencies& dependencies);
   ~QuorumServer() override;
 

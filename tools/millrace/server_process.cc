@@ -8,7 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -35,6 +34,8 @@
 #include "node/node.h"
 #include "node/service/admin_service.h"
 #include "node/service/controller_service.h"
+#include "node/service/grpc_controller_link.h"
+#include "rpc/completion_queue_executor.h"
 #include "rpc/read_gate.h"
 #include "rpc/server.h"
 #include "storage/kv_rocksdb.h"
@@ -48,25 +49,59 @@ constexpr int kColdReadThreads = 2;
 constexpr absl::Duration kDrain = absl::Seconds(2);
 constexpr absl::Duration kGrace = absl::Seconds(1);
 
-// SIGTERM and SIGINT, taken by waiting for them instead of by a handler.
-class StopSignals {
+// SIGTERM and SIGINT, taken by waiting for them instead of by a handler; and a wake-up for the
+// thread that waits, by a signal to it alone.
+class Signals {
  public:
   // Blocks them for this thread and all it starts. REQUIRES: before any other thread is started.
-  StopSignals() {
+  Signals() : waiter_(pthread_self()) {
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
+    sigaddset(&set_, kNews);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
-  void Wait() const {
+  // True: woken by Wake; false: asked to stop.
+  bool WaitForNews() const {
     int signal = 0;
     sigwait(&set_, &signal);
+    return signal == kNews;
   }
+  // Thread: any.
+  void Wake() const { pthread_kill(waiter_, kNews); }
   // From here on the next one ends the process as if it had no handler.
-  void Release() const { pthread_sigmask(SIG_UNBLOCK, &set_, nullptr); }
+  void Release() const {
+    sigset_t stops = set_;
+    sigdelset(&stops, kNews);
+    pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
+  }
 
  private:
+  static constexpr int kNews = SIGUSR1;
+  const pthread_t waiter_;
   sigset_t set_;
+};
+
+// Something that is told once, on any thread, and looked at by the main one.
+class Outcome {
+ public:
+  explicit Outcome(const Signals* signals) : signals_(signals) {}
+  void Set(const absl::Status& status) {
+    promise_.set_value(status);
+    signals_->Wake();
+  }
+  // True once, when it is there.
+  bool Take(absl::Status* status) {
+    if (!future_.valid() || future_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+      return false;
+    *status = future_.get();
+    return true;
+  }
+
+ private:
+  const Signals* const signals_;
+  std::promise<absl::Status> promise_;
+  std::future<absl::Status> future_ = promise_.get_future();
 };
 
 // Runs `start` with a callback and waits for it; for the steps of a life that has one thread.
@@ -108,8 +143,11 @@ std::vector<metadata::Listener> WithBoundPorts(std::vector<metadata::Listener> a
 
 class Process {
  public:
-  explicit Process(node::NodeConfig config)
+  // `signals` outlives this, and is woken when there is something for OnNews.
+  Process(node::NodeConfig config, const Signals* signals)
       : config_(std::move(config)),
+        started_(signals),
+        ended_(signals),
         inbound_budget_(config_.settings.memory_budget_bytes / 2),
         outbound_budget_(config_.settings.memory_budget_bytes / 2),
         gate_(rpc::ReadGate::Create(&inbound_budget_)),
@@ -126,19 +164,14 @@ class Process {
       return std::make_unique<ThreadExecutor>(name);
     };
     env_.make_random = [] { return std::make_unique<SystemRandom>(); };
-    if (config_.has_peers()) {
-      quorum_server_ = std::make_unique<QuorumServer>(
-          config_,
-          QuorumServer::Dependencies{.clock = &clock_, .random = &random_, .metrics = &metrics_});
-      strand_ = quorum_server_->strand();
-      env_.controller = strand_;
-    }
+    node::Node::Network network = MakeNetwork();
+    env_.controller = strand_;
     node_ = std::make_unique<node::Node>(
         config_, env_, &authorizer_,
         [](const std::string& path) -> absl::StatusOr<std::unique_ptr<storage::KvStore>> {
           return storage::RocksKvStore::Open(path);
         },
-        quorum_server_.get());
+        network);
     DescribeProcess();
   }
 
@@ -150,34 +183,51 @@ class Process {
       quorum_server_->Shutdown(absl::ZeroDuration());
       quorum_server_->StopQueues();
     }
+    if (session_queue_ != nullptr) session_queue_->Shutdown();
     controller_.Shutdown();
     cold_reads_.Shutdown();
   }
 
-  // `failed`: of one of several controllers, which goes on starting until it finds the others: what
-  // ended that. May be called on another thread.
-  absl::Status Start(std::function<void(const absl::Status&)> failed) {
+  // The first part of the start, after which it goes on by itself: it may have to wait for other
+  // processes.
+  absl::Status Start() {
     RETURN_IF_ERROR(StartHttp());
     RETURN_IF_ERROR(node_->Open());
-    if (config_.has_peers()) return StartInQuorum(std::move(failed));
-    // Bound first: registration needs the ports. Connections wait in the backlog until we serve.
-    RETURN_IF_ERROR(server_.Bind());
-    RETURN_IF_ERROR(Await([this](node::Node::Done done) {
-      node_->Start(WithBoundPorts(config_.advertised, server_.listeners()), std::move(done));
-    }));
-    log_service_ = std::make_unique<broker::LogService>(&node_->broker());
-    log_service_->Register(&server_);
-    RegisterAdmin();
-    RETURN_IF_ERROR(server_.Start());
-    server_.SetServing(true);
-    Announce();
+    if (config_.in_quorum()) RETURN_IF_ERROR(StartQuorumServer());
+    if (config_.is_broker) {
+      // Bound first: registration needs the ports. Connections wait in the backlog until we serve.
+      RETURN_IF_ERROR(server_.Bind());
+    } else {
+      // Answers at once, and says NOT_CONTROLLER until the quorum has a leader.
+      RegisterAdmin();
+      RETURN_IF_ERROR(server_.Start());
+    }
+    node_->SetOnEnded([this](const absl::Status& status) { ended_.Set(status); });
+    node_->Start(WithBoundPorts(config_.advertised, server_.listeners()),
+                 [this](const absl::Status& status) { started_.Set(status); });
     return absl::OkStatus();
+  }
+
+  // What has happened since. Errors: what keeps it from going on.
+  absl::Status OnNews() {
+    absl::Status status;
+    if (started_.Take(&status)) {
+      RETURN_IF_ERROR(status);
+      RETURN_IF_ERROR(Serve());
+    }
+    if (!ended_.Take(&status)) return absl::OkStatus();
+    // What it holds is closed cleanly all the same.
+    if (const absl::Status stopped = Stop(); !stopped.ok()) {
+      LOG_ERROR("server", "not stopped cleanly", {{"error", stopped.ToString()}});
+    }
+    return status;
   }
 
   absl::Status Stop() {
     LOG_INFO("server", "stopping", {});
     server_.SetServing(false);
-    // The broker first: it answers what is parked, so that the calls end by themselves.
+    // The broker first: it hands over what it leads and answers what is parked, so that the calls
+    // end by themselves.
     const absl::Status stopped =
         Await([this](node::Node::Done done) { node_->Stop(kDrain, std::move(done)); });
     server_.Shutdown(kGrace);
@@ -187,30 +237,57 @@ class Process {
   }
 
  private:
-  // Serves at once, and says NOT_CONTROLLER until the quorum has a leader: the others cannot be
-  // waited for before they can reach this one.
-  absl::Status StartInQuorum(std::function<void(const absl::Status&)> failed) {
+  // The ways to other processes, and on which thread they end: a message that comes for the
+  // controller, or for the session with it, costs no hand-off.
+  node::Node::Network MakeNetwork() {
+    node::Node::Network network;
+    rpc::CompletionQueueExecutor* queue = nullptr;
+    if (config_.in_quorum()) {
+      quorum_server_ = std::make_unique<QuorumServer>(
+          config_,
+          QuorumServer::Dependencies{.clock = &clock_, .random = &random_, .metrics = &metrics_});
+      network.quorum = quorum_server_.get();
+      queue = quorum_server_->server()->queue(0);
+    } else if (config_.has_remote_session()) {
+      session_queue_ = std::make_unique<rpc::CompletionQueueExecutor>(&clock_, "controller");
+      queue = session_queue_.get();
+    }
+    if (queue != nullptr) strand_ = queue;
+    if (config_.has_remote_session()) {
+      controller_link_ = std::make_unique<node::GrpcControllerLink>(queue);
+      network.controllers = controller_link_.get();
+    }
+    return network;
+  }
+
+  // Serves at once: the others cannot be waited for before they can reach this one.
+  absl::Status StartQuorumServer() {
     quorum_server_->SetIdentity(node_->voter_id(), node_->start_count());
     internal_service_ =
         std::make_unique<node::ControllerService>(node_.get(), &authorizer_, MakeQuorumAccess());
     internal_service_->Register(quorum_server_->server());
     forwarded_service_ = MakeAdminService();
     forwarded_service_->Register(quorum_server_->server());
-    RegisterAdmin();
-    RETURN_IF_ERROR(quorum_server_->Start());
-    RETURN_IF_ERROR(server_.Start());
-    node_->Start({}, [this, failed = std::move(failed)](const absl::Status& started) {
-      if (!started.ok()) return failed(started);
-      server_.SetServing(true);
-      Announce();
-    });
+    return quorum_server_->Start();
+  }
+
+  // The start is done: clients may come.
+  absl::Status Serve() {
+    if (config_.is_broker) {
+      log_service_ = std::make_unique<broker::LogService>(&node_->broker());
+      log_service_->Register(&server_);
+      RegisterAdmin();
+      RETURN_IF_ERROR(server_.Start());
+    }
+    server_.SetServing(true);
+    Announce();
     return absl::OkStatus();
   }
 
   node::QuorumAccess MakeQuorumAccess() {
     return {.self = config_.node_id,
             .control = &node_->quorum(),
-            .leaders = config_.has_peers() ? &node_->leaders() : nullptr,
+            .leaders = strand_ != &controller_ ? &node_->leaders() : nullptr,
             .executor = strand_};
   }
   std::unique_ptr<node::AdminService> MakeAdminService() {
@@ -261,6 +338,8 @@ class Process {
   }
 
   const node::NodeConfig config_;
+  Outcome started_;
+  Outcome ended_;
   SystemClock clock_;
   SystemRandom random_;
   PosixFileSystem files_;
@@ -270,12 +349,15 @@ class Process {
   MemoryBudget outbound_budget_;
   metadata::AllowAllAuthorizer authorizer_;
   ThreadExecutor controller_{"controller"};
-  // The controller's, or that of the quorum's own server.
+  // That one, or the queue of the network to other processes.
   Executor* strand_ = &controller_;
   ThreadPool cold_reads_{"cold-read", kColdReadThreads};
   std::shared_ptr<rpc::ReadGate> gate_;
   Env env_;
   std::unique_ptr<QuorumServer> quorum_server_;
+  // Of a broker alone.
+  std::unique_ptr<rpc::CompletionQueueExecutor> session_queue_;
+  std::unique_ptr<node::GrpcControllerLink> controller_link_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<broker::LogService> log_service_;
   std::unique_ptr<node::AdminService> admin_service_;
@@ -298,19 +380,13 @@ void KeepFreedMemory() {
 
 absl::Status RunServerProcess(node::NodeConfig config) {
   KeepFreedMemory();
-  StopSignals signals;
+  const Signals signals;
   InitLogging(LogLevel::kInfo);
   RETURN_IF_ERROR(SetLogLevel(config.settings.log_level));
   for (const std::string& warning : config.warnings) LOG_WARN("server", warning, {});
-  Process process(std::move(config));
-  std::promise<absl::Status> failure;
-  std::future<absl::Status> failed = failure.get_future();
-  RETURN_IF_ERROR(process.Start([&failure](const absl::Status& status) {
-    failure.set_value(status);
-    kill(getpid(), SIGTERM);
-  }));
-  signals.Wait();
-  if (failed.wait_for(std::chrono::seconds(0)) == std::future_status::ready) return failed.get();
+  Process process(std::move(config), &signals);
+  RETURN_IF_ERROR(process.Start());
+  while (signals.WaitForNews()) RETURN_IF_ERROR(process.OnNews());
   signals.Release();
   return process.Stop();
 }

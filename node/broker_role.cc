@@ -1,0 +1,239 @@
+#include "node/broker_role.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/version.h"
+#include "node/log_dir_report.h"
+#include "storage/dir_identity.h"
+
+namespace millrace::node {
+namespace {
+
+// How long an answer of the controller waits for the broker of the same node to follow.
+constexpr absl::Duration kFollowBound = absl::Seconds(2);
+constexpr uint64_t kPropertiesBytesMax = 64 << 10;
+
+}  // namespace
+
+absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
+                                           const std::vector<std::string>& log_dirs) {
+  ClusterId cluster;
+  std::string owner;
+  for (const std::string& log_dir : log_dirs) {
+    const std::string path = JoinPath(log_dir, "meta.properties");
+    ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+    if (!exists) continue;
+    ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kPropertiesBytesMax));
+    ASSIGN_OR_RETURN(const storage::DirIdentity identity, storage::DecodeDirIdentity(text, path));
+    if (!cluster.is_zero() && identity.cluster_id != cluster) {
+      return MakeError(
+          ErrorCode::kInconsistentClusterId,
+          absl::StrCat("log directory '", log_dir, "' belongs to cluster ",
+                       identity.cluster_id.ToString(), ", but '", owner, "' to ",
+                       cluster.ToString(), "; give a broker the directories of one cluster"),
+          {.name = "log.dirs", .value = log_dir});
+    }
+    cluster = identity.cluster_id;
+    owner = log_dir;
+  }
+  return cluster;
+}
+
+BrokerRole::BrokerRole(const NodeConfig& config, const Env& env,
+                       const metadata::Authorizer* authorizer)
+    : config_(config),
+      env_(env),
+      authorizer_(authorizer),
+      incarnation_(IncarnationId::Draw(*env.random)),
+      random_(env.make_random()) {}
+
+BrokerRole::~BrokerRole() = default;
+
+// ---- The steps of a start ----
+
+void BrokerRole::Start(ControllerSession* session, ClusterId known,
+                       std::vector<metadata::Listener> advertised, Done done,
+                       std::function<void(const absl::Status&)> ended) {
+  session_ = session;
+  advertised_ = std::move(advertised);
+  started_ = std::move(done);
+  ended_ = std::move(ended);
+  session_->SetOnEnded([this](const absl::Status& status) {
+    LOG_ERROR("node", "this broker is not, or no longer, one of the cluster",
+              {{"broker", config_.node_id.value()}, {"error", status.ToString()}});
+    if (started_) return Finish(status);
+    if (ended_) std::exchange(ended_, nullptr)(status);
+  });
+  // Recovery need not wait for the controllers.
+  if (!known.is_zero()) return Open(known);
+  session_->AwaitCluster([this](ClusterId cluster_id) {
+    if (!stopping_) Open(cluster_id);
+  });
+}
+
+void BrokerRole::Open(ClusterId cluster_id) {
+  broker_ = std::make_unique<broker::Broker>(
+      MakeOptions(cluster_id), broker::BrokerDeps{.clock = env_.clock,
+                                                  .files = env_.files,
+                                                  .random = random_.get(),
+                                                  .metrics = env_.metrics,
+                                                  .budget = env_.budget,
+                                                  .authorizer = authorizer_,
+                                                  .home = env_.controller,
+                                                  .shards = env_.shards,
+                                                  .cold_reads = env_.cold_reads,
+                                                  .make_disk_executor = env_.make_disk_executor});
+  broker_->SetOnLogDirFailed([this](DirectoryId directory, const absl::Status& status) {
+    LOG_ERROR("node", "a log directory failed: its partitions are offline",
+              {{"directory", directory.ToString()}, {"error", status.ToString()}});
+    session_->ReportFailedDirectory(directory);
+  });
+  shown_.store(broker_.get());
+  busy_ = true;
+  broker_->OpenLogDirs([this](auto dirs) { OnOpened(std::move(dirs)); });
+}
+
+void BrokerRole::OnOpened(absl::StatusOr<std::vector<broker::OpenedLogDir>> dirs) {
+  busy_ = false;
+  if (may_close_) return Close();
+  if (!dirs.ok()) return Finish(dirs.status());
+  LogOpenedDirs(*dirs);
+  session_->Register(RegistrationOf(*dirs), [this](absl::StatusOr<BrokerEpoch> epoch) {
+    if (!stopping_) OnRegistered(epoch);
+  });
+}
+
+internal::v1::RegisterBrokerRequest BrokerRole::RegistrationOf(
+    const std::vector<broker::OpenedLogDir>& dirs) const {
+  internal::v1::RegisterBrokerRequest request;
+  request.set_broker_id(config_.node_id.value());
+  request.set_incarnation_id(incarnation_.ToBytes());
+  request.set_rack(config_.settings.broker_rack);
+  request.set_version(kVersion);
+  request.set_feature_level_min(metadata::kFeatureLevelMin);
+  request.set_feature_level_max(metadata::kFeatureLevelMax);
+  for (const metadata::Listener& listener : advertised_) {
+    internal::v1::BrokerListener* registered = request.add_listeners();
+    registered->set_name(listener.name);
+    registered->set_host(listener.host);
+    registered->set_port(listener.port);
+  }
+  for (const broker::OpenedLogDir& dir : dirs) {
+    // One that could not be opened is missing in the registration: its replicas are not counted on.
+    if (!dir.status.ok()) continue;
+    internal::v1::BrokerLogDir* registered = request.add_log_dirs();
+    registered->set_directory_id(dir.state.directory_id.ToBytes());
+    if (dir.state.last_broker_epoch != kNoBrokerEpoch) {
+      registered->set_last_open_broker_epoch(dir.state.last_broker_epoch.value());
+    }
+    registered->set_suspect(dir.state.suspect);
+  }
+  return request;
+}
+
+void BrokerRole::OnRegistered(absl::StatusOr<BrokerEpoch> epoch) {
+  if (!epoch.ok()) return Finish(epoch.status());
+  epoch_ = *epoch;
+  busy_ = true;
+  broker_->Registered(epoch_, [this](const absl::Status& status) { OnRecorded(status); });
+}
+
+void BrokerRole::OnRecorded(const absl::Status& status) {
+  busy_ = false;
+  if (may_close_) return Close();
+  if (!status.ok()) return Finish(status);
+  session_->feed().Subscribe(
+      env_.controller, [this](const metadata::Update& update) { broker_->OnMetadata(update); });
+  session_->Activate([this](const absl::Status& active) {
+    if (!stopping_) OnActive(active);
+  });
+}
+
+void BrokerRole::OnActive(const absl::Status& status) {
+  if (!status.ok()) return Finish(status);
+  LOG_INFO("node", "broker active",
+           {{"broker", config_.node_id.value()}, {"epoch", epoch_.value()}});
+  serving_.store(true);
+  // Ready is more: that what it leads is open.
+  broker_->AwaitMetadata(session_->feed().current()->index(), [this] { followed_.store(true); });
+  Finish(absl::OkStatus());
+}
+
+void BrokerRole::Finish(const absl::Status& status) {
+  if (started_) std::exchange(started_, nullptr)(status);
+}
+
+// ---- The end ----
+
+void BrokerRole::Stop(absl::Duration drain, Done done) {
+  stopping_ = true;
+  drain_ = drain;
+  stopped_ = std::move(done);
+  if (session_ == nullptr) return Close();
+  // It serves meanwhile: clients are told of the new leaders before this one has gone.
+  session_->Leave(absl::Milliseconds(config_.settings.controlled_shutdown_timeout_ms), [this] {
+    serving_.store(false);
+    may_close_ = true;
+    if (!busy_) Close();
+  });
+}
+
+void BrokerRole::Close() {
+  if (broker_ == nullptr) return std::exchange(stopped_, nullptr)(absl::OkStatus());
+  broker_->Shutdown(drain_, std::exchange(stopped_, nullptr));
+}
+
+// ---- Questions ----
+
+absl::Status BrokerRole::Ready() const {
+  if (!serving_.load()) return MakeError(ErrorCode::kBrokerNotAvailable, "starting or stopping");
+  const broker::RecoveryProgress progress = shown_.load()->recovery_progress();
+  if (followed_.load() && progress.done()) return absl::OkStatus();
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("recovering: ", progress.replicas_open, " of ",
+                                progress.replicas_wanted, " replicas are open"));
+}
+
+void BrokerRole::AfterFollowed(LogIndex index, Task then) {
+  if (broker_ == nullptr || !serving_.load()) return std::move(then)();
+  auto shared = std::make_shared<Task>(std::move(then));
+  const auto run_once = [shared] {
+    if (*shared != nullptr) std::exchange(*shared, nullptr)();
+  };
+  broker_->AwaitMetadata(index, run_once);
+  if (*shared != nullptr) env_.controller->PostAt(env_.clock->Now() + kFollowBound, run_once);
+}
+
+void BrokerRole::DescribeLogDirs(
+    absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done) {
+  if (broker_ == nullptr) {
+    return std::move(done)(MakeError(ErrorCode::kBrokerNotAvailable,
+                                     "the log directories are not open yet; retry later"));
+  }
+  broker_->DescribeLogDirs([self = config_.node_id, done = std::move(done)](
+                               std::vector<broker::LogDirDescription> dirs) mutable {
+    std::move(done)(DescriptionOf(self, dirs));
+  });
+}
+
+broker::BrokerOptions BrokerRole::MakeOptions(ClusterId cluster_id) const {
+  const NodeSettings& settings = config_.settings;
+  broker::BrokerOptions options;
+  options.node_id = config_.node_id;
+  options.cluster_id = cluster_id;
+  options.log_dirs = config_.log_dirs;
+  options.log_dir.reserve_bytes = static_cast<uint64_t>(settings.log_dir_reserve_bytes);
+  options.log_dir.checkpoint_interval =
+      absl::Milliseconds(settings.log_flush_offset_checkpoint_interval_ms);
+  options.static_config = config_.given;
+  options.housekeeping_interval = absl::Milliseconds(settings.log_retention_check_interval_ms);
+  options.fetch_bytes_max = settings.fetch_max_bytes;
+  options.metrics_partitions_max = static_cast<int>(settings.metrics_partitions_max);
+  return options;
+}
+
+}  // namespace millrace::node

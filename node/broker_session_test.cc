@@ -1,0 +1,327 @@
+#include "node/broker_session.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/sim/sim_random.h"
+#include "base/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace millrace::node {
+namespace {
+
+using State = BrokerSession::State;
+using metadata::BrokerState;
+
+absl::Status NotController(int leader = -1) {
+  ErrorDetail detail;
+  if (leader >= 0) {
+    detail.leader = LeaderHint{.leader = NodeId(leader),
+                               .leader_epoch = LeaderEpoch(7),
+                               .address = absl::StrCat("c", leader, ":1")};
+  }
+  return MakeError(ErrorCode::kNotController, "another leads", std::move(detail));
+}
+
+absl::Status Refused() { return MakeError(ErrorCode::kBrokerNotAvailable, "connection refused"); }
+
+class BrokerSessionTest : public ::testing::Test {
+ protected:
+  static BrokerSessionOptions Options() {
+    BrokerSessionOptions options;
+    options.controllers = {{NodeId(1), "c1:1"}, {NodeId(2), "c2:1"}, {NodeId(3), "c3:1"}};
+    return options;
+  }
+
+  // What the session wants now; the address of a stream to open, if any, is kept.
+  BrokerSessionReady Take() {
+    const BrokerSessionReady ready = session_.TakeReady();
+    if (ready.open.has_value()) {
+      stream_ = ready.open->stream;
+      address_ = ready.open->address;
+    }
+    return ready;
+  }
+  void Pass(absl::Duration time) {
+    now_ = now_ + time;
+    session_.Tick(now_);
+  }
+  void Answer(std::optional<BrokerState> state, bool may_stop = false) {
+    session_.OnAnswer(stream_, {.broker = state, .may_stop = may_stop, .term = Term(5)}, now_);
+  }
+  void End(const absl::Status& status) { session_.OnStreamEnded(stream_, status, now_); }
+  // Until a stream is to be opened; how long that took.
+  absl::Duration UntilOpened() {
+    const MonotonicTime began = now_;
+    while (!Take().open.has_value()) {
+      CHECK(session_.next_deadline() != MonotonicTime::Never());
+      now_ = std::max(now_, session_.next_deadline());
+      session_.Tick(now_);
+    }
+    return now_ - began;
+  }
+  // A registered broker that is active at `address_`.
+  void BecomeActive() {
+    Take();
+    Answer(std::nullopt);
+    session_.Register(now_);
+    const BrokerSessionReady ready = Take();
+    ASSERT_TRUE(ready.register_broker.has_value());
+    session_.OnRegistered(ready.register_broker->attempt, BrokerEpoch(40), now_);
+    Take();
+    session_.Activate(now_);
+    session_.OnMetadata(stream_, LogIndex(41), now_);
+    Answer(BrokerState::kActive);
+    Take();
+    ASSERT_EQ(session_.state(), State::kActive);
+  }
+
+  MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000'000);
+  sim::SimRandom random_{1};
+  BrokerSession session_{Options(), &random_, now_};
+  uint64_t stream_ = 0;
+  std::string address_;
+};
+
+TEST_F(BrokerSessionTest, ObservesFirstThenRegistersAndOpensItsOwnSession) {
+  ASSERT_TRUE(Take().open.has_value());
+  EXPECT_EQ(session_.state(), State::kFinding);
+  session_.OnMetadata(stream_, LogIndex(3), now_);
+  EXPECT_EQ(session_.state(), State::kFollowing);
+  session_.Register(now_);
+  BrokerSessionReady ready = Take();
+  ASSERT_TRUE(ready.register_broker.has_value());
+  EXPECT_EQ(ready.register_broker->address, address_);
+  EXPECT_EQ(session_.state(), State::kRegistering);
+  const std::string controller = address_;
+  session_.OnRegistered(ready.register_broker->attempt, BrokerEpoch(40), now_);
+  ready = Take();
+  EXPECT_TRUE(ready.close);
+  ASSERT_TRUE(ready.open.has_value());
+  EXPECT_EQ(ready.open->address, controller);
+  session_.Activate(now_);
+  Answer(BrokerState::kFenced);
+  EXPECT_EQ(session_.state(), State::kJoining);
+  Take();
+  // S-41: past the own registration, it tells at once that it is.
+  session_.OnMetadata(stream_, LogIndex(40), now_);
+  EXPECT_TRUE(Take().heartbeat);
+  Answer(BrokerState::kActive);
+  EXPECT_EQ(session_.state(), State::kActive);
+}
+
+TEST_F(BrokerSessionTest, HeartbeatsComeAtTheirInterval) {
+  BecomeActive();
+  for (int i = 0; i < 5; ++i) {
+    Pass(absl::Milliseconds(499));
+    EXPECT_FALSE(Take().heartbeat);
+    Pass(absl::Milliseconds(1));
+    EXPECT_TRUE(Take().heartbeat);
+    Answer(BrokerState::kActive);
+  }
+}
+
+TEST_F(BrokerSessionTest, S31_FirstReconnectAfterABreakIsAtOnceAndToTheSame) {
+  BecomeActive();
+  const std::string controller = address_;
+  for (int i = 0; i < 4; ++i) {
+    Pass(absl::Milliseconds(400));
+    Answer(BrokerState::kActive);
+  }
+  Take();
+  End(Refused());
+  const BrokerSessionReady ready = Take();
+  ASSERT_TRUE(ready.open.has_value());
+  EXPECT_EQ(ready.open->address, controller);
+  // Under the same epoch: it is not registered again.
+  Answer(BrokerState::kActive);
+  EXPECT_FALSE(Take().register_broker.has_value());
+  EXPECT_EQ(session_.state(), State::kActive);
+}
+
+TEST_F(BrokerSessionTest, TriesEachControllerOnceAndThenWaitsWithJitter) {
+  std::set<std::string> tried;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Take().open.has_value());
+    tried.insert(address_);
+    End(Refused());
+  }
+  EXPECT_EQ(tried.size(), 3u);
+  EXPECT_FALSE(Take().open.has_value());
+  absl::Duration longest;
+  for (int i = 0; i < 30; ++i) {
+    longest = std::max(longest, UntilOpened());
+    End(Refused());
+  }
+  EXPECT_GT(longest, absl::Milliseconds(200));
+  EXPECT_LE(longest, absl::Milliseconds(300));
+  EXPECT_THAT(session_.Progress(), ::testing::HasSubstr("c1:1, c2:1, c3:1"));
+}
+
+TEST_F(BrokerSessionTest, S40_FollowsAHintAtOnce) {
+  Take();
+  const int leader = address_ == "c2:1" ? 3 : 2;
+  End(NotController(leader));
+  ASSERT_TRUE(Take().open.has_value());
+  EXPECT_EQ(address_, absl::StrCat("c", leader, ":1"));
+  Answer(std::nullopt);
+  EXPECT_EQ(session_.leader().leader, NodeId(leader));
+  EXPECT_EQ(session_.leader().leader_epoch, LeaderEpoch(5));
+}
+
+TEST_F(BrokerSessionTest, HintToAControllerOutsideTheConfigIsFollowed) {
+  Take();
+  End(NotController(9));
+  ASSERT_TRUE(Take().open.has_value());
+  EXPECT_EQ(address_, "c9:1");
+}
+
+TEST_F(BrokerSessionTest, HintsInACircleWait) {
+  int opened = 0;
+  const MonotonicTime until = now_ + absl::Seconds(1);
+  while (now_ < until) {
+    UntilOpened();
+    ++opened;
+    End(NotController(address_ == "c1:1" ? 2 : 1));
+  }
+  EXPECT_LT(opened, 40);
+}
+
+TEST_F(BrokerSessionTest, StreamThatBreaksAsSoonAsItIsMadeDoesNotSpin) {
+  int opened = 0;
+  const MonotonicTime until = now_ + absl::Seconds(1);
+  while (now_ < until) {
+    UntilOpened();
+    ++opened;
+    Answer(std::nullopt);
+    End(MakeError(ErrorCode::kCorruptLog, "damaged"));
+  }
+  EXPECT_LT(opened, 40);
+}
+
+TEST_F(BrokerSessionTest, SilentControllerIsGivenUpForAnother) {
+  BecomeActive();
+  const std::string controller = address_;
+  for (int i = 0; i < 3; ++i) {
+    Pass(absl::Milliseconds(500));
+    Answer(BrokerState::kActive);
+  }
+  Take();
+  Pass(absl::Milliseconds(1499));
+  EXPECT_FALSE(Take().open.has_value());
+  Pass(absl::Milliseconds(1));
+  const BrokerSessionReady ready = Take();
+  EXPECT_TRUE(ready.close);
+  ASSERT_TRUE(ready.open.has_value());
+  EXPECT_NE(ready.open->address, controller);
+}
+
+TEST_F(BrokerSessionTest, ControllerThatNeverAnswersIsGivenUp) {
+  Take();
+  const std::string controller = address_;
+  Pass(absl::Seconds(1));
+  ASSERT_TRUE(Take().open.has_value());
+  EXPECT_NE(address_, controller);
+}
+
+TEST_F(BrokerSessionTest, NewsOfAFormerStreamIsIgnored) {
+  Take();
+  const uint64_t former = stream_;
+  End(Refused());
+  Take();
+  session_.OnAnswer(former, {.broker = BrokerState::kActive, .term = Term(9)}, now_);
+  session_.OnStreamEnded(former, NotController(3), now_);
+  EXPECT_EQ(session_.state(), State::kFinding);
+  EXPECT_TRUE(Take().empty());
+}
+
+TEST_F(BrokerSessionTest, VoterThatHearsOfANewLeaderIsBelieved) {
+  BecomeActive();
+  const int other = address_ == "c2:1" ? 3 : 2;
+  const std::string there = absl::StrCat("c", other, ":1");
+  // Older news than the session itself.
+  session_.OnLeader({NodeId(other), LeaderEpoch(5), there}, now_);
+  EXPECT_TRUE(Take().empty());
+  session_.OnLeader({NodeId(other), LeaderEpoch(6), there}, now_);
+  const BrokerSessionReady ready = Take();
+  EXPECT_TRUE(ready.close);
+  ASSERT_TRUE(ready.open.has_value());
+  EXPECT_EQ(ready.open->address, there);
+}
+
+TEST_F(BrokerSessionTest, RegistrationWhoseAnswerWasLostIsAskedAgain) {
+  Take();
+  session_.Register(now_);
+  Answer(std::nullopt);
+  BrokerSessionReady ready = Take();
+  ASSERT_TRUE(ready.register_broker.has_value());
+  const uint64_t lost = ready.register_broker->attempt;
+  End(Refused());
+  Take();
+  Answer(std::nullopt);
+  ready = Take();
+  ASSERT_TRUE(ready.register_broker.has_value());
+  session_.OnRegistered(lost, BrokerEpoch(39), now_);
+  EXPECT_EQ(session_.epoch(), kNoBrokerEpoch);
+  session_.OnRegistered(ready.register_broker->attempt, BrokerEpoch(40), now_);
+  EXPECT_EQ(session_.epoch(), BrokerEpoch(40));
+}
+
+TEST_F(BrokerSessionTest, RegistrationIsTriedAgainAfterATransientRefusal) {
+  Take();
+  session_.Register(now_);
+  Answer(std::nullopt);
+  BrokerSessionReady ready = Take();
+  session_.OnRegistered(ready.register_broker->attempt, NotController(), now_);
+  EXPECT_FALSE(Take().register_broker.has_value());
+  Pass(absl::Milliseconds(100));
+  EXPECT_TRUE(Take().register_broker.has_value());
+}
+
+TEST_F(BrokerSessionTest, RefusalForGoodEndsTheSession) {
+  for (const ErrorCode code : {ErrorCode::kInconsistentClusterId, ErrorCode::kUnsupportedVersion,
+                               ErrorCode::kStaleBrokerEpoch, ErrorCode::kBrokerIdNotRegistered}) {
+    BrokerSession session(Options(), &random_, now_);
+    const uint64_t stream = session.TakeReady().open->stream;
+    session.OnStreamEnded(stream, MakeError(code, "never"), now_);
+    EXPECT_EQ(session.state(), State::kEnded) << code;
+    EXPECT_EQ(CodeOf(session.failure()), code);
+    EXPECT_EQ(session.next_deadline(), MonotonicTime::Never());
+    session.Tick(now_ + absl::Hours(1));
+    EXPECT_FALSE(session.TakeReady().open.has_value());
+  }
+}
+
+TEST_F(BrokerSessionTest, FencedBrokerAsksToBeActiveAgain) {
+  BecomeActive();
+  Answer(BrokerState::kFenced);
+  EXPECT_EQ(session_.state(), State::kJoining);
+  EXPECT_TRUE(session_.want_active());
+  EXPECT_THAT(session_.Progress(), ::testing::HasSubstr("fenced"));
+}
+
+TEST_F(BrokerSessionTest, LeavingWaitsUntilNothingIsLedHere) {
+  BecomeActive();
+  session_.Leave(now_);
+  EXPECT_TRUE(Take().heartbeat);
+  EXPECT_TRUE(session_.want_shutdown());
+  Answer(BrokerState::kShuttingDown);
+  EXPECT_EQ(session_.state(), State::kLeaving);
+  Answer(BrokerState::kShuttingDown, /*may_stop=*/true);
+  EXPECT_EQ(session_.state(), State::kMayStop);
+}
+
+TEST_F(BrokerSessionTest, BrokerThatNeverWasActiveMayStopAtOnce) {
+  Take();
+  session_.Leave(now_);
+  EXPECT_EQ(session_.state(), State::kMayStop);
+}
+
+}  // namespace
+}  // namespace millrace::node

@@ -1,0 +1,249 @@
+#include "node/controller_role.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "node/founding_file.h"
+
+namespace millrace::node {
+namespace {
+
+BrokerSessionServer::Options SessionOptions(const NodeConfig& config) {
+  BrokerSessionServer::Options options;
+  options.sessions.timeout = absl::Milliseconds(config.settings.broker_session_timeout_ms);
+  if (config.is_broker) options.own_broker = config.node_id;
+  return options;
+}
+
+}  // namespace
+
+ControllerRole::ControllerRole(const NodeConfig& config, const Env& env, OpenImages open_images,
+                               QuorumNetwork* network, controller::LeaderWatch* leaders,
+                               RaftQuorumControl* quorum)
+    : config_(config),
+      env_(env),
+      open_images_(std::move(open_images)),
+      network_(network),
+      leaders_(leaders),
+      quorum_(quorum),
+      sessions_(
+          SessionOptions(config_),
+          {.clock = env.clock,
+           .executor = env.controller,
+           .leaders = leaders,
+           .metrics = env.metrics,
+           .carry_out = [this](const controller::SessionDecision& decision,
+                               SessionDecided done) { CarryOut(decision, std::move(done)); }}),
+      metadata_disk_(env.make_disk_executor("metadata-disk")),
+      image_disk_(env.make_disk_executor("image-disk")),
+      founding_random_(network == nullptr ? nullptr : env.make_random()) {
+  quorum_->SetObservers([this] { return sessions_.Observers(); });
+}
+
+ControllerRole::~ControllerRole() {
+  // First the strands of its own, whose tasks use what the host has.
+  image_disk_.reset();
+  metadata_disk_.reset();
+}
+
+absl::Status ControllerRole::Open() {
+  RETURN_IF_ERROR(CheckFounding(*env_.files, config_.metadata_dir, config_.log_dirs));
+  ASSIGN_OR_RETURN(
+      dir_, MetadataDir::Open(env_.files, config_.metadata_dir, config_.node_id, env_.random));
+  if (open_images_ != nullptr) {
+    ASSIGN_OR_RETURN(images_, open_images_(dir_->image_path()));
+  }
+  if (config_.in_quorum()) {
+    // Its log is opened when it knows who founded the quorum.
+    ASSIGN_OR_RETURN(founding_record_,
+                     ReadFoundingFile(*env_.files, config_.metadata_dir, dir_->cluster_id()));
+    return absl::OkStatus();
+  }
+  QuorumPlace alone;
+  alone.founders.voters = {raft::Voter{{config_.node_id, dir_->directory_id()}}};
+  return OpenHost(std::move(alone));
+}
+
+absl::Status ControllerRole::OpenHost(QuorumPlace place) {
+  auto settings = std::make_shared<controller::Settings>();
+  settings->node_id = config_.node_id;
+  settings->static_values = config_.given;
+  settings->node_keys = NodeSettingsSchema().keys();
+  place.options = config_.raft;
+  place.wal_segment_bytes = static_cast<uint64_t>(config_.settings.metadata_log_segment_bytes);
+  place.snapshot_after_bytes =
+      static_cast<uint64_t>(config_.settings.metadata_log_max_record_bytes_between_snapshots);
+  // 0: never by age.
+  const int64_t interval_ms = config_.settings.metadata_log_max_snapshot_interval_ms;
+  if (interval_ms > 0) place.snapshot_interval = absl::Milliseconds(interval_ms);
+  absl::StatusOr<std::unique_ptr<ControllerHost>> host =
+      ControllerHost::Open(*dir_, config_.node_id, std::move(settings), std::move(place),
+                           {.files = env_.files,
+                            .clock = env_.clock,
+                            .random = env_.random,
+                            .metrics = env_.metrics,
+                            .owner = env_.controller,
+                            .disk = metadata_disk_.get(),
+                            .image_disk = image_disk_.get(),
+                            .images = images_.get(),
+                            .leaders = leaders_,
+                            .sessions = &sessions_,
+                            .election_random = env_.make_random()});
+  if (!host.ok()) {
+    return Annotate(host.status(), absl::StrCat("metadata directory '", config_.metadata_dir, "'"));
+  }
+  host_ = *std::move(host);
+  return absl::OkStatus();
+}
+
+void ControllerRole::Start(Done done) {
+  started_ = std::move(done);
+  config_.in_quorum() ? JoinQuorum() : StartHost();
+}
+
+absl::Status ControllerRole::NotOpen() const {
+  return MakeError(ErrorCode::kNotController,
+                   absl::StrCat("this controller does not belong to a quorum yet: ",
+                                founding_ != nullptr ? founding_->Progress() : "it is starting"),
+                   {.name = "controller.quorum.voters"});
+}
+
+void ControllerRole::Finish(const absl::Status& status) {
+  if (started_) std::exchange(started_, nullptr)(status);
+}
+
+// ---- One of several controllers ----
+
+void ControllerRole::JoinQuorum() {
+  QuorumFoundingOptions options;
+  options.self = voter_id();
+  options.configured = config_.quorum_voters;
+  options.metadata_path = config_.metadata_dir;
+  founding_ =
+      std::make_unique<QuorumFounding>(std::move(options), std::move(founding_record_),
+                                       QuorumFounding::Deps{.clock = env_.clock,
+                                                            .random = founding_random_.get(),
+                                                            .files = env_.files,
+                                                            .executor = env_.controller,
+                                                            .disk = metadata_disk_.get(),
+                                                            .channel = &network_->founding()});
+  network_->SetFoundingAnswer(
+      [this](const raft::FoundingState& theirs) { return founding_->OnExchange(theirs); });
+  founding_->Start(
+      [this](absl::StatusOr<raft::FoundingResult> result) { OnBelongs(std::move(result)); });
+}
+
+void ControllerRole::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
+  if (!result.ok()) return Finish(result.status());
+  cluster_id_ = result->cluster_id;
+  QuorumPlace place;
+  place.founders.voters = std::move(result->voters);
+  place.known_peers = config_.quorum_voters;
+  place.transport = &network_->transport();
+  // Reads the log: not on this strand.
+  metadata_disk_->Post([this, place = std::move(place)]() mutable {
+    absl::Status opened = OpenHost(std::move(place));
+    // Last: a directory that belongs to a cluster has its log.
+    if (opened.ok()) opened = dir_->SetClusterId(cluster_id_);
+    env_.controller->Post([this, opened] {
+      if (!opened.ok()) return Finish(opened);
+      network_->SetCluster(cluster_id_);
+      leaders_->Subscribe([this](const LeaderHint& leader) { OnLeader(leader); });
+      StartHost();
+    });
+  });
+}
+
+void ControllerRole::OnLeader(const LeaderHint& leader) {
+  led_.store(leader.leader != kNoNode);
+  if (leader.leader == kNoNode) return;
+  LOG_INFO("node", "the quorum has a leader",
+           {{"leader", leader.leader.value()}, {"term", leader.leader_epoch.value()}});
+  Finish(absl::OkStatus());
+}
+
+void ControllerRole::StartHost() {
+  host_->Start([this] { OnLed(); },
+               [this](const absl::Status& status) {
+                 failed_.store(true);
+                 Finish(status);
+               });
+  quorum_->SetHost(host_.get());
+}
+
+// ---- What follows from the brokers' sessions ----
+
+void ControllerRole::CarryOut(const controller::SessionDecision& decision, SessionDecided done) {
+  using Kind = controller::SessionDecision::Kind;
+  if (decision.kind == Kind::kFence) {
+    return host_->Submit(
+        controller::FenceBrokerCommand{decision.broker, decision.epoch},
+        [done = std::move(done)](absl::StatusOr<controller::FenceBrokerReply> reply,
+                                 LogIndex) mutable {
+          if (reply.ok() && reply->partitions_without_leader > 0) {
+            LOG_WARN("node", "partitions have no leader until a broker with their records is back",
+                     {{"partitions", reply->partitions_without_leader}});
+          }
+          std::move(done)(reply.status(), false);
+        });
+  }
+  internal::v1::BrokerHeartbeatRequest request;
+  request.set_broker_id(decision.broker.value());
+  request.set_broker_epoch(decision.epoch.value());
+  request.set_applied_index(decision.applied.value());
+  request.set_want_active(decision.kind == Kind::kActivate);
+  request.set_want_shutdown(decision.kind == Kind::kShutDown);
+  host_->Submit(
+      request, [done = std::move(done)](absl::StatusOr<internal::v1::BrokerHeartbeatResponse> reply,
+                                        LogIndex) mutable {
+        std::move(done)(reply.status(), reply.ok() && reply->may_stop());
+      });
+}
+
+// ---- Founding ----
+
+void ControllerRole::OnLed() {
+  const ClusterId founded = host_->committed_image().cluster_id();
+  if (founded.is_zero()) {
+    if (config_.in_quorum()) return FoundCluster();
+    // A lost metadata log must not look like a new cluster: what the log directories hold would be
+    // orphaned, and then the topics made again under their names.
+    if (!dir_->cluster_id().is_zero()) {
+      return Finish(MakeError(
+          ErrorCode::kInvalidDirectory,
+          absl::StrCat("metadata directory '", config_.metadata_dir, "' belongs to cluster ",
+                       dir_->cluster_id().ToString(),
+                       " but its log is empty; restore the log, or give an empty directory"),
+          {.name = "metadata.log.dir", .value = config_.metadata_dir}));
+    }
+    return FoundCluster();
+  }
+  if (!config_.in_quorum()) RememberCluster(founded);
+}
+
+void ControllerRole::FoundCluster() {
+  // Of several it is a hash of the founding set (S-18), which all of them know.
+  const controller::FoundClusterCommand command{
+      config_.in_quorum() ? cluster_id_ : ClusterId::Draw(*env_.random)};
+  host_->Submit(command, [this](absl::StatusOr<controller::FoundClusterReply> reply, LogIndex) {
+    // Of several, whoever leads next proposes it again.
+    if (!reply.ok() && config_.in_quorum()) return;
+    if (!reply.ok()) return Finish(reply.status());
+    LOG_INFO("node", "founded a new cluster", {{"cluster", reply->cluster_id.ToString()}});
+    if (!config_.in_quorum()) RememberCluster(reply->cluster_id);
+  });
+}
+
+void ControllerRole::RememberCluster(ClusterId cluster_id) {
+  metadata_disk_->Post([this, cluster_id] {
+    const absl::Status remembered = dir_->SetClusterId(cluster_id);
+    env_.controller->Post([this, remembered] {
+      led_.store(remembered.ok());
+      Finish(remembered);
+    });
+  });
+}
+
+}  // namespace millrace::node

@@ -1,0 +1,108 @@
+// ControllerRole: the controller half of a process, from its metadata directory to a part in the
+// quorum: directory, metadata log, founding (a new cluster only), leadership. Alone it is the whole
+// quorum; one of several first has to know which cluster it belongs to (node/quorum_founding.h).
+//
+// Not here: decisions about the cluster (controller/), and the broker half (broker_role.h).
+//
+// Thread: the controller executor, except where said otherwise.
+#ifndef NODE_CONTROLLER_ROLE_H_
+#define NODE_CONTROLLER_ROLE_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/env.h"
+#include "controller/leader_watch.h"
+#include "node/broker_session_server.h"
+#include "node/config.h"
+#include "node/controller_host.h"
+#include "node/metadata_dir.h"
+#include "node/quorum_founding.h"
+#include "node/quorum_network.h"
+#include "node/raft_quorum_control.h"
+#include "storage/kv_store.h"
+
+namespace millrace::node {
+
+class ControllerRole {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status) &&>;
+  // Opens the store for the metadata image below a path; called on a thread that may block.
+  using OpenImages =
+      std::function<absl::StatusOr<std::unique_ptr<storage::KvStore>>(const std::string& path)>;
+
+  // All that is pointed to outlives this. `network`: null for the whole quorum.
+  ControllerRole(const NodeConfig& config, const Env& env, OpenImages open_images,
+                 QuorumNetwork* network, controller::LeaderWatch* leaders,
+                 RaftQuorumControl* quorum);
+  ~ControllerRole();
+
+  // Reads the metadata directory and, where it is the whole quorum, its log. Blocks. Errors: those
+  // of CheckFounding, MetadataDir::Open, ControllerHost::Open and the image store, with the path.
+  absl::Status Open();
+
+  // `done` runs once commands are taken: here, with the cluster founded, where this is the whole
+  // quorum; else by whoever leads. REQUIRES: Open succeeded.
+  void Start(Done done);
+
+  // REQUIRES: Open succeeded. Thread: any.
+  raft::VoterId voter_id() const { return {config_.node_id, dir_->directory_id()}; }
+  int64_t start_count() const { return dir_->start_count(); }
+
+  // Null until the metadata log is open.
+  ControllerHost* host() { return host_.get(); }
+  // The streams of brokers and observers; serves while this node leads.
+  BrokerSessionServer& sessions() { return sessions_; }
+  // Why host() is null.
+  absl::Status NotOpen() const;
+
+  // Whether somebody leads the quorum, as far as is known here. Thread: any.
+  bool led() const { return led_.load(); }
+  // The metadata log has stopped for good. Thread: any.
+  bool failed() const { return failed_.load(); }
+
+ private:
+  // The steps of Start.
+  void JoinQuorum();
+  void OnBelongs(absl::StatusOr<raft::FoundingResult> result);
+  void StartHost();
+  void OnLeader(const LeaderHint& leader);
+  void OnLed();
+  void FoundCluster();
+  void RememberCluster(ClusterId cluster_id);
+  void Finish(const absl::Status& status);
+
+  absl::Status OpenHost(QuorumPlace place);
+  void CarryOut(const controller::SessionDecision& decision, SessionDecided done);
+
+  const NodeConfig config_;
+  const Env env_;
+  const OpenImages open_images_;
+  QuorumNetwork* const network_;
+  controller::LeaderWatch* const leaders_;
+  RaftQuorumControl* const quorum_;
+  BrokerSessionServer sessions_;
+  // Of the metadata directory: the log's, and the image store's.
+  std::unique_ptr<Executor> metadata_disk_;
+  std::unique_ptr<Executor> image_disk_;
+  std::unique_ptr<Random> founding_random_;
+  raft::FoundingRecord founding_record_;
+  std::unique_ptr<QuorumFounding> founding_;
+  // Of one of several controllers, once it is known.
+  ClusterId cluster_id_;
+  std::unique_ptr<MetadataDir> dir_;
+  std::unique_ptr<storage::KvStore> images_;
+  std::unique_ptr<ControllerHost> host_;
+  Done started_;
+  std::atomic<bool> led_{false};
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace millrace::node
+
+#endif  // NODE_CONTROLLER_ROLE_H_

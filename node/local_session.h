@@ -1,0 +1,54 @@
+// LocalSession: the session of a broker with the controller of its own process, where that is the
+// whole quorum: no network, no heartbeats, and metadata straight from the log.
+//
+// Nobody watches over such a broker, and nobody could take over from it: it lives and dies with its
+// controller.
+//
+// Thread: the controller executor.
+#ifndef NODE_LOCAL_SESSION_H_
+#define NODE_LOCAL_SESSION_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "node/controller_host.h"
+#include "node/controller_session.h"
+
+namespace millrace::node {
+
+class LocalSession final : public ControllerSession, private broker::ControllerChannel {
+ public:
+  template <class T>
+  using Done = ControllerSession::Done<T>;
+
+  // REQUIRES: `controller` leads, for as long as this lives, and its cluster is founded.
+  LocalSession(NodeId self, ControllerHost* controller) : self_(self), controller_(controller) {}
+
+  // ControllerSession.
+  void SetOnEnded(std::function<void(const absl::Status&)> /*on_ended*/) override {}
+  void AwaitCluster(absl::AnyInvocable<void(ClusterId) &&> known) override;
+  void Register(internal::v1::RegisterBrokerRequest request, Done<BrokerEpoch> done) override;
+  void Activate(absl::AnyInvocable<void(absl::Status) &&> done) override;
+  // Its partitions have no other place.
+  void ReportFailedDirectory(DirectoryId /*directory*/) override {}
+  void Leave(absl::Duration /*max*/, Task done) override { std::move(done)(); }
+  metadata::Feed& feed() override { return controller_->feed(); }
+  broker::ControllerChannel& channel() override { return *this; }
+  std::string Progress() const override { return ""; }
+
+ private:
+  // broker::ControllerChannel.
+  void AlterPartition(internal::v1::AlterPartitionRequest request,
+                      Done<internal::v1::AlterPartitionResponse> done) override;
+  void AllocateProducerIds(internal::v1::AllocateProducerIdsRequest request,
+                           Done<internal::v1::AllocateProducerIdsResponse> done) override;
+
+  const NodeId self_;
+  ControllerHost* const controller_;
+  BrokerEpoch epoch_ = kNoBrokerEpoch;
+};
+
+}  // namespace millrace::node
+
+#endif  // NODE_LOCAL_SESSION_H_

@@ -1,0 +1,24 @@
+// What is told of the log directories of a broker: to operators when they were opened, and to
+// whoever asks for their description.
+//
+// Thread: any (pure functions, but for the log lines).
+#ifndef NODE_LOG_DIR_REPORT_H_
+#define NODE_LOG_DIR_REPORT_H_
+
+#include <vector>
+
+#include "base/ids.h"
+#include "broker/broker.h"
+#include "millrace/v1/admin_service.pb.h"
+
+namespace millrace::node {
+
+// Log lines: how the directories were left, and what is damaged in them.
+void LogOpenedDirs(const std::vector<broker::OpenedLogDir>& dirs);
+
+v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
+                                          const std::vector<broker::LogDirDescription>& dirs);
+
+}  // namespace millrace::node
+
+#endif  // NODE_LOG_DIR_REPORT_H_
