@@ -90,6 +90,7 @@ void FollowerFeeds::DetachOlderThan(NodeId follower, BrokerEpoch epoch, Outbox* 
 }
 
 bool FollowerFeeds::HasNewPositions(const Feed& feed) const {
+  if (MUTANT("replica.high-watermark-not-pushed")) return false;
   return feed.told_high_watermark != held_->high_watermark ||
          feed.told_log_start != held_->log->log_start_offset();
 }
@@ -111,7 +112,7 @@ std::optional<PendingPush> FollowerFeeds::Take(NodeId follower, size_t bytes_max
   if (feed == nullptr) return std::nullopt;
   const bool bytes = feed->next < held_->log->end_offset();
   if (feed->reading || (!bytes && !HasNewPositions(*feed))) {
-    feed->told = Told::kNothing;
+    if (!MUTANT("replica.told-once-for-ever")) feed->told = Told::kNothing;
     return std::nullopt;
   }
   PendingPush push;

@@ -70,6 +70,7 @@ void FollowerRole::GiveUp(const absl::Status& status, MonotonicTime now, Outbox*
 
 void FollowerRole::OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* /*outbox*/) {
   if (!IsCurrent(detach.leader_epoch, detach.attach)) return;
+  if (MUTANT("replica.lost-stream-not-noticed")) return;
   if (state_ == State::kAttached || state_ == State::kAttaching) Pause(now);
 }
 
@@ -91,7 +92,7 @@ void FollowerRole::OnAttachReply(const AttachReply& reply, MonotonicTime now, Ou
     ResetTo(*reply.reset_to, outbox);
     return Attach(now, outbox);
   }
-  if (reply.diverging) {
+  if (reply.diverging && !MUTANT("replica.diverging-not-cut")) {
     return CutDiverging(reply, outbox) ? Attach(now, outbox) : Pause(now);
   }
   state_ = State::kAttached;

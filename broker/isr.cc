@@ -25,7 +25,7 @@ bool Contains(const metadata::BrokerList& list, NodeId broker) {
 
 void Isr::Begin(const metadata::PartitionImage& partition, const BrokerStandings& standings,
                 MonotonicTime now) {
-  members_.clear();
+  if (!MUTANT("replica.positions-outlive-the-epoch")) members_.clear();
   proposed_.reset();
   repeat_at_ = MonotonicTime::Never();
   not_before_ = now;
@@ -190,7 +190,7 @@ void Isr::OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox) {
     held_->partition_epoch = answer.state->partition_epoch;
     return Commit(answer.state->isr, answer.state->recovery_state, outbox);
   }
-  if (!of_mine) return;
+  if (!of_mine || MUTANT("replica.refusal-keeps-the-union")) return;
   if (known && answer.state->partition_epoch == held_->partition_epoch) return Refused(now);
   if (MUTANT("replica.unknown-is-refused")) return Refused(now);
   // Perhaps it took effect. A higher leader epoch will come with the metadata.
@@ -284,6 +284,7 @@ std::optional<Offset> Isr::CommonPosition(MonotonicTime now) const {
                         : held_->position().Counted(held_->settings.durable);
   for (const Member& member : members_) {
     if (InMaximal(member.broker)) {
+      if (!member.position && MUTANT("replica.silent-members-not-counted")) continue;
       if (!member.position) return std::nullopt;
       smallest = std::min(smallest, Counted(member));
     } else if (member.position && now < member.awaited_until && IsEligible(member)) {

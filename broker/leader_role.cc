@@ -311,11 +311,14 @@ MonotonicTime LeaderRole::next_deadline() const {
 void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
   taken_.clear();
   leader_waiters_.TakeSatisfied(own_position(), &taken_);
+  if (MUTANT("replica.all-is-the-leader")) all_waiters_.TakeSatisfied(own_position(), &taken_);
   const std::optional<Offset> common = isr_.CommonPosition(now);
   if (durable_from_ && common && *common >= *durable_from_) durable_from_.reset();
   // It stands still while too few are in sync (KAFKA-15583), and it never falls.
   const bool may_rise = isr_.HasMin() || MUTANT("replica.high-watermark-under-min");
-  if (may_rise && common && *common > held_->high_watermark) {
+  const bool falls =
+      MUTANT("replica.high-watermark-falls") && common && *common < held_->high_watermark;
+  if (may_rise && common && (*common > held_->high_watermark || falls)) {
     held_->SetHighWatermark(*common);
     all_waiters_.TakeSatisfied(held_->high_watermark, &taken_);
     // Equal to the last stable offset as long as there are no transactions.

@@ -1,10 +1,12 @@
 #include "broker/replica.h"
 
+#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "base/status_matchers.h"
 #include "broker/testing/fake_replica_log.h"
+#include "record/batch_stamp.h"
 
 namespace millrace::broker {
 namespace {
@@ -267,6 +269,108 @@ TEST_F(ReplicaTest, LatestIsNotAvailableUntilTheHighWatermarkReachesTheElection_
   EXPECT_THAT(replica_->LatestOffset(std::nullopt), HasCode(ErrorCode::kOffsetNotAvailable));
   Sync();
   EXPECT_EQ(*replica_->LatestOffset(std::nullopt), Offset(4));
+}
+
+// --- Roles ---
+
+class ReplicaRolesTest : public ReplicaTest {
+ protected:
+  void See(int epoch, NodeId leader) {
+    metadata::PartitionImage image = Image(epoch, leader, {kSelf, kOther});
+    image.replicas = {{kSelf, {}}, {kOther, {}}};
+    replica_->OnMetadata(image, {{kSelf, BrokerEpoch(1), true}, {kOther, BrokerEpoch(2), true}},
+                         true, MonotonicTime(), &outbox_);
+  }
+  std::vector<AttachTo> Attaches() { return std::exchange(outbox_.attaches, {}); }
+};
+
+TEST_F(ReplicaRolesTest, AFollowerAttachesToTheLeaderInEveryEpoch_S14) {
+  See(4, kOther);
+  auto attaches = Attaches();
+  ASSERT_THAT(attaches, SizeIs(1));
+  EXPECT_EQ(attaches[0].leader, kOther);
+  EXPECT_EQ(attaches[0].request.leader_epoch, LeaderEpoch(4));
+  See(4, kOther);
+  EXPECT_THAT(Attaches(), IsEmpty()) << "nothing changed for it";
+  See(5, kOther);
+  attaches = Attaches();
+  ASSERT_THAT(attaches, SizeIs(1));
+  EXPECT_EQ(attaches[0].request.leader_epoch, LeaderEpoch(5));
+  EXPECT_THAT(outbox_.detaches, IsEmpty()) << "the same stream goes on";
+}
+
+TEST_F(ReplicaRolesTest, ADeposedLeaderFollowsAndNamesItsSuccessor_S40) {
+  See(4, kSelf);
+  replica_->OnAttach({kOther, BrokerEpoch(2)},
+                     {kPartition, {}, LeaderEpoch(4), 1, kNoLeaderEpoch, Offset(0)},
+                     MonotonicTime(), &outbox_);
+  Produce(MakeBatch(1));
+  See(5, kOther);
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].outcome.code, ErrorCode::kOutcomeUnknown);
+  EXPECT_EQ(replies[0].outcome.leader->leader, kOther);
+  EXPECT_EQ(replies[0].outcome.leader->leader_epoch, LeaderEpoch(5));
+  ASSERT_THAT(outbox_.detaches, SizeIs(1)) << "its follower is told";
+  EXPECT_EQ(outbox_.detaches[0].detach.leader_epoch, LeaderEpoch(4));
+  const auto attaches = Attaches();
+  ASSERT_THAT(attaches, SizeIs(1));
+  EXPECT_EQ(attaches[0].request.end_offset, Offset(1)) << "its tail is the new leader's to judge";
+}
+
+TEST_F(ReplicaRolesTest, AFollowerThatIsElectedKeepsItsHighWatermark) {
+  See(4, kOther);
+  const AttachRequest request = Attaches().at(0).request;
+  AttachReply reply;
+  reply.topic_partition = kPartition;
+  reply.leader_epoch = request.leader_epoch;
+  reply.attach = request.attach;
+  replica_->OnAttachReply(reply, MonotonicTime(), &outbox_);
+  EXPECT_TRUE(replica_->is_attached());
+  const Bytes batch = MakeBatch(2);
+  Buffer stamped(batch.size());
+  std::memcpy(stamped.data(), batch.data(), batch.size());
+  record::StampBaseOffset(stamped.data(), Offset(0));
+  record::StampLeaderEpoch(stamped.data(), LeaderEpoch(4));
+  replica_->OnPush({kPartition, LeaderEpoch(4), request.attach, Offset(0),
+                    std::move(stamped).Freeze(), Offset(2), Offset(0)},
+                   {MonotonicTime(), kWall}, &outbox_);
+  See(5, kSelf);
+  EXPECT_TRUE(replica_->is_leader());
+  EXPECT_EQ(replica_->high_watermark(), Offset(2));
+  ASSERT_THAT(outbox_.detaches, SizeIs(1)) << "it follows nobody any more";
+  EXPECT_EQ(outbox_.detaches[0].peer, kOther);
+}
+
+TEST_F(ReplicaRolesTest, WhoDoesNotLeadRefusesAttaches_KIP320) {
+  const auto code_of = [&](int epoch) {
+    replica_->OnAttach({kOther, BrokerEpoch(2)},
+                       {kPartition, {}, LeaderEpoch(epoch), 1, kNoLeaderEpoch, Offset(0)},
+                       MonotonicTime(), &outbox_);
+    return std::exchange(outbox_.attach_replies, {}).at(0).reply.outcome.code;
+  };
+  See(4, kOther);
+  EXPECT_EQ(code_of(4), ErrorCode::kNotLeaderOrFollower);
+  See(5, kSelf);
+  EXPECT_EQ(code_of(4), ErrorCode::kFencedLeaderEpoch);
+  EXPECT_EQ(code_of(6), ErrorCode::kUnknownLeaderEpoch);
+  EXPECT_EQ(code_of(5), ErrorCode::kNone);
+}
+
+TEST_F(ReplicaRolesTest, AnUnassignedOrOfflineReplicaFollowsNobody) {
+  See(4, kOther);
+  Attaches();
+  metadata::PartitionImage image = Image(4, kOther, {kOther});
+  image.replicas = {{kOther, {}}};
+  replica_->OnMetadata(image, {}, true, MonotonicTime(), &outbox_);
+  EXPECT_THAT(std::exchange(outbox_.detaches, {}), SizeIs(1));
+  EXPECT_EQ(replica_->next_deadline(), MonotonicTime::Never());
+  See(5, kOther);
+  EXPECT_THAT(Attaches(), SizeIs(1));
+  replica_->OnFailed(MakeError(ErrorCode::kStorageError, "the directory failed"), &outbox_);
+  EXPECT_THAT(outbox_.detaches, SizeIs(1));
+  See(6, kOther);
+  EXPECT_THAT(Attaches(), IsEmpty());
 }
 
 // --- Idempotent producers ---
