@@ -13,6 +13,7 @@
 #include "broker/produce_stream.h"
 #include "broker/producer_ids.h"
 #include "broker/reconciler.h"
+#include "broker/replication/isr_proposer.h"
 
 namespace millrace::broker {
 namespace {
@@ -50,6 +51,7 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
   CHECK(!options_.log_dirs.empty() && !deps_.shards.empty());
   const std::shared_ptr<FetchMemory> fetch_memory =
       deps_.budget == nullptr ? nullptr : FetchMemory::Create(deps_.budget);
+  const ReplicationDeps replication = MakeReplicationDeps();
   for (size_t i = 0; i < deps_.shards.size(); ++i) {
     Shard::Deps shard;
     shard.self = options_.node_id;
@@ -60,6 +62,7 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
     shard.metrics = deps_.metrics;
     shard.fetch_memory = fetch_memory;
     shard.housekeeping_interval = options_.housekeeping_interval;
+    shard.replication = replication;
     // Rounded up, so that a small bound is not none.
     const int shard_count = static_cast<int>(deps_.shards.size());
     shard.metrics_partitions_max =
@@ -86,6 +89,47 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
   }
 }
 
+ReplicationDeps Broker::MakeReplicationDeps() {
+  isr_proposer_ = std::make_shared<IsrProposer>(
+      options_.node_id, deps_.home, deps_.controller, [this](const IsrAnswer& answer) {
+        const int index = ShardIndexOf(answer.topic_partition, shard_count());
+        shards_[index]->executor()->Post(
+            [shard = shards_[index], answer] { shard->OnIsrAnswer(answer); });
+      });
+  ReplicationDeps replication;
+  replication.cluster_id = options_.cluster_id;
+  replication.shard_count = static_cast<int>(deps_.shards.size());
+  replication.channel = deps_.replica_channel;
+  replication.listener = options_.inter_broker_listener;
+  replication.lag_time_max = options_.replica_lag_time_max;
+  replication.propose = [home = deps_.home, weak = std::weak_ptr<IsrProposer>(isr_proposer_)](
+                            const std::vector<IsrProposal>& proposals) {
+    home->Post([weak, proposals] {
+      if (const auto proposer = weak.lock(); proposer != nullptr) proposer->Propose(proposals);
+    });
+  };
+  return replication;
+}
+
+ReplicaIntake Broker::replica_intake() {
+  std::vector<std::weak_ptr<Shard>> shards(shards_.begin(), shards_.end());
+  const auto shard_of = [shards](const FollowerHello& hello) {
+    return shards[static_cast<size_t>(hello.leader_shard) % shards.size()].lock();
+  };
+  ReplicaIntake intake;
+  intake.executor_of = [shard_of](const FollowerHello& hello) -> Executor* {
+    const std::shared_ptr<Shard> shard = shard_of(hello);
+    return shard == nullptr ? nullptr : shard->executor();
+  };
+  intake.take_in = [shard_of](const FollowerHello& hello,
+                              std::shared_ptr<LeaderStream> stream) -> std::shared_ptr<LeaderSink> {
+    const std::shared_ptr<Shard> shard = shard_of(hello);
+    if (shard == nullptr) return nullptr;
+    return shard->OpenReplicaStream(hello, std::move(stream));
+  };
+  return intake;
+}
+
 Broker::~Broker() {
   for (const std::shared_ptr<Shard>& shard : shards_) shard->Abandon();
 }
@@ -105,6 +149,7 @@ void Broker::Registered(BrokerEpoch epoch, Done done) {
     if (status.ok()) {
       reconciler_->OnRegistered(epoch);
       if (producer_ids_ != nullptr) producer_ids_->OnRegistered(epoch);
+      isr_proposer_->OnRegistered(epoch);
     }
     std::move(done)(std::move(status));
   });

@@ -40,6 +40,7 @@
 #include "base/random.h"
 #include "broker/gather.h"
 #include "broker/log_dir_set.h"
+#include "broker/replica_channel.h"
 #include "broker/topic_watch.h"
 #include "metadata/authorizer.h"
 #include "metadata/feed.h"
@@ -48,11 +49,12 @@
 
 namespace millrace::broker {
 
-class FetchCall;
 class ControllerChannel;
+class FetchCall;
 class ForwardChannel;
 class Forwarder;
 class FetchStream;
+class IsrProposer;
 class ProduceStream;
 class ProducerIds;
 class Reconciler;
@@ -77,6 +79,10 @@ struct BrokerOptions {
   int64_t tail_cache_bytes_max = 1 << 20;
   // metrics.partitions.max: replicas of this broker with metrics of their own, over all shards.
   int metrics_partitions_max = 100;
+  // inter.broker.listener.name: where other brokers' ReplicaService is; empty: their first.
+  std::string inter_broker_listener;
+  // replica.lag.time.max.ms: how long a follower may lag before it is out of sync.
+  absl::Duration replica_lag_time_max = absl::Seconds(5);
 };
 
 // Seams; all outlive the broker.
@@ -88,13 +94,15 @@ struct BrokerDeps {
   // Of answers to fetches; its on_release is taken. Null: they are not counted.
   MemoryBudget* budget = nullptr;
   const metadata::Authorizer* authorizer = nullptr;  // Null: everything is allowed.
-  // Where producer ids come from. Null: there are none.
+  // Where producer ids come from, and who changes in-sync sets. Null: neither.
   ControllerChannel* controller = nullptr;
   // Lifecycle and reconciliation.
   Executor* home = nullptr;
   std::vector<Executor*> shards;
   Executor* cold_reads = nullptr;
   std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
+  // To other brokers. Null: none can be followed.
+  ReplicaChannel* replica_channel = nullptr;
 };
 
 // How far the start has come; see /readyz.
@@ -201,6 +209,9 @@ class Broker {
                                              MonotonicTime deadline = MonotonicTime::Never(),
                                              std::function<void(absl::Status)> late = nullptr);
 
+  // Where the streams that followers open are taken in. May outlive the broker. Thread: any.
+  ReplicaIntake replica_intake();
+
   // `done` runs on `home`. REQUIRES: on `home`.
   void DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done);
 
@@ -218,10 +229,12 @@ class Broker {
                                    absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call);
   void CloseShards(Done done);
+  ReplicationDeps MakeReplicationDeps();
 
   const BrokerOptions options_;
   const BrokerDeps deps_;
   std::unique_ptr<LogDirSet> log_dirs_;
+  std::shared_ptr<IsrProposer> isr_proposer_;
   std::vector<std::shared_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<Gather>> gathers_;
   // By shard; empty: calls are answered by this broker alone.

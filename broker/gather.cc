@@ -40,17 +40,6 @@ std::shared_ptr<Gathering<Response>> Begin(const Request& request,
 
 }  // namespace
 
-int ShardIndexOf(const TopicPartition& topic_partition, int count) {
-  const Uuid id = topic_partition.topic_id.uuid();
-  uint64_t hash = id.high() ^ id.low();
-  // Consecutive partitions of a topic go to different shards; topics begin anywhere.
-  hash ^= hash >> 29;
-  hash *= 0xBF58476D1CE4E5B9;
-  hash ^= hash >> 32;
-  hash += static_cast<uint64_t>(topic_partition.partition.value());
-  return static_cast<int>(hash % static_cast<uint64_t>(count));
-}
-
 Gather::Gather(int edge, std::vector<std::shared_ptr<Shard>> shards,
                const metadata::Authorizer* authorizer, const GatherOptions& options)
     : edge_(edge), shards_(std::move(shards)), authorizer_(authorizer), options_(options) {}

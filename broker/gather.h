@@ -23,6 +23,7 @@
 #include "api/list_offsets.h"
 #include "api/partition_name.h"
 #include "api/produce.h"
+#include "broker/replication/shard_index.h"
 #include "broker/shard.h"
 #include "metadata/authorizer.h"
 
@@ -45,9 +46,6 @@ struct GatherOptions {
   absl::Duration produce_timeout_max = absl::Minutes(5);
   absl::Duration fetch_wait_max = absl::Minutes(5);
 };
-
-// Which of `count` shards owns a partition; the same in every run of every process.
-int ShardIndexOf(const TopicPartition& topic_partition, int count);
 
 class Gather {
  public:

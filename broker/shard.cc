@@ -22,6 +22,7 @@ class Shard::Hosted : public storage::Log::Listener {
 
   void OnAdvanced(Offset /*written*/, Offset /*durable*/) override {
     replica_->OnAdvanced(shard_->now().monotonic, &shard_->outbox_);
+    shard_->ArmTimer(replica_->next_deadline());
     Tell();
     shard_->Drain();
   }
@@ -58,7 +59,18 @@ class Shard::Hosted : public storage::Log::Listener {
   absl::Status offline_;
 };
 
-Shard::Shard(const Deps& deps) : deps_(deps), metrics_(deps.metrics) {}
+Shard::Shard(const Deps& deps) : deps_(deps), metrics_(deps.metrics) {
+  ShardReplication::Deps replication;
+  replication.self = deps.self;
+  replication.shard = deps.index;
+  replication.executor = deps.executor;
+  replication.cold_reads = deps.cold_reads;
+  replication.clock = deps.clock;
+  replication.metrics = deps.metrics;
+  replication.shared = deps.replication;
+  ShardReplication::Host* const host = this;
+  replication_ = std::make_unique<ShardReplication>(replication, host);
+}
 
 Shard::~Shard() {
   if (memory_strand_ != nullptr) memory_strand_->Forget();
@@ -86,9 +98,15 @@ void Shard::ResumeMemoryWaiters() {
 
 void Shard::OnImage(std::shared_ptr<const metadata::Image> image,
                     std::shared_ptr<const metadata::Delta> delta, bool leaderships_count) {
-  const bool all = image_ == nullptr || leaderships_count != leaderships_count_;
+  // Who may be in sync depends on the brokers.
+  const bool all = image_ == nullptr || leaderships_count != leaderships_count_ ||
+                   !delta->brokers_changed.empty() || !delta->brokers_removed.empty();
   image_ = std::move(image);
   leaderships_count_ = leaderships_count;
+  // Streams of runs that have ended are closed before replicas attach again.
+  const metadata::BrokerImage* const self = image_->FindBroker(deps_.self);
+  replication_->OnImage(image_,
+                        leaderships_count && self != nullptr ? self->epoch : kNoBrokerEpoch);
   if (all) {
     for (auto& [partition, hosted] : replicas_) ApplyMetadata(hosted.get());
   } else {
@@ -124,6 +142,13 @@ void Shard::ApplyMetadata(Hosted* hosted) {
   const bool in_place = known.is_zero() || known == hosted->directory_;
   hosted->replica_->OnMetadata(*partition, StandingsOf(*image_, *partition),
                                leaderships_count_ && in_place, now().monotonic, &outbox_);
+  ArmTimer(hosted->replica_->next_deadline());
+  const TopicPartition& id = hosted->replica_->topic_partition();
+  if (hosted->replica_->is_leader() && partition->isr.size() < partition->replicas.size()) {
+    under_replicated_.insert(id);
+  } else {
+    under_replicated_.erase(id);
+  }
 }
 
 // --- Replicas ---
@@ -133,8 +158,11 @@ void Shard::AddReplica(const TopicPartition& topic_partition, const std::string&
                        const TopicSettings& settings) {
   auto hosted = std::make_unique<Hosted>(this, topic);
   hosted->directory_ = directory;
-  hosted->Open(std::make_unique<Replica>(ReplicaOptions{.self = deps_.self, .directory = directory},
-                                         topic_partition, std::move(log), settings));
+  hosted->Open(
+      std::make_unique<Replica>(ReplicaOptions{.self = deps_.self,
+                                               .directory = directory,
+                                               .lag_time_max = deps_.replication.lag_time_max},
+                                topic_partition, std::move(log), settings));
   by_partition_[topic_partition] = hosted.get();
   Hosted* const added = hosted.get();
   replicas_[topic_partition] = std::move(hosted);
@@ -171,6 +199,7 @@ void Shard::RemoveReplica(const TopicPartition& topic_partition, const absl::Sta
   // Out of the maps first: answers may make their callers ask again.
   std::unique_ptr<Hosted> hosted = std::move(found->second);
   by_partition_.erase(topic_partition);
+  under_replicated_.erase(topic_partition);
   replicas_.erase(found);
   if (hosted->replica_ != nullptr) hosted->replica_->Stop(status, &outbox_);
   Drain();
@@ -212,6 +241,7 @@ void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
   replicas_.clear();
   by_partition_.clear();
   Drain();
+  replication_->Close(stopped);
   for (auto& [partition, hosted] : closing->logs) {
     if (hosted->replica_ == nullptr || !hosted->replica_->log().status().ok()) continue;
     ++closing->left;
@@ -225,6 +255,7 @@ void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
 }
 
 void Shard::Abandon() {
+  replication_->Close(MakeError(ErrorCode::kShuttingDown, "the broker is gone"));
   // Out of the maps first: what goes may look into them.
   const auto parked = std::exchange(parked_, {});
   const auto pending = std::exchange(pending_, {});
@@ -275,6 +306,26 @@ absl::Status Shard::NotHere(const TopicPartition& topic_partition) const {
                                     : "this broker does not hold the partition";
   return MakeError(ErrorCode::kNotLeaderOrFollower, why,
                    {.leader = LeaderHint{partition->leader, partition->leader_epoch, ""}});
+}
+
+// --- Other brokers, and the controller ---
+
+Replica* Shard::FindOpen(const TopicPartition& partition) {
+  const auto found = by_partition_.find(partition);
+  return found == by_partition_.end() ? nullptr : found->second->replica_.get();
+}
+
+std::shared_ptr<LeaderSink> Shard::OpenReplicaStream(const FollowerHello& hello,
+                                                     std::shared_ptr<LeaderStream> stream) {
+  return replication_->Open(hello, std::move(stream));
+}
+
+void Shard::OnIsrAnswer(const IsrAnswer& answer) {
+  Replica* const replica = FindOpen(answer.topic_partition);
+  if (replica == nullptr) return;
+  replica->OnIsrAnswer(answer, now().monotonic, &outbox_);
+  ArmTimer(replica->next_deadline());
+  Drain();
 }
 
 // --- Calls ---
@@ -448,12 +499,15 @@ void Shard::ListOffsets(const TopicPartition& topic_partition,
 void Shard::Drain() {
   if (draining_) return;
   draining_ = true;
-  while (!outbox_.empty()) {
-    std::swap(outbox_, delivering_);
-    for (ProduceReply& reply : delivering_.produced) Answer(std::move(reply));
-    for (const ParkId id : delivering_.woken) WakeParked(id);
-    delivering_.Clear();
-  }
+  do {
+    while (!outbox_.empty()) {
+      std::swap(outbox_, delivering_);
+      for (ProduceReply& reply : delivering_.produced) Answer(std::move(reply));
+      for (const ParkId id : delivering_.woken) WakeParked(id);
+      replication_->Deliver(&delivering_);
+      delivering_.Clear();
+    }
+  } while (replication_->Flush() || !outbox_.empty());
   draining_ = false;
 }
 
@@ -521,6 +575,7 @@ void Shard::UpdateGauges() {
   }
   metrics_.replicas->Set(static_cast<double>(replicas_.size()));
   metrics_.leaders->Set(leaders);
+  metrics_.under_replicated->Set(static_cast<double>(under_replicated_.size()));
   metrics_.replicas_untold->Set(static_cast<double>(replicas_.size()) - *partitions_told_);
 }
 

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "broker/fetch_run.h"
 #include "broker/replica.h"
 #include "broker/shard_metrics.h"
+#include "broker/shard_replication.h"
 #include "metadata/delta.h"
 #include "metadata/image.h"
 
@@ -72,7 +74,7 @@ struct ReplicaState {
   absl::Status status;
 };
 
-class Shard : public std::enable_shared_from_this<Shard> {
+class Shard : public std::enable_shared_from_this<Shard>, private ShardReplication::Host {
  public:
   struct Deps {
     NodeId self = kNoNode;
@@ -85,9 +87,10 @@ class Shard : public std::enable_shared_from_this<Shard> {
     absl::Duration housekeeping_interval = absl::Seconds(300);
     // How many replicas of this shard have metrics of their own.
     int metrics_partitions_max = 0;
+    ReplicationDeps replication = {};
   };
   static std::shared_ptr<Shard> Create(const Deps& deps);
-  ~Shard();
+  ~Shard() override;
 
   Executor* executor() const { return deps_.executor; }
   int index() const { return deps_.index; }
@@ -127,6 +130,12 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void Abandon();
   // By topic id and partition.
   std::vector<ReplicaState> Describe() const;
+
+  // --- Other brokers, and the controller ---
+  // A follower has opened a stream for this shard; see LeaderStreams::Open.
+  std::shared_ptr<LeaderSink> OpenReplicaStream(const FollowerHello& hello,
+                                                std::shared_ptr<LeaderStream> stream);
+  void OnIsrAnswer(const IsrAnswer& answer);
 
   // --- Calls: `done` runs on this executor, at once or later ---
   void Produce(ShardProduce produce, ShardProduceDone done);
@@ -171,6 +180,12 @@ class Shard : public std::enable_shared_from_this<Shard> {
     std::vector<TopicPartition> partitions;
   };
 
+  // ShardReplication::Host.
+  Replica* FindOpen(const TopicPartition& partition) override;
+  Outbox* outbox() override { return &outbox_; }
+  void Rearm(const Replica& replica) override { ArmTimer(replica.next_deadline()); }
+  void DrainReplicas() override { Drain(); }
+
   Now now() const { return {deps_.clock->Now(), deps_.clock->WallNow()}; }
   absl::Status NotHere(const TopicPartition& topic_partition) const;
   void ApplyMetadata(Hosted* hosted);
@@ -194,6 +209,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   std::map<TopicPartition, std::unique_ptr<Hosted>> replicas_;
   // For the hot calls; never iterated.
   absl::flat_hash_map<TopicPartition, Hosted*> by_partition_;
+  // Led here, with fewer replicas in sync than there are.
+  std::set<TopicPartition> under_replicated_;
   absl::flat_hash_map<ProduceId, PendingProduce> pending_;
   absl::flat_hash_map<ParkId, Parked> parked_;
   std::map<uint64_t, ImageObserver> observers_;
@@ -205,6 +222,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   Outbox outbox_;
   Outbox delivering_;
   bool draining_ = false;
+  std::unique_ptr<ShardReplication> replication_;
   std::vector<Task> on_produce_idle_;
   // Destroys logs that are still closing.
   Task abandon_closing_;

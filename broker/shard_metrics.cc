@@ -89,6 +89,9 @@ ShardMetrics::ShardMetrics(MetricRegistry* metrics)
                                        "Fetches that wait for room in the memory budget.");
   replicas = &metrics->AddGauge("millrace_broker_replicas", "Replicas that are open.");
   leaders = &metrics->AddGauge("millrace_broker_leaders", "Replicas that lead their partition.");
+  under_replicated =
+      &metrics->AddGauge("millrace_broker_under_replicated_partitions",
+                         "Partitions led here with fewer replicas in sync than they have.");
   replicas_untold = &metrics->AddGauge(
       "millrace_broker_replicas_without_metrics",
       "Replicas beyond metrics.partitions.max, which have no series of their own.");

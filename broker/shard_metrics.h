@@ -85,6 +85,8 @@ struct ShardMetrics {
   Gauge* awaiting_memory = nullptr;
   Gauge* replicas = nullptr;
   Gauge* leaders = nullptr;
+  // Of those, how many have fewer replicas in sync than they have.
+  Gauge* under_replicated = nullptr;
   // Replicas beyond metrics.partitions.max, which have no gauges of their own.
   Gauge* replicas_untold = nullptr;
 };

@@ -107,7 +107,6 @@ void LeaderStreams::Close(const absl::Status& status) {
       session->stream->Close(status);
     }
   }
-  timer_.Clear();
 }
 
 size_t LeaderStreams::stream_count() const {

@@ -1,0 +1,162 @@
+// Three whole brokers in one process: what replication promises, end to end. Rules of single
+// replicas are in replica_test.cc, those of streams in replication/.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/testing/cluster_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace millrace::broker {
+namespace {
+
+using ::testing::ElementsAre;
+
+class ShardReplicationTest : public ::testing::TestWithParam<int> {
+ protected:
+  ClusterFixture cluster_{3, GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Shards, ShardReplicationTest, ::testing::Values(1, 2));
+
+TEST_P(ShardReplicationTest, AnAcknowledgedBatchIsOnAllThreeByteForByte) {
+  cluster_.CreateTopic(3, {{"min.insync.replicas", "2"}});
+  for (int partition = 0; partition < 3; ++partition) {
+    for (int i = 0; i < 5; ++i) {
+      const auto result = cluster_.Produce(MakeBatch(3, 100 + i), partition);
+      ASSERT_TRUE(result.outcome.ok()) << result.outcome.message;
+      EXPECT_EQ(result.base_offset, Offset(3 * i));
+      EXPECT_EQ(result.level, api::DurabilityLevel::kDurable);
+    }
+    EXPECT_TRUE(cluster_.LogsAreEqual({1, 2, 3}, partition));
+  }
+  EXPECT_THAT(cluster_.Isr(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(cluster_.alterations, 0);
+}
+
+TEST_P(ShardReplicationTest, FollowersLearnTheHighWatermarkWithoutMoreBatches) {
+  cluster_.CreateTopic();
+  ASSERT_TRUE(cluster_.Produce(MakeBatch(4)).outcome.ok());
+  cluster_.Run(absl::Milliseconds(5));
+  EXPECT_TRUE(cluster_.HighWatermarkIs(4));
+}
+
+TEST_P(ShardReplicationTest, AnIdleClusterSendsNothing) {
+  cluster_.CreateTopic(4);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(cluster_.Produce(MakeBatch(), i).outcome.ok());
+  cluster_.Run(absl::Seconds(1));
+  const int down = cluster_.network.messages_down;
+  const int up = cluster_.network.messages_up;
+  cluster_.Run(absl::Minutes(1));
+  EXPECT_EQ(cluster_.network.messages_down, down);
+  EXPECT_EQ(cluster_.network.messages_up, up);
+}
+
+TEST_P(ShardReplicationTest, ANewLeaderGoesOnWhereTheOldOneStopped) {
+  cluster_.CreateTopic();
+  ASSERT_TRUE(cluster_.Produce(MakeBatch(3)).outcome.ok());
+  cluster_.Elect(2, {1, 2, 3});
+  const auto result = cluster_.ProduceUntilTaken(MakeBatch(2));
+  EXPECT_EQ(result.base_offset, Offset(3));
+  cluster_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+  EXPECT_TRUE(cluster_.HighWatermarkIs(5));
+  EXPECT_TRUE(cluster_.StateOf(2).is_leader);
+  EXPECT_FALSE(cluster_.StateOf(1).is_leader);
+}
+
+TEST_P(ShardReplicationTest, S14_TheSameLeaderInANewEpochIsAttachedToAnew) {
+  cluster_.CreateTopic();
+  ASSERT_TRUE(cluster_.Produce(MakeBatch(3)).outcome.ok());
+  cluster_.Elect(1, {1, 2, 3});
+  EXPECT_EQ(cluster_.ProduceUntilTaken(MakeBatch(2)).base_offset, Offset(3));
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+}
+
+TEST_P(ShardReplicationTest, AnEmptyFollowerCatchesUpAndJoinsAgain) {
+  cluster_.CreateTopic(1, {{"min.insync.replicas", "2"}});
+  cluster_.Kill(3);
+  cluster_.Elect(1, {1, 2});
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(cluster_.ProduceUntilTaken(MakeBatch(10, 5000)).outcome.ok());
+  }
+  cluster_.Wipe(3);
+  cluster_.Start(3);
+  EXPECT_TRUE(cluster_.RunUntil([&] { return cluster_.Isr().size() == 3; }));
+  cluster_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+  EXPECT_TRUE(cluster_.HighWatermarkIs(500));
+  ASSERT_TRUE(cluster_.Produce(MakeBatch()).outcome.ok());
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+}
+
+TEST_P(ShardReplicationTest, AStalledFollowerLeavesTheInSyncSetAndComesBack) {
+  cluster_.CreateTopic(1, {{"min.insync.replicas", "2"}});
+  ASSERT_TRUE(cluster_.Produce(MakeBatch()).outcome.ok());
+  cluster_.network.SetDeaf(NodeId(3), true);
+  std::optional<api::ProducePartitionResult> result;
+  cluster_.SendProduce(MakeBatch(), &result);
+  cluster_.Run(absl::Seconds(1));
+  EXPECT_FALSE(result.has_value());
+  EXPECT_TRUE(cluster_.RunUntil([&] { return result.has_value(); }));
+  EXPECT_TRUE(result->outcome.ok());
+  EXPECT_THAT(cluster_.Isr(), ElementsAre(1, 2));
+  cluster_.network.SetDeaf(NodeId(3), false);
+  EXPECT_TRUE(cluster_.RunUntil([&] { return cluster_.Isr().size() == 3; }));
+  cluster_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+}
+
+TEST_P(ShardReplicationTest, ALeaderThatWasKilledFollowsTheNextOne) {
+  cluster_.CreateTopic(1, {{"min.insync.replicas", "2"}});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(cluster_.Produce(MakeBatch(2)).outcome.ok());
+  // What only the leader has is not acknowledged, and goes.
+  cluster_.network.SetDeaf(NodeId(2), true);
+  cluster_.network.SetDeaf(NodeId(3), true);
+  std::optional<api::ProducePartitionResult> lost;
+  cluster_.SendProduce(MakeBatch(7), &lost);
+  cluster_.Run(absl::Milliseconds(100));
+  EXPECT_FALSE(lost.has_value());
+  cluster_.Kill(1);
+  cluster_.network.SetDeaf(NodeId(2), false);
+  cluster_.network.SetDeaf(NodeId(3), false);
+  cluster_.Elect(2, {2, 3});
+  // The messages on their way may have arrived after all: the next leader has them or not.
+  ASSERT_TRUE(cluster_.ProduceUntilTaken(MakeBatch(3)).outcome.ok());
+  cluster_.Start(1);
+  EXPECT_TRUE(cluster_.RunUntil([&] { return cluster_.Isr().size() == 3; }));
+  cluster_.Run(absl::Milliseconds(100));
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+}
+
+TEST_P(ShardReplicationTest, BrokenStreamsAreOpenedAgain) {
+  cluster_.CreateTopic(2);
+  ASSERT_TRUE(cluster_.Produce(MakeBatch()).outcome.ok());
+  for (int i = 0; i < 5; ++i) {
+    cluster_.network.BreakStreamsOf(NodeId(2));
+    cluster_.network.BreakStreamsOf(NodeId(3));
+    for (int partition = 0; partition < 2; ++partition) {
+      ASSERT_TRUE(cluster_.Produce(MakeBatch(), partition).outcome.ok());
+    }
+  }
+  EXPECT_TRUE(cluster_.LogsAreEqual());
+  EXPECT_THAT(cluster_.Isr(), ElementsAre(1, 2, 3));
+}
+
+TEST_P(ShardReplicationTest, S15_WithoutAControllerNothingIsAcknowledgedByFewer) {
+  cluster_.CreateTopic(1, {{"min.insync.replicas", "2"}});
+  cluster_.controller_is_away = true;
+  cluster_.network.SetDeaf(NodeId(3), true);
+  std::optional<api::ProducePartitionResult> result;
+  cluster_.SendProduce(MakeBatch(), &result, 0, absl::Minutes(1));
+  cluster_.Run(absl::Seconds(20));
+  EXPECT_FALSE(result.has_value());
+  EXPECT_GT(cluster_.alterations, 0);
+  cluster_.controller_is_away = false;
+  EXPECT_TRUE(cluster_.RunUntil([&] { return result.has_value(); }));
+  EXPECT_TRUE(result->outcome.ok());
+  EXPECT_THAT(cluster_.Isr(), ElementsAre(1, 2));
+}
+
+}  // namespace
+}  // namespace millrace::broker
