@@ -37,5 +37,36 @@ TEST(FakeReplicaLogTest, ReadsWholeBatchesWithinTheLimits) {
   EXPECT_EQ(read.result->next_offset, Offset(4));
 }
 
+TEST(FakeReplicaLogTest, APowerLossKeepsWhatIsDurableAndPerhapsMore) {
+  FakeReplicaLog log;
+  ASSERT_OK(log.StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(1), {}));
+  log.Sync();
+  ASSERT_OK(log.StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(2), {}));
+  ASSERT_OK(log.StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(3), {}));
+  log.Write();
+  const auto lost = log.CrashImage();
+  EXPECT_EQ(lost->end_offset(), Offset(2));
+  EXPECT_EQ(lost->latest_epoch(), LeaderEpoch(1));
+  EXPECT_EQ(lost->durable_offset(), Offset(2));
+  EXPECT_EQ(log.CrashImage(Offset(3))->end_offset(), Offset(4)) << "whole batches";
+  EXPECT_EQ(log.CrashImage(log.written_offset())->end_offset(), Offset(6));
+}
+
+TEST(FakeReplicaLogTest, ACutTakesPositionsAndEpochsWithIt) {
+  FakeReplicaLog log;
+  ASSERT_OK(log.StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(1), {}));
+  ASSERT_OK(log.StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(2), {}));
+  log.Sync();
+  EXPECT_EQ(log.EndOfEpoch(LeaderEpoch(1)), (storage::EpochEnd{LeaderEpoch(1), Offset(2)}));
+  log.TruncateTo(Offset(2), Offset(1));
+  EXPECT_EQ(log.end_offset(), Offset(2));
+  EXPECT_EQ(log.durable_offset(), Offset(2));
+  EXPECT_EQ(log.latest_epoch(), LeaderEpoch(1));
+  log.ResetTo(Offset(50));
+  EXPECT_EQ(log.log_start_offset(), Offset(50));
+  EXPECT_EQ(log.latest_epoch(), kNoLeaderEpoch);
+  EXPECT_EQ(log.StageAsFollower(MakeBatch(1), {}).status().ok(), false) << "it begins at 0";
+}
+
 }  // namespace
 }  // namespace millrace::broker
