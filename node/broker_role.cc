@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/version.h"
+#include "metadata/broker_config.h"
 #include "node/log_dir_report.h"
 #include "storage/dir_identity.h"
 
@@ -44,10 +45,11 @@ absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
 }
 
 BrokerRole::BrokerRole(const NodeConfig& config, const Env& env,
-                       const metadata::Authorizer* authorizer)
+                       const metadata::Authorizer* authorizer, broker::ReplicaChannel* replicas)
     : config_(config),
       env_(env),
       authorizer_(authorizer),
+      replicas_(replicas),
       incarnation_(IncarnationId::Draw(*env.random)),
       random_(env.make_random()) {}
 
@@ -83,10 +85,12 @@ void BrokerRole::Open(ClusterId cluster_id) {
                                                   .metrics = env_.metrics,
                                                   .budget = env_.budget,
                                                   .authorizer = authorizer_,
+                                                  .controller = &session_->channel(),
                                                   .home = env_.controller,
                                                   .shards = env_.shards,
                                                   .cold_reads = env_.cold_reads,
-                                                  .make_disk_executor = env_.make_disk_executor});
+                                                  .make_disk_executor = env_.make_disk_executor,
+                                                  .replica_channel = replicas_});
   broker_->SetOnLogDirFailed([this](DirectoryId directory, const absl::Status& status) {
     LOG_ERROR("node", "a log directory failed: its partitions are offline",
               {{"directory", directory.ToString()}, {"error", status.ToString()}});
@@ -232,6 +236,10 @@ broker::BrokerOptions BrokerRole::MakeOptions(ClusterId cluster_id) const {
   options.static_config = config_.given;
   options.housekeeping_interval = absl::Milliseconds(settings.log_retention_check_interval_ms);
   options.fetch_bytes_max = settings.fetch_max_bytes;
+  options.inter_broker_listener = settings.inter_broker_listener_name;
+  const metadata::BrokerConfig broker =
+      metadata::BrokerConfigOf(metadata::Image(), config_.node_id, config_.given);
+  options.replica_lag_time_max = absl::Milliseconds(broker.replica_lag_time_max_ms);
   options.metrics_partitions_max = static_cast<int>(settings.metrics_partitions_max);
   return options;
 }

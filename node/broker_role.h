@@ -42,7 +42,9 @@ class BrokerRole {
   using Done = absl::AnyInvocable<void(absl::Status) &&>;
 
   // All outlive this, but `config` and `env`, which are copied.
-  BrokerRole(const NodeConfig& config, const Env& env, const metadata::Authorizer* authorizer);
+  // `replicas`: the way to other brokers; null if there is none.
+  BrokerRole(const NodeConfig& config, const Env& env, const metadata::Authorizer* authorizer,
+             broker::ReplicaChannel* replicas = nullptr);
   ~BrokerRole();
 
   // `done` runs once the broker is active, or when it cannot be. `known`: what ClusterOfLogDirs
@@ -86,6 +88,7 @@ class BrokerRole {
   const NodeConfig config_;
   const Env env_;
   const metadata::Authorizer* const authorizer_;
+  broker::ReplicaChannel* const replicas_;
   const IncarnationId incarnation_;
   std::unique_ptr<Random> random_;
   ControllerSession* session_ = nullptr;

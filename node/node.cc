@@ -37,7 +37,9 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
       quorum_(env.controller, env.clock, &leaders_) {
   CHECK_EQ(config_.in_quorum(), network_.quorum != nullptr);
   CHECK_EQ(config_.has_remote_session(), network_.controllers != nullptr);
-  if (config_.is_broker) broker_ = std::make_unique<BrokerRole>(config_, env_, authorizer);
+  if (config_.is_broker) {
+    broker_ = std::make_unique<BrokerRole>(config_, env_, authorizer, network_.replicas);
+  }
   if (config_.is_controller) {
     controller_ = std::make_unique<ControllerRole>(config_, env_, std::move(open_images),
                                                    network_.quorum, &leaders_, &quorum_);

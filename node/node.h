@@ -57,6 +57,8 @@ class Node {
     QuorumNetwork* quorum = nullptr;
     // If config.has_remote_session().
     ControllerLink* controllers = nullptr;
+    // To other brokers; null: none can be followed.
+    broker::ReplicaChannel* replicas = nullptr;
   };
 
   // `env` and `authorizer` outlive the node. Its executors must run until Stop is done; the node is

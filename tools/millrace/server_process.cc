@@ -27,7 +27,9 @@
 #include "base/system_random.h"
 #include "base/thread_executor.h"
 #include "base/version.h"
+#include "broker/service/grpc_replica_channel.h"
 #include "broker/service/log_service.h"
+#include "broker/service/replica_service.h"
 #include "http/http_server.h"
 #include "metadata/authorizer.h"
 #include "metadata/broker_config.h"
@@ -129,6 +131,7 @@ rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config) {
   options.connection_limits.connections_per_address_max = broker.max_connections_per_ip;
   options.connection_limits.creations_per_second_max =
       static_cast<double>(broker.max_connection_creation_rate);
+  if (config.is_broker) options = broker::ReplicaService::Configure(std::move(options));
   return options;
 }
 
@@ -253,6 +256,12 @@ class Process {
       queue = session_queue_.get();
     }
     if (queue != nullptr) strand_ = queue;
+    if (config_.is_broker) {
+      std::vector<rpc::CompletionQueueExecutor*> shards;
+      for (int i = 0; i < server_.queue_count(); ++i) shards.push_back(server_.queue(i));
+      replica_channel_ = std::make_unique<broker::GrpcReplicaChannel>(std::move(shards));
+      network.replicas = replica_channel_.get();
+    }
     if (config_.has_remote_session()) {
       controller_link_ = std::make_unique<node::GrpcControllerLink>(queue);
       network.controllers = controller_link_.get();
@@ -276,6 +285,8 @@ class Process {
     if (config_.is_broker) {
       log_service_ = std::make_unique<broker::LogService>(&node_->broker());
       log_service_->Register(&server_);
+      replica_service_ = std::make_unique<broker::ReplicaService>(node_->broker().replica_intake());
+      replica_service_->Register(&server_);
       RegisterAdmin();
       RETURN_IF_ERROR(server_.Start());
     }
@@ -358,8 +369,10 @@ class Process {
   // Of a broker alone.
   std::unique_ptr<rpc::CompletionQueueExecutor> session_queue_;
   std::unique_ptr<node::GrpcControllerLink> controller_link_;
+  std::unique_ptr<broker::GrpcReplicaChannel> replica_channel_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<broker::LogService> log_service_;
+  std::unique_ptr<broker::ReplicaService> replica_service_;
   std::unique_ptr<node::AdminService> admin_service_;
   // On the controller listeners: what other controllers pass on, and what brokers ask.
   std::unique_ptr<node::AdminService> forwarded_service_;
