@@ -270,9 +270,9 @@ TEST(BrokerCommandsTest, BadRegistrationsAreNamed) {
   request = TestCluster::Registration(2, 1, {});
   EXPECT_THAT(cluster.Run(request), HasCode(ErrorCode::kInvalidRequest));
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
-  request.set_feature_level_min(2);
-  request.set_feature_level_max(3);
-  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kUnsupportedVersion, "levels 2 to 3"));
+  request.set_feature_level_min(metadata::kFeatureLevelMax + 1);
+  request.set_feature_level_max(metadata::kFeatureLevelMax + 2);
+  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kUnsupportedVersion, "levels 3 to 4"));
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
   request.set_cluster_id(Uuid(1, 2).ToBytes());
   EXPECT_THAT(cluster.Run(request), HasCode(ErrorCode::kInconsistentClusterId));

@@ -4,6 +4,7 @@
 #include "controller/broker_commands.h"
 #include "controller/config_commands.h"
 #include "controller/partition_commands.h"
+#include "controller/request_memory.h"
 #include "controller/topic_commands.h"
 #include "controller/topic_creation.h"
 #include "metadata/apply.h"
@@ -28,20 +29,28 @@ rsm::Decision<FoundClusterReply> Machine::Decide(const State& state,
 
 rsm::Decision<v1::CreateTopicsResponse> Machine::Decide(const State& state,
                                                         const CreateTopicsCommand& command,
-                                                        rsm::Now) {
-  return IfFounded(state, [&] { return CreateTopics(state, command); });
+                                                        rsm::Now now) {
+  return IfFounded(state, [&] {
+    return DecideOnce(state.image, command.request, now,
+                      [&] { return CreateTopics(state, command); });
+  });
 }
 
 rsm::Decision<v1::DeleteTopicsResponse> Machine::Decide(const State& state,
                                                         const v1::DeleteTopicsRequest& request,
-                                                        rsm::Now) {
-  return IfFounded(state, [&] { return DeleteTopics(state, request); });
+                                                        rsm::Now now) {
+  return IfFounded(state, [&] {
+    return DecideOnce(state.image, request, now, [&] { return DeleteTopics(state, request); });
+  });
 }
 
 rsm::Decision<v1::CreatePartitionsResponse> Machine::Decide(const State& state,
                                                             const CreatePartitionsCommand& command,
-                                                            rsm::Now) {
-  return IfFounded(state, [&] { return CreatePartitions(state, command); });
+                                                            rsm::Now now) {
+  return IfFounded(state, [&] {
+    return DecideOnce(state.image, command.request, now,
+                      [&] { return CreatePartitions(state, command); });
+  });
 }
 
 rsm::Decision<v1::ListTopicsResponse> Machine::Decide(const State& state,
@@ -62,8 +71,11 @@ rsm::Decision<v1::DescribeConfigsResponse> Machine::Decide(
 }
 
 rsm::Decision<v1::IncrementalAlterConfigsResponse> Machine::Decide(
-    const State& state, const v1::IncrementalAlterConfigsRequest& request, rsm::Now) {
-  return IfFounded(state, [&] { return IncrementalAlterConfigs(state, request); });
+    const State& state, const v1::IncrementalAlterConfigsRequest& request, rsm::Now now) {
+  return IfFounded(state, [&] {
+    return DecideOnce(state.image, request, now,
+                      [&] { return IncrementalAlterConfigs(state, request); });
+  });
 }
 
 rsm::Decision<v1::DescribeClusterResponse> Machine::Decide(const State& state,

@@ -4,7 +4,8 @@
 // Decide reads the state and draws nothing: times come as Now, fresh ids and seeds in the command.
 // It returns a reply and the records that make it true; Apply is the only way the state changes.
 // The commands themselves live in topic_commands, partition_commands, config_commands and
-// broker_commands; this header is their list.
+// broker_commands; this header is their list. Changes that carry a request id take effect once
+// (request_memory.h).
 //
 // Thread: any (pure functions of values).
 #ifndef CONTROLLER_MACHINE_H_

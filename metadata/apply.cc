@@ -72,6 +72,10 @@ struct Applier {
     image.SetNextProducerId(
         std::max(image.next_producer_id(), ProducerId(record.next_producer_id())));
   }
+
+  void operator()(const records::CompletedRequestRecord& record) {
+    image.completed_requests().Add(RequestKeyFrom(record), CompletedRequestFrom(record, index));
+  }
 };
 
 }  // namespace

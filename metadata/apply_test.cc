@@ -81,6 +81,16 @@ TEST(ApplyTest, ProducerIdsNeverFall) {
   EXPECT_EQ(image.next_producer_id(), ProducerId(1000));
 }
 
+TEST(ApplyTest, S39_RequestIsRememberedAtTheIndexOfItsEntry) {
+  const Image image = Next(TestImage(), {TopicMade(2, "u"), Completed(1, 5)});
+  const CompletedRequest* request = image.completed_requests().Find({TestClient(1), 5});
+  ASSERT_NE(request, nullptr);
+  EXPECT_EQ(request->index, image.index());
+  EXPECT_EQ(request->reply, Bytes::Copy("reply"));
+  EXPECT_EQ(request->request_hash, 77u);
+  EXPECT_EQ(TestImage().completed_requests().client_count(), 0u);
+}
+
 TEST(ApplyTest, EntryWithoutRecordsMovesTheIndexOnly) {
   const Image before = TestImage();
   const Image after = Next(before, {});
@@ -95,9 +105,9 @@ TEST(ApplyTest, UnknownTypeVersionOrLevelIsRefusedByName) {
   EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "type 99"));
   EXPECT_DEATH(Next(Image(), {record}), "type 99");
   records::FeatureLevelRecord level;
-  level.set_feature_level(2);
+  level.set_feature_level(kFeatureLevelMax + 1);
   record = Encode(level);
-  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 2"));
+  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 3"));
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ struct Recorder {
     delta.configs_changed.insert(OwnerFrom(record));
   }
   void operator()(const records::ProducerIdBlockRecord&) {}
+  // One more remembered is others forgotten: CompareRequests sees both.
+  void operator()(const records::CompletedRequestRecord&) {}
 
   void NotePartition(const std::string& topic_id, int32_t partition) {
     const TopicPartition id{IdFrom<TopicId>(topic_id), PartitionIndex(partition)};
@@ -87,12 +89,21 @@ void CompareConfigs(const Image& before, const Image& after, Delta* delta) {
   });
 }
 
+// Costs what differs.
+void CompareRequests(const Image& before, const Image& after, Delta* delta) {
+  CompletedRequests::ForEachDifference(
+      before.completed_requests(), after.completed_requests(),
+      [&](RequestClientId client) { delta->request_clients_changed.insert(client); },
+      [&](const RequestKey& key) { delta->completed_requests_changed.insert(key); });
+}
+
 }  // namespace
 
 bool Delta::empty() const {
   return !founded_or_feature_changed && brokers_changed.empty() && brokers_removed.empty() &&
          topics_created.empty() && topics_removed.empty() && topics_absent.empty() &&
-         partitions_changed.empty() && configs_changed.empty();
+         partitions_changed.empty() && configs_changed.empty() && request_clients_changed.empty() &&
+         completed_requests_changed.empty();
 }
 
 Delta DeltaOf(const Image& before, const Image& after, absl::Span<const rsm::Record> records) {
@@ -106,6 +117,7 @@ Delta DeltaOf(const Image& before, const Image& after, absl::Span<const rsm::Rec
                         << std::string(decoded.status().message());
     std::visit(recorder, *decoded);
   }
+  CompareRequests(before, after, &delta);
   return delta;
 }
 
@@ -118,6 +130,7 @@ Delta DeltaBetween(const Image& before, const Image& after) {
   CompareBrokers(before, after, &delta);
   CompareTopics(before, after, &delta);
   CompareConfigs(before, after, &delta);
+  CompareRequests(before, after, &delta);
   return delta;
 }
 

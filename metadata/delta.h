@@ -42,6 +42,9 @@ struct Delta {
   // Created or changed in any field; those of removed topics are not listed.
   std::set<TopicPartition> partitions_changed;
   std::set<ConfigOwner> configs_changed;
+  // Remembered, or forgotten; for the image store.
+  std::set<RequestClientId> request_clients_changed;
+  std::set<RequestKey> completed_requests_changed;
 
   bool empty() const;
   friend bool operator==(const Delta&, const Delta&) = default;

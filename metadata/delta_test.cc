@@ -68,5 +68,17 @@ TEST(DeltaTest, WholeImageIsADeltaFromNothing) {
   EXPECT_EQ(delta.configs_changed.size(), 1u);
 }
 
+TEST(DeltaTest, S39_ForgottenRequestsAreInItThoughNoRecordNamesThem) {
+  const Image before = Next(TestImage(), {Completed(1, 1)});
+  const std::vector<rsm::Record> records = {Completed(2, 1, 1000 + 16 * 60'000)};
+  const Image after = Next(before, records);
+  const Delta delta = DeltaOf(before, after, records);
+  EXPECT_EQ(delta.request_clients_changed, (std::set{TestClient(1), TestClient(2)}));
+  EXPECT_EQ(delta.completed_requests_changed,
+            (std::set<RequestKey>{{TestClient(1), 1}, {TestClient(2), 1}}));
+  EXPECT_FALSE(delta.empty());
+  EXPECT_EQ(DeltaBetween(before, after), delta);
+}
+
 }  // namespace
 }  // namespace millrace::metadata

@@ -1,5 +1,5 @@
 // Image: everything that is known of the cluster, as an immutable value at one index of the
-// metadata log: brokers, topics, partitions, configs, producer ids.
+// metadata log: brokers, topics, partitions, configs, producer ids, requests that took effect.
 //
 // A copy costs a few pointers and a change a few nodes, because the maps in it share what they have
 // in common (base/persistent_map.h). The same apply.h builds it on controllers, brokers and in
@@ -20,12 +20,16 @@
 #include "base/config.h"
 #include "base/ids.h"
 #include "base/persistent_map.h"
+#include "metadata/completed_requests.h"
 
 namespace millrace::metadata {
 
-// Registrations of programs whose range of levels does not hold the cluster's are refused.
+// Registrations of programs whose range of levels does not hold the cluster's are refused. A new
+// cluster begins at the highest.
 inline constexpr int kFeatureLevelMin = 1;
-inline constexpr int kFeatureLevelMax = 1;
+inline constexpr int kFeatureLevelMax = 2;
+// Requests are remembered (completed_requests.h) from this level on.
+inline constexpr int kCompletedRequestsLevel = 2;
 
 struct Listener {
   std::string name;
@@ -167,6 +171,7 @@ class Image {
   const PartitionImage* FindPartition(const TopicPartition& partition) const;
   // What is set on `owner` itself; empty if nothing is.
   const ConfigValues& ConfigsOf(const ConfigOwner& owner) const;
+  const CompletedRequests& completed_requests() const { return completed_requests_; }
 
   size_t topic_count() const { return topics_.size(); }
   size_t broker_count() const { return brokers_.size(); }
@@ -193,6 +198,7 @@ class Image {
   PersistentMap<TopicId, TopicImage> topics_;
   PersistentMap<std::string, TopicId> topic_ids_;
   PersistentMap<ConfigOwner, ConfigValues> configs_;
+  CompletedRequests completed_requests_;
 };
 
 }  // namespace millrace::metadata

@@ -44,6 +44,8 @@ class ImageEditor {
   // Absent value: unset.
   void SetConfig(const ConfigOwner& owner, const std::string& key, const std::string* value);
 
+  CompletedRequests& completed_requests() { return image_.completed_requests_; }
+
   // REQUIRES: called once, last.
   Image Finish() &&;
 

@@ -53,6 +53,22 @@ std::string EncodeConfig(const ConfigOwner& owner, const std::string& key,
   return ConfigRecordOf(owner, key, &value).SerializeAsString();
 }
 
+std::string EncodeRequestClient(RequestClientId id, const RequestClient& client) {
+  stored::StoredRequestClient message;
+  message.set_client_id(id.ToBytes());
+  message.set_forgotten_through(client.forgotten_through);
+  message.set_time_ms(client.time_ms);
+  message.set_index(client.index.value());
+  return message.SerializeAsString();
+}
+
+std::string EncodeCompletedRequest(const RequestKey& key, const CompletedRequest& request) {
+  stored::StoredCompletedRequest message;
+  *message.mutable_record() = CompletedRequestRecordOf(key, request);
+  message.set_index(request.index.value());
+  return message.SerializeAsString();
+}
+
 absl::Status AddBroker(Slice value, ImageEditor* editor) {
   stored::StoredBroker message;
   RETURN_IF_ERROR(Parse("broker", value, &message));
@@ -94,6 +110,33 @@ absl::Status AddConfig(Slice value, ImageEditor* editor) {
   RETURN_IF_ERROR(Parse("config", value, &message));
   editor->SetConfig(OwnerFrom(message), message.key(), &message.value());
   return absl::OkStatus();
+}
+
+absl::StatusOr<RequestClientId> AddRequestClient(Slice value, ImageEditor* editor) {
+  stored::StoredRequestClient message;
+  RETURN_IF_ERROR(Parse("client of requests", value, &message));
+  RETURN_IF_ERROR(CheckId("client of requests", message.client_id()));
+  const auto id = IdFrom<RequestClientId>(message.client_id());
+  editor->completed_requests().RestoreClient(id, {.forgotten_through = message.forgotten_through(),
+                                                  .time_ms = message.time_ms(),
+                                                  .index = LogIndex(message.index()),
+                                                  .requests = {}});
+  return id;
+}
+
+absl::StatusOr<RequestKey> AddCompletedRequest(Slice value, ImageEditor* editor) {
+  stored::StoredCompletedRequest message;
+  RETURN_IF_ERROR(Parse("completed request", value, &message));
+  RETURN_IF_ERROR(CheckId("completed request", message.record().client_id()));
+  const RequestKey key = RequestKeyFrom(message.record());
+  if (editor->completed_requests().FindClient(key.client) == nullptr) {
+    return MakeError(ErrorCode::kCorruptLog,
+                     absl::StrCat("a stored completed request is out of its place: its client ",
+                                  key.client.ToString(), " is not there"));
+  }
+  editor->completed_requests().RestoreRequest(
+      key, CompletedRequestFrom(message.record(), LogIndex(message.index())));
+  return key;
 }
 
 }  // namespace millrace::metadata

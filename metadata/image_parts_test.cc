@@ -11,7 +11,7 @@ namespace millrace::metadata {
 namespace {
 
 TEST(ImagePartsTest, EveryPartComesBack) {
-  const Image image = TestImage();
+  const Image image = TestImageOfLevel2();
   const TopicImage& topic = *image.FindTopic("t");
   ImageEditor editor{Image()};
   image.ForEachBroker(
@@ -28,6 +28,17 @@ TEST(ImagePartsTest, EveryPartComesBack) {
     for (const auto& [key, value] : values) {
       EXPECT_OK(AddConfig(EncodeConfig(owner, key, value), &editor));
     }
+  });
+  image.completed_requests().ForEachClient([&](RequestClientId client, const RequestClient& known) {
+    auto restored = AddRequestClient(EncodeRequestClient(client, known), &editor);
+    ASSERT_OK(restored);
+    EXPECT_EQ(*restored, client);
+    known.requests.ForEach([&](int64_t sequence, const CompletedRequest& request) {
+      const RequestKey key{client, sequence};
+      auto added = AddCompletedRequest(EncodeCompletedRequest(key, request), &editor);
+      ASSERT_OK(added);
+      EXPECT_EQ(*added, key);
+    });
   });
   editor.SetIndex(image.index());
   editor.SetClusterId(image.cluster_id());
@@ -51,6 +62,8 @@ TEST(ImagePartsTest, WhatCannotBeParsedIsDamage) {
   EXPECT_THAT(AddTopic("\xff\xff", &editor), HasCode(ErrorCode::kCorruptLog));
   EXPECT_THAT(AddPartition("\xff\xff", &editor), HasCode(ErrorCode::kCorruptLog));
   EXPECT_THAT(AddConfig("\xff\xff", &editor), HasCode(ErrorCode::kCorruptLog));
+  EXPECT_THAT(AddRequestClient("\xff\xff", &editor), HasCode(ErrorCode::kCorruptLog));
+  EXPECT_THAT(AddCompletedRequest("\xff\xff", &editor), HasCode(ErrorCode::kCorruptLog));
 }
 
 TEST(ImagePartsTest, IdsOfAnotherLengthAreDamage) {
@@ -58,6 +71,8 @@ TEST(ImagePartsTest, IdsOfAnotherLengthAreDamage) {
   // Messages without any field.
   EXPECT_THAT(AddBroker("", &editor), IsError(ErrorCode::kCorruptLog, "not 16 bytes"));
   EXPECT_THAT(AddTopic("", &editor), IsError(ErrorCode::kCorruptLog, "not 16 bytes"));
+  EXPECT_THAT(AddRequestClient("", &editor), IsError(ErrorCode::kCorruptLog, "not 16 bytes"));
+  EXPECT_THAT(AddCompletedRequest("", &editor), IsError(ErrorCode::kCorruptLog, "not 16 bytes"));
   EXPECT_THAT(AddPartition("", &editor), IsError(ErrorCode::kCorruptLog, "not 16 bytes"));
   records::PartitionRecord record =
       PartitionRecordOf({TestTopicId(1), PartitionIndex(0)}, TestPartition());

@@ -200,4 +200,27 @@ records::ConfigRecord ConfigRecordOf(const ConfigOwner& owner, const std::string
   return record;
 }
 
+RequestKey RequestKeyFrom(const records::CompletedRequestRecord& record) {
+  return {IdFrom<RequestClientId>(record.client_id()), record.sequence()};
+}
+
+CompletedRequest CompletedRequestFrom(const records::CompletedRequestRecord& record,
+                                      LogIndex index) {
+  return {.request_hash = record.request_hash(),
+          .time_ms = record.time_ms(),
+          .index = index,
+          .reply = Bytes::Copy(record.reply())};
+}
+
+records::CompletedRequestRecord CompletedRequestRecordOf(const RequestKey& key,
+                                                         const CompletedRequest& request) {
+  records::CompletedRequestRecord record;
+  record.set_client_id(key.client.ToBytes());
+  record.set_sequence(key.sequence);
+  record.set_request_hash(request.request_hash);
+  record.set_time_ms(request.time_ms);
+  record.set_reply(request.reply.ToString());
+  return record;
+}
+
 }  // namespace millrace::metadata

@@ -44,6 +44,13 @@ ConfigOwner OwnerFrom(const records::ConfigRecord& record);
 records::ConfigRecord ConfigRecordOf(const ConfigOwner& owner, const std::string& key,
                                      const std::string* value);
 
+RequestKey RequestKeyFrom(const records::CompletedRequestRecord& record);
+// As the entry at `index` has it.
+CompletedRequest CompletedRequestFrom(const records::CompletedRequestRecord& record,
+                                      LogIndex index);
+records::CompletedRequestRecord CompletedRequestRecordOf(const RequestKey& key,
+                                                         const CompletedRequest& request);
+
 }  // namespace millrace::metadata
 
 #endif  // METADATA_IMAGE_RECORDS_H_

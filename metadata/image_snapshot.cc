@@ -25,6 +25,8 @@ constexpr char kBrokerPart = 'b';
 constexpr char kTopicPart = 't';  // Followed by its partitions.
 constexpr char kPartitionPart = 'p';
 constexpr char kConfigPart = 'c';
+constexpr char kRequestClientPart = 'u';  // Followed by its requests.
+constexpr char kCompletedRequestPart = 'r';
 
 void AppendPart(char kind, Slice value, std::string* out) {
   out->push_back(kind);
@@ -47,9 +49,16 @@ class Decoder {
     RETURN_IF_ERROR(CheckCount("topics", topics_, head_.topic_count()));
     RETURN_IF_ERROR(CheckCount("partitions", partitions_, head_.partition_count()));
     RETURN_IF_ERROR(CheckCount("configs", configs_, head_.config_count()));
+    RETURN_IF_ERROR(
+        CheckCount("clients of requests", request_clients_, head_.request_client_count()));
+    RETURN_IF_ERROR(
+        CheckCount("completed requests", completed_requests_, head_.completed_request_count()));
     // The same one twice.
     RETURN_IF_ERROR(CheckCount("brokers", image.broker_count(), brokers_));
     RETURN_IF_ERROR(CheckCount("topics", image.topic_count(), topics_));
+    const CompletedRequests& requests = image.completed_requests();
+    RETURN_IF_ERROR(CheckCount("clients of requests", requests.client_count(), request_clients_));
+    RETURN_IF_ERROR(CheckCount("completed requests", requests.reply_count(), completed_requests_));
     return image;
   }
 
@@ -126,6 +135,13 @@ class Decoder {
       case kConfigPart:
         ++configs_;
         return AddConfig(value, &editor_);
+      case kRequestClientPart: {
+        ++request_clients_;
+        ASSIGN_OR_RETURN(request_client_, AddRequestClient(value, &editor_));
+        return absl::OkStatus();
+      }
+      case kCompletedRequestPart:
+        return ReadCompletedRequest(value);
       default:
         return Corrupt(absl::StrCat("there is no part of kind ", static_cast<uint8_t>(kind)));
     }
@@ -143,16 +159,29 @@ class Decoder {
     return absl::OkStatus();
   }
 
+  absl::Status ReadCompletedRequest(Slice value) {
+    ASSIGN_OR_RETURN(const RequestKey key, AddCompletedRequest(value, &editor_));
+    if (request_client_ != key.client) {
+      return Corrupt(absl::StrCat("request ", key.sequence, " of client ", key.client.ToString(),
+                                  " is out of its place"));
+    }
+    ++completed_requests_;
+    return absl::OkStatus();
+  }
+
   Reader reader_;
   stored::ImageSnapshotHead head_;
   ImageEditor editor_{Image()};
   std::optional<TopicId> topic_;
   PartitionIndex next_partition_{0};
+  std::optional<RequestClientId> request_client_;
   // Parts read so far.
   uint64_t brokers_ = 0;
   uint64_t topics_ = 0;
   uint64_t partitions_ = 0;
   uint64_t configs_ = 0;
+  uint64_t request_clients_ = 0;
+  uint64_t completed_requests_ = 0;
 };
 
 }  // namespace
@@ -176,6 +205,13 @@ std::string EncodeImageSnapshot(const Image& image) {
       AppendPart(kConfigPart, EncodeConfig(owner, key, value), &parts);
     }
   });
+  const CompletedRequests& requests = image.completed_requests();
+  requests.ForEachClient([&](RequestClientId id, const RequestClient& client) {
+    AppendPart(kRequestClientPart, EncodeRequestClient(id, client), &parts);
+    client.requests.ForEach([&](int64_t sequence, const CompletedRequest& request) {
+      AppendPart(kCompletedRequestPart, EncodeCompletedRequest({id, sequence}, request), &parts);
+    });
+  });
 
   stored::ImageSnapshotHead head;
   head.set_index(image.index().value());
@@ -186,6 +222,8 @@ std::string EncodeImageSnapshot(const Image& image) {
   head.set_topic_count(static_cast<int64_t>(image.topic_count()));
   head.set_partition_count(partitions);
   head.set_config_count(configs);
+  head.set_request_client_count(static_cast<int64_t>(requests.client_count()));
+  head.set_completed_request_count(static_cast<int64_t>(requests.reply_count()));
   std::string out(1, kFormatVersion);
   AppendPart(kHeadPart, head.SerializeAsString(), &out);
   out.append(parts);

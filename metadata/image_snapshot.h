@@ -1,8 +1,8 @@
 // The whole image as one run of bytes: the body of a snapshot of the metadata log.
 //
-// Equal images give equal bytes, whatever their history: brokers, topics and configs stand in order
-// of their ids, each in the same encoding as in the image store. Checksums are those of the
-// snapshot's file (raft/host/snapshot_format.h); what is checked here is structure.
+// Equal images give equal bytes, whatever their history: brokers, topics, configs and requests
+// stand in order of their ids, each in the same encoding as in the image store. Checksums are those
+// of the snapshot's file (raft/host/snapshot_format.h); what is checked here is structure.
 //
 // Thread: any (pure functions).
 // Format: docs/formats/metadata_image.md.

@@ -93,6 +93,11 @@ TEST(ImageSnapshotTest, BytesAreThoseOfEarlierVersions) {
   ASSERT_OK_AND_ASSIGN(const Image image,
                        DecodeImageSnapshot(absl::HexStringToBytes(kGoldenImageSnapshot)));
   EXPECT_EQ(image, TestImage());
+  EXPECT_EQ(absl::BytesToHexString(EncodeImageSnapshot(TestImageOfLevel2())),
+            kGoldenImageSnapshotOfLevel2);
+  ASSERT_OK_AND_ASSIGN(const Image second,
+                       DecodeImageSnapshot(absl::HexStringToBytes(kGoldenImageSnapshotOfLevel2)));
+  EXPECT_EQ(second, TestImageOfLevel2());
 }
 
 TEST(ImageSnapshotTest, NewerFormatOrFeatureLevelIsUnsupported) {
@@ -103,13 +108,14 @@ TEST(ImageSnapshotTest, NewerFormatOrFeatureLevelIsUnsupported) {
   const std::string head =
       absl::StrCat("\x12\x10", std::string(16, 'i'), "\x18", std::string(1, kFeatureLevelMax + 1));
   EXPECT_THAT(DecodeImageSnapshot(Whole({{'h', head}})),
-              IsError(ErrorCode::kUnsupportedVersion, "feature level 2"));
+              IsError(ErrorCode::kUnsupportedVersion, "feature level 3"));
 }
 
 TEST(ImageSnapshotTest, EveryPartMissingTwiceOrOutOfPlaceIsDamage) {
-  const std::string bytes = EncodeImageSnapshot(TestImage());
+  const std::string bytes = EncodeImageSnapshot(TestImageOfLevel2());
   const auto parts = Parts(bytes);
-  ASSERT_EQ(parts.size(), 6u);  // Head, broker, topic, two partitions, config.
+  // Head, broker, topic, two partitions, config, client, its request, client, its request.
+  ASSERT_EQ(parts.size(), 10u);
   ASSERT_EQ(Whole(parts), bytes);
   for (size_t i = 0; i < parts.size(); ++i) {
     auto missing = parts;
@@ -129,10 +135,14 @@ TEST(ImageSnapshotTest, EveryPartMissingTwiceOrOutOfPlaceIsDamage) {
   std::swap(exchanged[3], exchanged[4]);
   EXPECT_THAT(DecodeImageSnapshot(Whole(exchanged)),
               IsError(ErrorCode::kCorruptLog, "is out of its place"));
+  exchanged = parts;
+  std::swap(exchanged[7], exchanged[9]);
+  EXPECT_THAT(DecodeImageSnapshot(Whole(exchanged)),
+              IsError(ErrorCode::kCorruptLog, "is out of its place"));
 }
 
 TEST(ImageSnapshotTest, EveryEndTooEarlyIsDamage) {
-  const std::string bytes = EncodeImageSnapshot(TestImage());
+  const std::string bytes = EncodeImageSnapshot(TestImageOfLevel2());
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_THAT(DecodeImageSnapshot(Slice(bytes).substr(0, size)), HasCode(ErrorCode::kCorruptLog))
         << size;
@@ -140,7 +150,7 @@ TEST(ImageSnapshotTest, EveryEndTooEarlyIsDamage) {
 }
 
 TEST(ImageSnapshotTest, FlippedBitsNeverCrash) {
-  const std::string bytes = EncodeImageSnapshot(TestImage());
+  const std::string bytes = EncodeImageSnapshot(TestImageOfLevel2());
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     std::string damaged = bytes;
     damaged[bit / 8] ^= static_cast<char>(1 << (bit % 8));

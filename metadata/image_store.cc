@@ -2,10 +2,12 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/coding.h"
 #include "base/status.h"
 #include "metadata/image_editor.h"
 #include "metadata/image_parts.h"
@@ -25,7 +27,9 @@ constexpr char kPositionKey[] = "0";
 constexpr char kBrokerPrefix = 'b';
 constexpr char kConfigPrefix = 'c';
 constexpr char kPartitionPrefix = 'p';
+constexpr char kCompletedRequestPrefix = 'r';
 constexpr char kTopicPrefix = 't';
+constexpr char kRequestClientPrefix = 'u';
 
 // Big-endian, so that keys sort as the numbers do.
 std::string BigEndian(int32_t value) {
@@ -45,6 +49,15 @@ std::string PartitionPrefixOf(TopicId id) {
 }
 std::string PartitionKey(const TopicPartition& id) {
   return absl::StrCat(PartitionPrefixOf(id.topic_id), BigEndian(id.partition.value()));
+}
+std::string RequestClientKey(RequestClientId id) {
+  return absl::StrCat(std::string(1, kRequestClientPrefix), id.ToBytes());
+}
+std::string CompletedRequestKey(const RequestKey& key) {
+  char sequence[sizeof(int64_t)];
+  StoreBig<int64_t>(sequence, key.sequence);
+  return absl::StrCat(std::string(1, kCompletedRequestPrefix), key.client.ToBytes(),
+                      Slice(sequence, sizeof(sequence)));
 }
 // Neither owners' names nor config keys hold a zero byte.
 std::string ConfigPrefixOf(const ConfigOwner& owner) {
@@ -67,6 +80,9 @@ std::string PositionValue(const Image& image, const LogPosition& position) {
   message.set_image_index(image.index().value());
   message.set_broker_count(static_cast<int64_t>(image.broker_count()));
   message.set_topic_count(static_cast<int64_t>(image.topic_count()));
+  const CompletedRequests& requests = image.completed_requests();
+  message.set_request_client_count(static_cast<int64_t>(requests.client_count()));
+  message.set_completed_request_count(static_cast<int64_t>(requests.reply_count()));
   return message.SerializeAsString();
 }
 
@@ -77,11 +93,51 @@ void PutConfigs(const ConfigOwner& owner, const ConfigValues& values, storage::W
   }
 }
 
+void PutRequests(const CompletedRequests& requests, const Delta& delta,
+                 storage::WriteBatch* batch) {
+  for (const RequestClientId id : delta.request_clients_changed) {
+    if (const RequestClient* client = requests.FindClient(id)) {
+      batch->Put(RequestClientKey(id), EncodeRequestClient(id, *client));
+    } else {
+      batch->Delete(RequestClientKey(id));
+    }
+  }
+  for (const RequestKey& key : delta.completed_requests_changed) {
+    if (const CompletedRequest* request = requests.Find(key)) {
+      batch->Put(CompletedRequestKey(key), EncodeCompletedRequest(key, *request));
+    } else {
+      batch->Delete(CompletedRequestKey(key));
+    }
+  }
+}
+
 absl::Status LoadTopic(Slice value, ImageEditor* editor) {
   return AddTopic(value, editor).status();
 }
 absl::Status LoadPartition(Slice value, ImageEditor* editor) {
   return AddPartition(value, editor).status();
+}
+absl::Status LoadRequestClient(Slice value, ImageEditor* editor) {
+  return AddRequestClient(value, editor).status();
+}
+absl::Status LoadCompletedRequest(Slice value, ImageEditor* editor) {
+  return AddCompletedRequest(value, editor).status();
+}
+
+// The number of each kind is what the position says. Errors: CORRUPT_LOG.
+absl::Status CheckCounts(const Image& image, const stored::StoredPosition& position) {
+  const CompletedRequests& requests = image.completed_requests();
+  const std::tuple<absl::string_view, size_t, int64_t> counts[] = {
+      {"brokers", image.broker_count(), position.broker_count()},
+      {"topics", image.topic_count(), position.topic_count()},
+      {"clients of requests", requests.client_count(), position.request_client_count()},
+      {"completed requests", requests.reply_count(), position.completed_request_count()}};
+  for (const auto& [what, found, said] : counts) {
+    if (static_cast<int64_t>(found) == said) continue;
+    return MakeError(ErrorCode::kCorruptLog, absl::StrCat("the image store has ", found, " ", what,
+                                                          ", but says it has ", said));
+  }
+  return absl::OkStatus();
 }
 
 // Everything but the position, into an image at `position`.
@@ -93,11 +149,13 @@ absl::StatusOr<Image> LoadAll(const storage::KvStore& store,
   editor.SetFeatureLevel(position.feature_level());
   editor.SetNextProducerId(ProducerId(position.next_producer_id()));
   using Loader = absl::Status (*)(Slice, ImageEditor*);
-  // Topics before the partitions that belong to them.
+  // Topics before the partitions that belong to them, clients before their requests.
   const std::pair<char, Loader> loaders[] = {{kBrokerPrefix, AddBroker},
                                              {kTopicPrefix, LoadTopic},
                                              {kPartitionPrefix, LoadPartition},
-                                             {kConfigPrefix, AddConfig}};
+                                             {kConfigPrefix, AddConfig},
+                                             {kRequestClientPrefix, LoadRequestClient},
+                                             {kCompletedRequestPrefix, LoadCompletedRequest}};
   for (const auto& [prefix, load] : loaders) {
     const Loader loader = load;
     RETURN_IF_ERROR(store.ForEach(Slice(&prefix, 1), [&editor, loader](Slice, Slice value) {
@@ -105,13 +163,7 @@ absl::StatusOr<Image> LoadAll(const storage::KvStore& store,
     }));
   }
   Image image = std::move(editor).Finish();
-  if (static_cast<int64_t>(image.broker_count()) != position.broker_count() ||
-      static_cast<int64_t>(image.topic_count()) != position.topic_count()) {
-    return MakeError(ErrorCode::kCorruptLog,
-                     absl::StrCat("the image store has ", image.topic_count(), " topics and ",
-                                  image.broker_count(), " brokers, but says it has ",
-                                  position.topic_count(), " and ", position.broker_count()));
-  }
+  RETURN_IF_ERROR(CheckCounts(image, position));
   return image;
 }
 
@@ -168,6 +220,7 @@ absl::Status ImageStore::Save(const Image& image, const Delta& delta, const LogP
     RETURN_IF_ERROR(DeletePrefix(ConfigPrefixOf(owner), &batch));
     PutConfigs(owner, image.ConfigsOf(owner), &batch);
   }
+  PutRequests(image.completed_requests(), delta, &batch);
   batch.Put(kPositionKey, PositionValue(image, position));
   return store_->Write(batch);
 }

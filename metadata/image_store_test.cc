@@ -59,6 +59,17 @@ TEST_F(ImageStoreTest, KeysAndValuesAreThoseOfEarlierVersions) {
   EXPECT_EQ("\n" + lines.str(), kGolden);
 }
 
+TEST_F(ImageStoreTest, S39_RememberedRequestsAreThoseOfEarlierVersions) {
+  ASSERT_OK(ImageStore(&kv_).SaveWhole(TestImageOfLevel2(), kPosition));
+  std::ostringstream lines;
+  for (const auto& [key, value] : kv_.content()) {
+    if (key[0] != 'r' && key[0] != 'u') continue;
+    lines << absl::BytesToHexString(key) << " " << absl::BytesToHexString(value) << "\n";
+  }
+  EXPECT_EQ("\n" + lines.str(), kGoldenOfLevel2);
+  EXPECT_EQ(Load()->image, TestImageOfLevel2());
+}
+
 TEST_F(ImageStoreTest, EachEntryIsOneBatch) {
   Save({TopicMade(2, "u"), PartitionMade(2, 0), Registered(2, 1), ProducerIdsUpTo(10),
         Configured(ConfigOwner::AllBrokers(), "a", "1")});
@@ -102,8 +113,9 @@ TEST_F(ImageStoreTest, DamageCostsOnlyTime) {
   }
 }
 
-TEST_F(ImageStoreTest, MissingTopicOrBrokerIsNoticed) {
-  for (const char prefix : {'t', 'b'}) {
+TEST_F(ImageStoreTest, MissingTopicBrokerClientOrRequestIsNoticed) {
+  image_ = TestImageOfLevel2();
+  for (const char prefix : {'t', 'b', 'u', 'r'}) {
     ASSERT_OK(ImageStore(&kv_).SaveWhole(image_, kPosition));
     auto& content = *kv_.mutable_content();
     content.erase(content.lower_bound(std::string(1, prefix)));

@@ -24,6 +24,7 @@ constexpr absl::string_view kNames[] = {
     "PartitionChange",
     "Config",
     "ProducerIdBlock",
+    "CompletedRequest",
 };
 constexpr int kTypes = std::variant_size_v<AnyRecord>;
 static_assert(std::size(kNames) == kTypes);
@@ -58,6 +59,7 @@ bool HasGoodIds(const records::PartitionChangeRecord& r) {
 }
 bool HasGoodIds(const records::ConfigRecord&) { return true; }
 bool HasGoodIds(const records::ProducerIdBlockRecord&) { return true; }
+bool HasGoodIds(const records::CompletedRequestRecord& r) { return IsId(r.client_id()); }
 
 // Parses `payload` as the alternative of AnyRecord whose position is the record type's number.
 template <int kType = 0>

@@ -34,8 +34,10 @@ inline constexpr rsm::RecordType kPartition{7};
 inline constexpr rsm::RecordType kPartitionChange{8};
 inline constexpr rsm::RecordType kConfig{9};
 inline constexpr rsm::RecordType kProducerIdBlock{10};
+// From feature level 2 on.
+inline constexpr rsm::RecordType kCompletedRequest{11};
 
-// All types are at this version in feature level 1.
+// All types are at this version in all feature levels so far.
 inline constexpr int16_t kRecordVersion = 0;
 
 using AnyRecord =
@@ -43,7 +45,7 @@ using AnyRecord =
                  records::BrokerRegistrationRecord, records::BrokerChangeRecord,
                  records::TopicRecord, records::TopicRemovedRecord, records::PartitionRecord,
                  records::PartitionChangeRecord, records::ConfigRecord,
-                 records::ProducerIdBlockRecord>;
+                 records::ProducerIdBlockRecord, records::CompletedRequestRecord>;
 
 // The same message always gives the same bytes. Strings of 16 bytes where ids belong: REQUIRES.
 rsm::Record Encode(const AnyRecord& record);

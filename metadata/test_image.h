@@ -101,6 +101,21 @@ inline rsm::Record ProducerIdsUpTo(int64_t next) {
   return Encode(record);
 }
 
+inline RequestClientId TestClient(uint64_t n) { return RequestClientId(Uuid(9, n)); }
+
+// Request `sequence` of client `n` took effect.
+inline rsm::Record Completed(uint64_t n, int64_t sequence, int64_t time_ms = 1000,
+                             const std::string& reply = "reply") {
+  return Encode(CompletedRequestRecordOf(
+      {TestClient(n), sequence},
+      {.request_hash = 77, .time_ms = time_ms, .index = {}, .reply = Bytes::Copy(reply)}));
+}
+inline rsm::Record LevelBecame(int level) {
+  records::FeatureLevelRecord record;
+  record.set_feature_level(level);
+  return Encode(record);
+}
+
 // The entry after `image`.
 inline Image Next(const Image& image, const std::vector<rsm::Record>& records) {
   return Apply(image, image.index() + 1, records);
@@ -111,6 +126,14 @@ inline Image TestImage() {
   Image image = Next(Image(), {Founded(), Registered(1, 1)});
   return Next(image, {TopicMade(1, "t"), PartitionMade(1, 0), PartitionMade(1, 1),
                       Configured(ConfigOwner::Topic(TestTopicId(1)), "retention.ms", "1")});
+}
+
+// The same with what came with feature level 2: two clients whose requests are remembered, one with
+// a reply that is forgotten.
+inline Image TestImageOfLevel2() {
+  Image image = Next(TestImage(), {LevelBecame(2), Completed(1, 1)});
+  image = Next(image, {Completed(2, 7, 2000)});
+  return Next(image, {Completed(1, 2, 1000 + 15 * 60'000 + 1, "another")});
 }
 
 }  // namespace millrace::metadata

@@ -78,7 +78,7 @@ class TestCluster {
       out->set_suspect(dir.suspect);
     }
     request.set_feature_level_min(1);
-    request.set_feature_level_max(1);
+    request.set_feature_level_max(metadata::kFeatureLevelMax);
     return request;
   }
 

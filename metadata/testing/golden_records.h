@@ -23,6 +23,11 @@ Config 9 0 08011216414141414141414141414541414141414141414141511a0c726574656e746
 ProducerIdBlock 10 0 0802100218e807
 )golden";
 
+// Of the types that came with feature level 2.
+inline constexpr char kGoldenOfLevel2[] =
+    "CompletedRequest 11 0 "
+    "0a100000000000000009000000000000000110ac02194d0000000000000020e8072a057265706c79\n";
+
 }  // namespace millrace::metadata
 
 #endif  // METADATA_TESTING_GOLDEN_RECORDS_H_

@@ -28,7 +28,7 @@ inline std::vector<rsm::Record> RandomEntry(const Image& image, sim::SimRandom* 
     const int id = static_cast<int>(random->Below(3));
     const ConfigOwner owner =
         id == 0 ? ConfigOwner::AllBrokers() : ConfigOwner::Topic(TestTopicId(topic));
-    switch (random->Below(7)) {
+    switch (random->Below(8)) {
       case 0:
         if (image.FindTopic(TestTopicId(topic)) != nullptr) break;
         records.push_back(TopicMade(topic, "topic" + std::to_string(topic)));
@@ -52,6 +52,11 @@ inline std::vector<rsm::Record> RandomEntry(const Image& image, sim::SimRandom* 
         break;
       case 6:
         records.push_back(ProducerIdsUpTo(static_cast<int64_t>(random->Below(1000))));
+        break;
+      case 7:
+        // Minutes and days pass.
+        records.push_back(Completed(topic, 1 + static_cast<int64_t>(random->Below(100)),
+                                    image.index().value() * 100'000));
         break;
     }
   }

@@ -89,6 +89,23 @@ TEST_F(AdminServiceTest, ARefusalIsTheResultOfItsTopicAlone) {
   EXPECT_EQ(response.topics(1).code(), v1::ERROR_CODE_UNSPECIFIED);
 }
 
+TEST_F(AdminServiceTest, S39_RequestSentAgainUnderItsIdHasTheTopicOfTheFirstTime) {
+  v1::CreateTopicsRequest request;
+  request.add_topics()->set_name("orders");
+  request.mutable_request_id()->set_client_id(std::string(16, 'c'));
+  request.mutable_request_id()->set_sequence(1);
+  ASSERT_OK_AND_ASSIGN(const auto first,
+                       Call(&v1::AdminService::StubInterface::CreateTopics, request));
+  request.mutable_request_id()->set_retry(true);
+  ASSERT_OK_AND_ASSIGN(const auto second,
+                       Call(&v1::AdminService::StubInterface::CreateTopics, request));
+  EXPECT_EQ(second.topics(0).code(), v1::ERROR_CODE_UNSPECIFIED) << second.topics(0).message();
+  EXPECT_EQ(second.topics(0).topic_id(), first.topics(0).topic_id());
+  request.mutable_topics(0)->set_name("payments");
+  EXPECT_THAT(Call(&v1::AdminService::StubInterface::CreateTopics, request),
+              IsError(ErrorCode::kInvalidRequest, "give each request its own"));
+}
+
 TEST_F(AdminServiceTest, AnAlteredConfigIsDescribed) {
   Create("orders", 1);
   v1::IncrementalAlterConfigsRequest alter;

@@ -100,6 +100,13 @@ class Printer {
         PrintFact(metadata::kConfig, metadata::ConfigRecordOf(owner, key, &value));
       }
     });
+    image.completed_requests().ForEachClient(
+        [&](metadata::RequestClientId client, const metadata::RequestClient& known) {
+          known.requests.ForEach([&](int64_t sequence, const metadata::CompletedRequest& request) {
+            PrintFact(metadata::kCompletedRequest,
+                      metadata::CompletedRequestRecordOf({client, sequence}, request));
+          });
+        });
   }
 
   template <class Message>
