@@ -8,6 +8,8 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "base/system_clock.h"
+#include "base/system_random.h"
+#include "base/uuid.h"
 #include "client/bootstrap_servers.h"
 #include "rpc/channel_pool.h"
 #include "rpc/client_call.h"
@@ -29,8 +31,16 @@ bool IsUnreachable(const absl::Status& status) {
   return code == ErrorCode::kBrokerNotAvailable || code == ErrorCode::kShuttingDown;
 }
 
-// What a call may do; a change whose outcome is not known is not sent again.
+// What a call may do; a change whose outcome is not known is not sent again, unless it has an id.
 enum class Access { kRead, kChange };
+
+// Nobody can say any more what became of the request with this id: asking again is no use.
+bool IsForgotten(const absl::Status& status) { return DetailOf(status).name == "request_id"; }
+
+std::string DrawClientId() {
+  SystemRandom random;
+  return Uuid::Draw(random).ToBytes();
+}
 
 // One answer, handed from the strand to the caller who waits. Shared, since a caller who has waited
 // long enough goes away before the strand does.
@@ -43,16 +53,16 @@ struct Answer {
 class GrpcAdmin final : public Admin {
  public:
   GrpcAdmin(std::vector<std::string> servers, absl::Duration timeout)
-      : servers_(std::move(servers)), timeout_(timeout) {}
+      : servers_(std::move(servers)), timeout_(timeout), client_id_(DrawClientId()) {}
   ~GrpcAdmin() override { executor_.Shutdown(); }
 
   absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) override {
-    return Call<v1::CreateTopicsResponse>("CreateTopics", request, Access::kChange);
+    return Change<v1::CreateTopicsResponse>("CreateTopics", request);
   }
   absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
       const v1::DeleteTopicsRequest& request) override {
-    return Call<v1::DeleteTopicsResponse>("DeleteTopics", request, Access::kChange);
+    return Change<v1::DeleteTopicsResponse>("DeleteTopics", request);
   }
   absl::StatusOr<v1::ListTopicsResponse> ListTopics(const v1::ListTopicsRequest& request) override {
     return Call<v1::ListTopicsResponse>("ListTopics", request, Access::kRead);
@@ -63,7 +73,7 @@ class GrpcAdmin final : public Admin {
   }
   absl::StatusOr<v1::CreatePartitionsResponse> CreatePartitions(
       const v1::CreatePartitionsRequest& request) override {
-    return Call<v1::CreatePartitionsResponse>("CreatePartitions", request, Access::kChange);
+    return Change<v1::CreatePartitionsResponse>("CreatePartitions", request);
   }
   absl::StatusOr<v1::DescribeConfigsResponse> DescribeConfigs(
       const v1::DescribeConfigsRequest& request) override {
@@ -71,8 +81,7 @@ class GrpcAdmin final : public Admin {
   }
   absl::StatusOr<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
       const v1::IncrementalAlterConfigsRequest& request) override {
-    return Call<v1::IncrementalAlterConfigsResponse>("IncrementalAlterConfigs", request,
-                                                     Access::kChange);
+    return Change<v1::IncrementalAlterConfigsResponse>("IncrementalAlterConfigs", request);
   }
   absl::StatusOr<v1::DescribeClusterResponse> DescribeCluster(
       const v1::DescribeClusterRequest& request) override {
@@ -105,22 +114,47 @@ class GrpcAdmin final : public Admin {
   }
 
  private:
-  // Rounds over all servers, beginning with the one that answered last, until one decides.
+  // Gives the request an id, unless it has one, under which it can be sent again (S-39).
+  template <class Response, class Request>
+  absl::StatusOr<Response> Change(const std::string& method, const Request& request) {
+    if (request.validate_only()) return Call<Response>(method, request, Access::kChange);
+    Request first = request;
+    v1::RequestId* id = first.mutable_request_id();
+    if (id->client_id().empty()) {
+      id->set_client_id(client_id_);
+      id->set_sequence(++last_sequence_);
+    }
+    Request again = first;
+    again.mutable_request_id()->set_retry(true);
+    return Call<Response>(method, first, Access::kChange, kAdminService, &again);
+  }
+
+  // Rounds over all servers, beginning with the one that answered last, until one decides. `again`
+  // is sent in place of the request once that may have taken effect; null: it is not sent again.
   template <class Response>
   absl::StatusOr<Response> Call(const std::string& method,
                                 const google::protobuf::MessageLite& request, Access access,
-                                const char* service = kAdminService) {
+                                const char* service = kAdminService,
+                                const google::protobuf::MessageLite* again = nullptr) {
     const MonotonicTime deadline = clock_.Now() + timeout_;
+    // Not OK once the request may have taken effect: then it is the answer, if there is no better.
+    absl::Status unknown;
     while (true) {
       std::vector<std::string> unreachable;
       absl::Status refused;
       const size_t first = preferred_;
       for (size_t i = 0; i < servers_.size(); ++i) {
         const size_t server = (first + i) % servers_.size();
-        absl::StatusOr<Response> response = CallServer<Response>(servers_[server], service, method,
-                                                                 request, deadline - clock_.Now());
-        if (access == Access::kChange && IsLost(response.status())) {
-          return OutcomeUnknown(servers_[server], method, response.status());
+        absl::StatusOr<Response> response =
+            CallServer<Response>(servers_[server], service, method, unknown.ok() ? request : *again,
+                                 deadline - clock_.Now());
+        if (access == Access::kChange && MayHaveHappened(response.status())) {
+          if (IsLost(response.status())) {
+            response = OutcomeUnknown(servers_[server], method, response.status());
+          }
+          if (again == nullptr || IsForgotten(response.status())) return response;
+          unknown = response.status();
+          continue;
         }
         if (response.ok() || !MayTryAgain(response.status())) {
           preferred_ = server;
@@ -134,8 +168,8 @@ class GrpcAdmin final : public Admin {
         }
       }
       // Nobody is there: waiting is the caller's choice, not ours.
-      if (refused.ok()) return Unavailable(unreachable);
-      if (clock_.Now() + kRetryBackoff >= deadline) return refused;
+      if (refused.ok() && unknown.ok()) return Unavailable(unreachable);
+      if (clock_.Now() + kRetryBackoff >= deadline) return unknown.ok() ? refused : unknown;
       rpc::Wakeup never;
       never.WaitFor(kRetryBackoff);
     }
@@ -145,6 +179,10 @@ class GrpcAdmin final : public Admin {
   static bool IsLost(const absl::Status& status) {
     return !status.ok() && rpc::DeliveryOf(status) == rpc::Delivery::kUnknown &&
            (IsUnreachable(status) || CodeOf(status) == ErrorCode::kCancelled);
+  }
+
+  static bool MayHaveHappened(const absl::Status& status) {
+    return IsLost(status) || CodeOf(status) == ErrorCode::kOutcomeUnknown;
   }
 
   static bool MayTryAgain(const absl::Status& status) {
@@ -205,6 +243,9 @@ class GrpcAdmin final : public Admin {
   const std::vector<std::string> servers_;
   const absl::Duration timeout_;
   const SystemClock clock_;
+  // Of the ids of requests.
+  const std::string client_id_;
+  int64_t last_sequence_ = 0;
   rpc::ChannelPool channels_{rpc::ChannelOptions{}};
   // The server to begin with.
   size_t preferred_ = 0;

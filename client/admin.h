@@ -31,7 +31,9 @@ class Admin {
 
   // Each call waits at most `timeout`. Errors of all: BROKER_NOT_AVAILABLE naming the addresses
   // tried; REQUEST_TIMED_OUT. Of changes also OUTCOME_UNKNOWN, when the server was lost before it
-  // answered: they are not sent again, since they may have taken effect.
+  // answered. Changes of topics and configs are given an id, if they have none, and sent again
+  // under it until the timeout: they take effect once, and the answer is that of the first time
+  // (S-39). The others are not sent again, since they may have taken effect.
   virtual absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) = 0;
   virtual absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(

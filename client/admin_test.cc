@@ -47,6 +47,13 @@ class FakeAdminServer {
                          ++calls_;
                          calls_.notify_all();
                        });
+    rpc::RegisterUnary(&server_, server_.queue(0), &service_,
+                       &v1::AdminService::AsyncService::RequestCreateTopics,
+                       [this](const rpc::CallContext&, v1::CreateTopicsRequest request,
+                              rpc::Reply<v1::CreateTopicsResponse> reply) {
+                         created_.push_back(std::move(request));
+                         reply(on_create_(static_cast<int>(created_.size())));
+                       });
     EXPECT_OK(server_.Start());
   }
   ~FakeAdminServer() { Stop(); }
@@ -60,6 +67,11 @@ class FakeAdminServer {
     return absl::StrCat("127.0.0.1:", server_.listeners().front().port);
   }
   int calls() const { return calls_; }
+  using Create = std::function<absl::StatusOr<v1::CreateTopicsResponse>(int call)>;
+  // Before the first call.
+  void OnCreate(Create create) { on_create_ = std::move(create); }
+  // REQUIRES: no call is under way.
+  const std::vector<v1::CreateTopicsRequest>& created() const { return created_; }
   void WaitForCall() { calls_.wait(0); }
 
  private:
@@ -69,6 +81,8 @@ class FakeAdminServer {
   std::atomic<int> calls_{0};
   std::vector<rpc::Reply<v1::DescribeClusterResponse>> held_;
   std::vector<rpc::Reply<v1::RemoveControllerResponse>> lost_;
+  Create on_create_;
+  std::vector<v1::CreateTopicsRequest> created_;
   rpc::Server server_;
 };
 
@@ -143,6 +157,79 @@ TEST(Admin, S23AChangeThatWasLostWithItsServerIsNotSentToTheNext) {
   killer.Shutdown();
   EXPECT_EQ(second.calls(), 0);
   EXPECT_OK(admin->ListTopics({}));
+}
+
+v1::CreateTopicsRequest OneCreation() {
+  v1::CreateTopicsRequest request;
+  request.add_topics()->set_name("orders");
+  return request;
+}
+
+absl::StatusOr<v1::CreateTopicsResponse> Created(int) {
+  v1::CreateTopicsResponse response;
+  response.add_topics()->set_name("orders");
+  return response;
+}
+
+absl::Status Unknown() { return MakeError(ErrorCode::kOutcomeUnknown, "leadership was lost"); }
+
+TEST(Admin, S39_ChangeOfUnknownOutcomeIsSentAgainUnderItsId) {
+  FakeAdminServer first(OneTopic);
+  FakeAdminServer second(OneTopic);
+  first.OnCreate([](int) { return Unknown(); });
+  second.OnCreate([](int call) { return call == 1 ? Unknown() : Created(call); });
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({first.address(), second.address()}, absl::Seconds(20)));
+  EXPECT_OK(admin->CreateTopics(OneCreation()));
+  ASSERT_EQ(second.created().size(), 2u);
+  const v1::RequestId& id = first.created().front().request_id();
+  EXPECT_EQ(id.client_id().size(), 16u);
+  EXPECT_EQ(id.sequence(), 1);
+  EXPECT_FALSE(id.retry());
+  const v1::RequestId& again = second.created().back().request_id();
+  EXPECT_EQ(again.client_id(), id.client_id());
+  EXPECT_EQ(again.sequence(), 1);
+  EXPECT_TRUE(again.retry());
+  // The next change is another request.
+  EXPECT_OK(admin->CreateTopics(OneCreation()));
+  EXPECT_EQ(second.created().back().request_id().client_id(), id.client_id());
+  EXPECT_EQ(second.created().back().request_id().sequence(), 2);
+}
+
+TEST(Admin, S39_RefusalAfterAnUnknownOutcomeDoesNotMakeItKnown) {
+  FakeAdminServer server(OneTopic);
+  server.OnCreate([](int call) -> absl::StatusOr<v1::CreateTopicsResponse> {
+    if (call == 1) return Unknown();
+    return MakeError(ErrorCode::kNotController, "no controller is elected yet");
+  });
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Milliseconds(500)));
+  EXPECT_THAT(admin->CreateTopics(OneCreation()), HasCode(ErrorCode::kOutcomeUnknown));
+  EXPECT_GT(server.created().size(), 1u);
+}
+
+TEST(Admin, S39_ForgottenRequestIsNotAskedForAgain) {
+  FakeAdminServer server(OneTopic);
+  server.OnCreate(
+      [](int) { return MakeError(ErrorCode::kOutcomeUnknown, "too old", {.name = "request_id"}); });
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  EXPECT_THAT(admin->CreateTopics(OneCreation()), IsError(ErrorCode::kOutcomeUnknown, "too old"));
+  EXPECT_EQ(server.created().size(), 1u);
+}
+
+TEST(Admin, S39_CallersOwnIdIsKeptAndADryRunHasNone) {
+  FakeAdminServer server(OneTopic);
+  server.OnCreate(Created);
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  v1::CreateTopicsRequest request = OneCreation();
+  request.mutable_request_id()->set_client_id(std::string(16, 'x'));
+  request.mutable_request_id()->set_sequence(44);
+  EXPECT_OK(admin->CreateTopics(request));
+  EXPECT_EQ(server.created().back().request_id().client_id(), std::string(16, 'x'));
+  EXPECT_EQ(server.created().back().request_id().sequence(), 44);
+  request = OneCreation();
+  request.set_validate_only(true);
+  EXPECT_OK(admin->CreateTopics(request));
+  EXPECT_FALSE(server.created().back().has_request_id());
 }
 
 TEST(Admin, DeletesRecordsAtTheLogService) {
