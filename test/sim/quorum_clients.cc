@@ -17,6 +17,9 @@ constexpr int kNames = 3;
 constexpr int kBrokers = 2;
 constexpr absl::Duration kAttemptBound = absl::Milliseconds(900);
 constexpr absl::Duration kCallBound = absl::Milliseconds(1500);
+// Of a call that is tried again when its outcome is unknown: some elections.
+constexpr absl::Duration kRepeatableCallBound = absl::Seconds(4);
+constexpr int64_t kWallClockSpeed = 150;
 constexpr char kConfig[] = "retention.ms";
 
 std::string NameOf(uint64_t number) { return absl::StrCat("t", number); }
@@ -26,8 +29,16 @@ uint64_t NumberOf(const std::string& id_bytes) {
   return id.ok() ? id->uuid().low() : 0;
 }
 
-controller::CreateTopicsCommand CreationOf(const TopicCall& call) {
+using MaybeId = std::optional<v1::RequestId>;
+
+template <class Request>
+void SetId(const MaybeId& id, Request* request) {
+  if (id.has_value()) *request->mutable_request_id() = *id;
+}
+
+controller::CreateTopicsCommand CreationOf(const TopicCall& call, const MaybeId& id) {
   controller::CreateTopicsCommand command;
+  SetId(id, &command.request);
   v1::CreatableTopic* const topic = command.request.add_topics();
   topic->set_name(call.name);
   topic->set_partitions(1 + static_cast<int>(call.id % 6));
@@ -40,8 +51,9 @@ controller::CreateTopicsCommand CreationOf(const TopicCall& call) {
   return command;
 }
 
-v1::IncrementalAlterConfigsRequest AlterationOf(const TopicCall& call) {
+v1::IncrementalAlterConfigsRequest AlterationOf(const TopicCall& call, const MaybeId& id) {
   v1::IncrementalAlterConfigsRequest request;
+  SetId(id, &request);
   v1::AlterConfigsResource* const resource = request.add_resources();
   resource->mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_TOPIC);
   resource->mutable_resource()->set_name(call.name);
@@ -71,7 +83,7 @@ internal::v1::RegisterBrokerRequest RegistrationOf(int broker) {
   request.add_log_dirs()->set_directory_id(
       DirectoryId(Uuid(1000, static_cast<uint64_t>(broker))).ToBytes());
   request.set_feature_level_min(1);
-  request.set_feature_level_max(1);
+  request.set_feature_level_max(metadata::kFeatureLevelMax);
   return request;
 }
 
@@ -83,6 +95,17 @@ QuorumClients::QuorumClients(QuorumWorld* world, uint64_t seed)
       strand_(world->loop().MakeExecutor("clients")) {}
 
 QuorumClients::~QuorumClients() { strand_->Shutdown(); }
+
+rsm::Now QuorumClients::Now() const {
+  const MonotonicTime now = world_.loop().now();
+  return {now, WallTime{absl::ToInt64Milliseconds(now - MonotonicTime()) * kWallClockSpeed}};
+}
+
+QuorumClients::Client* QuorumClients::AddClient() {
+  clients_.push_back(std::make_unique<Client>());
+  clients_.back()->number = clients_.size();
+  return clients_.back().get();
+}
 
 absl::Duration QuorumClients::Delay() {
   return Between(random_, absl::Microseconds(50), absl::Milliseconds(1));
@@ -126,8 +149,7 @@ void QuorumClients::Begin(int count, absl::Duration pause_max) {
   stopped_ = false;
   pause_max_ = pause_max;
   for (int i = 0; i < count; ++i) {
-    clients_.push_back(std::make_unique<Client>());
-    Next(clients_.back().get());
+    Next(AddClient());
   }
 }
 
@@ -159,7 +181,15 @@ void QuorumClients::Draw(TopicCall* call) {
 void QuorumClients::Call(Client* client) {
   ++busy_;
   client->id = history_.OnCalled(client->call);
-  client->deadline = world_.loop().now() + kCallBound;
+  client->unknown = false;
+  client->request_id.reset();
+  if (client->call.kind != Kind::kDescribe && OneIn(random_, 2)) {
+    client->request_id.emplace();
+    client->request_id->set_client_id(Uuid(55, client->number).ToBytes());
+    client->request_id->set_sequence(++client->last_sequence);
+  }
+  client->deadline =
+      world_.loop().now() + (client->request_id.has_value() ? kRepeatableCallBound : kCallBound);
   const std::vector<int> nodes = world_.nodes();
   client->target = nodes[random_.Below(nodes.size())];
   Attempt(client);
@@ -177,8 +207,9 @@ void QuorumClients::Attempt(Client* client) {
     QuorumServer& server = world_.server(client->target);
     // Nobody listens.
     if (!server.running()) return on_outcome(Outcome{Outcome::Kind::kNotDone});
-    server.owner().Post(
-        [this, &server, call = client->call, on_outcome] { Submit(server, call, on_outcome); });
+    server.owner().Post([this, &server, call = client->call, id = client->request_id, on_outcome] {
+      Submit(server, call, id, on_outcome);
+    });
   });
 }
 
@@ -188,13 +219,16 @@ void QuorumClients::OnOutcome(Client* client, int attempt, const Outcome& outcom
   if (outcome.kind == Outcome::Kind::kAnswered) {
     ++answered_;
     history_.OnAnswered(client->id, outcome.answer);
+    if (client->unknown) world_.checks().Reach("outcome learned by asking again");
     return End(client);
   }
   if (outcome.kind == Outcome::Kind::kUnknown) {
-    world_.checks().Reach("outcome unknown");
-    return End(client);
+    client->unknown = true;
+    if (!client->request_id.has_value()) return GiveUp(client);
+    client->request_id->set_retry(true);
   }
   if (world_.loop().now() >= client->deadline) {
+    if (client->unknown) return GiveUp(client);
     history_.OnRefused(client->id);
     return End(client);
   }
@@ -205,6 +239,11 @@ void QuorumClients::OnOutcome(Client* client, int attempt, const Outcome& outcom
                   [this, client] { Attempt(client); });
 }
 
+void QuorumClients::GiveUp(Client* client) {
+  world_.checks().Reach("outcome unknown");
+  End(client);
+}
+
 void QuorumClients::End(Client* client) {
   --busy_;
   if (!client->once) Next(client);
@@ -213,10 +252,10 @@ void QuorumClients::End(Client* client) {
 bool QuorumClients::DescribeAll(absl::Duration bound) {
   const int64_t before = answered_;
   for (int i = 0; i < kNames; ++i) {
-    clients_.push_back(std::make_unique<Client>());
-    clients_.back()->once = true;
-    clients_.back()->call = TopicCall{.name = NameOf(static_cast<uint64_t>(i))};
-    Call(clients_.back().get());
+    Client* const client = AddClient();
+    client->once = true;
+    client->call = TopicCall{.name = NameOf(static_cast<uint64_t>(i))};
+    Call(client);
   }
   const MonotonicTime end = world_.loop().now() + bound;
   while (!idle() && world_.ok() && world_.loop().now() < end) {
@@ -249,7 +288,7 @@ template <class Request, class Find>
 void QuorumClients::Ask(QuorumServer& server, const Request& request, Find find, Done done) {
   using Response = ControllerHost::ReplyFor<Request>;
   server.host().Submit(
-      request, rsm::Now{},
+      request, Now(),
       [this, &server, find, done = std::move(done)](absl::StatusOr<Response> response,
                                                     LogIndex index) mutable {
         if (!response.ok()) return done(OutcomeOf(server, response.status(), {}, {}));
@@ -260,15 +299,17 @@ void QuorumClients::Ask(QuorumServer& server, const Request& request, Find find,
       });
 }
 
-void QuorumClients::Submit(QuorumServer& server, const TopicCall& call, Done done) {
+void QuorumClients::Submit(QuorumServer& server, const TopicCall& call, const MaybeId& id,
+                           Done done) {
   switch (call.kind) {
     case Kind::kCreate:
       return Ask(
-          server, CreationOf(call),
+          server, CreationOf(call, id),
           [](const v1::CreateTopicsResponse& r, TopicRegister*) { return r.topics(0).code(); },
           std::move(done));
     case Kind::kDelete: {
       v1::DeleteTopicsRequest request;
+      SetId(id, &request);
       request.add_names(call.name);
       return Ask(
           server, request,
@@ -280,7 +321,7 @@ void QuorumClients::Submit(QuorumServer& server, const TopicCall& call, Done don
     }
     case Kind::kAlter:
       return Ask(
-          server, AlterationOf(call),
+          server, AlterationOf(call, id),
           [](const v1::IncrementalAlterConfigsResponse& r, TopicRegister*) {
             return r.resources(0).code();
           },

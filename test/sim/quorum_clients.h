@@ -2,7 +2,8 @@
 // one call at a time, and write down what they asked and were told.
 //
 // A few names, so that they meet. A call goes to any controller; one that is refused before
-// anything was appended is tried again elsewhere, one whose outcome is unknown never.
+// anything was appended is tried again elsewhere. One whose outcome is unknown is tried again only
+// if it has an id, as half of the changes do: then it must be answered as the first time (S-39).
 //
 // Thread: the simulation's one.
 #ifndef TEST_SIM_QUORUM_CLIENTS_H_
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "base/error_code.h"
 #include "base/sim/sim_executor.h"
 #include "base/sim/sim_random.h"
+#include "millrace/v1/admin_service.pb.h"
 #include "test/sim/quorum_history.h"
 #include "test/sim/quorum_world.h"
 
@@ -60,6 +63,13 @@ class QuorumClients {
     int attempt = 0;
     bool once = false;
     int target = 0;
+    // Of its requests' ids.
+    uint64_t number = 0;
+    int64_t last_sequence = 0;
+    // Of the call, where it has one.
+    std::optional<v1::RequestId> request_id;
+    // An attempt may have taken effect.
+    bool unknown = false;
   };
 
   void Next(Client* client);
@@ -67,15 +77,21 @@ class QuorumClients {
   void Call(Client* client);
   void Attempt(Client* client);
   void OnOutcome(Client* client, int attempt, const Outcome& outcome);
+  // What has become of the call is not known, and will not be asked any more.
+  void GiveUp(Client* client);
   void End(Client* client);
   // At a controller, on its strand.
-  void Submit(QuorumServer& server, const TopicCall& call, Done done);
+  void Submit(QuorumServer& server, const TopicCall& call, const std::optional<v1::RequestId>& id,
+              Done done);
   // `find` takes code and topic out of the answer.
   template <class Request, class Find>
   void Ask(QuorumServer& server, const Request& request, Find find, Done done);
   Outcome OutcomeOf(QuorumServer& server, const absl::Status& status, ErrorCode result,
                     const TopicRegister& found);
   absl::Duration Delay();
+  // Wall clocks run faster here, so that replies get old within a run.
+  rsm::Now Now() const;
+  Client* AddClient();
 
   QuorumWorld& world_;
   SimRandom random_;

@@ -1,6 +1,6 @@
-// Deliberate bugs in host, WAL, snapshot store and state machine host, each found by the simulated
-// quorum. Each lives in a process of its own, since some end it by a CHECK. Prints the table:
-// mutant, seeds needed, who found it.
+// Deliberate bugs in controller, host, WAL, snapshot store and state machine host, each found by
+// the simulated quorum. Each lives in a process of its own, since some end it by a CHECK. Prints
+// the table: mutant, seeds needed, who found it.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kSeedsMax = 2000;
 
 constexpr const char* kMutants[] = {
+    "controller.request-not-remembered",
+    "controller.retry-decided-anew",
     "host.entry-dropped",
     "host.founders-not-written",
     "host.hard-state-not-written",

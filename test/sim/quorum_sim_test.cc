@@ -76,6 +76,7 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
                            "membership change 1",
                            "membership change 2",
                            "newest snapshot damaged",
+                           "outcome learned by asking again",
                            "outcome unknown",
                            "power loss",
                            "power loss in a start",
