@@ -16,7 +16,9 @@ import plots
 import processes
 import report_main
 from measurements import Measurements
-from peers import availability, kafka, nats
+import quorum_lines
+import quorum_main
+from peers import availability, etcd, kafka, nats
 
 
 def line(*demands):
@@ -265,6 +267,54 @@ class SessionTest(unittest.TestCase):
         home = os.path.expanduser("~")
         self.assertEqual(session.plain(f"bad:\n {home}/x /somewhere/scratch-1/log /elsewhere/cache/y"),
                          "bad: ~/x SCRATCH/log CACHE/y")
+
+
+class QuorumTest(unittest.TestCase):
+    def test_percentiles_over_runs_count_every_run(self):
+        into = Measurements()
+        for value in range(1, 101):
+            into.add("x.killed.ms", value)
+        quorum_lines.add_percentiles(into, "x.killed.ms")
+        self.assertEqual([into.values(f"x.killed.{name}") for name in ("p50_ms", "p99_ms", "max_ms", "runs")],
+                         [[51], [100], [100], [100]])
+        quorum_lines.add_percentiles(into, "y.ms")
+        self.assertFalse(into.has("y.p50_ms"))
+
+    def test_change_is_held_against_the_sum_of_its_parts(self):
+        into = Measurements()
+        for name, value in (("probe.network.grpc_unary.p50_us", 100), ("probe.network.grpc_stream.p50_us", 50),
+                            ("probe.sync3.p50_us", 200), ("millrace.changes.1.p50_us", 300)):
+            into.add(name, value)
+        result = next(r for r in lines.judge_all(into, quorum_lines.LINES) if r.line.key == "change-budget")
+        self.assertEqual((result.verdict, result.outcomes[0].ratio), ("met", 0.75))
+
+    def test_the_busiest_node_and_the_worst_run_count(self):
+        into = Measurements()
+        for value in (0.1, 0.4, 0.2):
+            into.add("millrace.idle.cpu_percent", value)
+        for value in (0, 0, 1):
+            into.add("millrace.rejoin.elections", value)
+        verdicts = {r.line.key: r.verdict for r in lines.judge_all(into, quorum_lines.LINES)}
+        self.assertEqual((verdicts["idle"], verdicts["rejoin"]), ("not met", "not met"))
+
+    def test_leader_of_etcd_is_the_member_that_names_itself(self):
+        def member(port, own, leader):
+            return {"Endpoint": f"http://127.0.0.1:{port}", "Status": {"header": {"member_id": own}, "leader": leader}}
+        self.assertEqual(etcd.leader_address([member(1, 7, 8), member(2, 8, 8)]), "127.0.0.1:2")
+        self.assertIsNone(etcd.leader_address([member(1, 7, 0), member(2, 8, 0)]))
+
+    def test_members_of_etcd_know_each_other(self):
+        arguments = etcd.member_arguments(1, "/d", [1, 2, 3], [4, 5, 6])
+        self.assertEqual(arguments[arguments.index("--data-dir") + 1], "/d/n1")
+        self.assertEqual(arguments[arguments.index("--initial-cluster") + 1],
+                         "n0=http://127.0.0.1:4,n1=http://127.0.0.1:5,n2=http://127.0.0.1:6")
+
+    def test_page_says_what_was_not_measured(self):
+        into = Measurements()
+        into.not_measured("etcd", "this run was made without peers")
+        text = quorum_main.render(into, [("date", "today")], {}, 60)
+        self.assertIn("0 lines met", text)
+        self.assertIn("One small change, one client, p50", text)
 
 
 if __name__ == "__main__":

@@ -112,8 +112,9 @@ def judge(line, measurements):
     return Result(line, ours, tuple(outcomes))
 
 
-def judge_all(measurements):
-    return [judge(line, measurements) for line in LINES]
+def judge_all(measurements, chosen=None):
+    """Of `chosen` lines; without, of all lines of this file."""
+    return [judge(line, measurements) for line in (LINES if chosen is None else chosen)]
 
 
 # ---- How figures are compared and shown. ----

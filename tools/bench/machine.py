@@ -92,16 +92,19 @@ def micro_figures(report):
             raise processes.MeasurementError(f"{run['name']}: {run.get('error_message', 'failed')}")
         name = run["name"].split("/", 1)[0]
         figures = {"ns": run["real_time"] * scale[run["time_unit"]]}
-        for theirs, ours in (("bytes_per_second", "bytes_per_s"), ("items_per_second", "items_per_s")):
+        for theirs, ours in (("bytes_per_second", "bytes_per_s"), ("items_per_second", "items_per_s"),
+                             ("bytes_per_partition", "bytes_per_partition")):
             if theirs in run:
                 figures[ours] = run[theirs]
         result[name] = figures
     return result
 
 
-def run_micro(programs, scratch, into, min_seconds):
-    report = processes.run_json([programs.micro, "--benchmark_format=json", f"--benchmark_min_time={min_seconds:g}"],
-                                timeout=600, environment={"MILLRACE_BENCH_DIR": scratch})
-    into.note_command("micro", f"micro --benchmark_min_time={min_seconds:g}")
+def run_micro(programs, scratch, into, min_seconds, only=None):
+    """All micro benchmarks, or those whose name has `only` in it."""
+    arguments = [f"--benchmark_min_time={min_seconds:g}"] + ([f"--benchmark_filter={only}"] if only else [])
+    report = processes.run_json([programs.micro, "--benchmark_format=json", *arguments], timeout=600,
+                                environment={"MILLRACE_BENCH_DIR": scratch})
+    into.note_command("micro", " ".join(["micro", *arguments]))
     for name, figures in micro_figures(report).items():
         into.add_all(f"micro.{name}", figures)

@@ -63,9 +63,10 @@ def where_the_time_goes(results, notes):
     return "\n".join(out) if out else "All lines that were measured are met.\n"
 
 
-def raw_tables(measurements):
+def raw_tables(measurements, titles=None):
+    """All figures, by subject; `titles`: {subject: heading}."""
     out = []
-    for subject, title in _TITLES.items():
+    for subject, title in (titles or _TITLES).items():
         names = [name for name in measurements.names() if name.split(".", 1)[0] == subject]
         out.append(f"### {title}\n")
         if not names:
@@ -101,9 +102,22 @@ def make_plots(measurements):
     return {name: text for name, text in made.items() if text}
 
 
+def about_table(machine, duration_s):
+    return ("| | |\n|---|---|\n" + "\n".join(f"| {what} | {value} |" for what, value in machine)
+            + f"\n| the run took | {duration_s / 60:.1f} minutes |\n")
+
+
+def counts(results):
+    count = {verdict: sum(r.verdict == verdict for r in results) for verdict in ("met", "not met", "not measured")}
+    return f"{count['met']} lines met, {count['not met']} not met, {count['not measured']} not measured."
+
+
+def commands(measurements):
+    return "\n".join(f"- `{name}`: `{command}`" for name, command in sorted(measurements.commands.items())) + "\n"
+
+
 def render(measurements, machine, notes, plot_folder, duration_s):
     results = lines.judge_all(measurements)
-    counts = {verdict: sum(r.verdict == verdict for r in results) for verdict in ("met", "not met", "not measured")}
     plot_names = make_plots(measurements)
     out = [
         "# Benchmarks\n",
@@ -114,9 +128,8 @@ def render(measurements, machine, notes, plot_folder, duration_s):
         "from the disk (`durable`) unless a line says `replicated`; Kafka and NATS acknowledge from the page cache unless a line says "
         "otherwise. Kafka's clients live in one warm JVM; its producer is the ProducerPerformance that it ships, and beside it, "
         "for information, a leaner one that makes no payload. What was not measured says so.\n",
-        "| | |\n|---|---|\n" + "\n".join(f"| {what} | {value} |" for what, value in machine)
-        + f"\n| the run took | {duration_s / 60:.1f} minutes |\n",
-        f"{counts['met']} lines met, {counts['not met']} not met, {counts['not measured']} not measured.\n",
+        about_table(machine, duration_s),
+        counts(results) + "\n",
         table(results) + "\n",
     ]
     if plot_names:
@@ -127,5 +140,5 @@ def render(measurements, machine, notes, plot_folder, duration_s):
             "Names say subject, what, size in bytes and unit; `n` rounds. CPU is per 10^9 bytes of payload.\n",
             raw_tables(measurements), "## Commands\n",
             "`tools/bench/run.sh` runs all of this; the single programs, by hand:\n",
-            "\n".join(f"- `{name}`: `{command}`" for name, command in sorted(measurements.commands.items())) + "\n"]
+            commands(measurements)]
     return "\n".join(out)

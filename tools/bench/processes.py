@@ -45,6 +45,24 @@ def run_json(command, timeout=300, environment=None):
     return last_json(done.stdout)
 
 
+def run_json_together(commands, timeout=300):
+    """Runs programs at the same time, each to its end; the objects that they printed, in order."""
+    running = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True) for command in commands]
+    found = []
+    for command, process in zip(commands, running):
+        try:
+            text, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            for other in running:
+                other.kill()
+            raise MeasurementError(f"{os.path.basename(command[0])}: {error}") from error
+        if process.returncode:
+            raise MeasurementError(f"{' '.join(command)} ended with {process.returncode}: {text.strip()[-800:]}")
+        found.append(last_json(text))
+    return found
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -90,17 +108,23 @@ def bytes_read(pid):
 
 
 def idle_percent(pid, seconds):
-    """CPU time while nothing is asked of it, as % of one core, finer than the clock ticks of stat.
+    """CPU time while nothing is asked of it, as % of one core."""
+    return idle_percents([pid], seconds)[0]
 
-    The scheduler's own account is in nanoseconds, per thread."""
-    def total():
+
+def idle_percents(pids, seconds):
+    """The same of several processes at once.
+
+    The scheduler's own account is in nanoseconds, per thread: finer than the clock ticks of stat."""
+    def total(pid):
         nanoseconds = 0
         for task in os.listdir(f"/proc/{pid}/task"):
             nanoseconds += int(_proc(pid, f"task/{task}/schedstat").split()[0])
         return nanoseconds
-    before, begin = total(), time.monotonic()
+    before, begin = [total(pid) for pid in pids], time.monotonic()
     time.sleep(seconds)
-    return 100 * (total() - before) / 1e9 / (time.monotonic() - begin)
+    elapsed = time.monotonic() - begin
+    return [100 * (total(pid) - earlier) / 1e9 / elapsed for pid, earlier in zip(pids, before)]
 
 
 def stop(pid, patience=15, is_child=None):

@@ -1,6 +1,8 @@
 // What the metadata costs with 100,000 partitions of three replicas: one change (one partition's
 // leader epoch, as a failover would change thousands; one iteration is one log entry of one
 // record), and the whole image to a snapshot's body and back.
+#include <malloc.h>
+
 #include <string>
 #include <vector>
 
@@ -79,6 +81,19 @@ void ImageDecode(benchmark::State& state) {
 BENCHMARK(ImageDecode)
     ->Name("image_snapshot_decode_100k_partitions")
     ->Unit(benchmark::kMillisecond);
+
+// What the allocator has given out for it; the image is the only thing made in between.
+void ImageMemory(benchmark::State& state) {
+  double bytes = 0;
+  for (auto _ : state) {
+    const size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    const Image image = LargeImage();
+    bytes = static_cast<double>(mallinfo2().uordblks + mallinfo2().hblkhd - before);
+    benchmark::DoNotOptimize(image);
+  }
+  state.counters["bytes_per_partition"] = bytes / (kTopics * kPartitions);
+}
+BENCHMARK(ImageMemory)->Name("image_memory_100k_partitions")->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace millrace::bench

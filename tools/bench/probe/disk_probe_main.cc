@@ -1,7 +1,7 @@
 // What the disk and the page cache can do at best, in the plainest way: the limits that a log's
 // figures are held against. Prints one JSON object.
 //
-//   disk_probe --dir DIR [--seconds S] [--mib M] [--files N]
+//   disk_probe --dir DIR [--seconds S] [--mib M] [--files N] [--only append]
 //
 // sync: N threads, each with its file: 1 MiB write, fdatasync, again. page_cache_write: M MiB into
 // one new file in pieces of 64 KiB, no sync. read: the same file back, hot. append: 4 KiB and
@@ -120,6 +120,12 @@ int Run(const Options& options) {
   const std::string dir = options.Text("dir");
   const double seconds = options.Number("seconds", 2);
   Json json;
+  if (options.Has("only")) {
+    if (options.Text("only") != "append") Die("--only knows append");
+    json["append"] = Append(dir, seconds);
+    std::cout << json.dump() << std::endl;
+    return 0;
+  }
   json["sync_bytes_per_s"] =
       ConcurrentSync(dir, seconds, static_cast<int>(options.Number("files", 6)));
   WriteAndRead(dir, static_cast<int64_t>(options.Number("mib", 1024)), &json);

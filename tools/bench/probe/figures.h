@@ -54,6 +54,7 @@ class Options {
       values_[name.substr(2)] = argv[i + 1];
     }
   }
+  bool Has(const std::string& name) const { return values_.contains(name); }
   std::string Text(const std::string& name) const {
     const auto found = values_.find(name);
     if (found == values_.end()) Die("needs the option --" + name);
