@@ -127,7 +127,8 @@ def render(measurements, machine, notes, plot_folder, duration_s):
         "throughput, least time), and the ratio of the medians stands beside it in brackets. Millrace acknowledges "
         "from the disk (`durable`) unless a line says `replicated`; Kafka and NATS acknowledge from the page cache unless a line says "
         "otherwise. Kafka's clients live in one warm JVM; its producer is the ProducerPerformance that it ships, and beside it, "
-        "for information, a leaner one that makes no payload. What was not measured says so.\n",
+        "for information, a leaner one that makes no payload. What was not measured says so. The quorum of controllers has a page of "
+        "its own: [benchmarks_quorum.md](benchmarks_quorum.md).\n",
         about_table(machine, duration_s),
         counts(results) + "\n",
         table(results) + "\n",
