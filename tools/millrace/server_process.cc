@@ -1,12 +1,8 @@
 #include "tools/millrace/server_process.h"
 
 #include <malloc.h>
-#include <pthread.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -27,6 +23,7 @@
 #include "base/system_random.h"
 #include "base/thread_executor.h"
 #include "base/version.h"
+#include "broker/service/grpc_forward_channel.h"
 #include "broker/service/grpc_replica_channel.h"
 #include "broker/service/log_service.h"
 #include "broker/service/replica_service.h"
@@ -37,10 +34,12 @@
 #include "node/service/admin_service.h"
 #include "node/service/controller_service.h"
 #include "node/service/grpc_controller_link.h"
+#include "rpc/channel_pool.h"
 #include "rpc/completion_queue_executor.h"
 #include "rpc/read_gate.h"
 #include "rpc/server.h"
 #include "storage/kv_rocksdb.h"
+#include "tools/millrace/process_news.h"
 #include "tools/millrace/quorum_server.h"
 
 namespace millrace::tools {
@@ -50,61 +49,6 @@ constexpr int kColdReadThreads = 2;
 // SIGTERM to exit takes no longer than this plus what the disks take to sync.
 constexpr absl::Duration kDrain = absl::Seconds(2);
 constexpr absl::Duration kGrace = absl::Seconds(1);
-
-// SIGTERM and SIGINT, taken by waiting for them instead of by a handler; and a wake-up for the
-// thread that waits, by a signal to it alone.
-class Signals {
- public:
-  // Blocks them for this thread and all it starts. REQUIRES: before any other thread is started.
-  Signals() : waiter_(pthread_self()) {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, kNews);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-  // True: woken by Wake; false: asked to stop.
-  bool WaitForNews() const {
-    int signal = 0;
-    sigwait(&set_, &signal);
-    return signal == kNews;
-  }
-  // Thread: any.
-  void Wake() const { pthread_kill(waiter_, kNews); }
-  // From here on the next one ends the process as if it had no handler.
-  void Release() const {
-    sigset_t stops = set_;
-    sigdelset(&stops, kNews);
-    pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
-  }
-
- private:
-  static constexpr int kNews = SIGUSR1;
-  const pthread_t waiter_;
-  sigset_t set_;
-};
-
-// Something that is told once, on any thread, and looked at by the main one.
-class Outcome {
- public:
-  explicit Outcome(const Signals* signals) : signals_(signals) {}
-  void Set(const absl::Status& status) {
-    promise_.set_value(status);
-    signals_->Wake();
-  }
-  // True once, when it is there.
-  bool Take(absl::Status* status) {
-    if (!future_.valid() || future_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
-      return false;
-    *status = future_.get();
-    return true;
-  }
-
- private:
-  const Signals* const signals_;
-  std::promise<absl::Status> promise_;
-  std::future<absl::Status> future_ = promise_.get_future();
-};
 
 // Runs `start` with a callback and waits for it; for the steps of a life that has one thread.
 absl::Status Await(absl::AnyInvocable<void(node::Node::Done) &&> start) {
@@ -283,6 +227,7 @@ class Process {
   // The start is done: clients may come.
   absl::Status Serve() {
     if (config_.is_broker) {
+      if (config_.has_remote_session()) ForwardCalls();
       log_service_ = std::make_unique<broker::LogService>(&node_->broker());
       log_service_->Register(&server_);
       replica_service_ = std::make_unique<broker::ReplicaService>(node_->broker().replica_intake());
@@ -293,6 +238,15 @@ class Process {
     server_.SetServing(true);
     Announce();
     return absl::OkStatus();
+  }
+
+  // What other brokers lead is passed on to them.
+  void ForwardCalls() {
+    auto channels = std::make_shared<rpc::ChannelPool>(rpc::ChannelOptions{});
+    node_->broker().ForwardCalls(
+        config_.settings.inter_broker_listener_name, [this, channels](int shard) {
+          return std::make_unique<broker::GrpcForwardChannel>(server_.queue(shard), channels);
+        });
   }
 
   node::QuorumAccess MakeQuorumAccess() {
