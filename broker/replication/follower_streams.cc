@@ -1,7 +1,6 @@
 #include "broker/replication/follower_streams.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -260,6 +259,7 @@ bool FollowerStreams::Flush() {
 void FollowerStreams::OnHello(Stream* stream, const LeaderHello& hello) {
   Leader& leader = leaders_.at(stream->leader);
   stream->open = true;
+  unreachable_.erase(stream->leader);
   leader.shard_count = hello.shard_count;
   if (hello.shard != stream->shard) {
     // It was asked for by a guess.
@@ -311,11 +311,14 @@ void FollowerStreams::OnMessage(Stream* stream, ReceivedLeaderMessage message) {
 void FollowerStreams::OnClosed(Stream* stream, const absl::Status& status) {
   Leader& leader = leaders_.at(stream->leader);
   const std::shared_ptr<Stream> self = leader.streams.at(stream->shard);
-  LOG_INFO("replication", "the stream to a leader has ended",
-           {{"leader", stream->leader},
-            {"shard", stream->shard},
-            {"partitions", stream->carried.size() + leader.waiting.size()},
-            {"reason", status.message()}});
+  // Attempts that fail one after the other are told once.
+  if (stream->open || unreachable_.insert(stream->leader).second) {
+    LOG_INFO("replication", "the stream to a leader has ended",
+             {{"leader", stream->leader},
+              {"shard", stream->shard},
+              {"partitions", stream->carried.size() + leader.waiting.size()},
+              {"reason", status.message()}});
+  }
   leader.streams.erase(stream->shard);
   Detached(self, status);
   for (const AttachRequest& request : std::exchange(leader.waiting, {})) Refuse(request, status);

@@ -17,6 +17,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -105,6 +106,8 @@ class FollowerStreams {
   std::shared_ptr<const metadata::Image> image_;
   BrokerEpoch own_epoch_ = kNoBrokerEpoch;
   std::map<NodeId, Leader> leaders_;
+  // Whose streams fail to open, one after the other.
+  std::set<NodeId> unreachable_;
   // The stream that carries each partition. Never iterated.
   absl::flat_hash_map<TopicPartition, Stream*> by_partition_;
   // Those that could not even be asked; told with the next Flush.
