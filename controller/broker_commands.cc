@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "controller/broker_replicas.h"
 #include "controller/current_broker.h"
 #include "controller/entry.h"
 #include "controller/leader_election.h"
@@ -22,27 +23,6 @@ using metadata::PartitionImage;
 using metadata::TopicImage;
 
 namespace {
-
-metadata::records::BrokerChangeRecord ChangeOf(const BrokerImage& broker, BrokerState to) {
-  metadata::records::BrokerChangeRecord record;
-  record.set_broker_id(broker.id.value());
-  record.set_broker_epoch(broker.epoch.value());
-  record.set_state(metadata::StateToRecord(to));
-  return record;
-}
-
-// Calls visit(id, partition, rules of its topic) for every partition with a replica on `broker`.
-template <class Visit>
-void ForEachReplicaOf(const State& state, NodeId broker, Visit&& visit) {
-  state.image.ForEachTopic([&](const TopicImage& topic) {
-    std::optional<TopicRules> rules;
-    topic.ForEachPartition([&](PartitionIndex index, const PartitionImage& partition) {
-      if (!partition.IsReplica(broker)) return;
-      if (!rules.has_value()) rules = TopicRulesOf(state, topic.id);
-      visit(TopicPartition{topic.id, index}, partition, *rules);
-    });
-  });
-}
 
 // What the removal of a broker, for whatever reason, did to partitions.
 struct Removal {
@@ -190,6 +170,7 @@ metadata::records::BrokerRegistrationRecord RecordOf(
     metadata::records::BrokerLogDir* out = record.add_log_dirs();
     *out = dir;
     out->set_trusted(IsTrusted(before, dir));
+    out->clear_failed();
   }
   record.set_feature_level_min(request.feature_level_min());
   record.set_feature_level_max(request.feature_level_max());

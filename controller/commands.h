@@ -6,6 +6,7 @@
 #define CONTROLLER_COMMANDS_H_
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "base/ids.h"
@@ -44,6 +45,28 @@ struct FenceBrokerCommand {
 struct FenceBrokerReply {
   // Partitions that have no leader now.
   int partitions_without_leader = 0;
+};
+
+// Log directories of this broker failed (KIP-858).
+struct FailDirectoriesCommand {
+  NodeId broker_id = kNoNode;
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  std::set<DirectoryId> directories = {};
+};
+struct FailDirectoriesReply {
+  // That lie in the directories that were not known to have failed.
+  int replicas = 0;
+  // Of those, partitions that have no leader now.
+  int partitions_without_leader = 0;
+};
+
+// Gives leaderships back to the first of the replicas.
+struct BalanceLeadersCommand {
+  // What one entry may cost the clients of the partitions at most.
+  int elections_max = 1000;
+};
+struct BalanceLeadersReply {
+  int elections = 0;
 };
 
 }  // namespace millrace::controller

@@ -61,7 +61,7 @@ bool Electorate::MayLead(const ReplicaImage& replica) const {
   const metadata::BrokerImage* broker =
       override_.id == replica.broker ? &override_ : image_.FindBroker(replica.broker);
   return broker != nullptr && broker->state == metadata::BrokerState::kActive &&
-         broker->FindLogDir(replica.directory) != nullptr;
+         broker->HasWorkingLogDir(replica.directory);
 }
 
 void LeaveIsr(NodeId broker, int min_isr, PartitionImage* partition) {

@@ -24,7 +24,7 @@ class Electorate {
   Electorate(const metadata::Image& image, metadata::BrokerImage about_to_be)
       : image_(image), override_(std::move(about_to_be)) {}
 
-  // Active, and with that directory among its registered ones (S-05).
+  // Active, and with that directory among its registered ones (S-05), which has not failed.
   bool MayLead(const metadata::ReplicaImage& replica) const;
 
  private:

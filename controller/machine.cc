@@ -3,6 +3,8 @@
 #include "base/status.h"
 #include "controller/broker_commands.h"
 #include "controller/config_commands.h"
+#include "controller/directory_commands.h"
+#include "controller/leader_balance.h"
 #include "controller/partition_commands.h"
 #include "controller/request_memory.h"
 #include "controller/topic_commands.h"
@@ -99,6 +101,12 @@ rsm::Decision<FenceBrokerReply> Machine::Decide(const State& state,
   return IfFounded(state, [&] { return FenceBroker(state, command); });
 }
 
+rsm::Decision<FailDirectoriesReply> Machine::Decide(const State& state,
+                                                    const FailDirectoriesCommand& command,
+                                                    rsm::Now) {
+  return IfFounded(state, [&] { return FailDirectories(state, command); });
+}
+
 rsm::Decision<internal::v1::AllocateProducerIdsResponse> Machine::Decide(
     const State& state, const internal::v1::AllocateProducerIdsRequest& request, rsm::Now) {
   return IfFounded(state, [&] { return AllocateProducerIds(state, request); });
@@ -107,6 +115,11 @@ rsm::Decision<internal::v1::AllocateProducerIdsResponse> Machine::Decide(
 rsm::Decision<internal::v1::AlterPartitionResponse> Machine::Decide(
     const State& state, const internal::v1::AlterPartitionRequest& request, rsm::Now) {
   return IfFounded(state, [&] { return AlterPartition(state, request); });
+}
+
+rsm::Decision<BalanceLeadersReply> Machine::Decide(const State& state,
+                                                   const BalanceLeadersCommand& command, rsm::Now) {
+  return IfFounded(state, [&] { return BalanceLeaders(state, command); });
 }
 
 absl::Status Machine::CheckRecord(const rsm::Record& record) {

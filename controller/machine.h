@@ -3,9 +3,9 @@
 //
 // Decide reads the state and draws nothing: times come as Now, fresh ids and seeds in the command.
 // It returns a reply and the records that make it true; Apply is the only way the state changes.
-// The commands themselves live in topic_commands, partition_commands, config_commands and
-// broker_commands; this header is their list. Changes that carry a request id take effect once
-// (request_memory.h).
+// The commands themselves live in topic_commands, partition_commands, config_commands,
+// broker_commands and directory_commands; this header is their list. Changes that carry a request
+// id take effect once (request_memory.h).
 //
 // Thread: any (pure functions of values).
 #ifndef CONTROLLER_MACHINE_H_
@@ -54,11 +54,16 @@ struct Machine {
   static rsm::Decision<internal::v1::BrokerHeartbeatResponse> Decide(
       const State&, const internal::v1::BrokerHeartbeatRequest&, rsm::Now);
   static rsm::Decision<FenceBrokerReply> Decide(const State&, const FenceBrokerCommand&, rsm::Now);
+  // Log directories (directory_commands.h).
+  static rsm::Decision<FailDirectoriesReply> Decide(const State&, const FailDirectoriesCommand&,
+                                                    rsm::Now);
   static rsm::Decision<internal::v1::AllocateProducerIdsResponse> Decide(
       const State&, const internal::v1::AllocateProducerIdsRequest&, rsm::Now);
-  // Partitions (partition_commands.h).
+  // Partitions (partition_commands.h, leader_balance.h).
   static rsm::Decision<internal::v1::AlterPartitionResponse> Decide(
       const State&, const internal::v1::AlterPartitionRequest&, rsm::Now);
+  static rsm::Decision<BalanceLeadersReply> Decide(const State&, const BalanceLeadersCommand&,
+                                                   rsm::Now);
 
   // Whether Apply can take this record; see metadata/apply.h. A host asks before it applies, and
   // stops the node with the error.

@@ -21,7 +21,7 @@ class RandomRun {
     const int broker = Draw(4) + 1;
     const bool known = cluster_.image().FindBroker(NodeId(broker)) != nullptr;
     const std::string topic = "t" + std::to_string(Draw(8));
-    switch (Draw(8)) {
+    switch (Draw(12)) {
       case 0:
         cluster_.Register(broker, ++incarnation_, Draw(3) == 0);
         break;
@@ -44,6 +44,16 @@ class RandomRun {
       case 7:
         if (known) Stop(broker);
         break;
+      case 8:
+      case 9:
+        Propose(topic);
+        break;
+      case 10:
+        if (known) FailDisk(broker);
+        break;
+      case 11:
+        EXPECT_OK(cluster_.Run(BalanceLeadersCommand{.elections_max = Draw(3) + 1}));
+        break;
     }
     CheckPartitions();
   }
@@ -62,6 +72,45 @@ class RandomRun {
     }
     command.placement_seed = random_.Next();
     EXPECT_OK(cluster_.Run(command));
+  }
+  // The leader of a partition wants some of its replicas in sync; now and then it is out of date.
+  void Propose(const std::string& name) {
+    const metadata::TopicImage* topic = cluster_.image().FindTopic(name);
+    if (topic == nullptr) return;
+    const PartitionIndex index(Draw(topic->partition_count()));
+    const PartitionImage before = *topic->FindPartition(index);
+    if (before.leader == kNoNode) return;
+    internal::v1::AlterPartitionRequest request;
+    request.set_broker_id(before.leader.value());
+    request.set_broker_epoch(cluster_.image().FindBroker(before.leader)->epoch.value());
+    auto* proposals = request.add_topics();
+    proposals->set_topic_id(topic->id.ToBytes());
+    auto* proposal = proposals->add_partitions();
+    proposal->set_partition(index.value());
+    proposal->set_leader_epoch(before.leader_epoch.value() - (Draw(8) == 0 ? 1 : 0));
+    proposal->set_partition_epoch(before.partition_epoch.value() - (Draw(8) == 0 ? 1 : 0));
+    for (const metadata::ReplicaImage& replica : before.replicas) {
+      if (Draw(3) == 0 && replica.broker != before.leader) continue;
+      const metadata::BrokerImage* broker = cluster_.image().FindBroker(replica.broker);
+      auto* member = proposal->add_new_isr();
+      member->set_broker_id(replica.broker.value());
+      member->set_broker_epoch(broker->epoch.value() - (Draw(8) == 0 ? 1 : 0));
+    }
+    const auto reply = cluster_.Run(request);
+    ASSERT_OK(reply);
+    const auto& result = reply->topics(0).partitions(0);
+    const PartitionImage& after = *cluster_.image().FindPartition({topic->id, index});
+    EXPECT_EQ(result.state().partition_epoch(), after.partition_epoch.value());
+    EXPECT_EQ(result.state().isr_size(), static_cast<int>(after.isr.size()));
+    if (result.code() != 0) {
+      EXPECT_EQ(after, before);
+    }
+  }
+  void FailDisk(int broker) {
+    EXPECT_OK(
+        cluster_.Run(FailDirectoriesCommand{NodeId(broker),
+                                            cluster_.image().FindBroker(NodeId(broker))->epoch,
+                                            {TestCluster::DirectoryOf(broker)}}));
   }
   void Stop(int broker) { EXPECT_OK(cluster_.Heartbeat(broker, false, /*shutdown=*/true)); }
   void Delete(const std::string& topic) {
@@ -96,8 +145,10 @@ class RandomRun {
     for (const NodeId member : partition.isr) {
       EXPECT_TRUE(partition.IsReplica(member));
       EXPECT_FALSE(partition.InElr(member));
-      // KIP-841.
-      EXPECT_NE(cluster_.image().FindBroker(member)->state, metadata::BrokerState::kFenced);
+      // KIP-841, KIP-858.
+      const metadata::BrokerImage& broker = *cluster_.image().FindBroker(member);
+      EXPECT_NE(broker.state, metadata::BrokerState::kFenced);
+      EXPECT_TRUE(broker.HasWorkingLogDir(partition.DirectoryOf(member)));
     }
     if (partition.leader != kNoNode) {
       EXPECT_TRUE(partition.InIsr(partition.leader));

@@ -81,11 +81,11 @@ absl::Status CheckMember(const State& state, const PartitionImage& partition,
                    id.value());
   }
   const BrokerImage& broker = **found;
-  if (broker.FindLogDir(partition.DirectoryOf(id)) == nullptr) {
+  if (!broker.HasWorkingLogDir(partition.DirectoryOf(id))) {
     return Refused(
         ErrorCode::kIneligibleReplica,
-        absl::StrCat("broker ", id.value(), " did not register log directory ",
-                     partition.DirectoryOf(id).ToString(), ", where the metadata has its replica"),
+        absl::StrCat("log directory ", partition.DirectoryOf(id).ToString(), " of broker ",
+                     id.value(), ", where its replica lies, failed or was not registered"),
         "new_isr", id.value());
   }
   // A broker that is leaving may keep what only it can lead, so that others can catch up there.

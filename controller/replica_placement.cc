@@ -18,7 +18,14 @@ ReplicaPlacer::ReplicaPlacer(const metadata::Image& image, uint64_t seed) : next
                         .directories = {},
                         .next_directory = static_cast<size_t>(seed)};
     for (const metadata::LogDirImage& dir : broker.log_dirs) {
-      candidate.directories.push_back(dir.id);
+      if (!dir.failed) candidate.directories.push_back(dir.id);
+    }
+    if (candidate.directories.empty()) {
+      // As good as gone: replicas are put there only where there is nobody else.
+      candidate.active = false;
+      for (const metadata::LogDirImage& dir : broker.log_dirs) {
+        candidate.directories.push_back(dir.id);
+      }
     }
     active_count_ += candidate.active ? 1 : 0;
     racks[broker.rack].push_back(std::move(candidate));

@@ -69,7 +69,7 @@ struct Deletion {
 bool IsOffline(const State& state, const metadata::ReplicaImage& replica) {
   const BrokerImage* broker = state.image.FindBroker(replica.broker);
   return broker == nullptr || broker->state == metadata::BrokerState::kFenced ||
-         broker->FindLogDir(replica.directory) == nullptr;
+         !broker->HasWorkingLogDir(replica.directory);
 }
 
 void Describe(const State& state, PartitionIndex index, const PartitionImage& partition,

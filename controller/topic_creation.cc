@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "controller/entry.h"
+#include "controller/leader_election.h"
 #include "controller/limits.h"
 #include "controller/replica_placement.h"
 #include "controller/results.h"
@@ -22,7 +23,6 @@
 
 namespace millrace::controller {
 
-using metadata::BrokerState;
 using metadata::PartitionImage;
 using metadata::ReplicaImage;
 using metadata::Replicas;
@@ -88,8 +88,8 @@ absl::StatusOr<Replicas> AssignedReplicas(const v1::ReplicaAssignment& assignmen
       return BadAssignment(assignment.partition(),
                            absl::StrCat("names broker ", broker_id, " twice"));
     }
-    any_active = any_active || broker->state == BrokerState::kActive;
     replicas.push_back({id, creation->placer.NextDirectory(id)});
+    any_active = any_active || Electorate(creation->state.image).MayLead(replicas.back());
   }
   if (replicas.empty()) return BadAssignment(assignment.partition(), "names no broker");
   if (!any_active) {
@@ -132,12 +132,10 @@ absl::StatusOr<std::vector<Replicas>> AssignedPartitions(const Assignments& assi
 
 // A new partition: led by its first active replica, in sync with all active ones.
 PartitionImage NewPartition(const State& state, Replicas replicas) {
+  const Electorate electorate(state.image);
   PartitionImage partition;
   for (const ReplicaImage& replica : replicas) {
-    const metadata::BrokerImage* broker = state.image.FindBroker(replica.broker);
-    if (broker != nullptr && broker->state == BrokerState::kActive) {
-      partition.isr.push_back(replica.broker);
-    }
+    if (electorate.MayLead(replica)) partition.isr.push_back(replica.broker);
   }
   CHECK(!partition.isr.empty());
   partition.leader = partition.isr.front();

@@ -41,6 +41,11 @@ struct Applier {
     BrokerImage after = *before;
     after.state = StateFromRecord(record.state());
     after.was_active = after.was_active || after.state == BrokerState::kActive;
+    for (const std::string& bytes : record.failed_directories()) {
+      for (LogDirImage& dir : after.log_dirs) {
+        dir.failed = dir.failed || dir.id == IdFrom<DirectoryId>(bytes);
+      }
+    }
     image.SetBroker(std::move(after));
   }
 

@@ -20,6 +20,11 @@ const Listener* BrokerImage::ListenerFor(absl::string_view listener_name) const 
   return listeners.empty() ? nullptr : &listeners.front();
 }
 
+bool BrokerImage::HasWorkingLogDir(DirectoryId directory) const {
+  const LogDirImage* const dir = FindLogDir(directory);
+  return dir != nullptr && !dir->failed;
+}
+
 const LogDirImage* BrokerImage::FindLogDir(DirectoryId directory) const {
   for (const LogDirImage& dir : log_dirs) {
     if (dir.id == directory) return &dir;

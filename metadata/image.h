@@ -48,6 +48,8 @@ struct LogDirImage {
   bool suspect = false;
   // Its content may be what the metadata says it is (S-05).
   bool trusted = true;
+  // It failed while the broker runs: nothing in it can be read or written (KIP-858).
+  bool failed = false;
 
   friend bool operator==(const LogDirImage&, const LogDirImage&) = default;
 };
@@ -72,6 +74,8 @@ struct BrokerImage {
   // Null if there is no such listener or directory.
   const Listener* FindListener(absl::string_view name) const;
   const LogDirImage* FindLogDir(DirectoryId directory) const;
+  // Whether replicas in that directory can be served: it is registered and has not failed.
+  bool HasWorkingLogDir(DirectoryId directory) const;
   // Where other brokers reach it: the listener named so (inter.broker.listener.name of whoever
   // asks), or the first if it has none of that name. Null if it has no listener at all.
   const Listener* ListenerFor(absl::string_view name) const;

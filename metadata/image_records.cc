@@ -136,7 +136,8 @@ BrokerImage BrokerFrom(const records::BrokerRegistrationRecord& record, BrokerEp
     broker.log_dirs.push_back({.id = IdFrom<DirectoryId>(dir.directory_id()),
                                .last_open_epoch = BrokerEpoch(dir.last_open_broker_epoch()),
                                .suspect = dir.suspect(),
-                               .trusted = dir.trusted()});
+                               .trusted = dir.trusted(),
+                               .failed = dir.failed()});
   }
   return broker;
 }
@@ -158,6 +159,7 @@ records::BrokerRegistrationRecord RegistrationRecordOf(const BrokerImage& broker
     message->set_last_open_broker_epoch(dir.last_open_epoch.value());
     message->set_suspect(dir.suspect);
     message->set_trusted(dir.trusted);
+    message->set_failed(dir.failed);
   }
   record.set_feature_level_min(broker.feature_level_min);
   record.set_feature_level_max(broker.feature_level_max);

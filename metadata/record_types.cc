@@ -1,5 +1,6 @@
 #include "metadata/record_types.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -48,7 +49,9 @@ bool HasGoodIds(const records::BrokerRegistrationRecord& r) {
   }
   return IsId(r.incarnation_id());
 }
-bool HasGoodIds(const records::BrokerChangeRecord&) { return true; }
+bool HasGoodIds(const records::BrokerChangeRecord& r) {
+  return std::all_of(r.failed_directories().begin(), r.failed_directories().end(), IsId);
+}
 bool HasGoodIds(const records::TopicRecord& r) { return IsId(r.topic_id()); }
 bool HasGoodIds(const records::TopicRemovedRecord& r) { return IsId(r.topic_id()); }
 bool HasGoodIds(const records::PartitionRecord& r) {

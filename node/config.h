@@ -59,6 +59,8 @@ struct NodeSettings {
   int64_t producer_id_expiration_ms = 0;
   int64_t broker_heartbeat_interval_ms = 0;
   int64_t broker_session_timeout_ms = 0;
+  bool auto_leader_rebalance_enable = false;
+  int64_t leader_imbalance_check_interval_seconds = 0;
   int64_t controlled_shutdown_timeout_ms = 0;
   int64_t metrics_partitions_max = 0;
   std::string log_level;

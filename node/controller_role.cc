@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "node/founding_file.h"
+#include "node/session_decisions.h"
 
 namespace millrace::node {
 namespace {
@@ -15,6 +16,11 @@ BrokerSessionServer::Options SessionOptions(const NodeConfig& config) {
   options.sessions.timeout = absl::Milliseconds(config.settings.broker_session_timeout_ms);
   if (config.is_broker) options.own_broker = config.node_id;
   return options;
+}
+
+absl::Duration BalanceInterval(const NodeConfig& config) {
+  if (!config.settings.auto_leader_rebalance_enable) return absl::InfiniteDuration();
+  return absl::Seconds(config.settings.leader_imbalance_check_interval_seconds);
 }
 
 }  // namespace
@@ -28,14 +34,16 @@ ControllerRole::ControllerRole(const NodeConfig& config, const Env& env, OpenIma
       network_(network),
       leaders_(leaders),
       quorum_(quorum),
-      sessions_(
-          SessionOptions(config_),
-          {.clock = env.clock,
-           .executor = env.controller,
-           .leaders = leaders,
-           .metrics = env.metrics,
-           .carry_out = [this](const controller::SessionDecision& decision,
-                               SessionDecided done) { CarryOut(decision, std::move(done)); }}),
+      sessions_(SessionOptions(config_),
+                {.clock = env.clock,
+                 .executor = env.controller,
+                 .leaders = leaders,
+                 .metrics = env.metrics,
+                 .carry_out =
+                     [this](const controller::SessionDecision& decision, SessionDecided done) {
+                       CarryOut(host_.get(), decision, std::move(done));
+                     }}),
+      balancer_(BalanceInterval(config_), env.clock, env.controller, [this] { BalanceLeaders(); }),
       metadata_disk_(env.make_disk_executor("metadata-disk")),
       image_disk_(env.make_disk_executor("image-disk")),
       founding_random_(network == nullptr ? nullptr : env.make_random()) {
@@ -171,35 +179,19 @@ void ControllerRole::StartHost() {
                  Finish(status);
                });
   quorum_->SetHost(host_.get());
+  leaders_->Subscribe([this, alive = std::weak_ptr<const bool>(alive_)](const LeaderHint& leader) {
+    if (alive.expired()) return;
+    leader.leader == config_.node_id ? balancer_.OnLed() : balancer_.OnLostLeadership();
+  });
 }
 
-// ---- What follows from the brokers' sessions ----
-
-void ControllerRole::CarryOut(const controller::SessionDecision& decision, SessionDecided done) {
-  using Kind = controller::SessionDecision::Kind;
-  if (decision.kind == Kind::kFence) {
-    return host_->Submit(
-        controller::FenceBrokerCommand{decision.broker, decision.epoch},
-        [done = std::move(done)](absl::StatusOr<controller::FenceBrokerReply> reply,
-                                 LogIndex) mutable {
-          if (reply.ok() && reply->partitions_without_leader > 0) {
-            LOG_WARN("node", "partitions have no leader until a broker with their records is back",
-                     {{"partitions", reply->partitions_without_leader}});
-          }
-          std::move(done)(reply.status(), false);
-        });
-  }
-  internal::v1::BrokerHeartbeatRequest request;
-  request.set_broker_id(decision.broker.value());
-  request.set_broker_epoch(decision.epoch.value());
-  request.set_applied_index(decision.applied.value());
-  request.set_want_active(decision.kind == Kind::kActivate);
-  request.set_want_shutdown(decision.kind == Kind::kShutDown);
-  host_->Submit(
-      request, [done = std::move(done)](absl::StatusOr<internal::v1::BrokerHeartbeatResponse> reply,
-                                        LogIndex) mutable {
-        std::move(done)(reply.status(), reply.ok() && reply->may_stop());
-      });
+void ControllerRole::BalanceLeaders() {
+  host_->Submit(controller::BalanceLeadersCommand(),
+                [](absl::StatusOr<controller::BalanceLeadersReply> reply, LogIndex) {
+                  if (!reply.ok() || reply->elections == 0) return;
+                  LOG_INFO("node", "leaderships were given back to the first replicas",
+                           {{"partitions", reply->elections}});
+                });
 }
 
 // ---- Founding ----

@@ -21,6 +21,7 @@
 #include "node/broker_session_server.h"
 #include "node/config.h"
 #include "node/controller_host.h"
+#include "node/leader_balancer.h"
 #include "node/metadata_dir.h"
 #include "node/quorum_founding.h"
 #include "node/quorum_network.h"
@@ -78,7 +79,7 @@ class ControllerRole {
   void Finish(const absl::Status& status);
 
   absl::Status OpenHost(QuorumPlace place);
-  void CarryOut(const controller::SessionDecision& decision, SessionDecided done);
+  void BalanceLeaders();
 
   const NodeConfig config_;
   const Env env_;
@@ -87,6 +88,7 @@ class ControllerRole {
   controller::LeaderWatch* const leaders_;
   RaftQuorumControl* const quorum_;
   BrokerSessionServer sessions_;
+  LeaderBalancer balancer_;
   // Of the metadata directory: the log's, and the image store's.
   std::unique_ptr<Executor> metadata_disk_;
   std::unique_ptr<Executor> image_disk_;
@@ -101,6 +103,8 @@ class ControllerRole {
   Done started_;
   std::atomic<bool> led_{false};
   std::atomic<bool> failed_{false};
+  // Held weakly by what subscribes for longer.
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 
 }  // namespace millrace::node

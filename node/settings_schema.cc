@@ -166,6 +166,17 @@ void DeclareCluster(Schema* schema) {
             {.name = "auto.create.topics.enable",
              .default_value = "false",
              .doc = "Whether naming an unknown topic creates it. Only false is supported."})
+      .Bool(&NodeSettings::auto_leader_rebalance_enable,
+            {.name = "auto.leader.rebalance.enable",
+             .default_value = "true",
+             .doc = "Whether the controller gives partitions back to the first of their replicas "
+                    "when that is in sync again."})
+      .Int(&NodeSettings::leader_imbalance_check_interval_seconds,
+           {.name = "leader.imbalance.check.interval.seconds",
+            .default_value = "300",
+            .doc = "How often it does.",
+            .min = 1,
+            .max = kMaxInt})
       .Int(&NodeSettings::broker_heartbeat_interval_ms,
            {.name = "broker.heartbeat.interval.ms",
             .default_value = "500",

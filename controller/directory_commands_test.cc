@@ -1,0 +1,145 @@
+#include "controller/directory_commands.h"
+
+#include <set>
+
+#include "controller/testing/test_cluster.h"
+
+namespace millrace::controller {
+namespace {
+
+using internal::v1::PartitionProposalResult;
+using metadata::BrokerState;
+using metadata::PartitionImage;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const DirectoryId kSecondDisk(Uuid(4000, 1));
+
+// Broker 1 with two directories, 2 and 3 with one each; topic "a" with two partitions on all three,
+// led by 1, where the one lies in the one directory and the other in the other.
+class DirectoryCommandsTest : public ::testing::Test {
+ protected:
+  DirectoryCommandsTest() {
+    EXPECT_OK(cluster_.Run(
+        TestCluster::Registration(1, 1, {{TestCluster::DirectoryOf(1)}, {kSecondDisk}})));
+    cluster_.Activate(1);
+    cluster_.Start(2, 1);
+    cluster_.Start(3, 1);
+    // Two partitions of one topic: placement takes the directories in turn.
+    CreateTopicsCommand command = cluster_.Creation("a", 0, 0);
+    for (int partition = 0; partition < 2; ++partition) {
+      auto* assignment = command.request.mutable_topics(0)->add_assignments();
+      assignment->set_partition(partition);
+      for (const int broker : {1, 2, 3}) assignment->add_replicas(broker);
+    }
+    EXPECT_OK(cluster_.Run(command));
+    first_ = cluster_.Partition("a", 0).DirectoryOf(NodeId(1));
+    EXPECT_NE(cluster_.Partition("a", 1).DirectoryOf(NodeId(1)), first_);
+  }
+
+  BrokerEpoch EpochOf(int id) const { return cluster_.image().FindBroker(NodeId(id))->epoch; }
+  absl::StatusOr<FailDirectoriesReply> Fail(int broker, std::set<DirectoryId> directories) {
+    return cluster_.Run(
+        FailDirectoriesCommand{NodeId(broker), EpochOf(broker), std::move(directories)});
+  }
+
+  TestCluster cluster_;
+  // Of broker 1, where partition 0 lies.
+  DirectoryId first_;
+};
+
+TEST_F(DirectoryCommandsTest, KIP858_OnlyWhatLiesInTheDirectoryMovesInOneEntry) {
+  const PartitionImage other = cluster_.Partition("a", 1);
+  const size_t entries = cluster_.log().size();
+  ASSERT_OK_AND_ASSIGN(const FailDirectoriesReply reply, Fail(1, {first_}));
+  EXPECT_EQ(cluster_.log().size(), entries + 1);
+  EXPECT_GE(reply.replicas, 1);
+  EXPECT_EQ(cluster_.Partition("a").leader, NodeId(2));
+  EXPECT_EQ(cluster_.Partition("a").leader_epoch, LeaderEpoch(1));
+  EXPECT_THAT(Ids(cluster_.Partition("a").isr), ElementsAre(2, 3));
+  EXPECT_EQ(cluster_.Partition("a", 1), other);
+  EXPECT_EQ(cluster_.image().FindBroker(NodeId(1))->state, BrokerState::kActive);
+}
+
+TEST_F(DirectoryCommandsTest, ToldAgainItIsARead) {
+  ASSERT_OK(Fail(1, {first_}));
+  const size_t entries = cluster_.log().size();
+  ASSERT_OK(Fail(1, {first_}));
+  ASSERT_OK(Fail(1, {DirectoryId(Uuid(77, 77))}));
+  EXPECT_EQ(cluster_.log().size(), entries);
+}
+
+TEST_F(DirectoryCommandsTest, NothingInAFailedDirectoryLeadsOrJoins) {
+  ASSERT_OK(Fail(1, {first_}));
+  internal::v1::AlterPartitionRequest request;
+  request.set_broker_id(2);
+  request.set_broker_epoch(EpochOf(2).value());
+  auto* topic = request.add_topics();
+  topic->set_topic_id(cluster_.IdOf("a").ToBytes());
+  auto* proposal = topic->add_partitions();
+  proposal->set_leader_epoch(cluster_.Partition("a").leader_epoch.value());
+  proposal->set_partition_epoch(cluster_.Partition("a").partition_epoch.value());
+  for (const int id : {1, 2, 3}) {
+    auto* member = proposal->add_new_isr();
+    member->set_broker_id(id);
+    member->set_broker_epoch(EpochOf(id).value());
+  }
+  ASSERT_OK_AND_ASSIGN(const auto reply, cluster_.Run(request));
+  EXPECT_EQ(reply.topics(0).partitions(0).code(), v1::ERROR_CODE_INELIGIBLE_REPLICA);
+  // 2 and 3 go: nobody is left.
+  cluster_.Fence(3);
+  cluster_.Fence(2);
+  EXPECT_EQ(cluster_.Partition("a").leader, kNoNode);
+}
+
+TEST_F(DirectoryCommandsTest, TheLastMemberOfADurableTopicIsEligibleWhenItsDiskIsBack) {
+  cluster_.Fence(2);
+  cluster_.Fence(3);
+  ASSERT_THAT(Ids(cluster_.Partition("a").isr), ElementsAre(1));
+  ASSERT_OK_AND_ASSIGN(const FailDirectoriesReply reply, Fail(1, {first_}));
+  EXPECT_GE(reply.partitions_without_leader, 1);
+  EXPECT_EQ(cluster_.Partition("a").leader, kNoNode);
+  EXPECT_THAT(Ids(cluster_.Partition("a").elr), ::testing::Contains(1));
+  // It registers anew with the disk as it was: the failure is forgotten.
+  const int64_t epoch = EpochOf(1).value();
+  ASSERT_OK(cluster_.Run(TestCluster::Registration(
+      1, 2, {{TestCluster::DirectoryOf(1), epoch, true}, {kSecondDisk, epoch, true}})));
+  cluster_.Activate(1);
+  EXPECT_EQ(cluster_.Partition("a").leader, NodeId(1));
+}
+
+TEST_F(DirectoryCommandsTest, S03_WhatAReplicatedTopicHadInAFailedDirectoryIsNotTrusted) {
+  cluster_.Create("r", 4, 1, {{"durability", "replicated"}});
+  cluster_.CreateOn("r3", {1, 2}, {{"durability", "replicated"}});
+  cluster_.Fence(2);
+  const DirectoryId directory = cluster_.Partition("r3").DirectoryOf(NodeId(1));
+  ASSERT_OK(Fail(1, {directory}));
+  EXPECT_THAT(Ids(cluster_.Partition("r3").isr), IsEmpty());
+  EXPECT_THAT(Ids(cluster_.Partition("r3").elr), ::testing::Not(::testing::Contains(1)));
+}
+
+TEST_F(DirectoryCommandsTest, NewReplicasGoWhereTheDiskWorks) {
+  ASSERT_OK(Fail(1, {first_}));
+  const DirectoryId left = first_ == kSecondDisk ? TestCluster::DirectoryOf(1) : kSecondDisk;
+  for (int i = 0; i < 4; ++i) {
+    const std::string name = absl::StrCat("new", i);
+    cluster_.CreateOn(name, {1, 2});
+    EXPECT_EQ(cluster_.Partition(name).DirectoryOf(NodeId(1)), left);
+    EXPECT_EQ(cluster_.Partition(name).leader, NodeId(1));
+  }
+}
+
+TEST_F(DirectoryCommandsTest, ABrokerWithoutAWorkingDiskIsInSyncWithNoNewPartition) {
+  ASSERT_OK(Fail(2, {TestCluster::DirectoryOf(2)}));
+  cluster_.CreateOn("new", {2, 3});
+  EXPECT_EQ(cluster_.Partition("new").leader, NodeId(3));
+  EXPECT_THAT(Ids(cluster_.Partition("new").isr), ElementsAre(3));
+}
+
+TEST_F(DirectoryCommandsTest, OnlyTheLatestProcessOfABrokerTellsOfItsDisks) {
+  EXPECT_THAT(cluster_.Run(FailDirectoriesCommand{NodeId(1), BrokerEpoch(1), {first_}}),
+              HasCode(ErrorCode::kStaleBrokerEpoch));
+}
+
+}  // namespace
+}  // namespace millrace::controller

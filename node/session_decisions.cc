@@ -1,0 +1,67 @@
+#include "node/session_decisions.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace millrace::node {
+
+using controller::FailDirectoriesReply;
+using controller::FenceBrokerReply;
+using controller::SessionDecision;
+using internal::v1::BrokerHeartbeatResponse;
+
+namespace {
+
+void WarnOfLeaderless(int partitions, NodeId broker) {
+  if (partitions == 0) return;
+  LOG_WARN("node", "partitions have no leader until a broker with their records is back",
+           {{"partitions", partitions}, {"broker", broker.value()}});
+}
+
+internal::v1::BrokerHeartbeatRequest HeartbeatFor(const SessionDecision& decision) {
+  internal::v1::BrokerHeartbeatRequest request;
+  request.set_broker_id(decision.broker.value());
+  request.set_broker_epoch(decision.epoch.value());
+  request.set_applied_index(decision.applied.value());
+  request.set_want_active(decision.kind == SessionDecision::Kind::kActivate);
+  request.set_want_shutdown(decision.kind == SessionDecision::Kind::kShutDown);
+  return request;
+}
+
+}  // namespace
+
+void CarryOut(ControllerHost* host, const SessionDecision& decision, SessionDecided done) {
+  const NodeId broker = decision.broker;
+  switch (decision.kind) {
+    case SessionDecision::Kind::kFence:
+      return host->Submit(controller::FenceBrokerCommand{broker, decision.epoch},
+                          [broker, done = std::move(done)](absl::StatusOr<FenceBrokerReply> reply,
+                                                           LogIndex) mutable {
+                            if (reply.ok())
+                              WarnOfLeaderless(reply->partitions_without_leader, broker);
+                            std::move(done)(reply.status(), false);
+                          });
+    case SessionDecision::Kind::kFailDirectories:
+      return host->Submit(
+          controller::FailDirectoriesCommand{broker, decision.epoch, decision.directories},
+          [broker, done = std::move(done)](absl::StatusOr<FailDirectoriesReply> reply,
+                                           LogIndex) mutable {
+            if (reply.ok()) WarnOfLeaderless(reply->partitions_without_leader, broker);
+            std::move(done)(reply.status(), false);
+          });
+    case SessionDecision::Kind::kActivate:
+    case SessionDecision::Kind::kShutDown:
+      return host->Submit(HeartbeatFor(decision), [broker, done = std::move(done)](
+                                                      absl::StatusOr<BrokerHeartbeatResponse> reply,
+                                                      LogIndex) mutable {
+        if (reply.ok() && reply->recovering_elections() > 0) {
+          LOG_WARN("node", "leaders were elected that may lack acknowledged records (S-32)",
+                   {{"partitions", reply->recovering_elections()}, {"broker", broker.value()}});
+        }
+        std::move(done)(reply.status(), reply.ok() && reply->may_stop());
+      });
+  }
+}
+
+}  // namespace millrace::node
