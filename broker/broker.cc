@@ -312,6 +312,18 @@ void Broker::DeleteRecords(api::DeleteRecordsRequest request, const Caller& call
       });
 }
 
+void Broker::OffsetForLeaderEpoch(
+    api::OffsetForLeaderEpochRequest request, const Caller& caller,
+    absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done) {
+  OnSomeGather(
+      [this, request = std::move(request), caller, done = std::move(done)](Gather* gather) mutable {
+        if (Forwarder* const forwarder = ForwarderOf(gather); forwarder != nullptr) {
+          return forwarder->OffsetForLeaderEpoch(std::move(request), caller, std::move(done));
+        }
+        gather->OffsetForLeaderEpoch(std::move(request), caller, std::move(done));
+      });
+}
+
 void Broker::InitProducerId(
     absl::AnyInvocable<void(absl::StatusOr<api::ProducerIdentity>) &&> done) {
   if (producer_ids_ == nullptr) {

@@ -28,6 +28,7 @@
 #include "api/delete_records.h"
 #include "api/fetch.h"
 #include "api/list_offsets.h"
+#include "api/offset_for_leader_epoch.h"
 #include "api/produce.h"
 #include "api/watch_topics.h"
 #include "base/clock.h"
@@ -189,6 +190,8 @@ class Broker {
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                      absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done);
+  void OffsetForLeaderEpoch(api::OffsetForLeaderEpochRequest request, const Caller& caller,
+                            absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done);
 
   // An id for an idempotent producer; `done` runs on `home`. Thread: any. Errors: those of
   // ProducerIds::Take; UNSUPPORTED_VERSION without a controller.

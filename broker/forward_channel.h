@@ -17,6 +17,7 @@
 #include "api/delete_records.h"
 #include "api/fetch.h"
 #include "api/list_offsets.h"
+#include "api/offset_for_leader_epoch.h"
 #include "api/produce.h"
 
 namespace millrace::broker {
@@ -37,6 +38,10 @@ class ForwardChannel {
                            absl::Duration timeout, Done<api::ListOffsetsResponse> done) = 0;
   virtual void DeleteRecords(const std::string& address, const api::DeleteRecordsRequest& request,
                              absl::Duration timeout, Done<api::DeleteRecordsResponse> done) = 0;
+  virtual void OffsetForLeaderEpoch(const std::string& address,
+                                    const api::OffsetForLeaderEpochRequest& request,
+                                    absl::Duration timeout,
+                                    Done<api::OffsetForLeaderEpochResponse> done) = 0;
 };
 
 }  // namespace millrace::broker

@@ -185,6 +185,23 @@ void Forwarder::ListOffsets(api::ListOffsetsRequest request, const Caller& calle
       });
 }
 
+void Forwarder::OffsetForLeaderEpoch(
+    api::OffsetForLeaderEpochRequest request, const Caller& caller,
+    absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done) {
+  const Parts parts = Split(request);
+  if (caller.forwarded || IsHereAlone(parts)) {
+    return gather_->OffsetForLeaderEpoch(std::move(request), caller, std::move(done));
+  }
+  Pass<api::OffsetForLeaderEpochResponse>(
+      std::move(request), parts, caller, std::move(done),
+      [this, &caller](api::OffsetForLeaderEpochRequest part, auto merge) {
+        gather_->OffsetForLeaderEpoch(std::move(part), caller, std::move(merge));
+      },
+      [this](NodeId leader, const api::OffsetForLeaderEpochRequest& part, auto merge) {
+        channel_->OffsetForLeaderEpoch(AddressOf(leader), part, kQuestionTimeout, std::move(merge));
+      });
+}
+
 void Forwarder::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                               absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
   const Parts parts = Split(request);

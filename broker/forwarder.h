@@ -50,6 +50,8 @@ class Forwarder {
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                      absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done);
+  void OffsetForLeaderEpoch(api::OffsetForLeaderEpochRequest request, const Caller& caller,
+                            absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done);
 
  private:
   class FetchRound;

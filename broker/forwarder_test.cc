@@ -25,6 +25,7 @@ struct Elsewhere {
   std::vector<Call<api::FetchRequest, api::FetchResponse>> fetches;
   std::vector<Call<api::ListOffsetsRequest, api::ListOffsetsResponse>> offsets;
   std::vector<Call<api::DeleteRecordsRequest, api::DeleteRecordsResponse>> deletes;
+  std::vector<Call<api::OffsetForLeaderEpochRequest, api::OffsetForLeaderEpochResponse>> epochs;
 };
 
 class FakeChannel final : public ForwardChannel {
@@ -45,6 +46,11 @@ class FakeChannel final : public ForwardChannel {
   void DeleteRecords(const std::string& address, const api::DeleteRecordsRequest& request,
                      absl::Duration timeout, Done<api::DeleteRecordsResponse> done) override {
     elsewhere_->deletes.push_back({address, request, timeout, std::move(done)});
+  }
+  void OffsetForLeaderEpoch(const std::string& address,
+                            const api::OffsetForLeaderEpochRequest& request, absl::Duration timeout,
+                            Done<api::OffsetForLeaderEpochResponse> done) override {
+    elsewhere_->epochs.push_back({address, request, timeout, std::move(done)});
   }
 
  private:
@@ -220,7 +226,7 @@ TEST_F(ForwarderTest, AFetchOfSeveralEndsWithTheFirstWhoHasSomething) {
   f_.Run(absl::Seconds(30));
 }
 
-TEST_F(ForwarderTest, OffsetsAndDeletionsGoToTheLeaderToo) {
+TEST_F(ForwarderTest, QuestionsAndDeletionsGoToTheLeaderToo) {
   bool answered = false;
   f_.OnShard([&] {
     api::ListOffsetsRequest request;
@@ -233,7 +239,13 @@ TEST_F(ForwarderTest, OffsetsAndDeletionsGoToTheLeaderToo) {
     deletion.partitions.push_back(
         {.name = {"t", {}, PartitionIndex(1)}, .before_offset = Offset(5)});
     f_.broker->DeleteRecords(deletion, f_.caller, [](const api::DeleteRecordsResponse&) {});
+    api::OffsetForLeaderEpochRequest epochs;
+    epochs.partitions.push_back(
+        {.name = {"t", {}, PartitionIndex(1)}, .leader_epoch = LeaderEpoch(3)});
+    f_.broker->OffsetForLeaderEpoch(epochs, f_.caller,
+                                    [](const api::OffsetForLeaderEpochResponse&) {});
   });
+  ASSERT_THAT(elsewhere_.epochs, SizeIs(1));
   ASSERT_THAT(elsewhere_.offsets, SizeIs(1));
   ASSERT_THAT(elsewhere_.deletes, SizeIs(1));
   EXPECT_EQ(elsewhere_.deletes[0].request.partitions[0].before_offset, Offset(5));

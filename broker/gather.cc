@@ -38,6 +38,24 @@ std::shared_ptr<Gathering<Response>> Begin(const Request& request,
   return gathering;
 }
 
+// On the shard.
+api::OffsetForLeaderEpochPartitionResult EndOfEpoch(
+    Shard* shard, const TopicPartition& partition,
+    const api::OffsetForLeaderEpochPartition& asked) {
+  api::OffsetForLeaderEpochPartitionResult result;
+  const absl::StatusOr<Replica*> replica = shard->Find(partition);
+  const absl::StatusOr<storage::EpochEnd> end =
+      replica.ok() ? (*replica)->EndOfEpoch(asked.current_leader_epoch, asked.leader_epoch)
+                   : replica.status();
+  if (end.ok()) {
+    result.leader_epoch = end->epoch;
+    result.end_offset = end->end_offset;
+  } else {
+    result.outcome = api::PartitionOutcome::Of(end.status());
+  }
+  return result;
+}
+
 }  // namespace
 
 Gather::Gather(int edge, std::vector<std::shared_ptr<Shard>> shards,
@@ -106,32 +124,36 @@ std::weak_ptr<FetchCall> Gather::Fetch(api::FetchRequest request, const Caller& 
   return call;
 }
 
-void Gather::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
-                         absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done) {
-  auto gathering = Begin<api::ListOffsetsResponse>(request, std::move(done));
+// Asks the shard of each partition by `ask`(shard, partition, what of it is asked, result
+// callback).
+template <class Response, class Request, class Ask>
+void Gather::AskEach(Request request, const Caller& caller, metadata::Operation operation,
+                     absl::AnyInvocable<void(Response) &&> done, Ask ask) {
+  auto gathering = Begin<Response>(request, std::move(done));
   for (size_t i = 0; i < request.partitions.size(); ++i) {
+    auto& result = gathering->response.partitions[i];
     const absl::StatusOr<TopicPartition> resolved =
-        Resolve(request.partitions[i].name, caller, metadata::Operation::kDescribe);
+        Resolve(request.partitions[i].name, caller, operation);
     if (!resolved.ok()) {
-      gathering->response.partitions[i].outcome = api::PartitionOutcome::Of(resolved.status());
+      result.outcome = api::PartitionOutcome::Of(resolved.status());
       gathering->OneDone();
       continue;
     }
-    gathering->response.partitions[i].name.topic_id = resolved->topic_id;
-    auto take = [this, gathering, i, caller](api::ListOffsetsPartitionResult result) {
-      result.name = std::move(gathering->response.partitions[i].name);
-      FillHint(caller, &result.outcome);
-      gathering->response.partitions[i] = std::move(result);
+    result.name.topic_id = resolved->topic_id;
+    using Result = std::decay_t<decltype(result)>;
+    auto take = [this, gathering, i, caller](Result answer) {
+      answer.name = std::move(gathering->response.partitions[i].name);
+      FillHint(caller, &answer.outcome);
+      gathering->response.partitions[i] = std::move(answer);
       gathering->OneDone();
     };
     const std::shared_ptr<Shard>& shard = ShardOf(*resolved);
-    On(shard, [this, shard, resolved = *resolved, asked = std::move(request.partitions[i]),
+    On(shard, [this, shard, resolved = *resolved, asked = std::move(request.partitions[i]), ask,
                take = std::move(take)]() mutable {
-      shard->ListOffsets(
-          resolved, asked,
-          [this, shard, take = std::move(take)](api::ListOffsetsPartitionResult result) mutable {
-            Back(*shard, [take = std::move(take), result = std::move(result)]() mutable {
-              take(std::move(result));
+      ask(shard.get(), resolved, asked,
+          [this, shard, take = std::move(take)](Result answer) mutable {
+            Back(*shard, [take = std::move(take), answer = std::move(answer)]() mutable {
+              take(std::move(answer));
             });
           });
     });
@@ -139,37 +161,30 @@ void Gather::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
   gathering->OneDone();
 }
 
+void Gather::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
+                         absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done) {
+  AskEach<api::ListOffsetsResponse>(
+      std::move(request), caller, metadata::Operation::kDescribe, std::move(done),
+      [](Shard* shard, const TopicPartition& partition, const api::ListOffsetsPartition& asked,
+         auto result) { shard->ListOffsets(partition, asked, std::move(result)); });
+}
+
 void Gather::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                            absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
-  auto gathering = Begin<api::DeleteRecordsResponse>(request, std::move(done));
-  for (size_t i = 0; i < request.partitions.size(); ++i) {
-    const absl::StatusOr<TopicPartition> resolved =
-        Resolve(request.partitions[i].name, caller, metadata::Operation::kDelete);
-    if (!resolved.ok()) {
-      gathering->response.partitions[i].outcome = api::PartitionOutcome::Of(resolved.status());
-      gathering->OneDone();
-      continue;
-    }
-    gathering->response.partitions[i].name.topic_id = resolved->topic_id;
-    auto take = [this, gathering, i, caller](api::DeleteRecordsPartitionResult result) {
-      result.name = std::move(gathering->response.partitions[i].name);
-      FillHint(caller, &result.outcome);
-      gathering->response.partitions[i] = std::move(result);
-      gathering->OneDone();
-    };
-    const std::shared_ptr<Shard>& shard = ShardOf(*resolved);
-    On(shard, [this, shard, resolved = *resolved, before = request.partitions[i].before_offset,
-               take = std::move(take)]() mutable {
-      shard->DeleteRecords(
-          resolved, before,
-          [this, shard, take = std::move(take)](api::DeleteRecordsPartitionResult result) mutable {
-            Back(*shard, [take = std::move(take), result = std::move(result)]() mutable {
-              take(std::move(result));
-            });
-          });
-    });
-  }
-  gathering->OneDone();
+  AskEach<api::DeleteRecordsResponse>(
+      std::move(request), caller, metadata::Operation::kDelete, std::move(done),
+      [](Shard* shard, const TopicPartition& partition, const api::DeleteRecordsPartition& asked,
+         auto result) { shard->DeleteRecords(partition, asked.before_offset, std::move(result)); });
+}
+
+void Gather::OffsetForLeaderEpoch(
+    api::OffsetForLeaderEpochRequest request, const Caller& caller,
+    absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done) {
+  AskEach<api::OffsetForLeaderEpochResponse>(
+      std::move(request), caller, metadata::Operation::kDescribe, std::move(done),
+      [](Shard* shard, const TopicPartition& partition,
+         const api::OffsetForLeaderEpochPartition& asked,
+         auto result) { result(EndOfEpoch(shard, partition, asked)); });
 }
 
 // --- What all calls need ---

@@ -21,6 +21,7 @@
 #include "api/delete_records.h"
 #include "api/fetch.h"
 #include "api/list_offsets.h"
+#include "api/offset_for_leader_epoch.h"
 #include "api/partition_name.h"
 #include "api/produce.h"
 #include "broker/replication/shard_index.h"
@@ -63,6 +64,8 @@ class Gather {
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                      absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done);
+  void OffsetForLeaderEpoch(api::OffsetForLeaderEpochRequest request, const Caller& caller,
+                            absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done);
 
   // --- For the calls that are objects of their own ---
   // The partition that `name` means. Errors: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
@@ -89,6 +92,10 @@ class Gather {
   MonotonicTime now() const { return edge()->clock().Now(); }
 
  private:
+  template <class Response, class Request, class Ask>
+  void AskEach(Request request, const Caller& caller, metadata::Operation operation,
+               absl::AnyInvocable<void(Response) &&> done, Ask ask);
+
   const int edge_;
   const std::vector<std::shared_ptr<Shard>> shards_;
   const metadata::Authorizer* const authorizer_;

@@ -92,5 +92,31 @@ TEST(GatherTest, OffsetsAreListedAndRecordsDeleted) {
             ErrorCode::kOffsetOutOfRange);
 }
 
+TEST(GatherTest, ALeaderTellsWhereItsEpochsEnd) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(3));
+  f.Elect(0, 4);
+  f.Produce("t", MakeBatch(2));
+  api::OffsetForLeaderEpochRequest request;
+  const api::PartitionName name{"t", {}, PartitionIndex(0)};
+  request.partitions = {
+      {.name = name, .leader_epoch = LeaderEpoch(3)},
+      {.name = name, .leader_epoch = LeaderEpoch(4)},
+      {.name = name, .current_leader_epoch = LeaderEpoch(1), .leader_epoch = LeaderEpoch(1)}};
+  std::optional<api::OffsetForLeaderEpochResponse> response;
+  f.OnShard([&] {
+    f.broker->OffsetForLeaderEpoch(
+        request, f.caller, [&](const api::OffsetForLeaderEpochResponse& r) { response = r; });
+  });
+  ASSERT_TRUE(f.loop.RunUntil([&] { return response.has_value(); }, absl::Seconds(1)));
+  EXPECT_EQ(response->partitions[0].leader_epoch, LeaderEpoch(1));
+  EXPECT_EQ(response->partitions[0].end_offset, Offset(3));
+  EXPECT_EQ(response->partitions[1].leader_epoch, LeaderEpoch(4));
+  EXPECT_EQ(response->partitions[1].end_offset, Offset(5));
+  EXPECT_EQ(response->partitions[2].outcome.code, ErrorCode::kFencedLeaderEpoch);
+}
+
 }  // namespace
 }  // namespace millrace::broker

@@ -224,6 +224,12 @@ absl::StatusOr<Offset> Replica::LatestOffset(std::optional<LeaderEpoch> leader_e
   return last_stable_offset();
 }
 
+absl::StatusOr<storage::EpochEnd> Replica::EndOfEpoch(std::optional<LeaderEpoch> current,
+                                                      LeaderEpoch asked) const {
+  RETURN_IF_ERROR(CheckLeader(current));
+  return held_.log->EndOfEpoch(asked);
+}
+
 absl::StatusOr<Offset> Replica::CheckDeleteRecords(Offset before) const {
   RETURN_IF_ERROR(CheckLeader(std::nullopt));
   if (before == kNoOffset) return high_watermark();

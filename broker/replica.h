@@ -101,6 +101,10 @@ class Replica {
   // OK if this replica leads in this epoch. Errors: NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH,
   // UNKNOWN_LEADER_EPOCH, each with the leader as known; STORAGE_ERROR; SHUTTING_DOWN.
   absl::Status CheckLeader(std::optional<LeaderEpoch> leader_epoch) const;
+  // Where the largest epoch at or below `asked` ends in this leader's log; none, if it has only
+  // later ones. Errors: as CheckLeader(`current`).
+  absl::StatusOr<storage::EpochEnd> EndOfEpoch(std::optional<LeaderEpoch> current,
+                                               LeaderEpoch asked) const;
   // Where DeleteRecords(`before`) would let the log start. Errors: OFFSET_OUT_OF_RANGE beyond the
   // high watermark; and as CheckLeader.
   absl::StatusOr<Offset> CheckDeleteRecords(Offset before) const;

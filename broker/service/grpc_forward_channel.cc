@@ -6,6 +6,7 @@
 #include "api/codec/delete_records_codec.h"
 #include "api/codec/fetch_codec.h"
 #include "api/codec/list_offsets_codec.h"
+#include "api/codec/offset_for_leader_epoch_codec.h"
 #include "api/codec/produce_codec.h"
 #include "base/status.h"
 #include "rpc/client_call.h"
@@ -78,6 +79,22 @@ void GrpcForwardChannel::ListOffsets(const std::string& address,
       executor_, channels_->Get(kPurpose, address), Method("ListOffsets"), api::ToProto(request),
       Options(timeout),
       [address, done = std::move(done)](absl::StatusOr<v1::ListOffsetsResponse> answer) mutable {
+        if (!answer.ok()) {
+          return std::move(done)(NoAnswer(answer.status(), address, /*changes=*/false));
+        }
+        std::move(done)(api::FromProto(*answer));
+      });
+}
+
+void GrpcForwardChannel::OffsetForLeaderEpoch(const std::string& address,
+                                              const api::OffsetForLeaderEpochRequest& request,
+                                              absl::Duration timeout,
+                                              Done<api::OffsetForLeaderEpochResponse> done) {
+  rpc::StartUnaryTyped<v1::OffsetForLeaderEpochResponse>(
+      executor_, channels_->Get(kPurpose, address), Method("OffsetForLeaderEpoch"),
+      api::ToProto(request), Options(timeout),
+      [address,
+       done = std::move(done)](absl::StatusOr<v1::OffsetForLeaderEpochResponse> answer) mutable {
         if (!answer.ok()) {
           return std::move(done)(NoAnswer(answer.status(), address, /*changes=*/false));
         }

@@ -30,6 +30,9 @@ class GrpcForwardChannel final : public ForwardChannel {
                    absl::Duration timeout, Done<api::ListOffsetsResponse> done) override;
   void DeleteRecords(const std::string& address, const api::DeleteRecordsRequest& request,
                      absl::Duration timeout, Done<api::DeleteRecordsResponse> done) override;
+  void OffsetForLeaderEpoch(const std::string& address,
+                            const api::OffsetForLeaderEpochRequest& request, absl::Duration timeout,
+                            Done<api::OffsetForLeaderEpochResponse> done) override;
 
  private:
   rpc::CompletionQueueExecutor* const executor_;

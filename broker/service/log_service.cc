@@ -7,6 +7,7 @@
 #include "api/codec/delete_records_codec.h"
 #include "api/codec/fetch_codec.h"
 #include "api/codec/list_offsets_codec.h"
+#include "api/codec/offset_for_leader_epoch_codec.h"
 #include "api/codec/produce_codec.h"
 #include "api/codec/produce_intake.h"
 #include "base/status.h"
@@ -137,12 +138,15 @@ void LogService::RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor*
       });
   RegisterParsed<v1::OffsetForLeaderEpochRequest, v1::OffsetForLeaderEpochResponse>(
       server, queue, &service_, &Service::RequestOffsetForLeaderEpoch,
-      [](const CallContext&, const v1::OffsetForLeaderEpochRequest&,
-         Reply<v1::OffsetForLeaderEpochResponse> reply) {
-        reply(MakeError(ErrorCode::kUnsupportedVersion,
-                        "OffsetForLeaderEpoch is not served by this version: with one "
-                        "replica per partition there is no divergence to find",
-                        {.name = "method", .value = "OffsetForLeaderEpoch"}));
+      [broker = broker_](const CallContext& context, const v1::OffsetForLeaderEpochRequest& proto,
+                         Reply<v1::OffsetForLeaderEpochResponse> reply) {
+        absl::StatusOr<api::OffsetForLeaderEpochRequest> request = api::FromProto(proto);
+        if (!request.ok()) return reply(request.status());
+        broker->OffsetForLeaderEpoch(
+            *std::move(request), CallerOf(context),
+            [reply = std::move(reply)](const api::OffsetForLeaderEpochResponse& response) mutable {
+              reply(api::ToProto(response));
+            });
       });
 }
 

@@ -61,12 +61,20 @@ TEST_P(UnaryCallsTest, ErrorsArePerPartition) {
   EXPECT_EQ(response.partitions(2).code(), v1::ERROR_CODE_CORRUPT_MESSAGE);
 }
 
-TEST_P(UnaryCallsTest, AnUnservedMethodSaysSo) {
+TEST_P(UnaryCallsTest, ALeaderTellsWhereAnEpochEnds) {
+  v1::ProduceRequest produce;
+  produce.add_partitions()->set_topic("t");
+  produce.mutable_partitions(0)->set_batches(Batch("x"));
+  ASSERT_EQ(Produce(produce).partitions(0).code(), v1::ERROR_CODE_UNSPECIFIED);
+  v1::OffsetForLeaderEpochRequest request;
+  request.add_partitions()->set_topic("t");
+  request.mutable_partitions(0)->set_leader_epoch(7);
   grpc::ClientContext context;
   v1::OffsetForLeaderEpochResponse response;
-  const grpc::Status status = stub_->OffsetForLeaderEpoch(&context, {}, &response);
-  EXPECT_THAT(rpc::FromGrpcStatus(status),
-              IsError(ErrorCode::kUnsupportedVersion, "OffsetForLeaderEpoch"));
+  ASSERT_TRUE(stub_->OffsetForLeaderEpoch(&context, request, &response).ok());
+  ASSERT_EQ(response.partitions_size(), 1);
+  EXPECT_EQ(response.partitions(0).leader_epoch(), 1);
+  EXPECT_EQ(response.partitions(0).end_offset(), 1);
 }
 
 TEST_P(UnaryCallsTest, AMalformedTypedRequestIsRefusedWithItsField) {
