@@ -132,7 +132,8 @@ void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
   const NamedPartition first{topic.topic, PartitionIndex(0)};
   for (auto at = partitions_.lower_bound(first);
        at != partitions_.end() && at->first.topic == topic.topic; ++at) {
-    const auto& [name, partition] = *at;
+    const NamedPartition& name = at->first;
+    const auto& partition = at->second;
     const auto leader =
         std::find_if(topic.partitions.begin(), topic.partitions.end(),
                      [&](const api::PartitionLeader& p) { return p.partition == name.partition; });

@@ -69,7 +69,7 @@ class GrpcLogChannelTest : public testing::Test {
     }
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   Heard heard_;
   rpc::CompletionQueueExecutor executor_{&clock_, "test"};
   std::unique_ptr<GrpcLogChannel> channel_;

@@ -94,13 +94,14 @@ absl::Status OffsetLookup::Try(absl::Duration timeout, Wanted* wanted, Found* fo
   std::vector<std::shared_ptr<OffsetsAnswer>> answers;
   for (auto& [broker, request] : requests) {
     answers.push_back(std::make_shared<OffsetsAnswer>());
-    executor_->Post([strand = strand_, broker = broker, request, timeout, answer = answers.back()] {
-      strand->ListOffsets(broker, request, timeout,
-                          [answer](absl::StatusOr<api::ListOffsetsResponse> response) {
-                            answer->response = std::move(response);
-                            answer->arrived.Signal();
-                          });
-    });
+    executor_->Post(
+        [strand = strand_, broker = broker, request = request, timeout, answer = answers.back()] {
+          strand->ListOffsets(broker, request, timeout,
+                              [answer](absl::StatusOr<api::ListOffsetsResponse> response) {
+                                answer->response = std::move(response);
+                                answer->arrived.Signal();
+                              });
+        });
   }
   for (const std::shared_ptr<OffsetsAnswer>& answer : answers) {
     if (!answer->arrived.WaitFor(timeout + kStrandGrace)) continue;

@@ -17,8 +17,6 @@ constexpr absl::Duration kRide = absl::Milliseconds(1);
 // Batches in one message, and of one partition in it, but for a single larger batch.
 constexpr size_t kMessageBytes = 1 << 20;
 constexpr size_t kPartitionBytes = 256 << 10;
-// Of one read from the disk.
-constexpr size_t kColdBytes = 1 << 20;
 
 absl::Status Stale(NodeId broker, BrokerEpoch said, BrokerEpoch known) {
   return MakeError(ErrorCode::kStaleBrokerEpoch,

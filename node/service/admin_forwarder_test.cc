@@ -113,7 +113,7 @@ class TestNode {
     asked_.notify_all();
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   MetricRegistry metrics_;
   AdminGrpc service_;
   std::atomic<int> asked_{0};

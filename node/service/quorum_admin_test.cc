@@ -111,7 +111,7 @@ class QuorumAdminTest : public ::testing::Test {
     return Call(&Stub::TransferControllerLeadership, request).status();
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   MetricRegistry metrics_;
   const metadata::AllowAllAuthorizer allow_all_;
   ThreadExecutor executor_{"controller"};

@@ -135,10 +135,7 @@ bool SimServer::CrashIfDue() {
 }
 
 void SimServer::Stop(std::function<void(absl::Status)> done) {
-  process_->node->Stop(kDrain, [this, done = std::move(done)](absl::Status status) {
-    // Not from inside the process's own task: what is destroyed here is what is running.
-    done(std::move(status));
-  });
+  process_->node->Stop(kDrain, std::move(done));
 }
 
 }  // namespace millrace::sim

@@ -109,7 +109,7 @@ void ReadyWriter::AppendToWal(Item* item) {
   if (founders_.has_value() && !batch.voters.has_value()) batch.voters = std::move(founders_);
   founders_.reset();
   if (MUTANT("host.founders-not-written")) batch.voters = ready.voters;
-  const bool waits = !MUTANT("host.persisted-too-early");
+  bool waits = !MUTANT("host.persisted-too-early");
   if (waits) ++item->pending;
   std::weak_ptr<const bool> alive = alive_;
   const absl::Status status =

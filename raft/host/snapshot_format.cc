@@ -17,8 +17,6 @@
 namespace millrace::raft {
 namespace {
 
-// Where the header's own CRC stands: after all else in it.
-constexpr size_t kHeaderCrcAt = kSnapshotHeaderBytes - kSnapshotCrcBytes;
 // What EncodeVoters makes of kVotersMax long addresses: count, and per voter its id, flags, size.
 constexpr uint32_t kVotersBytesMax = 2 + kVotersMax * (4 + 16 + 1 + 2 + kVoterAddressBytesMax);
 constexpr size_t kDigits = 20;

@@ -21,7 +21,6 @@ struct Model {
     entries.resize(entry.index.value() - 1);
     entries.push_back(entry);
   }
-  friend bool operator==(const Model&, const Model&) = default;
 };
 
 // The models after each record of a batch: groups may part a batch, but nothing less.

@@ -120,7 +120,7 @@ class FakeAdminServer {
         });
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   MetricRegistry metrics_;
   v1::AdminService::AsyncService service_;
   rpc::Server server_;
