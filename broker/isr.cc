@@ -54,7 +54,7 @@ void Isr::TakeMembers(const metadata::PartitionImage& partition, MonotonicTime n
   for (const metadata::ReplicaImage& replica : partition.replicas) add(replica.broker);
   for (const NodeId broker : partition.isr) add(broker);
   members_ = std::move(members);
-  replica_count_ = std::max(static_cast<int>(partition.replicas.size()), 1);
+  replica_count_ = std::max(partition.replication_factor(), 1);
 }
 
 void Isr::OnMetadata(const metadata::PartitionImage& partition, const BrokerStandings& standings,

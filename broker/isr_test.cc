@@ -155,6 +155,19 @@ TEST_F(IsrTest, TheMinimumIsOfTheCommittedSetAndAtMostOfTheReplicas_S15_S16) {
   EXPECT_TRUE(isr_->HasMin());
 }
 
+TEST_F(IsrTest, TheMinimumIsOfTheReplicasBeforeAReassignmentUntilItIsDone_S16) {
+  Make({.min_insync_replicas = 2});
+  metadata::PartitionImage image = Image({kSelf}, 10);
+  image.target = {kSelf, kB, kC};
+  image.adding = {kB, kC};
+  held_->leader = kSelf;
+  held_->partition_epoch = PartitionEpoch(10);
+  isr_->Begin(image, standings_, now_);
+  EXPECT_TRUE(isr_->HasMin()) << "one replica before: one is enough";
+  Commit({kSelf}, 11);
+  EXPECT_FALSE(isr_->HasMin());
+}
+
 // --- Joining ---
 
 TEST_F(IsrTest, AFollowerJoinsOnceItHasAllThatIsCommitted) {

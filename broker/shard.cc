@@ -144,7 +144,8 @@ void Shard::ApplyMetadata(Hosted* hosted) {
                                leaderships_count_ && in_place, now().monotonic, &outbox_);
   ArmTimer(hosted->replica_->next_deadline());
   const TopicPartition& id = hosted->replica_->topic_partition();
-  if (hosted->replica_->is_leader() && partition->isr.size() < partition->replicas.size()) {
+  const int in_sync = static_cast<int>(partition->isr.size());
+  if (hosted->replica_->is_leader() && in_sync < partition->replication_factor()) {
     under_replicated_.insert(id);
   } else {
     under_replicated_.erase(id);

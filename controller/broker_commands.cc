@@ -1,5 +1,6 @@
 #include "controller/broker_commands.h"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -337,6 +338,11 @@ rsm::Decision<internal::v1::AllocateProducerIdsResponse> AllocateProducerIds(
 }
 
 rsm::Decision<v1::DescribeClusterResponse> DescribeCluster(const State& state) {
+  std::map<NodeId, int> leaders;
+  state.image.ForEachTopic([&](const TopicImage& topic) {
+    topic.ForEachPartition(
+        [&](PartitionIndex, const PartitionImage& partition) { ++leaders[partition.leader]; });
+  });
   v1::DescribeClusterResponse response;
   response.set_cluster_id(state.image.cluster_id().ToString());
   response.set_controller_id(state.settings->node_id.value());
@@ -352,6 +358,10 @@ rsm::Decision<v1::DescribeClusterResponse> DescribeCluster(const State& state) {
     out->set_fenced(broker.state == BrokerState::kFenced);
     out->set_broker_epoch(broker.epoch.value());
     out->set_version(broker.version);
+    out->set_cordoned(broker.cordoned);
+    const int* replicas = state.replicas_per_broker.Find(broker.id);
+    out->set_replicas(replicas == nullptr ? 0 : *replicas);
+    out->set_leaders(leaders[broker.id]);
   });
   return {response, {}};
 }

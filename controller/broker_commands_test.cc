@@ -272,7 +272,7 @@ TEST(BrokerCommandsTest, BadRegistrationsAreNamed) {
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
   request.set_feature_level_min(metadata::kFeatureLevelMax + 1);
   request.set_feature_level_max(metadata::kFeatureLevelMax + 2);
-  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kUnsupportedVersion, "levels 3 to 4"));
+  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kUnsupportedVersion, "levels 4 to 5"));
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
   request.set_cluster_id(Uuid(1, 2).ToBytes());
   EXPECT_THAT(cluster.Run(request), HasCode(ErrorCode::kInconsistentClusterId));

@@ -36,6 +36,16 @@ struct CreatePartitionsCommand {
   uint64_t placement_seed = 0;
 };
 
+struct AlterReassignmentsCommand {
+  v1::AlterPartitionReassignmentsRequest request;
+  uint64_t placement_seed = 0;
+};
+
+struct DecommissionBrokerCommand {
+  v1::DecommissionBrokerRequest request;
+  uint64_t placement_seed = 0;
+};
+
 // The session of this broker ended.
 struct FenceBrokerCommand {
   NodeId broker_id = kNoNode;

@@ -178,7 +178,7 @@ absl::StatusOr<ConfigValues> AlteredValues(const State& state, const FoundResour
 // the config itself.
 absl::Status AlterFixedConfigs(const State& state, const metadata::TopicImage& topic,
                                const ConfigValues& before, ConfigValues* after, Entry::Part* part) {
-  const int replicas = static_cast<int>(topic.FindPartition(PartitionIndex(0))->replicas.size());
+  const int replicas = topic.FindPartition(PartitionIndex(0))->replication_factor();
   int min_isr = 0;
   // A topic never goes without its own value: "back to the default" is a new fact (S-16).
   if (!after->contains(std::string(kMinIsr))) {

@@ -40,7 +40,7 @@ void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) 
 // A leader for a partition whose ISR and ELR cannot give one; kNoNode if that is not allowed.
 NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rules,
                           const PartitionImage& partition) {
-  const bool only_copy = partition.replicas.size() == 1;
+  const bool only_copy = partition.replication_factor() == 1;
   if (!rules.unclean && !only_copy) return kNoNode;
   // Whoever led last has most probably the most (KIP-966), but only if it is unfenced
   // (KAFKA-19522).
@@ -50,6 +50,8 @@ NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rul
     }
   }
   for (const ReplicaImage& replica : partition.replicas) {
+    // One that comes with a reassignment and never was in sync may have nothing at all.
+    if (partition.IsAdding(replica.broker) && !rules.unclean) continue;
     if (electorate.MayLead(replica)) return replica.broker;
   }
   return kNoNode;

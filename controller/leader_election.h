@@ -2,7 +2,8 @@
 //
 // Leaders come from the ISR, then from the eligible leader replicas, and only where it is allowed
 // from those that may lack acknowledged records. A leader epoch is raised by every election and
-// every loss of a leader, also if the same broker leads again (S-01), and by nothing else.
+// every loss of a leader, also if the same broker leads again (S-01), by the removal of a replica
+// (reassignment.h), and by nothing else.
 //
 // Thread: any (pure functions).
 // Source: KIP-966 (ELR), KIP-841 (fenced replicas leave the ISR), KIP-704 (recovery state).

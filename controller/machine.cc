@@ -3,9 +3,12 @@
 #include "base/status.h"
 #include "controller/broker_commands.h"
 #include "controller/config_commands.h"
+#include "controller/decommission_commands.h"
 #include "controller/directory_commands.h"
+#include "controller/election_commands.h"
 #include "controller/leader_balance.h"
 #include "controller/partition_commands.h"
+#include "controller/reassignment_commands.h"
 #include "controller/request_memory.h"
 #include "controller/topic_commands.h"
 #include "controller/topic_creation.h"
@@ -115,6 +118,38 @@ rsm::Decision<internal::v1::AllocateProducerIdsResponse> Machine::Decide(
 rsm::Decision<internal::v1::AlterPartitionResponse> Machine::Decide(
     const State& state, const internal::v1::AlterPartitionRequest& request, rsm::Now) {
   return IfFounded(state, [&] { return AlterPartition(state, request); });
+}
+
+rsm::Decision<v1::CordonBrokerResponse> Machine::Decide(const State& state,
+                                                        const v1::CordonBrokerRequest& request,
+                                                        rsm::Now) {
+  return IfFounded(state, [&] { return CordonBroker(state, request); });
+}
+
+rsm::Decision<v1::DecommissionBrokerResponse> Machine::Decide(
+    const State& state, const DecommissionBrokerCommand& command, rsm::Now) {
+  return IfFounded(state, [&] { return DecommissionBroker(state, command); });
+}
+
+rsm::Decision<v1::UnregisterBrokerResponse> Machine::Decide(
+    const State& state, const v1::UnregisterBrokerRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return UnregisterBroker(state, request); });
+}
+
+rsm::Decision<v1::ElectLeadersResponse> Machine::Decide(const State& state,
+                                                        const v1::ElectLeadersRequest& request,
+                                                        rsm::Now) {
+  return IfFounded(state, [&] { return ElectLeaders(state, request); });
+}
+
+rsm::Decision<v1::AlterPartitionReassignmentsResponse> Machine::Decide(
+    const State& state, const AlterReassignmentsCommand& command, rsm::Now) {
+  return IfFounded(state, [&] { return AlterPartitionReassignments(state, command); });
+}
+
+rsm::Decision<v1::ListPartitionReassignmentsResponse> Machine::Decide(
+    const State& state, const v1::ListPartitionReassignmentsRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return ListPartitionReassignments(state, request); });
 }
 
 rsm::Decision<BalanceLeadersReply> Machine::Decide(const State& state,

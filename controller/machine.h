@@ -3,9 +3,8 @@
 //
 // Decide reads the state and draws nothing: times come as Now, fresh ids and seeds in the command.
 // It returns a reply and the records that make it true; Apply is the only way the state changes.
-// The commands themselves live in topic_commands, partition_commands, config_commands,
-// broker_commands and directory_commands; this header is their list. Changes that carry a request
-// id take effect once (request_memory.h).
+// The commands themselves live in the files *_commands; this header is their list. Changes that
+// carry a request id take effect once (request_memory.h).
 //
 // Thread: any (pure functions of values).
 #ifndef CONTROLLER_MACHINE_H_
@@ -59,9 +58,25 @@ struct Machine {
                                                     rsm::Now);
   static rsm::Decision<internal::v1::AllocateProducerIdsResponse> Decide(
       const State&, const internal::v1::AllocateProducerIdsRequest&, rsm::Now);
-  // Partitions (partition_commands.h, leader_balance.h).
+  // Brokers that leave for good (decommission_commands.h).
+  static rsm::Decision<v1::CordonBrokerResponse> Decide(const State&,
+                                                        const v1::CordonBrokerRequest&, rsm::Now);
+  static rsm::Decision<v1::DecommissionBrokerResponse> Decide(const State&,
+                                                              const DecommissionBrokerCommand&,
+                                                              rsm::Now);
+  static rsm::Decision<v1::UnregisterBrokerResponse> Decide(const State&,
+                                                            const v1::UnregisterBrokerRequest&,
+                                                            rsm::Now);
+  // Partitions (partition_commands.h, election_commands.h, leader_balance.h).
   static rsm::Decision<internal::v1::AlterPartitionResponse> Decide(
       const State&, const internal::v1::AlterPartitionRequest&, rsm::Now);
+  static rsm::Decision<v1::ElectLeadersResponse> Decide(const State&,
+                                                        const v1::ElectLeadersRequest&, rsm::Now);
+  // Reassignments (reassignment_commands.h).
+  static rsm::Decision<v1::AlterPartitionReassignmentsResponse> Decide(
+      const State&, const AlterReassignmentsCommand&, rsm::Now);
+  static rsm::Decision<v1::ListPartitionReassignmentsResponse> Decide(
+      const State&, const v1::ListPartitionReassignmentsRequest&, rsm::Now);
   static rsm::Decision<BalanceLeadersReply> Decide(const State&, const BalanceLeadersCommand&,
                                                    rsm::Now);
 

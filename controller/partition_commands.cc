@@ -10,6 +10,7 @@
 #include "controller/current_broker.h"
 #include "controller/entry.h"
 #include "controller/leader_election.h"
+#include "controller/reassignment.h"
 #include "controller/results.h"
 #include "controller/topic_rules.h"
 
@@ -119,7 +120,7 @@ absl::StatusOr<RecoveryState> RecoveryAfter(const PartitionImage& partition,
 
 // The partition as proposed.
 absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage& before,
-                                       NodeId proposer, const ElectionRules& rules,
+                                       NodeId proposer, const TopicRules& rules,
                                        const PartitionProposal& proposal) {
   RETURN_IF_ERROR(CheckPosition(before, proposer, proposal));
   BrokerList isr;
@@ -144,7 +145,8 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
                    "until a leader has recovered, nobody can be in sync with it", "recovery_state",
                    proposal.recovery_state());
   }
-  ReplaceIsr(isr, rules.min_isr, &after);
+  ReplaceIsr(isr, rules.ForPartition(before).min_isr, &after);
+  CompleteReassignment(Electorate(state.image), rules, &after);
   return after;
 }
 
@@ -182,14 +184,14 @@ class Proposals {
         continue;
       }
       if (!rules.has_value()) rules = TopicRulesOf(state_, *id);
-      DecideOne(partition, *before, rules->ForPartition(*before), proposal, result);
+      DecideOne(partition, *before, *rules, proposal, result);
     }
   }
 
   std::vector<rsm::Record> TakeRecords() { return std::move(entry_).Take(); }
 
  private:
-  void DecideOne(const TopicPartition& id, const PartitionImage& before, const ElectionRules& rules,
+  void DecideOne(const TopicPartition& id, const PartitionImage& before, const TopicRules& rules,
                  const PartitionProposal& proposal, PartitionProposalResult* result) {
     SetState(before, result->mutable_state());
     if (changed_.contains(id)) {

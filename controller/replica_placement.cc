@@ -27,6 +27,10 @@ ReplicaPlacer::ReplicaPlacer(const metadata::Image& image, uint64_t seed) : next
         candidate.directories.push_back(dir.id);
       }
     }
+    if (broker.cordoned) {
+      cordoned_.push_back(std::move(candidate));
+      return;
+    }
     active_count_ += candidate.active ? 1 : 0;
     racks[broker.rack].push_back(std::move(candidate));
   });
@@ -44,17 +48,20 @@ ReplicaPlacer::ReplicaPlacer(const metadata::Image& image, uint64_t seed) : next
 }
 
 absl::Status ReplicaPlacer::Check(int replication_factor) const {
-  if (replication_factor > broker_count()) {
+  const int open = static_cast<int>(brokers_.size());
+  if (replication_factor > open) {
+    const std::string cordoned =
+        cordoned_.empty() ? "" : absl::StrCat(" and ", cordoned_.size(), " cordoned");
     return MakeError(ErrorCode::kInvalidReplicationFactor,
                      absl::StrCat("replication factor ", replication_factor, " needs ",
-                                  replication_factor, " brokers, but there are ", broker_count(),
-                                  "; ask for at most ", broker_count(), " or add brokers"),
+                                  replication_factor, " brokers, but there are ", open, cordoned,
+                                  "; ask for at most ", open, " or add brokers"),
                      {.name = "replication_factor", .value = absl::StrCat(replication_factor)});
   }
   if (active_count_ == 0) {
-    return MakeError(ErrorCode::kBrokerNotAvailable,
-                     absl::StrCat("none of the ", broker_count(),
-                                  " brokers is active; try again when one has started"));
+    return MakeError(
+        ErrorCode::kBrokerNotAvailable,
+        absl::StrCat("none of the ", open, " brokers is active; try again when one has started"));
   }
   return absl::OkStatus();
 }
@@ -81,8 +88,10 @@ metadata::Replicas ReplicaPlacer::PlaceNext(int replication_factor) {
 }
 
 DirectoryId ReplicaPlacer::NextDirectory(NodeId broker) {
-  for (Candidate& candidate : brokers_) {
-    if (candidate.id == broker) return NextDirectoryOf(&candidate);
+  for (std::vector<Candidate>* candidates : {&brokers_, &cordoned_}) {
+    for (Candidate& candidate : *candidates) {
+      if (candidate.id == broker) return NextDirectoryOf(&candidate);
+    }
   }
   CHECK(false) << "broker " << broker << " is not registered";
   return DirectoryId();

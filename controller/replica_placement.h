@@ -1,8 +1,9 @@
 // Where the replicas of new partitions go.
 //
 // Leaders and followers are spread evenly, no two replicas of a partition on one broker, on
-// different racks while there are enough, on active brokers while there are enough, and over the
-// log directories of each broker. Nothing is drawn: the caller's seed says where the round begins.
+// different racks while there are enough, on active brokers while there are enough, on none that is
+// cordoned, and over the log directories of each broker. Nothing is drawn: the caller's seed says
+// where the round begins.
 //
 // Thread: one owner.
 // Source: the striping of Kafka's rack-aware assignment (KIP-36).
@@ -26,7 +27,8 @@ class ReplicaPlacer {
   // Over all brokers registered in `image`, which is only read here.
   ReplicaPlacer(const metadata::Image& image, uint64_t seed);
 
-  int broker_count() const { return static_cast<int>(brokers_.size()); }
+  // Cordoned ones too.
+  int broker_count() const { return static_cast<int>(brokers_.size() + cordoned_.size()); }
   int active_count() const { return active_count_; }
 
   // Whether `replication_factor` replicas can be placed at all. Errors:
@@ -54,6 +56,8 @@ class ReplicaPlacer {
 
   // Neighbours are on different racks as far as possible.
   std::vector<Candidate> brokers_;
+  // Nothing is placed there but what the user says.
+  std::vector<Candidate> cordoned_;
   int active_count_ = 0;
   uint64_t next_leader_ = 0;
   // Partitions placed, whose followers begin ever one broker further.

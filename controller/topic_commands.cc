@@ -84,6 +84,8 @@ void Describe(const State& state, PartitionIndex index, const PartitionImage& pa
   }
   for (const NodeId broker : partition.isr) out->add_in_sync_replicas(broker.value());
   for (const NodeId broker : partition.elr) out->add_eligible_leader_replicas(broker.value());
+  for (const NodeId broker : partition.adding) out->add_adding_replicas(broker.value());
+  for (const NodeId broker : partition.Removing()) out->add_removing_replicas(broker.value());
 }
 
 void Describe(const State& state, const TopicImage& topic, v1::TopicDescription* out) {
@@ -139,7 +141,7 @@ rsm::Decision<v1::ListTopicsResponse> ListTopics(const State& state,
     out->set_topic_id(topic->id.ToBytes());
     out->set_partitions(topic->partition_count());
     const PartitionImage* first = topic->FindPartition(PartitionIndex(0));
-    out->set_replication_factor(first == nullptr ? 0 : static_cast<int>(first->replicas.size()));
+    out->set_replication_factor(first == nullptr ? 0 : first->replication_factor());
     out->set_internal(internal);
   }
   return {response, {}};

@@ -88,6 +88,10 @@ absl::StatusOr<Replicas> AssignedReplicas(const v1::ReplicaAssignment& assignmen
       return BadAssignment(assignment.partition(),
                            absl::StrCat("names broker ", broker_id, " twice"));
     }
+    if (broker->cordoned) {
+      return BadAssignment(assignment.partition(),
+                           absl::StrCat("names broker ", broker_id, ", which is cordoned"));
+    }
     replicas.push_back({id, creation->placer.NextDirectory(id)});
     any_active = any_active || Electorate(creation->state.image).MayLead(replicas.back());
   }
@@ -343,8 +347,7 @@ absl::Status GrowTopic(const v1::CreatePartitionsTopic& wanted, Creation* creati
         "total_count", absl::StrCat(wanted.total_count()));
   }
   RETURN_IF_ERROR(CheckPartitionCount(count, *creation));
-  const int replication_factor =
-      static_cast<int>(topic->FindPartition(PartitionIndex(0))->replicas.size());
+  const int replication_factor = topic->FindPartition(PartitionIndex(0))->replication_factor();
   std::vector<Replicas> partitions;
   if (wanted.assignments().empty()) {
     RETURN_IF_ERROR(creation->placer.Check(replication_factor));

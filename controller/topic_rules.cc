@@ -18,7 +18,7 @@ metadata::ResolvedConfig Resolve(absl::string_view name, const metadata::ConfigL
 }  // namespace
 
 ElectionRules TopicRules::ForPartition(const metadata::PartitionImage& partition) const {
-  return {.min_isr = std::min(min_insync_replicas, static_cast<int>(partition.replicas.size())),
+  return {.min_isr = std::min(min_insync_replicas, partition.replication_factor()),
           .unclean = unclean_election};
 }
 

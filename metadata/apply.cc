@@ -32,7 +32,11 @@ struct Applier {
 
   void operator()(const records::BrokerRegistrationRecord& record) {
     // The broker epoch is not in the record: the log's own index cannot be forged or repeated.
-    image.SetBroker(BrokerFrom(record, BrokerEpoch(index.value())));
+    BrokerImage after = BrokerFrom(record, BrokerEpoch(index.value()));
+    // People cordon a broker, not a process of it.
+    const BrokerImage* before = image.FindBroker(after.id);
+    after.cordoned = before != nullptr && before->cordoned;
+    image.SetBroker(std::move(after));
   }
 
   void operator()(const records::BrokerChangeRecord& record) {
@@ -80,6 +84,20 @@ struct Applier {
 
   void operator()(const records::CompletedRequestRecord& record) {
     image.completed_requests().Add(RequestKeyFrom(record), CompletedRequestFrom(record, index));
+  }
+
+  void operator()(const records::BrokerCordonRecord& record) {
+    const BrokerImage* before = image.FindBroker(NodeId(record.broker_id()));
+    if (before == nullptr) return;
+    BrokerImage after = *before;
+    after.cordoned = record.cordoned();
+    image.SetBroker(std::move(after));
+  }
+
+  void operator()(const records::BrokerRemovedRecord& record) {
+    const BrokerImage* before = image.FindBroker(NodeId(record.broker_id()));
+    if (before == nullptr || before->epoch != BrokerEpoch(record.broker_epoch())) return;
+    image.RemoveBroker(before->id);
   }
 };
 

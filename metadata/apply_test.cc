@@ -91,6 +91,25 @@ TEST(ApplyTest, S39_RequestIsRememberedAtTheIndexOfItsEntry) {
   EXPECT_EQ(TestImage().completed_requests().client_count(), 0u);
 }
 
+TEST(ApplyTest, CordonOutlivesRegistrationsUntilItIsLifted) {
+  Image image = Next(TestImage(), {Cordoned(1, true), Cordoned(9, true)});
+  EXPECT_TRUE(image.FindBroker(NodeId(1))->cordoned);
+  EXPECT_EQ(image.FindBroker(NodeId(9)), nullptr);
+  image = Next(image, {Registered(1, 2)});
+  EXPECT_TRUE(image.FindBroker(NodeId(1))->cordoned);
+  image = Next(image, {Cordoned(1, false)});
+  EXPECT_FALSE(image.FindBroker(NodeId(1))->cordoned);
+}
+
+TEST(ApplyTest, RemovedBrokerTakesItsConfigsAndALaterRegistrationStays) {
+  Image image = Next(TestImage(), {Configured(ConfigOwner::Broker(NodeId(1)), "a", "1")});
+  const int64_t epoch = image.FindBroker(NodeId(1))->epoch.value();
+  EXPECT_EQ(Next(image, {BrokerGone(1, epoch - 1)}).broker_count(), 1u);
+  image = Next(image, {BrokerGone(1, epoch)});
+  EXPECT_EQ(image.broker_count(), 0u);
+  EXPECT_TRUE(image.ConfigsOf(ConfigOwner::Broker(NodeId(1))).empty());
+}
+
 TEST(ApplyTest, EntryWithoutRecordsMovesTheIndexOnly) {
   const Image before = TestImage();
   const Image after = Next(before, {});
@@ -107,7 +126,7 @@ TEST(ApplyTest, UnknownTypeVersionOrLevelIsRefusedByName) {
   records::FeatureLevelRecord level;
   level.set_feature_level(kFeatureLevelMax + 1);
   record = Encode(level);
-  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 3"));
+  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 4"));
 }
 
 }  // namespace

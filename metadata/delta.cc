@@ -47,6 +47,17 @@ struct Recorder {
   void operator()(const records::ProducerIdBlockRecord&) {}
   // One more remembered is others forgotten: CompareRequests sees both.
   void operator()(const records::CompletedRequestRecord&) {}
+  void operator()(const records::BrokerCordonRecord& record) {
+    const NodeId id(record.broker_id());
+    if (after.FindBroker(id) != nullptr) delta.brokers_changed.insert(id);
+  }
+  void operator()(const records::BrokerRemovedRecord& record) {
+    const NodeId id(record.broker_id());
+    if (before.FindBroker(id) == nullptr || after.FindBroker(id) != nullptr) return;
+    delta.brokers_removed.insert(id);
+    const ConfigOwner owner = ConfigOwner::Broker(id);
+    if (!before.ConfigsOf(owner).empty()) delta.configs_changed.insert(owner);
+  }
 
   void NotePartition(const std::string& topic_id, int32_t partition) {
     const TopicPartition id{IdFrom<TopicId>(topic_id), PartitionIndex(partition)};

@@ -32,6 +32,17 @@ TEST(DeltaTest, RecordsTellWhatTheyTouch) {
   EXPECT_FALSE(delta.empty());
 }
 
+TEST(DeltaTest, CordonedBrokersAreChangedAndRemovedOnesAreRemoved) {
+  const Image before = TestImage();
+  const std::vector<rsm::Record> cordon = {Cordoned(1, true), Cordoned(9, true)};
+  EXPECT_EQ(DeltaOf(before, Next(before, cordon), cordon).brokers_changed,
+            std::set<NodeId>{NodeId(1)});
+  const std::vector<rsm::Record> removal = {
+      BrokerGone(1, before.FindBroker(NodeId(1))->epoch.value())};
+  EXPECT_EQ(DeltaOf(before, Next(before, removal), removal).brokers_removed,
+            std::set<NodeId>{NodeId(1)});
+}
+
 TEST(DeltaTest, S20_OnlyARecordThatNamesTheIdIsARemoval) {
   const Image before = TestImage();
   const Delta removed = DeltaOfNext(before, {TopicGone(1)});

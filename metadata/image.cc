@@ -45,6 +45,20 @@ bool PartitionImage::InElr(NodeId broker) const {
   return std::find(elr.begin(), elr.end(), broker) != elr.end();
 }
 
+bool PartitionImage::IsAdding(NodeId broker) const {
+  return std::find(adding.begin(), adding.end(), broker) != adding.end();
+}
+
+BrokerList PartitionImage::Removing() const {
+  BrokerList removing;
+  if (!IsReassigned()) return removing;
+  for (const ReplicaImage& replica : replicas) {
+    const bool stays = std::find(target.begin(), target.end(), replica.broker) != target.end();
+    if (!stays) removing.push_back(replica.broker);
+  }
+  return removing;
+}
+
 DirectoryId PartitionImage::DirectoryOf(NodeId broker) const {
   for (const ReplicaImage& replica : replicas) {
     if (replica.broker == broker) return replica.directory;

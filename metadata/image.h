@@ -27,9 +27,11 @@ namespace millrace::metadata {
 // Registrations of programs whose range of levels does not hold the cluster's are refused. A new
 // cluster begins at the highest.
 inline constexpr int kFeatureLevelMin = 1;
-inline constexpr int kFeatureLevelMax = 2;
+inline constexpr int kFeatureLevelMax = 3;
 // Requests are remembered (completed_requests.h) from this level on.
 inline constexpr int kCompletedRequestsLevel = 2;
+// Partitions are reassigned, and brokers cordoned and removed, from this level on.
+inline constexpr int kReassignmentLevel = 3;
 
 struct Listener {
   std::string name;
@@ -64,6 +66,8 @@ struct BrokerImage {
   BrokerState state = BrokerState::kFenced;
   // It was active at least once under this epoch.
   bool was_active = false;
+  // No new replicas are placed here; stays through registrations.
+  bool cordoned = false;
   int32_t feature_level_min = 0;
   int32_t feature_level_max = 0;
   std::vector<Listener> listeners;
@@ -109,7 +113,19 @@ struct PartitionImage {
   LeaderEpoch leader_epoch{0};
   PartitionEpoch partition_epoch{0};
   RecoveryState recovery_state = RecoveryState::kRecovered;
+  // While the partition is reassigned (KIP-455): who will hold it, the preferred leader first, all
+  // of them in `replicas`; else empty.
+  BrokerList target;
+  // Of `replicas`, those that came with the reassignment; the others held it before.
+  BrokerList adding;
 
+  bool IsReassigned() const { return !target.empty(); }
+  bool IsAdding(NodeId broker) const;
+  // Those of `replicas` that leave when the reassignment is done.
+  BrokerList Removing() const;
+  // Replicas that can be asked to be in sync: until a reassignment is done, as many as there were
+  // before it.
+  int replication_factor() const { return static_cast<int>(replicas.size() - adding.size()); }
   bool IsReplica(NodeId broker) const;
   bool InIsr(NodeId broker) const;
   bool InElr(NodeId broker) const;

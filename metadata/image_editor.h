@@ -31,6 +31,11 @@ class ImageEditor {
     const NodeId id = broker.id;
     image_.brokers_.Set(id, std::move(broker));
   }
+  // With its configs.
+  void RemoveBroker(NodeId id) {
+    image_.configs_.Erase(ConfigOwner::Broker(id));
+    image_.brokers_.Erase(id);
+  }
 
   void AddTopic(TopicId id, std::string name);
   // With its partitions and configs.

@@ -34,6 +34,7 @@ std::string EncodeBroker(const BrokerImage& broker) {
   message.set_broker_epoch(broker.epoch.value());
   message.set_state(StateToRecord(broker.state));
   message.set_was_active(broker.was_active);
+  message.set_cordoned(broker.cordoned);
   return message.SerializeAsString();
 }
 
@@ -80,6 +81,7 @@ absl::Status AddBroker(Slice value, ImageEditor* editor) {
   BrokerImage broker = BrokerFrom(message.registration(), BrokerEpoch(message.broker_epoch()));
   broker.state = StateFromRecord(message.state());
   broker.was_active = message.was_active();
+  broker.cordoned = message.cordoned();
   editor->SetBroker(std::move(broker));
   return absl::OkStatus();
 }

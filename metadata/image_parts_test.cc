@@ -10,8 +10,7 @@
 namespace millrace::metadata {
 namespace {
 
-TEST(ImagePartsTest, EveryPartComesBack) {
-  const Image image = TestImageOfLevel2();
+void ExpectEveryPartComesBack(const Image& image) {
   const TopicImage& topic = *image.FindTopic("t");
   ImageEditor editor{Image()};
   image.ForEachBroker(
@@ -45,6 +44,11 @@ TEST(ImagePartsTest, EveryPartComesBack) {
   editor.SetFeatureLevel(image.feature_level());
   editor.SetNextProducerId(image.next_producer_id());
   EXPECT_EQ(std::move(editor).Finish(), image);
+}
+
+TEST(ImagePartsTest, EveryPartComesBack) {
+  ExpectEveryPartComesBack(TestImageOfLevel2());
+  ExpectEveryPartComesBack(TestImageOfLevel3());
 }
 
 TEST(ImagePartsTest, BrokersStateOutlivesItsRegistration) {

@@ -56,7 +56,9 @@ PartitionImage PartitionFrom(const records::PartitionRecord& record) {
           .last_known_leader = NodeId(record.last_known_leader()),
           .leader_epoch = LeaderEpoch(record.leader_epoch()),
           .partition_epoch = PartitionEpoch(record.partition_epoch()),
-          .recovery_state = RecoveryFrom(record.recovery_state())};
+          .recovery_state = RecoveryFrom(record.recovery_state()),
+          .target = BrokersFrom(record.target()),
+          .adding = BrokersFrom(record.adding())};
 }
 
 records::PartitionRecord PartitionRecordOf(const TopicPartition& id,
@@ -72,6 +74,8 @@ records::PartitionRecord PartitionRecordOf(const TopicPartition& id,
   record.set_partition_epoch(partition.partition_epoch.value());
   record.set_recovery_state(RecoveryTo(partition.recovery_state));
   record.set_last_known_leader(partition.last_known_leader.value());
+  BrokersTo(partition.target, record.mutable_target());
+  BrokersTo(partition.adding, record.mutable_adding());
   return record;
 }
 
@@ -97,6 +101,12 @@ records::PartitionChangeRecord PartitionChangeOf(const TopicPartition& id,
   if (after.last_known_leader != before.last_known_leader) {
     record.set_last_known_leader(after.last_known_leader.value());
   }
+  if (after.target != before.target) {
+    BrokersTo(after.target, record.mutable_target()->mutable_ids());
+  }
+  if (after.adding != before.adding) {
+    BrokersTo(after.adding, record.mutable_adding()->mutable_ids());
+  }
   return record;
 }
 
@@ -115,6 +125,8 @@ PartitionImage ChangedPartition(const PartitionImage& before,
   if (change.has_last_known_leader()) {
     after.last_known_leader = NodeId(change.last_known_leader());
   }
+  if (change.has_target()) after.target = BrokersFrom(change.target().ids());
+  if (change.has_adding()) after.adding = BrokersFrom(change.adding().ids());
   return after;
 }
 

@@ -33,6 +33,17 @@ TEST(ImageRecordsTest, ChangeTakesOneImageToTheOther) {
   EXPECT_EQ(ChangedPartition(TestPartition(), change), after);
 }
 
+TEST(ImageRecordsTest, ReassignmentSurvivesItsRecordsAndEndsInOne) {
+  const PartitionImage partition = ReassignedPartition();
+  EXPECT_EQ(PartitionFrom(PartitionRecordOf(kId, partition)), partition);
+  PartitionImage after = partition;
+  after.partition_epoch = PartitionEpoch(1);
+  after.target.clear();
+  after.adding.clear();
+  after.replicas.erase(after.replicas.begin());
+  EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
+}
+
 TEST(ImageRecordsTest, BrokerSurvivesItsRecord) {
   const BrokerImage broker = *TestImage().FindBroker(NodeId(1));
   EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);

@@ -100,6 +100,12 @@ TEST(ImageSnapshotTest, BytesAreThoseOfEarlierVersions) {
   EXPECT_EQ(second, TestImageOfLevel2());
 }
 
+TEST(ImageSnapshotTest, ImageOfLevel3ComesBack) {
+  const Image image = TestImageOfLevel3();
+  ASSERT_OK_AND_ASSIGN(const Image decoded, DecodeImageSnapshot(EncodeImageSnapshot(image)));
+  EXPECT_EQ(decoded, image);
+}
+
 TEST(ImageSnapshotTest, NewerFormatOrFeatureLevelIsUnsupported) {
   std::string bytes = EncodeImageSnapshot(TestImage());
   bytes[0] = 2;
@@ -108,7 +114,7 @@ TEST(ImageSnapshotTest, NewerFormatOrFeatureLevelIsUnsupported) {
   const std::string head =
       absl::StrCat("\x12\x10", std::string(16, 'i'), "\x18", std::string(1, kFeatureLevelMax + 1));
   EXPECT_THAT(DecodeImageSnapshot(Whole({{'h', head}})),
-              IsError(ErrorCode::kUnsupportedVersion, "feature level 3"));
+              IsError(ErrorCode::kUnsupportedVersion, "feature level 4"));
 }
 
 TEST(ImageSnapshotTest, EveryPartMissingTwiceOrOutOfPlaceIsDamage) {

@@ -42,6 +42,17 @@ TEST(ImageTest, PartitionTellsItsMembers) {
   EXPECT_TRUE(partition.DirectoryOf(NodeId(4)).is_zero());
 }
 
+TEST(ImageTest, KIP455_ReassignedPartitionTellsWhoComesAndWhoLeaves) {
+  const PartitionImage partition = ReassignedPartition();
+  EXPECT_TRUE(partition.IsReassigned());
+  EXPECT_TRUE(partition.IsAdding(NodeId(4)));
+  EXPECT_FALSE(partition.IsAdding(NodeId(1)));
+  EXPECT_THAT(partition.Removing(), ElementsAre(NodeId(1)));
+  EXPECT_EQ(partition.replication_factor(), 3);
+  EXPECT_FALSE(TestPartition().IsReassigned());
+  EXPECT_TRUE(TestPartition().Removing().empty());
+}
+
 TEST(ImageTest, BrokerTellsListenersAndDirectories) {
   const Image image = TestImage();
   const BrokerImage& broker = *image.FindBroker(NodeId(1));

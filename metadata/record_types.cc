@@ -26,6 +26,8 @@ constexpr absl::string_view kNames[] = {
     "Config",
     "ProducerIdBlock",
     "CompletedRequest",
+    "BrokerCordon",
+    "BrokerRemoved",
 };
 constexpr int kTypes = std::variant_size_v<AnyRecord>;
 static_assert(std::size(kNames) == kTypes);
@@ -63,6 +65,8 @@ bool HasGoodIds(const records::PartitionChangeRecord& r) {
 bool HasGoodIds(const records::ConfigRecord&) { return true; }
 bool HasGoodIds(const records::ProducerIdBlockRecord&) { return true; }
 bool HasGoodIds(const records::CompletedRequestRecord& r) { return IsId(r.client_id()); }
+bool HasGoodIds(const records::BrokerCordonRecord&) { return true; }
+bool HasGoodIds(const records::BrokerRemovedRecord&) { return true; }
 
 // Parses `payload` as the alternative of AnyRecord whose position is the record type's number.
 template <int kType = 0>

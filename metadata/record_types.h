@@ -36,6 +36,9 @@ inline constexpr rsm::RecordType kConfig{9};
 inline constexpr rsm::RecordType kProducerIdBlock{10};
 // From feature level 2 on.
 inline constexpr rsm::RecordType kCompletedRequest{11};
+// From feature level 3 on.
+inline constexpr rsm::RecordType kBrokerCordon{12};
+inline constexpr rsm::RecordType kBrokerRemoved{13};
 
 // All types are at this version in all feature levels so far.
 inline constexpr int16_t kRecordVersion = 0;
@@ -45,7 +48,8 @@ using AnyRecord =
                  records::BrokerRegistrationRecord, records::BrokerChangeRecord,
                  records::TopicRecord, records::TopicRemovedRecord, records::PartitionRecord,
                  records::PartitionChangeRecord, records::ConfigRecord,
-                 records::ProducerIdBlockRecord, records::CompletedRequestRecord>;
+                 records::ProducerIdBlockRecord, records::CompletedRequestRecord,
+                 records::BrokerCordonRecord, records::BrokerRemovedRecord>;
 
 // The same message always gives the same bytes. Strings of 16 bytes where ids belong: REQUIRES.
 rsm::Record Encode(const AnyRecord& record);

@@ -1,11 +1,10 @@
 #include "metadata/record_types.h"
 
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -38,17 +37,28 @@ std::vector<rsm::Record> Samples() {
           PartitionBecame(1, 300, TestPartition(), changed),
           Configured(ConfigOwner::Topic(TestTopicId(1)), "retention.ms", "1000"),
           ProducerIdsUpTo(1000),
-          Completed(1, 300)};
+          Completed(1, 300),
+          Cordoned(300, true),
+          BrokerGone(300, 400)};
+}
+
+std::string Line(const rsm::Record& record) {
+  return absl::StrCat(RecordTypeName(record.type), " ", record.type.value(), " ", record.version,
+                      " ", absl::BytesToHexString(record.payload), "\n");
 }
 
 TEST(RecordTypesTest, NumbersAndBytesAreThoseOfEarlierVersions) {
   // A line per record: type, version, payload in hex.
-  std::ostringstream lines;
-  for (const rsm::Record& record : Samples()) {
-    lines << RecordTypeName(record.type) << " " << record.type << " " << record.version << " "
-          << absl::BytesToHexString(record.payload) << "\n";
-  }
-  EXPECT_EQ("\n" + lines.str(), std::string(kGolden) + kGoldenOfLevel2);
+  std::string lines = "\n";
+  for (const rsm::Record& record : Samples()) lines += Line(record);
+  EXPECT_EQ(lines, absl::StrCat(kGolden, kGoldenOfLevel2, kGoldenOfLevel3));
+}
+
+TEST(RecordTypesTest, ReassignmentsAreFieldsThatCameWithLevel3) {
+  const TopicPartition id{TestTopicId(1), PartitionIndex(300)};
+  EXPECT_EQ(Line(Encode(PartitionRecordOf(id, ReassignedPartition()))) +
+                Line(PartitionBecame(1, 300, TestPartition(), ReassignedPartition())),
+            kGoldenReassignments);
 }
 
 TEST(RecordTypesTest, EveryTypeSurvivesTheWayThroughBytes) {
@@ -66,7 +76,7 @@ TEST(RecordTypesTest, UnknownTypesAndVersionsAreErrorsNotSkips) {
   record.version = 1;
   EXPECT_THAT(Decode(record), IsError(ErrorCode::kUnsupportedVersion, "newer version"));
   record = Founded();
-  for (const int16_t type : {int16_t{12}, int16_t{-1}, int16_t{32767}}) {
+  for (const int16_t type : {int16_t{14}, int16_t{-1}, int16_t{32767}}) {
     record.type = rsm::RecordType(type);
     EXPECT_THAT(Decode(record), HasCode(ErrorCode::kUnsupportedVersion));
     EXPECT_EQ(RecordTypeName(record.type), "Unknown");

@@ -75,6 +75,15 @@ inline PartitionImage TestPartition() {
   return partition;
 }
 
+// The same on its way from brokers 1, 2 and 3 to 4, 2 and 3.
+inline PartitionImage ReassignedPartition() {
+  PartitionImage partition = TestPartition();
+  partition.replicas.push_back({NodeId(4), TestDirectory(4)});
+  partition.target = {NodeId(4), NodeId(2), NodeId(3)};
+  partition.adding = {NodeId(4)};
+  return partition;
+}
+
 inline rsm::Record PartitionMade(uint64_t topic, int index) {
   return Encode(PartitionRecordOf({TestTopicId(topic), PartitionIndex(index)}, TestPartition()));
 }
@@ -110,6 +119,20 @@ inline rsm::Record Completed(uint64_t n, int64_t sequence, int64_t time_ms = 100
       {TestClient(n), sequence},
       {.request_hash = 77, .time_ms = time_ms, .index = {}, .reply = Bytes::Copy(reply)}));
 }
+inline rsm::Record Cordoned(int id, bool cordoned) {
+  records::BrokerCordonRecord record;
+  record.set_broker_id(id);
+  record.set_cordoned(cordoned);
+  return Encode(record);
+}
+
+inline rsm::Record BrokerGone(int id, int64_t epoch) {
+  records::BrokerRemovedRecord record;
+  record.set_broker_id(id);
+  record.set_broker_epoch(epoch);
+  return Encode(record);
+}
+
 inline rsm::Record LevelBecame(int level) {
   records::FeatureLevelRecord record;
   record.set_feature_level(level);
@@ -134,6 +157,12 @@ inline Image TestImageOfLevel2() {
   Image image = Next(TestImage(), {LevelBecame(2), Completed(1, 1)});
   image = Next(image, {Completed(2, 7, 2000)});
   return Next(image, {Completed(1, 2, 1000 + 15 * 60'000 + 1, "another")});
+}
+
+// The first with what came with feature level 3: a cordoned broker, a partition that is reassigned.
+inline Image TestImageOfLevel3() {
+  return Next(TestImage(), {LevelBecame(3), Cordoned(1, true),
+                            PartitionBecame(1, 1, TestPartition(), ReassignedPartition())});
 }
 
 }  // namespace millrace::metadata

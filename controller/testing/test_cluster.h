@@ -148,13 +148,42 @@ class TestCluster {
   }
   TopicId IdOf(absl::string_view topic) const { return image().FindTopic(topic)->id; }
 
+  // The leader of a partition proposes its in-sync set, as it is or with others.
+  void Sync(absl::string_view topic, const std::vector<int>& isr, int partition = 0) {
+    const metadata::PartitionImage& now = Partition(topic, partition);
+    const auto epoch_of = [this](NodeId id) { return image().FindBroker(id)->epoch.value(); };
+    internal::v1::AlterPartitionRequest request;
+    request.set_broker_id(now.leader.value());
+    request.set_broker_epoch(epoch_of(now.leader));
+    auto* proposals = request.add_topics();
+    proposals->set_topic_id(IdOf(topic).ToBytes());
+    auto* proposal = proposals->add_partitions();
+    proposal->set_partition(partition);
+    proposal->set_leader_epoch(now.leader_epoch.value());
+    proposal->set_partition_epoch(now.partition_epoch.value());
+    for (const int id : isr) {
+      auto* member = proposal->add_new_isr();
+      member->set_broker_id(id);
+      member->set_broker_epoch(epoch_of(NodeId(id)));
+    }
+    const auto reply = Run(request);
+    ASSERT_OK(reply);
+    const auto& result = reply->topics(0).partitions(0);
+    ASSERT_EQ(result.code(), 0) << result.message();
+  }
+
  private:
   State state_;
   std::vector<std::vector<rsm::Record>> log_;
   uint64_t last_topic_ = 0;
 };
 
-// Broker lists of a partition, for comparisons.
+// Replicas and broker lists of a partition, for comparisons.
+inline std::vector<int> Ids(const metadata::Replicas& replicas) {
+  std::vector<int> ids;
+  for (const metadata::ReplicaImage& replica : replicas) ids.push_back(replica.broker.value());
+  return ids;
+}
 inline std::vector<int> Ids(const metadata::BrokerList& brokers) {
   std::vector<int> ids;
   for (const NodeId broker : brokers) ids.push_back(broker.value());

@@ -28,7 +28,7 @@ inline std::vector<rsm::Record> RandomEntry(const Image& image, sim::SimRandom* 
     const int id = static_cast<int>(random->Below(3));
     const ConfigOwner owner =
         id == 0 ? ConfigOwner::AllBrokers() : ConfigOwner::Topic(TestTopicId(topic));
-    switch (random->Below(8)) {
+    switch (random->Below(11)) {
       case 0:
         if (image.FindTopic(TestTopicId(topic)) != nullptr) break;
         records.push_back(TopicMade(topic, "topic" + std::to_string(topic)));
@@ -57,6 +57,17 @@ inline std::vector<rsm::Record> RandomEntry(const Image& image, sim::SimRandom* 
         // Minutes and days pass.
         records.push_back(Completed(topic, 1 + static_cast<int64_t>(random->Below(100)),
                                     image.index().value() * 100'000));
+        break;
+      case 8:
+        records.push_back(Cordoned(id, random->Below(2) == 0));
+        break;
+      case 9:
+        if (const BrokerImage* broker = image.FindBroker(NodeId(id))) {
+          records.push_back(BrokerGone(id, broker->epoch.value()));
+        }
+        break;
+      case 10:
+        records.push_back(PartitionBecame(topic, 0, TestPartition(), ReassignedPartition()));
         break;
     }
   }

@@ -1,0 +1,149 @@
+#include "controller/reassignment.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+#include "base/status.h"
+
+namespace millrace::controller {
+
+using metadata::BrokerList;
+using metadata::PartitionImage;
+using metadata::ReplicaImage;
+using metadata::Replicas;
+
+namespace {
+
+bool Holds(const Replicas& replicas, NodeId broker) {
+  return std::any_of(replicas.begin(), replicas.end(),
+                     [&](const ReplicaImage& replica) { return replica.broker == broker; });
+}
+
+BrokerList BrokersOf(const Replicas& replicas) {
+  BrokerList brokers;
+  for (const ReplicaImage& replica : replicas) brokers.push_back(replica.broker);
+  return brokers;
+}
+
+// Those of `set` that hold a replica, in the order of `replicas`.
+BrokerList Ordered(const BrokerList& set, const Replicas& replicas) {
+  BrokerList ordered;
+  for (const ReplicaImage& replica : replicas) {
+    if (std::find(set.begin(), set.end(), replica.broker) != set.end()) {
+      ordered.push_back(replica.broker);
+    }
+  }
+  return ordered;
+}
+
+// Who held the partition before the reassignment that is under way, if one is.
+Replicas Original(const PartitionImage& partition) {
+  Replicas original;
+  for (const ReplicaImage& replica : partition.replicas) {
+    if (!partition.IsAdding(replica.broker)) original.push_back(replica);
+  }
+  return original;
+}
+
+std::string Text(const BrokerList& brokers) {
+  return absl::StrJoin(
+      brokers, ",", [](std::string* out, NodeId broker) { absl::StrAppend(out, broker.value()); });
+}
+
+absl::Status NobodyInSync(const PartitionImage& before, const Replicas& replicas) {
+  return MakeError(ErrorCode::kIneligibleReplica,
+                   absl::StrCat("of the brokers that would hold it, ", Text(BrokersOf(replicas)),
+                                ", none is in sync and active; in sync are ", Text(before.isr),
+                                ": wait until one has caught up"),
+                   {.name = "replicas", .value = Text(BrokersOf(replicas))});
+}
+
+// How the partition is to be held, from now on and in the end.
+struct Holders {
+  Replicas replicas;
+  BrokerList target = {};
+  BrokerList adding = {};
+};
+
+// The partition held so. Whoever holds it no more is in neither set, and leads it no more.
+absl::StatusOr<PartitionImage> HeldBy(Holders holders, const Electorate& electorate,
+                                      const TopicRules& rules, const PartitionImage& before) {
+  PartitionImage after = before;
+  after.replicas = std::move(holders.replicas);
+  after.target = std::move(holders.target);
+  after.adding = std::move(holders.adding);
+  after.isr = Ordered(before.isr, after.replicas);
+  after.elr = Ordered(before.elr, after.replicas);
+  const bool had_proof = !before.isr.empty() || !before.elr.empty();
+  if (had_proof && after.isr.empty() && after.elr.empty()) {
+    return NobodyInSync(before, after.replicas);
+  }
+  ElectionRules election = rules.ForPartition(after);
+  election.unclean = false;
+  if (static_cast<int>(after.isr.size()) >= election.min_isr) after.elr.clear();
+  if (!after.IsReplica(after.last_known_leader)) after.last_known_leader = kNoNode;
+
+  const bool leader_leaves = before.leader != kNoNode && !after.IsReplica(before.leader);
+  if (leader_leaves) {
+    if (Elect(electorate, election, &after) != ElectionResult::kElected) {
+      return NobodyInSync(before, after.replicas);
+    }
+    return after;
+  }
+  const bool somebody_leaves =
+      std::any_of(before.replicas.begin(), before.replicas.end(),
+                  [&](const ReplicaImage& replica) { return !after.IsReplica(replica.broker); });
+  if (somebody_leaves) ++after.leader_epoch;
+  return after;
+}
+
+}  // namespace
+
+absl::Status Reassign(const Electorate& electorate, const TopicRules& rules, const Replicas& target,
+                      PartitionImage* partition) {
+  CHECK(!target.empty());
+  Holders holders{.replicas = Original(*partition)};
+  const Replicas original = holders.replicas;
+  for (const ReplicaImage& replica : target) {
+    if (Holds(original, replica.broker)) continue;
+    const DirectoryId known = partition->DirectoryOf(replica.broker);
+    holders.replicas.push_back({replica.broker, known.is_zero() ? replica.directory : known});
+    holders.adding.push_back(replica.broker);
+  }
+  holders.target = BrokersOf(target);
+  ASSIGN_OR_RETURN(PartitionImage after, HeldBy(std::move(holders), electorate, rules, *partition));
+  CompleteReassignment(electorate, rules, &after);
+  *partition = std::move(after);
+  return absl::OkStatus();
+}
+
+absl::Status CancelReassignment(const Electorate& electorate, const TopicRules& rules,
+                                PartitionImage* partition) {
+  if (!partition->IsReassigned()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*partition,
+                   HeldBy({.replicas = Original(*partition)}, electorate, rules, *partition));
+  return absl::OkStatus();
+}
+
+void CompleteReassignment(const Electorate& electorate, const TopicRules& rules,
+                          PartitionImage* partition) {
+  if (!partition->IsReassigned()) return;
+  // The same brokers in another order need not wait for anyone.
+  const bool same_brokers = partition->adding.empty() && partition->Removing().empty();
+  const bool in_sync = std::all_of(partition->target.begin(), partition->target.end(),
+                                   [&](NodeId broker) { return partition->InIsr(broker); });
+  if (!in_sync && !same_brokers) return;
+  Holders holders;
+  for (const NodeId broker : partition->target) {
+    holders.replicas.push_back({broker, partition->DirectoryOf(broker)});
+  }
+  absl::StatusOr<PartitionImage> done = HeldBy(std::move(holders), electorate, rules, *partition);
+  // Nobody of the target can lead now, since it is stopping: what it does next changes the ISR.
+  if (done.ok()) *partition = *std::move(done);
+}
+
+}  // namespace millrace::controller
