@@ -75,6 +75,31 @@ class GrpcAdmin final : public Admin {
       const v1::CreatePartitionsRequest& request) override {
     return Change<v1::CreatePartitionsResponse>("CreatePartitions", request);
   }
+  absl::StatusOr<v1::ElectLeadersResponse> ElectLeaders(
+      const v1::ElectLeadersRequest& request) override {
+    return Repeat<v1::ElectLeadersResponse>("ElectLeaders", request);
+  }
+  absl::StatusOr<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignments(
+      const v1::AlterPartitionReassignmentsRequest& request) override {
+    return Repeat<v1::AlterPartitionReassignmentsResponse>("AlterPartitionReassignments", request);
+  }
+  absl::StatusOr<v1::ListPartitionReassignmentsResponse> ListPartitionReassignments(
+      const v1::ListPartitionReassignmentsRequest& request) override {
+    return Call<v1::ListPartitionReassignmentsResponse>("ListPartitionReassignments", request,
+                                                        Access::kRead);
+  }
+  absl::StatusOr<v1::CordonBrokerResponse> CordonBroker(
+      const v1::CordonBrokerRequest& request) override {
+    return Repeat<v1::CordonBrokerResponse>("CordonBroker", request);
+  }
+  absl::StatusOr<v1::DecommissionBrokerResponse> DecommissionBroker(
+      const v1::DecommissionBrokerRequest& request) override {
+    return Repeat<v1::DecommissionBrokerResponse>("DecommissionBroker", request);
+  }
+  absl::StatusOr<v1::UnregisterBrokerResponse> UnregisterBroker(
+      const v1::UnregisterBrokerRequest& request) override {
+    return Call<v1::UnregisterBrokerResponse>("UnregisterBroker", request, Access::kChange);
+  }
   absl::StatusOr<v1::DescribeConfigsResponse> DescribeConfigs(
       const v1::DescribeConfigsRequest& request) override {
     return Call<v1::DescribeConfigsResponse>("DescribeConfigs", request, Access::kRead);
@@ -127,6 +152,12 @@ class GrpcAdmin final : public Admin {
     Request again = first;
     again.mutable_request_id()->set_retry(true);
     return Call<Response>(method, first, Access::kChange, kAdminService, &again);
+  }
+
+  // What says how things should be in the end: the second time it changes nothing more.
+  template <class Response, class Request>
+  absl::StatusOr<Response> Repeat(const std::string& method, const Request& request) {
+    return Call<Response>(method, request, Access::kChange, kAdminService, &request);
   }
 
   // Rounds over all servers, beginning with the one that answered last, until one decides. `again`

@@ -33,7 +33,9 @@ class Admin {
   // tried; REQUEST_TIMED_OUT. Of changes also OUTCOME_UNKNOWN, when the server was lost before it
   // answered. Changes of topics and configs are given an id, if they have none, and sent again
   // under it until the timeout: they take effect once, and the answer is that of the first time
-  // (S-39). The others are not sent again, since they may have taken effect.
+  // (S-39). Elections, reassignments, cordons and decommissions are sent again as they are, since
+  // the second time they change nothing more. The others are not sent again, since they may have
+  // taken effect.
   virtual absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) = 0;
   virtual absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
@@ -44,6 +46,18 @@ class Admin {
       const v1::DescribeTopicsRequest& request) = 0;
   virtual absl::StatusOr<v1::CreatePartitionsResponse> CreatePartitions(
       const v1::CreatePartitionsRequest& request) = 0;
+  virtual absl::StatusOr<v1::ElectLeadersResponse> ElectLeaders(
+      const v1::ElectLeadersRequest& request) = 0;
+  virtual absl::StatusOr<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignments(
+      const v1::AlterPartitionReassignmentsRequest& request) = 0;
+  virtual absl::StatusOr<v1::ListPartitionReassignmentsResponse> ListPartitionReassignments(
+      const v1::ListPartitionReassignmentsRequest& request) = 0;
+  virtual absl::StatusOr<v1::CordonBrokerResponse> CordonBroker(
+      const v1::CordonBrokerRequest& request) = 0;
+  virtual absl::StatusOr<v1::DecommissionBrokerResponse> DecommissionBroker(
+      const v1::DecommissionBrokerRequest& request) = 0;
+  virtual absl::StatusOr<v1::UnregisterBrokerResponse> UnregisterBroker(
+      const v1::UnregisterBrokerRequest& request) = 0;
   virtual absl::StatusOr<v1::DescribeConfigsResponse> DescribeConfigs(
       const v1::DescribeConfigsRequest& request) = 0;
   virtual absl::StatusOr<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(

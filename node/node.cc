@@ -180,15 +180,6 @@ void Node::CreateTopics(v1::CreateTopicsRequest request,
   });
 }
 
-void Node::CreatePartitions(v1::CreatePartitionsRequest request,
-                            Callback<controller::CreatePartitionsCommand> done) {
-  env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
-    const controller::CreatePartitionsCommand command{.request = std::move(request),
-                                                      .placement_seed = env_.random->Next()};
-    SubmitHere(command, std::move(done));
-  });
-}
-
 void Node::DescribeLogDirs(
     const v1::DescribeLogDirsRequest& request,
     absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done) {

@@ -121,7 +121,16 @@ class Node {
   void CreateTopics(v1::CreateTopicsRequest request,
                     Callback<controller::CreateTopicsCommand> done);
   void CreatePartitions(v1::CreatePartitionsRequest request,
-                        Callback<controller::CreatePartitionsCommand> done);
+                        Callback<controller::CreatePartitionsCommand> done) {
+    SubmitSeeded<controller::CreatePartitionsCommand>(std::move(request), std::move(done));
+  }
+  template <class Command, class Request>
+  void SubmitSeeded(Request request, Callback<Command> done) {
+    env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
+      const Command command{.request = std::move(request), .placement_seed = env_.random->Next()};
+      SubmitHere<Command>(command, std::move(done));
+    });
+  }
   // Answered by the broker itself. Errors: BROKER_ID_NOT_REGISTERED for another broker's id.
   void DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request,

@@ -16,9 +16,12 @@ struct AdminMethods {
   using Cluster = V1::WithRawMethod_DescribeCluster<V1::WithRawMethod_DescribeLogDirs<Quorum>>;
   using Configs =
       V1::WithRawMethod_DescribeConfigs<V1::WithRawMethod_IncrementalAlterConfigs<Cluster>>;
+  using Partitions = V1::WithRawMethod_ElectLeaders<V1::WithRawMethod_AlterPartitionReassignments<
+      V1::WithRawMethod_ListPartitionReassignments<V1::WithRawMethod_CordonBroker<
+          V1::WithRawMethod_DecommissionBroker<V1::WithRawMethod_UnregisterBroker<Configs>>>>>>;
   using Service = V1::WithRawMethod_CreateTopics<
       V1::WithRawMethod_CreatePartitions<V1::WithRawMethod_DeleteTopics<
-          V1::WithRawMethod_ListTopics<V1::WithRawMethod_DescribeTopics<Configs>>>>>;
+          V1::WithRawMethod_ListTopics<V1::WithRawMethod_DescribeTopics<Partitions>>>>>;
 };
 
 using AdminGrpc = AdminMethods::Service;

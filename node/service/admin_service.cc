@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "node/service/authorize.h"
 #include "node/service/routed_method.h"
@@ -20,6 +21,18 @@ auto Answer(rpc::Reply<Response> reply) {
     if (response.ok()) response->set_metadata_index(index.value());
     reply(std::move(response));
   };
+}
+
+// Somebody asked for it: who looks for lost records later finds here where they were lost.
+void WarnOfUnclean(const v1::ElectLeadersResponse& response) {
+  for (const v1::ElectLeaderResult& result : response.results()) {
+    if (!result.unclean()) continue;
+    LOG_WARN("node", "a leader was elected by command that may lack acknowledged records (S-32)",
+             {{"topic", result.topic()},
+              {"partition", result.partition()},
+              {"leader", result.leader_id()},
+              {"leader_epoch", result.leader_epoch()}});
+  }
 }
 
 }  // namespace
@@ -47,6 +60,7 @@ void AdminService::Register(rpc::Server* server) {
                               .queue = queue,
                               .forwarder = forwarder_.get()};
   RegisterTopics(methods);
+  RegisterPartitions(methods);
   RegisterCluster(methods);
   quorum_admin_.Register(methods, &service_);
   FollowLeader(quorum_, forwarder_.get());
@@ -78,6 +92,54 @@ void AdminService::RegisterTopics(const RoutedMethods& methods) {
   RegisterRouted<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(
       methods, &service_, &AdminGrpc::RequestDescribeTopics, "DescribeTopics", Access::kRead,
       Command<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse>(Operation::kDescribe));
+}
+
+void AdminService::RegisterPartitions(const RoutedMethods& methods) {
+  RegisterRouted<v1::ElectLeadersRequest, v1::ElectLeadersResponse>(
+      methods, &service_, &AdminGrpc::RequestElectLeaders, "ElectLeaders", Access::kChange,
+      [this](const rpc::CallContext& context, v1::ElectLeadersRequest request,
+             rpc::Reply<v1::ElectLeadersResponse> reply) {
+        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kAlter);
+        if (!allowed.ok()) return reply(allowed);
+        const bool asked_only = request.validate_only();
+        node_->Submit(std::move(request), [asked_only, answer = Answer(std::move(reply))](
+                                              absl::StatusOr<v1::ElectLeadersResponse> response,
+                                              LogIndex index) mutable {
+          if (response.ok() && !asked_only) WarnOfUnclean(*response);
+          answer(std::move(response), index);
+        });
+      });
+  RegisterRouted<v1::AlterPartitionReassignmentsRequest, v1::AlterPartitionReassignmentsResponse>(
+      methods, &service_, &AdminGrpc::RequestAlterPartitionReassignments,
+      "AlterPartitionReassignments", Access::kChange,
+      [this](const rpc::CallContext& context, v1::AlterPartitionReassignmentsRequest request,
+             rpc::Reply<v1::AlterPartitionReassignmentsResponse> reply) {
+        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kAlter);
+        if (!allowed.ok()) return reply(allowed);
+        node_->SubmitSeeded<controller::AlterReassignmentsCommand>(std::move(request),
+                                                                   Answer(std::move(reply)));
+      });
+  RegisterRouted<v1::ListPartitionReassignmentsRequest, v1::ListPartitionReassignmentsResponse>(
+      methods, &service_, &AdminGrpc::RequestListPartitionReassignments,
+      "ListPartitionReassignments", Access::kRead,
+      Command<v1::ListPartitionReassignmentsRequest, v1::ListPartitionReassignmentsResponse>(
+          Operation::kDescribe));
+  RegisterRouted<v1::CordonBrokerRequest, v1::CordonBrokerResponse>(
+      methods, &service_, &AdminGrpc::RequestCordonBroker, "CordonBroker", Access::kChange,
+      Command<v1::CordonBrokerRequest, v1::CordonBrokerResponse>(Operation::kAlter));
+  RegisterRouted<v1::DecommissionBrokerRequest, v1::DecommissionBrokerResponse>(
+      methods, &service_, &AdminGrpc::RequestDecommissionBroker, "DecommissionBroker",
+      Access::kChange,
+      [this](const rpc::CallContext& context, v1::DecommissionBrokerRequest request,
+             rpc::Reply<v1::DecommissionBrokerResponse> reply) {
+        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kAlter);
+        if (!allowed.ok()) return reply(allowed);
+        node_->SubmitSeeded<controller::DecommissionBrokerCommand>(std::move(request),
+                                                                   Answer(std::move(reply)));
+      });
+  RegisterRouted<v1::UnregisterBrokerRequest, v1::UnregisterBrokerResponse>(
+      methods, &service_, &AdminGrpc::RequestUnregisterBroker, "UnregisterBroker", Access::kChange,
+      Command<v1::UnregisterBrokerRequest, v1::UnregisterBrokerResponse>(Operation::kAlter));
 }
 
 void AdminService::RegisterCluster(const RoutedMethods& methods) {

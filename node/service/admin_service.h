@@ -36,6 +36,7 @@ class AdminService {
   template <class Request, class Response>
   auto Command(metadata::Operation operation);
   void RegisterTopics(const RoutedMethods& methods);
+  void RegisterPartitions(const RoutedMethods& methods);
   void RegisterCluster(const RoutedMethods& methods);
 
   Node* const node_;

@@ -129,6 +129,56 @@ TEST_F(AdminServiceTest, AnAlteredConfigIsDescribed) {
   EXPECT_EQ(described.resources(0).configs(0).value(), "1234567");
 }
 
+TEST_F(AdminServiceTest, ElectionsAndReassignmentsAreDecided) {
+  Create("orders", 1);
+  v1::ElectLeadersRequest elect;
+  elect.set_type(v1::ELECTION_TYPE_PREFERRED);
+  elect.add_topics()->set_name("orders");
+  elect.mutable_topics(0)->add_partitions(0);
+  ASSERT_OK_AND_ASSIGN(const auto elected,
+                       Call(&v1::AdminService::StubInterface::ElectLeaders, elect));
+  ASSERT_EQ(elected.results_size(), 1);
+  EXPECT_EQ(elected.results(0).leader_id(), 1);
+  EXPECT_FALSE(elected.results(0).changed());
+  EXPECT_GT(elected.metadata_index(), 0);
+
+  v1::AlterPartitionReassignmentsRequest move;
+  move.add_reassignments()->set_topic("orders");
+  move.mutable_reassignments(0)->add_replicas(2);
+  ASSERT_OK_AND_ASSIGN(const auto refused,
+                       Call(&v1::AdminService::StubInterface::AlterPartitionReassignments, move));
+  EXPECT_EQ(refused.results(0).code(), v1::ERROR_CODE_INVALID_REPLICA_ASSIGNMENT);
+  EXPECT_THAT(refused.results(0).message(), HasSubstr("registered are 1"));
+  ASSERT_OK_AND_ASSIGN(const auto listed,
+                       Call(&v1::AdminService::StubInterface::ListPartitionReassignments,
+                            v1::ListPartitionReassignmentsRequest()));
+  EXPECT_EQ(listed.reassignments_size(), 0);
+}
+
+TEST_F(AdminServiceTest, ACordonedBrokerIsShownAndTheLastOneCannotLeave) {
+  Create("orders", 1);
+  v1::CordonBrokerRequest cordon;
+  cordon.set_broker_id(1);
+  cordon.set_cordoned(true);
+  ASSERT_OK_AND_ASSIGN(const auto cordoned,
+                       Call(&v1::AdminService::StubInterface::CordonBroker, cordon));
+  EXPECT_TRUE(cordoned.changed());
+  ASSERT_OK_AND_ASSIGN(
+      const v1::DescribeClusterResponse cluster,
+      Call(&v1::AdminService::StubInterface::DescribeCluster, v1::DescribeClusterRequest()));
+  EXPECT_TRUE(cluster.brokers(0).cordoned());
+  EXPECT_EQ(cluster.brokers(0).replicas(), 1);
+  EXPECT_EQ(cluster.brokers(0).leaders(), 1);
+  v1::DecommissionBrokerRequest decommission;
+  decommission.set_broker_id(1);
+  EXPECT_THAT(Call(&v1::AdminService::StubInterface::DecommissionBroker, decommission),
+              IsError(ErrorCode::kInvalidReplicationFactor, "there are 0 active brokers"));
+  v1::UnregisterBrokerRequest unregister;
+  unregister.set_broker_id(1);
+  EXPECT_THAT(Call(&v1::AdminService::StubInterface::UnregisterBroker, unregister),
+              IsError(ErrorCode::kInvalidRequest, "holds 1 replicas"));
+}
+
 TEST_F(AdminServiceTest, TheClusterAndTheDirectoriesAreThisNodes) {
   ASSERT_OK_AND_ASSIGN(
       const v1::DescribeClusterResponse cluster,
@@ -186,8 +236,10 @@ TEST_F(AdminServiceTest, BytesThatAreNoRequestAreRefusedByEveryMethodWithItsType
   rpc::ChannelPool channels{rpc::ChannelOptions{}};
   for (const std::string method :
        {"CreateTopics", "CreatePartitions", "DeleteTopics", "ListTopics", "DescribeTopics",
-        "DescribeConfigs", "IncrementalAlterConfigs", "DescribeCluster", "DescribeLogDirs",
-        "DescribeQuorum", "AddController", "RemoveController", "TransferControllerLeadership"}) {
+        "ElectLeaders", "AlterPartitionReassignments", "ListPartitionReassignments", "CordonBroker",
+        "DecommissionBroker", "UnregisterBroker", "DescribeConfigs", "IncrementalAlterConfigs",
+        "DescribeCluster", "DescribeLogDirs", "DescribeQuorum", "AddController", "RemoveController",
+        "TransferControllerLeadership"}) {
     Outcome done;
     rpc::StartUnary(&client, channels.Get("test", address()),
                     absl::StrCat("/millrace.v1.AdminService/", method),
