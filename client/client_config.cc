@@ -48,7 +48,7 @@ ConfigSchema<ProducerConfig> MakeProducerSchema() {
       .Bool(
           &T::enable_idempotence,
           {.name = "enable.idempotence",
-           .default_value = "false",
+           .default_value = "true",
            .doc = "Whether a record that is sent again is kept once. Needs acks=all, retries, and "
                   "at most 5 max.in.flight.requests.per.connection: where one of these says "
                   "otherwise it is off, unless it was asked for."})

@@ -44,6 +44,10 @@ bool IsSequenceLost(ErrorCode code) {
          code == ErrorCode::kUnknownProducerId;
 }
 
+// A batch that a former leader took may be in the log and may not. Its number makes a second
+// attempt safe; without one the record may be there twice, as after a lost connection.
+bool IsSentAgain(ErrorCode code) { return IsRetriable(code) || code == ErrorCode::kOutcomeUnknown; }
+
 }  // namespace
 
 SlotIndex ProducerCore::AddPartition(const std::string& topic, TopicId topic_id,
@@ -193,7 +197,7 @@ void ProducerCore::FailAttempt(SlotIndex slot, BatchToken token, NodeId from,
   partition.broken = true;
   const bool lost = options_.idempotent && IsSequenceLost(CodeOf(why));
   if (lost) partition.sequence.Lost();
-  const bool retriable = lost || IsRetriable(CodeOf(why));
+  const bool retriable = lost || IsSentAgain(CodeOf(why));
   if (CodeOf(why) == ErrorCode::kStreamOrderBroken) {
     // A batch that was refused only because an earlier one failed has not had its attempt.
     --batch->attempts;

@@ -507,6 +507,15 @@ TEST(IdempotentProducerCore, NothingLeavesBeforeThereIsAnIdAndABatchKeepsItsNumb
   EXPECT_EQ(t.Full(0), "send 1#5 p0:b4[7:2]r1");
 }
 
+TEST(IdempotentProducerCore, WhatAFormerLeaderMayHaveLeftInTheLogIsSentAgainUnderItsNumber) {
+  Trace t = Trace::Led({.idempotent = true});
+  t.Full(0);
+  EXPECT_EQ(t.Identity(7), "send 1#1 p0:b1[7:0]");
+  const LeaderHint hint{.leader = kB, .leader_epoch = LeaderEpoch(2)};
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kOutcomeUnknown, hint), "connect 2");
+  EXPECT_EQ(t.Up(kB), "send 2#2 p0:b1[7:0]r1");
+}
+
 TEST(IdempotentProducerCore, WithoutAnIdItAsksAgainAndSaysWhyRecordsExpire) {
   Trace t = Trace::Led({.delivery_timeout = absl::Seconds(1), .idempotent = true});
   EXPECT_EQ(t.Full(0), "ask 1");

@@ -70,7 +70,7 @@ void RemoteSession::AwaitCluster(absl::AnyInvocable<void(ClusterId) &&> known) {
 
 void RemoteSession::Register(internal::v1::RegisterBrokerRequest request, Done<BrokerEpoch> done) {
   registration_ = std::move(request);
-  registration_.set_cluster_id(follower_.image().cluster_id().ToBytes());
+  registration_.set_cluster_id(cluster().ToBytes());
   registered_ = std::move(done);
   core_.Register(deps_.clock->Now());
   Drain();
@@ -115,12 +115,15 @@ void RemoteSession::Drain() {
   TellChanges();
 }
 
+ClusterId RemoteSession::cluster() const {
+  const ClusterId followed = follower_.image().cluster_id();
+  return followed.is_zero() ? options_.cluster_id : followed;
+}
+
 void RemoteSession::Open(const BrokerSessionReady::Open& open) {
   follower_.BeginStream();
   internal::v1::BrokerSessionRequest first = Heartbeat();
-  ClusterId cluster = follower_.image().cluster_id();
-  if (cluster.is_zero()) cluster = options_.cluster_id;
-  if (!cluster.is_zero()) first.set_cluster_id(cluster.ToBytes());
+  if (!cluster().is_zero()) first.set_cluster_id(cluster().ToBytes());
   stream_ = deps_.link->OpenSession(open.address, first,
                                     [self = self_, stream = open.stream](auto response) {
                                       if (*self != nullptr)

@@ -82,6 +82,8 @@ class RemoteSession final : public ControllerSession, private broker::Controller
   void AllocateProducerIds(internal::v1::AllocateProducerIdsRequest request,
                            Done<internal::v1::AllocateProducerIdsResponse> done) override;
 
+  // The image's; before the first one that of the log directories, if they have any.
+  ClusterId cluster() const;
   // Does what the core wants, until it wants nothing, and tells what has changed.
   void Drain();
   void Open(const BrokerSessionReady::Open& open);

@@ -34,8 +34,9 @@ class RemoteSessionTest : public ::testing::Test {
     });
   }
 
-  static RemoteSessionOptions Options() {
+  static RemoteSessionOptions Options(ClusterId cluster = ClusterId()) {
     RemoteSessionOptions options;
+    options.cluster_id = cluster;
     options.self = NodeId(1);
     options.session.controllers = {{NodeId(101), "c:1"}};
     return options;
@@ -115,6 +116,26 @@ class RemoteSessionTest : public ::testing::Test {
   BrokerEpoch epoch_ = kNoBrokerEpoch;
   bool active_ = false;
 };
+
+// Recovery is quick after a clean stop: the log directories may be open before the first image
+// comes.
+TEST_F(RemoteSessionTest, ABrokerThatComesBackRegistersAsOfItsClusterBeforeItFollows) {
+  const ClusterId cluster = metadata::TestImage().cluster_id();
+  FakeControllerLink link;
+  RemoteSession::Deps deps = Deps();
+  deps.link = &link;
+  RemoteSession session(Options(cluster), deps);
+  On([&] {
+    session.Start([](const LeaderHint&) {});
+    session.Register({}, [](const absl::StatusOr<BrokerEpoch>&) {});
+    internal::v1::BrokerSessionResponse first;
+    first.mutable_image()->set_index(2);
+    first.mutable_image()->set_data("the first of several chunks");
+    link.Send(first);
+  });
+  ASSERT_THAT(link.registrations, SizeIs(1));
+  EXPECT_EQ(link.registrations.front().request.cluster_id(), cluster.ToBytes());
+}
 
 TEST_F(RemoteSessionTest, LearnsTheClusterThenRegistersAndFollows) {
   std::optional<ClusterId> cluster;

@@ -19,7 +19,7 @@ using testing::SimResult;
 #ifdef MILLRACE_SIM_SEEDS
 constexpr uint64_t kSeedsMax = MILLRACE_SIM_SEEDS;
 #else
-constexpr uint64_t kSeedsMax = 1500;
+constexpr uint64_t kSeedsMax = 20000;
 #endif
 
 constexpr const char* kMutants[] = {

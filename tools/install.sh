@@ -13,7 +13,7 @@ packages=(
   # Tests and checks.
   libgtest-dev libgmock-dev libbenchmark-dev clang-format-14
   python3 python3-grpcio python3-kafka python3-lz4 python3-protobuf python3-snappy python3-zstandard
-  ca-certificates git
+  ca-certificates git iproute2 util-linux
 )
 readonly packages
 readonly update_tries=5

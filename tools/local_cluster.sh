@@ -17,7 +17,7 @@ Runs a cluster on this machine, one `millrace server` process per node, on loopb
 
 Commands:
   start       start all nodes that do not run, wait until each answers, print the bootstrap list
-  stop        stop all of them cleanly, brokers first; their data stays
+  stop [N]    stop node N, or all of them, brokers first, cleanly; their data stays
   status      show each process, and the quorum as it describes itself
   kill N      end node N at once (SIGKILL), as a crash does
   pause N     stop node N from running (SIGSTOP), as an overloaded machine does
@@ -110,7 +110,8 @@ parse() {
   done
   case "$command" in
     '') wrong_usage 'what to do? start, stop, status, kill, pause, resume or logs' ;;
-    start | stop | status) [[ -z "$node" ]] || wrong_usage "$command takes no node; it is for all of them" ;;
+    stop) ;;
+    start | status) [[ -z "$node" ]] || wrong_usage "$command takes no node; it is for all of them" ;;
     kill | pause | resume | logs)
       [[ -n "$node" ]] || wrong_usage "$command: which node? give its id"
       whole_number "$command" "$node" 1 120
@@ -328,6 +329,12 @@ start() {
 stop() {
   forced=0
   stopped=0
+  if [[ -n "$node" ]]; then
+    require_running
+    stop_nodes "$node"
+    say "stopped $(role_of "$node") $node"
+    return "$forced"
+  fi
   stop_nodes $(broker_ids)
   stop_nodes $(controller_ids)
   say "stopped $stopped of $((controllers + brokers)) nodes"

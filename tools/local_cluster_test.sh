@@ -54,7 +54,7 @@ expect 2 "'80' is not a whole number from 1024" start --base-port 80
 expect 2 'needs a value' start --data-dir
 expect 2 'which node?' kill
 expect 2 "'one' is not a whole number" pause one
-expect 2 'takes no node' stop 1
+expect 2 'takes no node' status 1
 expect 2 'one word too many' kill 1 2
 expect 2 'the others are of start' stop --controllers 3
 expect 2 "'x' is not a whole number from 0" start --brokers x
@@ -109,7 +109,9 @@ expect 1 'controller 1 does not run' kill 1
 cp pid.1 millrace-cluster/node-1/pid
 
 expect 0 'paused controller 3' pause 3
-expect 0 'stopped 5 of 5 nodes' stop
+expect 0 'stopped controller 2' stop 2
+expect 1 'controller 2 does not run' stop 2
+expect 0 'stopped 4 of 5 nodes' stop
 expect 0 'stopped 0 of 5 nodes' stop
 
 touch refuse

@@ -73,7 +73,7 @@ for fault in kill pause stop kill controller; do
       cluster resume "$victim" 2>/dev/null
       ;;
     stop)
-      kill -TERM "$(cat "$data/node-$victim/pid")" || fail "broker $victim does not stop cleanly"
+      cluster stop "$victim" 2>/dev/null || fail "broker $victim does not stop cleanly"
       await_topic "stopped broker $victim still leads" "all(p['leader'] not in ($victim, -1) for p in ps)"
       back "$victim"
       ;;

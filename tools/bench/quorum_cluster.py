@@ -23,8 +23,8 @@ class QuorumCluster:
         shutil.rmtree(folder, ignore_errors=True)
         # The script takes its ports in a row.
         self._base_port = random.randrange(21000, 31000)
-        self._run("start", "--controllers", str(_CONTROLLERS), "--base-port", str(self._base_port),
-                  "--millrace", programs.millrace, "--phantoms", programs.phantom_brokers)
+        self._run("start", "--controllers", str(_CONTROLLERS), "--brokers", "0", "--phantom-brokers", "3",
+                  "--base-port", str(self._base_port), "--millrace", programs.millrace, "--phantoms", programs.phantom_brokers)
 
     def _run(self, *arguments):
         done = subprocess.run([_SCRIPT, *arguments, "--data-dir", self._folder], stdin=subprocess.DEVNULL,

@@ -54,7 +54,7 @@ class Controllers {
 
  private:
   const std::vector<std::string> addresses_;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   rpc::ChannelPool channels_{rpc::ChannelOptions{}};
   rpc::CompletionQueueExecutor executor_{&clock_, "phantom-brokers"};
 };

@@ -276,7 +276,7 @@ class Probe {
     return answer.get_future().get();
   }
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   // Live as long as calls of theirs may end.
   std::vector<std::unique_ptr<Client>> clients_;
   rpc::ChannelPool channels_{rpc::ChannelOptions{}};
