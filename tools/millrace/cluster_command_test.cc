@@ -16,6 +16,9 @@ TEST(ClusterCommand, ShowsBrokersAndTheirDisks) {
   broker->set_broker_id(1);
   broker->add_listeners("PLAINTEXT://one:9092");
   broker->set_version("0.1");
+  broker->set_cordoned(true);
+  broker->set_replicas(3);
+  broker->set_leaders(2);
   v1::BrokerDescription* fenced = cluster.add_brokers();
   fenced->set_broker_id(2);
   fenced->set_rack("r2");
@@ -28,15 +31,63 @@ TEST(ClusterCommand, ShowsBrokersAndTheirDisks) {
   const LineResult result = RunLine(AddClusterCommands, server.At({"cluster", "describe"}));
   EXPECT_EQ(result.exit_code, kExitOk) << result.err;
   EXPECT_THAT(result.out, HasSubstr("cluster the-id  controller 1"));
-  EXPECT_THAT(result.out, HasSubstr("1       running  -     0.1      PLAINTEXT://one:9092\n"));
-  EXPECT_THAT(result.out, HasSubstr("2       fenced   r2"));
+  EXPECT_THAT(result.out, HasSubstr("1       running, cordoned  -     3         2        0.1      "
+                                    "PLAINTEXT://one:9092\n"));
+  EXPECT_THAT(result.out, HasSubstr("2       fenced             r2"));
   EXPECT_THAT(result.out,
               HasSubstr("1       /data/logs     online  2           2.0 GiB  3.0 GiB\n"));
   const Json json = Json::parse(
       RunLine(AddClusterCommands, server.At({"cluster", "describe", "-o", "json"})).out);
   EXPECT_EQ(json["brokers"][0]["log_dirs"][0]["partition_bytes"], int64_t{2} << 30);
   EXPECT_EQ(json["brokers"][1]["state"], "fenced");
+  EXPECT_EQ(json["brokers"][0]["cordoned"], true);
+  EXPECT_EQ(json["brokers"][0]["replicas"], 3);
   EXPECT_TRUE(json["brokers"][1]["log_dirs"].empty());
+}
+
+TEST(ClusterCommand, CordonsAndSaysWhatTheBrokerHolds) {
+  FakeAdminServer server;
+  server.cordon_broker.response.set_changed(true);
+  server.cordon_broker.response.set_replicas(4);
+  const LineResult cordon = RunLine(AddClusterCommands, server.At({"cluster", "cordon", "103"}));
+  EXPECT_EQ(cordon.exit_code, kExitOk) << cordon.err;
+  EXPECT_THAT(cordon.out, HasSubstr("broker 103 is now cordoned"));
+  EXPECT_THAT(cordon.out, HasSubstr("it holds 4\n"));
+  EXPECT_EQ(server.cordon_broker.request.broker_id(), 103);
+  EXPECT_TRUE(server.cordon_broker.request.cordoned());
+  const Json json = Json::parse(
+      RunLine(AddClusterCommands, server.At({"cluster", "uncordon", "103", "-o", "json"})).out);
+  EXPECT_EQ(json["cordoned"], false);
+  EXPECT_EQ(json["changed"], true);
+  EXPECT_FALSE(server.cordon_broker.request.cordoned());
+}
+
+TEST(ClusterCommand, DecommissionEndsWhenTheBrokerHoldsNothing) {
+  FakeAdminServer server;
+  LineResult result = RunLine(AddClusterCommands, server.At({"cluster", "decommission", "103"}));
+  EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("broker 103 holds nothing"));
+  v1::DecommissionBrokerResponse& response = server.decommission_broker.response;
+  response.set_replicas(2);
+  response.set_moving(1);
+  response.add_started();
+  result = RunLine(AddClusterCommands, server.At({"cluster", "decommission", "103", "--no-wait"}));
+  EXPECT_EQ(result.out, "broker 103 still holds 2 replicas; 1 are on their way\n");
+  const Json json =
+      Json::parse(RunLine(AddClusterCommands,
+                          server.At({"cluster", "decommission", "103", "--dry-run", "-o", "json"}))
+                      .out);
+  EXPECT_TRUE(server.decommission_broker.request.validate_only());
+  EXPECT_EQ(json["started"], 1);
+  EXPECT_EQ(json["done"], false);
+}
+
+TEST(ClusterCommand, UnregistersABroker) {
+  FakeAdminServer server;
+  const LineResult result =
+      RunLine(AddClusterCommands, server.At({"cluster", "unregister", "103"}));
+  EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_EQ(server.unregister_broker.request.broker_id(), 103);
 }
 
 }  // namespace

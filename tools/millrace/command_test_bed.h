@@ -70,6 +70,12 @@ class FakeAdminServer {
     Answer(&Async::RequestListTopics, &list_topics);
     Answer(&Async::RequestDescribeTopics, &describe_topics);
     Answer(&Async::RequestCreatePartitions, &create_partitions);
+    Answer(&Async::RequestElectLeaders, &elect_leaders);
+    Answer(&Async::RequestAlterPartitionReassignments, &alter_reassignments);
+    Answer(&Async::RequestListPartitionReassignments, &list_reassignments);
+    Answer(&Async::RequestCordonBroker, &cordon_broker);
+    Answer(&Async::RequestDecommissionBroker, &decommission_broker);
+    Answer(&Async::RequestUnregisterBroker, &unregister_broker);
     Answer(&Async::RequestDescribeConfigs, &describe_configs);
     Answer(&Async::RequestIncrementalAlterConfigs, &alter_configs);
     Answer(&Async::RequestDescribeCluster, &describe_cluster);
@@ -99,6 +105,14 @@ class FakeAdminServer {
   FakeAnswer<v1::ListTopicsRequest, v1::ListTopicsResponse> list_topics;
   FakeAnswer<v1::DescribeTopicsRequest, v1::DescribeTopicsResponse> describe_topics;
   FakeAnswer<v1::CreatePartitionsRequest, v1::CreatePartitionsResponse> create_partitions;
+  FakeAnswer<v1::ElectLeadersRequest, v1::ElectLeadersResponse> elect_leaders;
+  FakeAnswer<v1::AlterPartitionReassignmentsRequest, v1::AlterPartitionReassignmentsResponse>
+      alter_reassignments;
+  FakeAnswer<v1::ListPartitionReassignmentsRequest, v1::ListPartitionReassignmentsResponse>
+      list_reassignments;
+  FakeAnswer<v1::CordonBrokerRequest, v1::CordonBrokerResponse> cordon_broker;
+  FakeAnswer<v1::DecommissionBrokerRequest, v1::DecommissionBrokerResponse> decommission_broker;
+  FakeAnswer<v1::UnregisterBrokerRequest, v1::UnregisterBrokerResponse> unregister_broker;
   FakeAnswer<v1::DescribeConfigsRequest, v1::DescribeConfigsResponse> describe_configs;
   FakeAnswer<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse> alter_configs;
   FakeAnswer<v1::DescribeClusterRequest, v1::DescribeClusterResponse> describe_cluster;

@@ -5,6 +5,7 @@
 #include "tools/millrace/config_command.h"
 #include "tools/millrace/consume_command.h"
 #include "tools/millrace/log_command.h"
+#include "tools/millrace/partition_command.h"
 #include "tools/millrace/perf_command.h"
 #include "tools/millrace/produce_command.h"
 #include "tools/millrace/quorum_command.h"
@@ -25,6 +26,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(GlobalOptions* global) {
   AddConsumeCommand(app.get(), global);
   AddConfigCommands(app.get(), global);
   AddClusterCommands(app.get(), global);
+  AddPartitionCommands(app.get(), global);
   AddQuorumCommands(app.get(), global);
   AddLogCommands(app.get(), global);
   AddPerfCommands(app.get(), global);

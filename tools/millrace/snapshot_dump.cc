@@ -85,6 +85,11 @@ class Printer {
       state.set_state(metadata::StateToRecord(broker.state));
       PrintFact(metadata::kBrokerRegistration, metadata::RegistrationRecordOf(broker));
       PrintFact(metadata::kBrokerChange, state);
+      if (!broker.cordoned) return;
+      metadata::records::BrokerCordonRecord cordon;
+      cordon.set_broker_id(broker.id.value());
+      cordon.set_cordoned(true);
+      PrintFact(metadata::kBrokerCordon, cordon);
     });
     image.ForEachTopic([&](const metadata::TopicImage& topic) {
       metadata::records::TopicRecord record;

@@ -112,7 +112,20 @@ Json PartitionJson(const v1::PartitionDescription& partition) {
       {"eligible", std::vector<int32_t>(partition.eligible_leader_replicas().begin(),
                                         partition.eligible_leader_replicas().end())},
       {"offline", std::vector<int32_t>(partition.offline_replicas().begin(),
-                                       partition.offline_replicas().end())}};
+                                       partition.offline_replicas().end())},
+      {"adding", std::vector<int32_t>(partition.adding_replicas().begin(),
+                                      partition.adding_replicas().end())},
+      {"removing", std::vector<int32_t>(partition.removing_replicas().begin(),
+                                        partition.removing_replicas().end())}};
+}
+
+// "1,2,3", or while it is reassigned "1,2,3,4 (+4 -1)".
+std::string ReplicasText(const v1::PartitionDescription& partition) {
+  std::vector<std::string> moves;
+  for (const int32_t id : partition.adding_replicas()) moves.push_back(absl::StrCat("+", id));
+  for (const int32_t id : partition.removing_replicas()) moves.push_back(absl::StrCat("-", id));
+  const std::string replicas = absl::StrJoin(partition.replicas(), ",");
+  return moves.empty() ? replicas : absl::StrCat(replicas, " (", absl::StrJoin(moves, " "), ")");
 }
 
 void PrintTopic(const v1::TopicDescription& topic) {
@@ -124,7 +137,7 @@ void PrintTopic(const v1::TopicDescription& topic) {
   for (const v1::PartitionDescription& partition : topic.partitions()) {
     table.Add({absl::StrCat("  ", partition.partition()),
                partition.leader_id() < 0 ? "none" : absl::StrCat(partition.leader_id()),
-               absl::StrCat(partition.leader_epoch()), absl::StrJoin(partition.replicas(), ","),
+               absl::StrCat(partition.leader_epoch()), ReplicasText(partition),
                absl::StrJoin(partition.in_sync_replicas(), ",")});
   }
   table.Print();
@@ -132,7 +145,9 @@ void PrintTopic(const v1::TopicDescription& topic) {
 
 // Whether a partition is one of those asked for.
 bool IsWanted(const TopicOptions& options, const v1::PartitionDescription& partition) {
-  const bool behind = partition.in_sync_replicas_size() < partition.replicas_size();
+  // Those that come with a reassignment are not missed yet.
+  const int wanted = partition.replicas_size() - partition.adding_replicas_size();
+  const bool behind = partition.in_sync_replicas_size() < wanted;
   if (options.under_replicated && !behind) return false;
   return !options.unavailable || partition.leader_id() < 0;
 }
