@@ -156,6 +156,21 @@ class CliJsonTest : public SharedServerTest {
     Check("millrace quorum transfer", {OutOfFake({"quorum", "transfer", "2"}, &fake)});
   }
 
+  void CheckChangesOfTheCluster() {
+    Check("millrace partition elect", {Out({"partition", "elect", "t:0"})});
+    Check("millrace partition reassign", {Out({"partition", "reassign", "t:0", "--replicas", "1"}),
+                                          Out({"partition", "cancel", "t"})});
+    Check("millrace cluster cordon",
+          {Out({"cluster", "cordon", "1", "--dry-run"}), Out({"cluster", "uncordon", "1"})});
+    // One broker alone has nowhere to move anything.
+    tools::FakeAdminServer fake;
+    fake.list_reassignments.response.add_reassignments();
+    Check("millrace partition reassign --status",
+          {OutOfFake({"partition", "reassign", "--status"}, &fake)});
+    Check("millrace cluster decommission", {OutOfFake({"cluster", "decommission", "1"}, &fake)});
+    Check("millrace cluster unregister", {OutOfFake({"cluster", "unregister", "1"}, &fake)});
+  }
+
   // A segment that ends in room allocated ahead of the append, as a running server has it.
   std::string DumpOfPreallocated() {
     const TemporaryDirectory directory;
@@ -208,6 +223,7 @@ TEST_F(CliJsonTest, EveryCommandPrintsTheKeysThatAreDocumented) {
         {Out({"config", "alter", "topic:t", "--set", "retention.ms=1000000", "--dry-run"})});
   Check("millrace cluster describe", {Out({"cluster", "describe"})});
   CheckQuorum();
+  CheckChangesOfTheCluster();
   Check("millrace perf produce",
         {Out({"perf", "produce", "t", "--records", "10", "--size", "10", "--rate", "1000"}),
          Out({"perf", "e2e", "t", "--records", "10", "--rate", "1000"})});
