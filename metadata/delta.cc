@@ -108,6 +108,21 @@ void CompareRequests(const Image& before, const Image& after, Delta* delta) {
       [&](const RequestKey& key) { delta->completed_requests_changed.insert(key); });
 }
 
+template <class T>
+void Add(const std::set<T>& from, std::set<T>* to) {
+  to->insert(from.begin(), from.end());
+}
+
+// Takes out of `delta` what it says of a topic that a later change removed.
+void ForgetTopic(TopicId id, Delta* delta) {
+  delta->topics_created.erase(id);
+  auto& partitions = delta->partitions_changed;
+  const auto first = partitions.lower_bound({id, PartitionIndex(0)});
+  auto end = first;
+  while (end != partitions.end() && end->topic_id == id) ++end;
+  partitions.erase(first, end);
+}
+
 }  // namespace
 
 bool Delta::empty() const {
@@ -130,6 +145,28 @@ Delta DeltaOf(const Image& before, const Image& after, absl::Span<const rsm::Rec
   }
   CompareRequests(before, after, &delta);
   return delta;
+}
+
+Delta Joined(Delta earlier, const Delta& later) {
+  CHECK_EQ(earlier.to, later.from);
+  Delta both = std::move(earlier);
+  both.to = later.to;
+  both.founded_or_feature_changed |= later.founded_or_feature_changed;
+  for (const NodeId id : later.brokers_removed) both.brokers_changed.erase(id);
+  for (const NodeId id : later.brokers_changed) both.brokers_removed.erase(id);
+  Add(later.brokers_removed, &both.brokers_removed);
+  Add(later.brokers_changed, &both.brokers_changed);
+  for (const std::set<RemovedTopic>* gone : {&later.topics_removed, &later.topics_absent}) {
+    for (const RemovedTopic& topic : *gone) ForgetTopic(topic.id, &both);
+  }
+  Add(later.topics_removed, &both.topics_removed);
+  Add(later.topics_absent, &both.topics_absent);
+  Add(later.topics_created, &both.topics_created);
+  Add(later.partitions_changed, &both.partitions_changed);
+  Add(later.configs_changed, &both.configs_changed);
+  Add(later.request_clients_changed, &both.request_clients_changed);
+  Add(later.completed_requests_changed, &both.completed_requests_changed);
+  return both;
 }
 
 Delta DeltaBetween(const Image& before, const Image& after) {

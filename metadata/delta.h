@@ -53,6 +53,10 @@ struct Delta {
 // What `records`, applied to `before` giving `after`, changed. Costs O(records).
 Delta DeltaOf(const Image& before, const Image& after, absl::Span<const rsm::Record> records);
 
+// What `earlier` and then `later` changed together: what comes and goes in between is not listed as
+// there. Costs O(later). REQUIRES: `later` begins where `earlier` ends.
+Delta Joined(Delta earlier, const Delta& later);
+
 // All differences between two images, found by comparing everything; for a node that starts from a
 // stored image or was sent one.
 Delta DeltaBetween(const Image& before, const Image& after);

@@ -91,5 +91,23 @@ TEST(DeltaTest, S39_ForgottenRequestsAreInItThoughNoRecordNamesThem) {
   EXPECT_EQ(DeltaBetween(before, after), delta);
 }
 
+TEST(DeltaTest, TwoChangesJoinedSayWhatTheyChangedTogether) {
+  const Image first = TestImage();
+  const std::vector<rsm::Record> a = {TopicMade(2, "u"), PartitionMade(2, 0), Registered(2, 1),
+                                      TopicGone(1)};
+  const Image second = Next(first, a);
+  const std::vector<rsm::Record> b = {TopicGone(2), TopicMade(3, "w"), PartitionMade(3, 0)};
+  const Image third = Next(second, b);
+  const Delta joined = Joined(DeltaOf(first, second, a), DeltaOf(second, third, b));
+  EXPECT_EQ(joined.from, first.index());
+  EXPECT_EQ(joined.to, third.index());
+  EXPECT_THAT(joined.topics_created, ElementsAre(TestTopicId(3)));
+  EXPECT_THAT(joined.topics_removed,
+              ElementsAre(RemovedTopic{TestTopicId(1), "t"}, RemovedTopic{TestTopicId(2), "u"}));
+  EXPECT_THAT(joined.partitions_changed,
+              ElementsAre(TopicPartition{TestTopicId(3), PartitionIndex(0)}));
+  EXPECT_THAT(joined.brokers_changed, ElementsAre(NodeId(2)));
+}
+
 }  // namespace
 }  // namespace millrace::metadata

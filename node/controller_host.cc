@@ -69,6 +69,7 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
     ASSIGN_OR_RETURN(metadata::StoredImage stored, host->LoadImage(snapshot));
     host->stored_ = stored.image;
     if (stored.position.index > start.position.index) start = std::move(stored);
+    host->saver_ = std::make_unique<ImageSaver>(host->store_, deps.owner, deps.image_disk);
   }
   auto state = std::make_shared<const controller::State>(
       controller::MakeState(std::move(start.image), host->settings_));
@@ -133,14 +134,7 @@ void ControllerHost::Save(std::shared_ptr<const metadata::Image> image,
   const std::optional<Term> term = log_->TermAt(index);
   CHECK(term.has_value()) << "what was just committed is in memory";
   const metadata::LogPosition position{.index = index, .term = *term, .hash = log_hash_};
-  dependencies_.image_disk->Post(
-      [store = store_, image = std::move(image), delta = std::move(delta), position]() mutable {
-        // The store is only a cache: without it the next start replays more of the log.
-        if (const absl::Status status = store->Save(*image, *delta, position); !status.ok()) {
-          LOG_WARN("node", "cannot save the metadata image; the next start replays the log",
-                   {{"error", status.ToString()}});
-        }
-      });
+  saver_->Save(std::move(image), std::move(delta), position);
 }
 
 std::shared_ptr<const metadata::Image> ControllerHost::CommittedImage() const {

@@ -31,6 +31,7 @@
 #include "metadata/feed.h"
 #include "metadata/image_store.h"
 #include "node/broker_session_server.h"
+#include "node/image_saver.h"
 #include "node/metadata_dir.h"
 #include "raft/host/quorum_log.h"
 #include "rsm/host.h"
@@ -114,7 +115,7 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   void UpdateLeader();
   std::shared_ptr<const metadata::Image> CommittedImage() const;
   void BeginFeed();
-  // Brings the store to `image`, behind all that was asked before.
+  // Brings the store to `image`, later.
   void Save(std::shared_ptr<const metadata::Image> image,
             std::shared_ptr<const metadata::Delta> delta);
 
@@ -142,8 +143,9 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   std::unique_ptr<raft::QuorumLog> log_;
   std::unique_ptr<Host> host_;
   std::unique_ptr<metadata::Feed> feed_;
-  // Used on image_disk only, after Open; shared with the tasks there.
+  // Used on image_disk only, after Open, by saver_. Both null without an image store.
   std::shared_ptr<metadata::ImageStore> store_;
+  std::unique_ptr<ImageSaver> saver_;
   std::function<void()> led_;
   absl::AnyInvocable<void(const absl::Status&) &&> failed_;
 };

@@ -8,6 +8,7 @@
 #include "base/sim/sim_file_system.h"
 #include "base/sim/sim_random.h"
 #include "base/status.h"
+#include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/fake_kv_store.h"
@@ -19,6 +20,15 @@ class ControllerHostTest : public ::testing::Test {
  protected:
   // A process over the same disk and image store.
   void Open(bool with_images = true) {
+    ASSERT_OK(TryOpen(with_images));
+    bool led = false;
+    owner_->RunNow([&] {
+      host_->Start([&] { led = true; }, [this](const absl::Status& status) { failed_ = status; });
+    });
+    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+  }
+
+  absl::Status TryOpen(bool with_images) {
     dir_ = MetadataDir::Open(files_.get(), "m", NodeId(1), &random_).value();
     QuorumPlace alone;
     alone.founders.voters = {raft::Voter{{NodeId(1), dir_->directory_id()}}};
@@ -31,15 +41,13 @@ class ControllerHostTest : public ::testing::Test {
                                         .metrics = &metrics_,
                                         .owner = owner_.get(),
                                         .disk = disk_.get(),
-                                        .image_disk = disk_.get(),
+                                        .image_disk = images_disk_.get(),
                                         .images = with_images ? &images_ : nullptr,
                                         .leaders = &leaders_,
                                         .election_random = std::make_unique<sim::SimRandom>(3)});
-    ASSERT_TRUE(opened.ok()) << opened.status();
+    RETURN_IF_ERROR(opened.status());
     host_ = *std::move(opened);
-    bool led = false;
-    owner_->RunNow([&] { host_->Start([&] { led = true; }, [](const absl::Status&) {}); });
-    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+    return absl::OkStatus();
   }
 
   void Close() {
@@ -60,6 +68,26 @@ class ControllerHostTest : public ::testing::Test {
     return *id;
   }
 
+  // A change of a config, decided.
+  void SetRetention(int value) {
+    v1::IncrementalAlterConfigsRequest request;
+    auto* resource = request.add_resources();
+    resource->mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_BROKER);
+    auto* alteration = resource->add_alterations();
+    alteration->set_name("log.retention.ms");
+    alteration->set_operation(v1::CONFIG_OPERATION_SET);
+    alteration->set_value(absl::StrCat(100'000 + value));
+    bool done = false;
+    owner_->RunNow([&] {
+      host_->Submit(request, [&](auto reply, LogIndex) {
+        EXPECT_OK(reply);
+        EXPECT_EQ(reply->resources(0).message(), "");
+        done = true;
+      });
+    });
+    ASSERT_TRUE(loop_.RunUntil([&] { return done; }, absl::Seconds(10)));
+  }
+
   sim::SimLoop loop_{1};
   sim::SimClock clock_{loop_.time()};
   sim::SimRandom random_{1};
@@ -70,6 +98,8 @@ class ControllerHostTest : public ::testing::Test {
   storage::FakeKvStore images_;
   std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
   std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
+  std::unique_ptr<sim::SimExecutor> images_disk_ = loop_.MakeExecutor("images", &clock_);
+  absl::Status failed_;
   std::unique_ptr<MetadataDir> dir_;
   std::unique_ptr<ControllerHost> host_;
 };
@@ -130,6 +160,24 @@ TEST_F(ControllerHostTest, AStoreThatCannotBeWrittenCostsNoCommand) {
   Open();
   images_.FailWith(MakeError(ErrorCode::kStorageError, "no"));
   EXPECT_FALSE(Found().is_zero());
+}
+
+TEST_F(ControllerHostTest, WhatIsDecidedDuringASaveOfTheImageIsSavedTogether) {
+  Open();
+  Found();
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  images_disk_->Pause();
+  const int64_t before = images_.writes();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_NO_FATAL_FAILURE(SetRetention(i));
+  }
+  images_disk_->Resume();
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_EQ(images_.writes() - before, 2);
+  const metadata::Image image = host_->committed_image();
+  Close();
+  Open();
+  EXPECT_EQ(host_->committed_image(), image);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace millrace::storage {
 absl::Status FakeKvStore::Write(const WriteBatch& batch) {
   if (!failure_.ok()) return failure_;
   Remember();
+  ++writes_;
   for (const WriteBatch::Change& change : batch.changes()) {
     if (change.value.has_value()) {
       content_[change.key] = *change.value;

@@ -32,6 +32,8 @@ class FakeKvStore final : public KvStore {
   void FailWith(absl::Status error) { failure_ = std::move(error); }
 
   const std::map<std::string, std::string>& content() const { return content_; }
+  // Batches written so far.
+  int64_t writes() const { return writes_; }
   // For tests that damage a value.
   std::map<std::string, std::string>* mutable_content() { return &content_; }
 
@@ -43,6 +45,7 @@ class FakeKvStore final : public KvStore {
   // Contents before the newest batches, the oldest first.
   std::deque<std::map<std::string, std::string>> earlier_;
   absl::Status failure_;
+  int64_t writes_ = 0;
 };
 
 }  // namespace millrace::storage
