@@ -34,30 +34,45 @@ class BorrowedKvStore final : public storage::KvStore {
 
 }  // namespace
 
-SimServer::SimServer(SimLoop* loop, SimRandom random, ConfigValues config)
+// One that the node owns and the machine can pause.
+class SimServer::DiskExecutor final : public Executor {
+ public:
+  DiskExecutor(std::vector<SimExecutor*>* all, std::unique_ptr<SimExecutor> executor)
+      : all_(all), executor_(std::move(executor)) {
+    all_->push_back(executor_.get());
+  }
+  ~DiskExecutor() override { std::erase(*all_, executor_.get()); }
+  void Post(Task task) override { executor_->Post(std::move(task)); }
+  void PostAt(MonotonicTime when, Task task) override { executor_->PostAt(when, std::move(task)); }
+  bool IsCurrent() const override { return executor_->IsCurrent(); }
+
+ private:
+  std::vector<SimExecutor*>* const all_;
+  const std::unique_ptr<SimExecutor> executor_;
+};
+
+SimServer::SimServer(SimLoop* loop, SimRandom random, ConfigValues config, std::string name)
     : loop_(loop),
       random_(random),
       config_(std::move(config)),
+      name_(std::move(name)),
       clock_(loop->time(), MonotonicTime::FromNanos(1'000'000'000)),
       disk_(std::make_unique<SimFileSystem>(random_.Next())) {}
 
 SimServer::~SimServer() { DestroyProcess(); }
 
-void SimServer::Start() {
-  CHECK(process_ == nullptr) << "a process runs already";
-  ++incarnation_;
-  started_.reset();
-  process_ = std::make_unique<Process>();
+void SimServer::MakeEnv(const node::NodeConfig& config) {
   Process& process = *process_;
-  const absl::StatusOr<node::NodeConfig> config = node::ParseNodeConfig(config_, kDataDir);
-  CHECK_OK(config);
-  process.budget = std::make_unique<MemoryBudget>(config->settings.memory_budget_bytes);
+  const auto make = [this](const std::string& name) {
+    return loop_->MakeExecutor(absl::StrCat(name_, name), &clock_);
+  };
+  process.budget = std::make_unique<MemoryBudget>(config.settings.memory_budget_bytes);
   process.random = std::make_unique<SimRandom>(random_.Next());
-  for (int i = 0; i < std::max<int>(1, static_cast<int>(config->settings.num_shards)); ++i) {
-    process.shards.push_back(loop_->MakeExecutor(absl::StrCat("shard-", i), &clock_));
+  for (int i = 0; i < std::max<int>(1, static_cast<int>(config.settings.num_shards)); ++i) {
+    process.shards.push_back(make(absl::StrCat("shard-", i)));
   }
-  process.controller = loop_->MakeExecutor("controller", &clock_);
-  process.cold_reads = loop_->MakeExecutor("cold-reads", &clock_);
+  process.controller = make("controller");
+  process.cold_reads = make("cold-reads");
   Env& env = process.env;
   env.clock = &clock_;
   env.files = disk_.get();
@@ -67,25 +82,61 @@ void SimServer::Start() {
   for (const auto& shard : process.shards) env.shards.push_back(shard.get());
   env.controller = process.controller.get();
   env.cold_reads = process.cold_reads.get();
-  env.make_disk_executor = [this](const std::string& name) -> std::unique_ptr<Executor> {
-    return loop_->MakeExecutor(name, &clock_);
+  env.make_disk_executor =
+      [make, all = &process.disks](const std::string& name) -> std::unique_ptr<Executor> {
+    return std::make_unique<DiskExecutor>(all, make(name));
   };
   env.make_random = [this] { return std::make_unique<SimRandom>(process_->random->Next()); };
-  process.node =
-      std::make_unique<node::Node>(*config, env, &authorizer_, [this](const std::string&) {
+}
+
+void SimServer::Start() {
+  CHECK(process_ == nullptr) << "a process runs already";
+  ++incarnation_;
+  started_.reset();
+  process_ = std::make_unique<Process>();
+  const absl::StatusOr<node::NodeConfig> config = node::ParseNodeConfig(config_, kDataDir);
+  CHECK_OK(config);
+  MakeEnv(*config);
+  Process& process = *process_;
+  process.node = std::make_unique<node::Node>(
+      *config, process.env, &authorizer_,
+      [this](const std::string&) {
         return absl::StatusOr<std::unique_ptr<storage::KvStore>>(
             std::make_unique<BorrowedKvStore>(&images_));
-      });
+      },
+      network_ ? network_() : node::Node::Network());
   if (const absl::Status opened = process.node->Open(); !opened.ok()) {
     started_ = opened;
     return;
   }
-  process.node->Start(config->advertised, [this](absl::Status status) { started_ = status; });
+  process.node->Start(config->advertised, [this](absl::Status status) {
+    started_ = status;
+    if (status.ok() && on_serving_) on_serving_();
+  });
+}
+
+std::vector<SimExecutor*> SimServer::Executors() {
+  std::vector<SimExecutor*> all = {process_->controller.get(), process_->cold_reads.get()};
+  for (const auto& shard : process_->shards) all.push_back(shard.get());
+  all.insert(all.end(), process_->disks.begin(), process_->disks.end());
+  return all;
+}
+
+void SimServer::Pause() {
+  if (process_ == nullptr) return;
+  paused_ = true;
+  for (SimExecutor* executor : Executors()) executor->Pause();
+}
+
+void SimServer::Resume() {
+  if (process_ == nullptr || !std::exchange(paused_, false)) return;
+  for (SimExecutor* executor : Executors()) executor->Resume();
 }
 
 void SimServer::DestroyProcess() {
   disk_->SetOnCall(nullptr);
   armed_image_.reset();
+  paused_ = false;
   if (process_ == nullptr) return;
   // Nothing of a dead process runs any more, wherever it was.
   for (const auto& shard : process_->shards) shard->Shutdown();

@@ -31,9 +31,16 @@ namespace millrace::sim {
 
 class SimServer {
  public:
-  // `config`: keys of the server's config. `random` is this machine's own stream.
-  SimServer(SimLoop* loop, SimRandom random, ConfigValues config);
+  // `config`: keys of the server's config. `random` is this machine's own stream. `name` tells its
+  // executors from those of other machines.
+  SimServer(SimLoop* loop, SimRandom random, ConfigValues config, std::string name = "");
   ~SimServer();
+
+  // Asked at each start, when the process has its executors: its ways to others, which must stay
+  // until the next start. Without it the process knows no other.
+  void SetNetwork(std::function<node::Node::Network()> network) { network_ = std::move(network); }
+  // Called when the start is done, before anything else happens: calls may come from here on.
+  void SetOnServing(std::function<void()> on_serving) { on_serving_ = std::move(on_serving); }
 
   // Begins to start a process. REQUIRES: none runs.
   void Start();
@@ -55,6 +62,11 @@ class SimServer {
   // LosePower(*mode) does, or as Kill where there is no mode. The event runs to its end and what it
   // does no longer counts: CrashIfDue must follow each event. A crash of another kind disarms.
   void ArmCrash(uint64_t calls, std::optional<CrashMode> mode);
+  // SIGSTOP: nothing of the process runs until it is resumed or gone. What was begun on the disk is
+  // done. No effect unless it runs.
+  void Pause();
+  void Resume();
+  bool paused() const { return paused_; }
   // The moment of an armed crash has passed, in this event.
   bool dying() const { return armed_image_ != nullptr; }
   // True if it crashed now.
@@ -67,6 +79,9 @@ class SimServer {
   // Where calls arrive.
   SimExecutor& shard() { return *process_->shards.front(); }
   SimExecutor& shard(uint64_t i) { return *process_->shards[i % process_->shards.size()]; }
+  size_t shard_count() const { return process_->shards.size(); }
+  const MetricRegistry& metrics() const { return process_->metrics; }
+  SimExecutor& controller() { return *process_->controller; }
 
   SimFileSystem& disk() { return *disk_; }
   // Takes over another machine's disk, which gets an empty one. REQUIRES: nothing runs on either.
@@ -84,16 +99,24 @@ class SimServer {
     std::vector<std::unique_ptr<SimExecutor>> shards;
     std::unique_ptr<SimExecutor> controller;
     std::unique_ptr<SimExecutor> cold_reads;
+    // Those of the disks, which the node owns.
+    std::vector<SimExecutor*> disks;
     Env env;
     std::unique_ptr<node::Node> node;
   };
 
+  class DiskExecutor;
+
+  // All that run the process.
+  std::vector<SimExecutor*> Executors();
+  void MakeEnv(const node::NodeConfig& config);
   void DestroyProcess();
   void UseDisk(std::unique_ptr<SimFileSystem> disk);
 
   SimLoop* const loop_;
   SimRandom random_;
   const ConfigValues config_;
+  const std::string name_;
   SimClock clock_;
   metadata::AllowAllAuthorizer authorizer_;
   std::unique_ptr<SimFileSystem> disk_;
@@ -101,7 +124,10 @@ class SimServer {
   std::unique_ptr<Process> process_;
   std::optional<absl::Status> started_;
   int incarnation_ = 0;
+  bool paused_ = false;
   std::function<void()> on_down_;
+  std::function<node::Node::Network()> network_;
+  std::function<void()> on_serving_;
   std::function<void(const SimCall&)> latency_;
   // What an armed crash will leave; null until it is due.
   std::unique_ptr<SimFileSystem> armed_image_;
