@@ -1,0 +1,486 @@
+#include "test/sim/cluster_clients.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "api/codec/fetch_codec.h"
+#include "api/codec/wire_writer.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "broker/broker.h"
+#include "millrace/v1/admin_service.pb.h"
+#include "record/batch_builder.h"
+#include "test/sim/record_clients.h"
+
+namespace millrace::sim {
+namespace {
+
+constexpr int kTopicsMax = 3;
+constexpr size_t kProducers = 3;
+constexpr char kListener[] = "PLAINTEXT";
+
+broker::Caller AsClient() { return {.listener = kListener, .principal = {}, .forwarded = false}; }
+
+// Runs `call(broker)` on one of the shards of a machine that a request has reached, if its broker
+// serves; a machine whose broker is only starting has no listener: no answer.
+void AtBroker(SimServer& server, uint64_t shard, std::function<void(broker::Broker&)> call) {
+  if (!server.serving()) return;
+  server.shard(shard).Post([broker = &server.node().broker(), call] { call(*broker); });
+}
+
+// The one partition's answer as it comes out at the other side of the wire: nothing of the process
+// that sent it is left in it.
+api::FetchPartitionResult Wired(const api::FetchResponse& response) {
+  absl::StatusOr<api::FetchResponse> read =
+      api::DecodeFetchResponse(api::Join(api::EncodeFetchResponse(response)));
+  CHECK_OK(read);
+  return std::move(read->partitions.at(0));
+}
+
+// What no well-behaved producer is ever told of a batch that it sends again. (A leader that was cut
+// off may find its sequences out of order; the one that leads must not: it would never take them.)
+bool IsWrong(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidProducerEpoch:
+    case ErrorCode::kUnknownProducerId:
+    case ErrorCode::kCorruptMessage:
+    case ErrorCode::kInvalidRecord:
+    case ErrorCode::kMessageTooLarge:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+ClusterClients::ClusterClients(ClusterState* world) : world_(*world), producers_(kProducers) {}
+
+// ---- Leaders ----
+
+int ClusterClients::LeaderOf(const TopicPartition& partition) {
+  const auto known = leaders_.find(partition);
+  if (known != leaders_.end() && !OneIn(world_.random, 40)) return known->second;
+  return world_.any(world_.broker_hosts());
+}
+
+void ClusterClients::Learn(const TopicPartition& partition, const api::PartitionOutcome& outcome) {
+  if (outcome.ok()) return;
+  leaders_.erase(partition);
+  if (!outcome.leader || outcome.leader->leader == kNoNode) return;
+  leaders_[partition] = outcome.leader->leader.value();
+  OnLeader(partition, outcome.leader->leader_epoch, outcome.leader->leader);
+}
+
+void ClusterClients::OnLeader(const TopicPartition& partition, LeaderEpoch epoch, NodeId leader) {
+  if (leader == kNoNode || epoch == kNoLeaderEpoch) return;
+  const auto [seen, first] = led_by_.emplace(std::pair(partition, epoch), leader);
+  if (seen->second == leader) return;
+  world_.Note(absl::InternalError(absl::StrCat("VIOLATION: partition ", partition.partition.value(),
+                                               " in leader epoch ", epoch.value(), " is led by ",
+                                               leader.value(), " and by ", seen->second.value())));
+}
+
+// ---- Topics ----
+
+void ClusterClients::CreateTopic() {
+  if (creating_ || world_.topics.size() >= kTopicsMax) return;
+  creating_ = true;
+  SimRandom& random = world_.random;
+  auto topic = std::make_shared<ClusterTopic>();
+  topic->name = absl::StrCat("topic-", world_.topics.size());
+  topic->partitions = 1 + static_cast<int>(random.Below(3));
+  topic->durable = world_.topics.empty() || !OneIn(random, 3);
+  topic->min_isr = 2;
+  v1::CreateTopicsRequest request;
+  v1::CreatableTopic* wanted = request.add_topics();
+  wanted->set_name(topic->name);
+  wanted->set_partitions(topic->partitions);
+  wanted->set_replication_factor(3);
+  std::map<std::string, std::string> configs = {
+      {"durability", topic->durable ? "durable" : "replicated"},
+      {"min.insync.replicas", absl::StrCat(topic->min_isr)},
+      {"segment.bytes", "1048576"},
+      {"retention.ms", "-1"}};
+  if (OneIn(random, 2)) configs["segment.ms"] = absl::StrCat(500 + random.Below(3000));
+  for (const auto& [name, value] : configs) {
+    v1::ConfigEntry* entry = wanted->add_configs();
+    entry->set_name(name);
+    entry->set_value(value);
+  }
+  const int host =
+      1 + static_cast<int>(random.Below(static_cast<uint64_t>(world_.options.controllers)));
+  using Answer = absl::StatusOr<v1::CreateTopicsResponse>;
+  world_.Ask<Answer>(
+      host, absl::Seconds(10),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().CreateTopics(
+            request, [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, topic](absl::StatusOr<Answer> answer) {
+        creating_ = false;
+        if (!answer.ok()) return world_.Reached("create-unanswered");
+        const Answer& response = *answer;
+        const ErrorCode code = response.ok() ? static_cast<ErrorCode>(response->topics(0).code())
+                                             : CodeOf(response.status());
+        if (code == ErrorCode::kNone) {
+          topic->id = TopicId::FromBytes(response->topics(0).topic_id()).value();
+          world_.topics.push_back(topic);
+          return world_.Reached("topic-created");
+        }
+        world_.Reached(absl::StrCat("create-", ErrorCodeName(code)));
+        // One whose answer was lost: its outcome is learned by asking.
+        if (code == ErrorCode::kTopicAlreadyExists) {
+          world_.Reached("topic-was-there");
+        }
+      });
+}
+
+void ClusterClients::Describe() {
+  if (world_.topics.empty()) return;
+  v1::DescribeTopicsRequest request;
+  for (const auto& topic : world_.topics) request.add_topic_ids(topic->id.ToBytes());
+  using Answer = std::pair<absl::StatusOr<v1::DescribeTopicsResponse>, LogIndex>;
+  world_.Ask<Answer>(
+      1 + static_cast<int>(world_.random.Below(static_cast<uint64_t>(world_.options.controllers))),
+      absl::Seconds(2),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().Submit(
+            request, [reply](absl::StatusOr<v1::DescribeTopicsResponse> response, LogIndex at) {
+              reply({std::move(response), at});
+            });
+      },
+      [this](const absl::StatusOr<Answer>& answer) {
+        if (!answer.ok() || !answer->first.ok()) return world_.Reached("describe-unanswered");
+        for (const v1::TopicDescription& topic : answer->first->topics()) {
+          for (const v1::PartitionDescription& partition : topic.partitions()) {
+            OnDescribed(answer->second,
+                        {TopicId::FromBytes(topic.topic_id()).value(),
+                         PartitionIndex(partition.partition())},
+                        {.at = answer->second,
+                         .epoch = LeaderEpoch(partition.leader_epoch()),
+                         .leader = NodeId(partition.leader_id()),
+                         .in_sync = {partition.in_sync_replicas().begin(),
+                                     partition.in_sync_replicas().end()},
+                         .eligible = {partition.eligible_leader_replicas().begin(),
+                                      partition.eligible_leader_replicas().end()}});
+          }
+        }
+      });
+}
+
+void ClusterClients::OnDescribed(LogIndex at, const TopicPartition& partition, Described now) {
+  if (now.leader.value() >= 0) OnLeader(partition, now.epoch, now.leader);
+  Described& before = described_[partition];
+  // Answers may overtake each other.
+  if (at < before.at) return;
+  if (now.epoch < before.epoch) {
+    world_.Note(absl::InternalError(absl::StrCat("VIOLATION: ", world_.NameOf(partition),
+                                                 ": the leader epoch falls from ",
+                                                 before.epoch.value(), " to ", now.epoch.value())));
+  }
+  if (before.epoch != kNoLeaderEpoch) {
+    if (now.in_sync.size() < before.in_sync.size()) world_.Reached("isr-shrunk");
+    if (now.in_sync.size() > before.in_sync.size()) world_.Reached("isr-grown");
+    if (!now.eligible.empty()) world_.Reached("eligible-leaders");
+    if (now.leader.value() < 0) world_.Reached("no-leader");
+    if (now.leader.value() >= 0 && now.epoch > before.epoch) {
+      world_.Reached(now.leader == before.leader ? "same-leader-anew" : "other-leader");
+      if (before.leader.value() < 0) world_.Reached("led-again");
+      if (before.eligible.contains(now.leader.value())) world_.Reached("eligible-leader-elected");
+    }
+  }
+  before = std::move(now);
+}
+
+// ---- Producers ----
+
+ClusterClients::Batch ClusterClients::Build(const TopicPartition& partition, History::Lane lane,
+                                            const api::ProducerIdentity& identity,
+                                            int32_t sequence) {
+  SimRandom& random = world_.random;
+  record::BatchBuilder::Options options;
+  if (OneIn(random, 4)) options.compression = record::kAllCompressions[random.Below(5)];
+  if (identity.id != kNoProducerId) {
+    options.producer_id = identity.id;
+    options.producer_epoch = identity.epoch;
+    options.base_sequence = sequence;
+  }
+  record::BatchBuilder builder(options);
+  Batch batch;
+  const int count = 1 + static_cast<int>(random.Below(5));
+  for (int i = 0; i < count; ++i) {
+    // Some are large, so that segments roll and windows fill.
+    const size_t filling = OneIn(random, 40) ? random.Below(60000) : random.Below(100);
+    const int64_t number = world_.history.OnSent(partition, lane, filling);
+    const std::string value = world_.history.ValueOf(number);
+    const std::optional<std::string> key = world_.history.KeyOf(number);
+    builder.Add(SimClock::kWallOrigin + world_.loop.now().nanos() / 1'000'000,
+                key ? absl::optional<Slice>(*key) : absl::nullopt, absl::string_view(value));
+    batch.numbers.push_back(number);
+  }
+  batch.bytes = builder.Build();
+  world_.report.produced += count;
+  return batch;
+}
+
+void ClusterClients::Send(const TopicPartition& partition, const Batch& batch, api::Acks acks,
+                          absl::Duration timeout,
+                          std::function<void(absl::StatusOr<api::ProducePartitionResult>)> done) {
+  api::ProduceRequest request;
+  request.acks = acks;
+  request.timeout = timeout;
+  request.partitions.push_back(
+      {.name = {.topic_id = partition.topic_id, .partition = partition.partition},
+       .batches = batch.bytes});
+  world_.Ask<api::ProducePartitionResult>(
+      LeaderOf(partition), timeout + absl::Seconds(1),
+      [request, shard = world_.random.Next()](
+          SimServer& server, std::function<void(api::ProducePartitionResult)> reply) {
+        AtBroker(server, shard, [request, reply](broker::Broker& broker) {
+          broker.Produce(request, AsClient(), [reply](api::ProduceResponse response) {
+            reply(std::move(response.partitions.at(0)));
+          });
+        });
+      },
+      [this, partition, done](absl::StatusOr<api::ProducePartitionResult> result) {
+        if (!result.ok()) leaders_.erase(partition);
+        if (result.ok()) Learn(partition, result->outcome);
+        done(std::move(result));
+      });
+}
+
+void ClusterClients::OnAcknowledged(const Batch& batch, Offset base) {
+  world_.report.acknowledged += static_cast<int64_t>(batch.numbers.size());
+  for (size_t i = 0; i < batch.numbers.size(); ++i) {
+    world_.Note(world_.history.OnAcknowledged(batch.numbers[i], base + static_cast<int64_t>(i)));
+  }
+}
+
+void ClusterClients::Produce() {
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  const TopicPartition partition = world_.AnyPartition(*topic);
+  const Batch batch = Build(partition, 0, {}, 0);
+  constexpr api::Acks kSome[] = {api::Acks::kNone, api::Acks::kLeader, api::Acks::kAll,
+                                 api::Acks::kAll};
+  const api::Acks acks = kSome[world_.random.Below(4)];
+  Send(partition, batch, acks, Between(world_.random, absl::Milliseconds(20), absl::Seconds(3)),
+       [this, batch, acks](const absl::StatusOr<api::ProducePartitionResult>& result) {
+         if (!result.ok()) return world_.Reached("produce-unanswered");
+         const api::PartitionOutcome& outcome = result->outcome;
+         if (!outcome.ok()) {
+           world_.Reached(absl::StrCat("produce-", ErrorCodeName(outcome.code)));
+           if (!IsSureRefusal(outcome.code)) return;
+           for (const int64_t number : batch.numbers) world_.history.OnRefused(number);
+           return;
+         }
+         if (acks == api::Acks::kAll) OnAcknowledged(batch, result->base_offset);
+       });
+}
+
+int64_t ClusterClients::PendingBut(const std::set<TopicPartition>& except) const {
+  int64_t pending = 0;
+  for (const Producer& producer : producers_) {
+    for (const auto& [partition, sequence] : producer.partitions) {
+      if (!sequence.batch.numbers.empty() && !except.contains(partition)) ++pending;
+    }
+  }
+  return pending;
+}
+
+void ClusterClients::AskProducerId(Producer* producer) {
+  if (producer->asking) return;
+  producer->asking = true;
+  using Answer = absl::StatusOr<api::ProducerIdentity>;
+  world_.Ask<Answer>(
+      world_.any(world_.broker_hosts()), absl::Seconds(5),
+      [](SimServer& server, std::function<void(Answer)> reply) {
+        AtBroker(server, 0, [reply](broker::Broker& broker) { broker.InitProducerId(reply); });
+      },
+      [this, producer](absl::StatusOr<Answer> answer) {
+        producer->asking = false;
+        if (!answer.ok() || !answer->ok()) return world_.Reached("no-producer-id");
+        producer->identity = **answer;
+        if (!ids_.insert(producer->identity.id).second) {
+          world_.Note(absl::InternalError(absl::StrCat(
+              "VIOLATION: producer id ", producer->identity.id.value(), " was given twice")));
+        }
+      });
+}
+
+void ClusterClients::ProduceIdempotent() {
+  Producer& producer = producers_[world_.random.Below(producers_.size())];
+  if (producer.identity.id == kNoProducerId) return AskProducerId(&producer);
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  const TopicPartition partition = world_.AnyPartition(*topic);
+  Sequence& sequence = producer.partitions[partition];
+  if (!sequence.batch.numbers.empty()) return;
+  if (sequence.lane == 0) sequence.lane = next_lane_++;
+  sequence.batch = Build(partition, sequence.lane, producer.identity, sequence.next);
+  sequence.attempts = 0;
+  SendAgain(&producer, partition);
+}
+
+void ClusterClients::SendAgain(Producer* producer, TopicPartition partition) {
+  Sequence& sequence = producer->partitions.at(partition);
+  if (++sequence.attempts > 1) world_.Reached("sent-again");
+  const absl::Duration timeout =
+      Between(world_.random, absl::Milliseconds(100), absl::Milliseconds(2500));
+  Send(partition, sequence.batch, api::Acks::kAll, timeout,
+       [this, producer, partition](const absl::StatusOr<api::ProducePartitionResult>& result) {
+         OnAnswer(producer, partition, result);
+       });
+}
+
+void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
+                              const absl::StatusOr<api::ProducePartitionResult>& result) {
+  Sequence& sequence = producer->partitions.at(partition);
+  if (result.ok() && result->outcome.ok()) {
+    const Batch batch = std::exchange(sequence.batch, Batch());
+    sequence.next += static_cast<int32_t>(batch.numbers.size());
+    if (sequence.attempts > 1) world_.Reached("acknowledged-after-retry");
+    return OnAcknowledged(batch, result->base_offset);
+  }
+  const ErrorCode code = result.ok() ? result->outcome.code : CodeOf(result.status());
+  world_.Reached(absl::StrCat("idempotent-", ErrorCodeName(code)));
+  if (IsWrong(code) && !world_.history.damaged(partition)) {
+    world_.Note(absl::InternalError(absl::StrCat(
+        "VIOLATION: ", world_.NameOf(partition), ": a batch of producer ",
+        producer->identity.id.value(), " at sequence ", sequence.next, " is refused as ",
+        ErrorCodeName(code), ": ", result.ok() ? result->outcome.message : "")));
+    return;
+  }
+  const absl::Duration pause =
+      Between(world_.random, absl::Milliseconds(1), absl::Milliseconds(80));
+  world_.clients->PostAt(world_.loop.now() + pause,
+                         [this, producer, partition] { SendAgain(producer, partition); });
+}
+
+// ---- Consumers ----
+
+void ClusterClients::Fetch() {
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  const TopicPartition partition = world_.AnyPartition(*topic);
+  SimRandom& random = world_.random;
+  const Offset known = world_.history.high_watermark_floor(partition);
+  const Offset from(static_cast<int64_t>(random.Below(static_cast<uint64_t>(known.value()) + 2)));
+  api::FetchRequest request;
+  request.format = api::RecordFormat::kBatches;
+  request.max_wait = Between(random, absl::ZeroDuration(), absl::Milliseconds(300));
+  request.bytes_max = 1 << (8 + random.Below(12));
+  request.partitions.push_back(
+      {.name = {.topic_id = partition.topic_id, .partition = partition.partition}, .offset = from});
+  world_.Ask<api::FetchPartitionResult>(
+      LeaderOf(partition), absl::Seconds(3),
+      [request, shard = random.Next()](SimServer& server,
+                                       std::function<void(api::FetchPartitionResult)> reply) {
+        AtBroker(server, shard, [request, reply](broker::Broker& broker) {
+          broker.Fetch(request, AsClient(),
+                       [reply](const api::FetchResponse& response) { reply(Wired(response)); });
+        });
+      },
+      [this, partition, from](const absl::StatusOr<api::FetchPartitionResult>& result) {
+        if (!result.ok()) {
+          leaders_.erase(partition);
+          return world_.Reached("fetch-unanswered");
+        }
+        Learn(partition, result->outcome);
+        OnFetched(partition, from, *result);
+      });
+}
+
+void ClusterClients::OnFetched(const TopicPartition& partition, Offset from,
+                               const api::FetchPartitionResult& result) {
+  if (!result.outcome.ok()) {
+    return world_.Reached(absl::StrCat("fetch-", ErrorCodeName(result.outcome.code)));
+  }
+  const absl::StatusOr<std::vector<ReadRecord>> records = RecordsOf(result, from);
+  if (!records.ok()) return world_.Note(records.status());
+  Offset next = records->empty() ? from : records->front().offset;
+  for (const ReadRecord& record : *records) {
+    if (record.offset >= result.high_watermark) {
+      world_.Note(absl::InternalError(absl::StrCat("VIOLATION: offset ", record.offset.value(),
+                                                   " was served beyond the high watermark ",
+                                                   result.high_watermark.value())));
+    }
+    if (record.offset != next) {
+      world_.Note(
+          absl::InternalError(absl::StrCat("VIOLATION: a fetch leaves out offset ", next.value(),
+                                           " before ", record.offset.value())));
+    }
+    next = record.offset + 1;
+    world_.Note(world_.history.CheckRead(partition, record));
+    ++world_.report.records_read;
+  }
+}
+
+// ---- For the judgement ----
+
+absl::StatusOr<api::FetchPartitionResult> ClusterClients::FetchNow(const TopicPartition& partition,
+                                                                   Offset offset,
+                                                                   absl::Duration bound) {
+  api::FetchRequest request;
+  request.format = api::RecordFormat::kBatches;
+  request.partitions.push_back(
+      {.name = {.topic_id = partition.topic_id, .partition = partition.partition},
+       .offset = offset,
+       .bytes_max = 8 << 20});
+  const MonotonicTime end = world_.loop.now() + bound;
+  absl::Status last = absl::InternalError("nobody was asked");
+  while (world_.loop.now() < end) {
+    std::optional<absl::StatusOr<api::FetchPartitionResult>> result;
+    world_.Ask<api::FetchPartitionResult>(
+        LeaderOf(partition), absl::Seconds(2),
+        [request](SimServer& server, std::function<void(api::FetchPartitionResult)> reply) {
+          AtBroker(server, 0, [request, reply](broker::Broker& broker) {
+            broker.Fetch(request, AsClient(),
+                         [reply](const api::FetchResponse& response) { reply(Wired(response)); });
+          });
+        },
+        [&](absl::StatusOr<api::FetchPartitionResult> answer) { result = std::move(answer); });
+    if (!world_.loop.RunUntil([&] { return result.has_value(); }, absl::Seconds(5))) break;
+    if (result->ok()) {
+      Learn(partition, (*result)->outcome);
+      if ((*result)->outcome.ok() || !IsRetriable((*result)->outcome.code)) return **result;
+      last = MakeError((*result)->outcome.code, (*result)->outcome.message);
+    } else {
+      leaders_.erase(partition);
+      last = result->status();
+    }
+    world_.loop.RunFor(absl::Milliseconds(20));
+  }
+  return last;
+}
+
+absl::Status ClusterClients::ProduceNow(const TopicPartition& partition, absl::Duration bound) {
+  const MonotonicTime end = world_.loop.now() + bound;
+  absl::Status last = absl::InternalError("nobody was asked");
+  while (world_.loop.now() < end) {
+    // A new record each time: what was refused must never be seen.
+    const Batch batch = Build(partition, 0, {}, 0);
+    std::optional<absl::StatusOr<api::ProducePartitionResult>> result;
+    Send(partition, batch, api::Acks::kAll, absl::Seconds(2),
+         [&](absl::StatusOr<api::ProducePartitionResult> answer) { result = std::move(answer); });
+    if (!world_.loop.RunUntil([&] { return result.has_value(); }, absl::Seconds(5))) break;
+    if (!result->ok()) {
+      last = result->status();
+    } else if ((*result)->outcome.ok()) {
+      OnAcknowledged(batch, (*result)->base_offset);
+      return world_.violation;
+    } else {
+      last = MakeError((*result)->outcome.code, (*result)->outcome.message);
+      if (IsSureRefusal((*result)->outcome.code)) {
+        for (const int64_t number : batch.numbers) world_.history.OnRefused(number);
+      }
+    }
+    world_.loop.RunFor(absl::Milliseconds(20));
+  }
+  return last;
+}
+
+}  // namespace millrace::sim

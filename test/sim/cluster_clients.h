@@ -1,0 +1,105 @@
+// ClusterClients: producers and consumers of a simulated cluster, which find leaders by hints and
+// trial as a plain client does.
+//
+// Idempotent producers send each batch again until it is acknowledged: every record of theirs is in
+// the log once, in the order sent, whatever happens. The others send once, with any acks; only
+// what acks=all has acknowledged is promised.
+//
+// Thread: the simulation's one.
+#ifndef TEST_SIM_CLUSTER_CLIENTS_H_
+#define TEST_SIM_CLUSTER_CLIENTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/fetch.h"
+#include "api/produce.h"
+#include "test/sim/cluster_state.h"
+
+namespace millrace::sim {
+
+class ClusterClients {
+ public:
+  explicit ClusterClients(ClusterState* world);
+
+  // Each does one thing a client does now, if there is a topic for it.
+  void CreateTopic();
+  void Produce();
+  void ProduceIdempotent();
+  void Fetch();
+  // Asks a controller how the topics are; checks that no leader epoch has two leaders, and falls.
+  void Describe();
+
+  // Idempotent batches without their acknowledgement yet, of all partitions but these.
+  int64_t PendingBut(const std::set<TopicPartition>& except) const;
+
+  // Asks until somebody answers, for up to `bound`; drives the loop. For the judgement.
+  absl::StatusOr<api::FetchPartitionResult> FetchNow(const TopicPartition& partition, Offset offset,
+                                                     absl::Duration bound);
+  // A record of its own, acks=all, tried until it is acknowledged.
+  absl::Status ProduceNow(const TopicPartition& partition, absl::Duration bound);
+
+ private:
+  struct Batch {
+    Bytes bytes;
+    std::vector<int64_t> numbers;
+  };
+  // One partition of one idempotent producer.
+  struct Sequence {
+    History::Lane lane = 0;
+    int32_t next = 0;
+    // Not acknowledged yet; empty: none.
+    Batch batch;
+    int attempts = 0;
+  };
+  struct Producer {
+    api::ProducerIdentity identity;
+    bool asking = false;
+    std::map<TopicPartition, Sequence> partitions;
+  };
+
+  Batch Build(const TopicPartition& partition, History::Lane lane,
+              const api::ProducerIdentity& identity, int32_t sequence);
+  void Send(const TopicPartition& partition, const Batch& batch, api::Acks acks,
+            absl::Duration timeout,
+            std::function<void(absl::StatusOr<api::ProducePartitionResult>)> done);
+  void AskProducerId(Producer* producer);
+  void SendAgain(Producer* producer, TopicPartition partition);
+  void OnAnswer(Producer* producer, TopicPartition partition,
+                const absl::StatusOr<api::ProducePartitionResult>& result);
+  void OnAcknowledged(const Batch& batch, Offset base);
+  void OnFetched(const TopicPartition& partition, Offset from,
+                 const api::FetchPartitionResult& result);
+  // The broker that probably leads it.
+  int LeaderOf(const TopicPartition& partition);
+  void Learn(const TopicPartition& partition, const api::PartitionOutcome& outcome);
+  // How a partition was described last.
+  struct Described {
+    LogIndex at;
+    LeaderEpoch epoch = kNoLeaderEpoch;
+    NodeId leader = kNoNode;
+    std::set<int> in_sync;
+    std::set<int> eligible;
+  };
+  void OnDescribed(LogIndex at, const TopicPartition& partition, Described now);
+
+  // At most one leader per leader epoch.
+  void OnLeader(const TopicPartition& partition, LeaderEpoch epoch, NodeId leader);
+
+  ClusterState& world_;
+  std::vector<Producer> producers_;
+  std::map<TopicPartition, int> leaders_;
+  std::map<std::pair<TopicPartition, LeaderEpoch>, NodeId> led_by_;
+  std::map<TopicPartition, Described> described_;
+  std::set<ProducerId> ids_;
+  History::Lane next_lane_ = 1;
+  bool creating_ = false;
+};
+
+}  // namespace millrace::sim
+
+#endif  // TEST_SIM_CLUSTER_CLIENTS_H_

@@ -1,0 +1,59 @@
+// ClusterFaults: what goes wrong in a simulated cluster, drawn from its seed: processes that are
+// killed, stopped, paused; machines that lose power, one or all; cuts of one direction or both,
+// resets, slow links and disks; and who starts things again.
+//
+// They stop when the safety phase ends; Heal then ends what is still broken.
+//
+// Thread: the simulation's one.
+#ifndef TEST_SIM_CLUSTER_FAULTS_H_
+#define TEST_SIM_CLUSTER_FAULTS_H_
+
+#include <map>
+#include <optional>
+#include <set>
+
+#include "test/sim/cluster_state.h"
+
+namespace millrace::sim {
+
+class ClusterFaults {
+ public:
+  explicit ClusterFaults(ClusterState* world);
+
+  // Starts all machines, about at once.
+  void StartAll();
+  // From now on until the safety phase ends.
+  void Schedule();
+  // Call after every event.
+  void AfterEvent();
+  // Whatever ended by itself starts again, as its supervisor sees to.
+  void EnsureRunning();
+  // All is well again, and everything runs.
+  void Heal();
+  // All lose power at once. Nothing runs afterwards.
+  void LosePowerOfAll(CrashMode mode);
+
+ private:
+  void Inject();
+  void Kill(int host);
+  void LosePower(int host, CrashMode mode);
+  void ArmCrash(int host);
+  void Restart(int host);
+  void StopCleanly(int host);
+  void Pause(int host);
+  void CutSome();
+  void SlowDown();
+  int AnyHost();
+
+  ClusterState& world_;
+  // Brokers that have lost power: a `replicated` record is promised while one has not.
+  std::set<int> powerless_;
+  std::map<int, absl::Duration> disk_delay_;
+  // Crashes that wait for a call to the disk, and whether by loss of power.
+  std::map<int, bool> armed_;
+  std::set<int> stopping_;
+};
+
+}  // namespace millrace::sim
+
+#endif  // TEST_SIM_CLUSTER_FAULTS_H_

@@ -1,0 +1,137 @@
+// Seeds of a whole simulated cluster: no acknowledged record is lost, whatever happens, and
+// everything heals. A failing seed is printed; MILLRACE_SEED repeats it.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "base/log.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "test/sim/cluster_world.h"
+
+namespace millrace::sim {
+namespace {
+
+// Less than a minute of CPU in the release build.
+constexpr uint64_t kSeedsInCi = 800;
+
+// MILLRACE_SEED repeats one seed, MILLRACE_CLUSTER_SEEDS runs more than CI does.
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  uint64_t value = 0;
+  const char* text = std::getenv(name);
+  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
+}
+
+// One seed's log lines help; those of hundreds only hide the failure.
+class ClusterSim : public ::testing::Test {
+ protected:
+  ClusterSim() {
+    if (std::getenv("MILLRACE_SEED") == nullptr) quiet_.emplace(LogLevel::kError);
+  }
+  std::optional<LogCapture> quiet_;
+};
+
+ClusterOptions WithoutFaults(uint64_t seed) {
+  return {.seed = seed,
+          .duration = absl::Seconds(5),
+          .kills = false,
+          .power_losses = false,
+          .clean_stops = false,
+          .pauses = false,
+          .cuts = false,
+          .slow_disks = false};
+}
+
+// What the other tests tolerate is the faults'.
+TEST_F(ClusterSim, WithoutFaultsEverythingIsAcknowledged) {
+  ClusterWorld world(WithoutFaults(1));
+  EXPECT_OK(world.Run());
+  EXPECT_GT(world.report().acknowledged, 200);
+  EXPECT_GT(world.report().acknowledged, world.report().produced / 2);
+  EXPECT_GT(world.report().records_read, world.report().acknowledged);
+}
+
+TEST_F(ClusterSim, OneSeedTwiceIsTheSameRun) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    ClusterWorld first(ClusterOptionsOf(seed));
+    ClusterWorld second(ClusterOptionsOf(seed));
+    EXPECT_EQ(first.Run().ToString(), second.Run().ToString());
+    EXPECT_EQ(first.report().trace_hash, second.report().trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.report().acknowledged, second.report().acknowledged) << "seed " << seed;
+  }
+}
+
+TEST_F(ClusterSim, NoAcknowledgedRecordIsLostAndEverythingHeals) {
+  const uint64_t only = FromEnvironment("MILLRACE_SEED", 0);
+  const uint64_t first = only != 0 ? only : FromEnvironment("MILLRACE_FIRST_SEED", 1);
+  const uint64_t last =
+      only != 0 ? only : first + FromEnvironment("MILLRACE_CLUSTER_SEEDS", kSeedsInCi) - 1;
+  std::map<std::string, int64_t> reached;
+  int64_t acknowledged = 0;
+  uint64_t events = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    ClusterWorld world(ClusterOptionsOf(seed));
+    const absl::Status status = world.Run();
+    EXPECT_TRUE(status.ok())
+        << status << "\nrepeat it with: bazel test --config=release //test/sim:cluster_sim_test "
+        << "--test_env=MILLRACE_SEED=" << seed << " --test_output=all";
+    if (only != 0) std::printf("%s", world.report().logs.c_str());
+    for (const auto& [what, count] : world.report().reached) reached[what] += count;
+    acknowledged += world.report().acknowledged;
+    events += world.report().events;
+  }
+  std::printf("seeds %llu to %llu: %llu events, %lld records acknowledged\n",
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(last),
+              static_cast<unsigned long long>(events), static_cast<long long>(acknowledged));
+  for (const auto& [what, count] : reached) {
+    std::printf("  %s: %lld\n", what.c_str(), static_cast<long long>(count));
+  }
+  if (last - first < 300) return;
+  // Runs in which nothing happens prove nothing.
+  EXPECT_GT(acknowledged, static_cast<int64_t>(last - first) * 200);
+  for (const char* what : {"acknowledged-after-retry",
+                           "clean-stop",
+                           "crash-in-call",
+                           "crash-in-start",
+                           "cut",
+                           "cut-from-controllers",
+                           "cut-one-way",
+                           "eligible-leader-elected",
+                           "eligible-leaders",
+                           "idempotent-NOT_ENOUGH_REPLICAS",
+                           "idempotent-OUTCOME_UNKNOWN",
+                           "isolated",
+                           "isr-grown",
+                           "isr-shrunk",
+                           "kill",
+                           "led-again",
+                           "millrace_controller_broker_sessions_ended_total",
+                           "millrace_isr_expands_total",
+                           "millrace_isr_shrinks_total",
+                           "millrace_quorum_elections_won_total",
+                           "no-leader",
+                           "other-leader",
+                           "pause",
+                           "power-loss-keep",
+                           "power-loss-lose",
+                           "power-loss-of-all",
+                           "power-loss-torn",
+                           "produce-NOT_ENOUGH_REPLICAS",
+                           "produce-OUTCOME_UNKNOWN",
+                           "read-after-last-power-loss",
+                           "replicas-compared",
+                           "reset",
+                           "same-leader-anew",
+                           "slow-disk",
+                           "slow-link"}) {
+    EXPECT_GT(reached[what], 0) << "never reached: " << what;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::sim

@@ -1,0 +1,167 @@
+// ClusterState: what the parts of a simulated cluster share: time, machines and what lies between
+// them, the topics as clients know them, and the history.
+//
+// Not here: what clients do (cluster_clients.h), what goes wrong (cluster_faults.h), and the
+// judgement (cluster_verdict.h).
+//
+// Thread: the simulation's one.
+#ifndef TEST_SIM_CLUSTER_STATE_H_
+#define TEST_SIM_CLUSTER_STATE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/ids.h"
+#include "base/sim/sim_executor.h"
+#include "base/sim/sim_random.h"
+#include "base/status.h"
+#include "node/testing/sim_server.h"
+#include "test/sim/cluster_links.h"
+#include "test/sim/cluster_network.h"
+#include "test/sim/history.h"
+
+namespace millrace::sim {
+
+struct ClusterOptions {
+  uint64_t seed = 1;
+  int controllers = 3;
+  int brokers = 3;
+  // The first brokers are the controllers too.
+  bool combined = false;
+  // Length of the safety phase, in virtual time.
+  absl::Duration duration = absl::Seconds(10);
+  // What may go wrong; all by default.
+  bool kills = true;
+  bool power_losses = true;
+  bool clean_stops = true;
+  bool pauses = true;
+  bool cuts = true;
+  bool slow_disks = true;
+};
+
+// What a run was made of; printed by the runner, and summed over seeds to see what was reached.
+struct ClusterReport {
+  uint64_t trace_hash = 0;
+  uint64_t events = 0;
+  int64_t produced = 0;
+  int64_t acknowledged = 0;
+  int64_t records_read = 0;
+  std::map<std::string, int64_t> reached;
+  // After a violation: what each replica holds.
+  std::string logs;
+};
+
+struct ClusterTopic {
+  std::string name;
+  TopicId id;
+  bool durable = true;
+  int partitions = 1;
+  int min_isr = 2;
+
+  TopicPartition Partition(int index) const { return {id, PartitionIndex(index)}; }
+};
+
+struct ClusterState {
+  explicit ClusterState(const ClusterOptions& cluster_options);
+  ~ClusterState();
+
+  // Remembers the first violation; the run ends with it.
+  void Note(absl::Status status) {
+    if (!status.ok() && violation.ok()) violation = std::move(status);
+  }
+  void Reached(const std::string& what) { ++report.reached[what]; }
+
+  // --- Machines, by host number, which is the node's id ---
+  SimServer& server(int host) { return *peers.at(host).server; }
+  bool is_controller(int host) const { return host <= options.controllers; }
+  bool is_broker(int host) const { return options.combined || host > options.controllers; }
+  std::vector<int> hosts() const;
+  std::vector<int> broker_hosts() const;
+  int any(const std::vector<int>& of) { return of[random.Below(of.size())]; }
+  void Start(int host);
+  void Kill(int host);
+  void LosePower(int host, CrashMode mode);
+  // Before a crash that comes by itself: `silent` as with ClusterNetwork::OnDown.
+  void SetOnDown(int host, bool silent);
+  // A broker that serves clients, as far as anybody sees from outside.
+  bool serving(int host) { return server(host).serving(); }
+
+  // --- Clients ---
+  // Runs `serve` where the request arrives; it posts to an executor of the process and has `reply`
+  // called there. `done` is called once, on the clients' executor: with what was replied, or
+  // BROKER_NOT_AVAILABLE, or REQUEST_TIMED_OUT: whether it had an effect is not known then.
+  template <class Response>
+  void Ask(int host, absl::Duration timeout,
+           std::function<void(SimServer&, std::function<void(Response)>)> serve,
+           std::function<void(absl::StatusOr<Response>)> done);
+
+  // "topic-0-2 (durable)".
+  std::string NameOf(const TopicPartition& partition) const;
+  const ClusterTopic* Find(TopicId id) const;
+  std::shared_ptr<ClusterTopic> AnyTopic() {
+    return topics.empty() ? nullptr : topics[random.Below(topics.size())];
+  }
+  TopicPartition AnyPartition(const ClusterTopic& topic) {
+    return topic.Partition(static_cast<int>(random.Below(static_cast<uint64_t>(topic.partitions))));
+  }
+
+  const ClusterOptions options;
+  SimRandom random;
+  SimLoop loop;
+  std::unique_ptr<SimExecutor> clients;
+  ClusterNetwork network;
+  std::map<int, ClusterPeer> peers;
+  std::vector<std::unique_ptr<SimServer>> servers;
+  History history;
+  std::vector<std::shared_ptr<ClusterTopic>> topics;
+  ClusterReport report;
+  absl::Status violation;
+  // Clients and faults go on until this falls.
+  bool safety_phase = true;
+
+ private:
+  void AddMachine(int host);
+  // Adds what the process has counted to the report: call at its end.
+  void CountWhatItDid(int host);
+};
+
+template <class Response>
+void ClusterState::Ask(int host, absl::Duration timeout,
+                       std::function<void(SimServer&, std::function<void(Response)>)> serve,
+                       std::function<void(absl::StatusOr<Response>)> done) {
+  auto answered = std::make_shared<bool>(false);
+  const auto answer = [this, answered, done](absl::StatusOr<Response> response) {
+    clients->Post([answered, done, response = std::move(response)]() mutable {
+      if (!std::exchange(*answered, true)) done(std::move(response));
+    });
+  };
+  auto connection = network.Connect(
+      0, host, [](const ClusterNetwork::ConnectionPtr&) { return true; },
+      [answer] { answer(MakeError(ErrorCode::kBrokerNotAvailable, "the connection broke")); });
+  connection->Send(ClusterConnection::kOpener, [this, host, connection, serve, answer] {
+    serve(server(host), [connection, answer](Response response) {
+      connection->Send(ClusterConnection::kAcceptor, [connection, answer, response] {
+        answer(response);
+        connection->Close(ClusterConnection::kOpener);
+      });
+    });
+  });
+  network.After(timeout, [connection, answer] {
+    if (connection->open(ClusterConnection::kOpener)) {
+      answer(MakeError(ErrorCode::kRequestTimedOut, "no answer in time"));
+    }
+    connection->Close(ClusterConnection::kOpener);
+  });
+}
+
+}  // namespace millrace::sim
+
+#endif  // TEST_SIM_CLUSTER_STATE_H_

@@ -1,0 +1,299 @@
+#include "test/sim/cluster_verdict.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/file_system.h"
+#include "base/status.h"
+#include "broker/broker.h"
+#include "record/batch_view.h"
+#include "test/sim/record_clients.h"
+
+namespace millrace::sim {
+namespace {
+
+constexpr absl::Duration kHealthBound = absl::Seconds(100);
+constexpr absl::Duration kCallBound = absl::Seconds(20);
+constexpr absl::Duration kPoll = absl::Milliseconds(100);
+// Of a batch's header: its base offset, then the length of what follows.
+constexpr size_t kLengthAt = 8;
+constexpr size_t kCountedFrom = 12;
+
+absl::Status Liveness(const ClusterTopic& topic, const TopicPartition& partition,
+                      absl::string_view what) {
+  return absl::InternalError(
+      absl::StrCat("LIVENESS: ", topic.name, "-", partition.partition.value(), ": ", what));
+}
+
+uint32_t BigEndian32(const std::string& bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
+  return value;
+}
+
+// The batches of a replica's segments, one after the other; "" if it is not on this disk.
+std::string LogOf(SimFileSystem& disk, const std::string& directory) {
+  const auto entries = disk.ListDirectory(directory);
+  if (!entries.ok()) return "";
+  std::vector<std::string> segments;
+  for (const DirectoryEntry& entry : *entries) {
+    if (absl::EndsWith(entry.name, ".log")) segments.push_back(entry.name);
+  }
+  std::sort(segments.begin(), segments.end());
+  std::string log;
+  for (const std::string& name : segments) {
+    const auto bytes = ReadWholeFile(disk, absl::StrCat(directory, "/", name), 64 << 20);
+    if (!bytes.ok()) continue;
+    // Segments are preallocated: zeros follow the last batch.
+    size_t end = 0;
+    while (end + kCountedFrom <= bytes->size()) {
+      const uint32_t length = BigEndian32(*bytes, end + kLengthAt);
+      if (length == 0 || end + kCountedFrom + length > bytes->size()) break;
+      end += kCountedFrom + length;
+    }
+    log.append(*bytes, 0, end);
+  }
+  return log;
+}
+
+std::optional<broker::ReplicaState> StateOf(ClusterState& world, int host,
+                                            const TopicPartition& partition) {
+  if (!world.serving(host)) return std::nullopt;
+  std::optional<std::vector<broker::LogDirDescription>> dirs;
+  SimServer& server = world.server(host);
+  server.controller().RunNow([&] {
+    server.node().broker().DescribeLogDirs(
+        [&](std::vector<broker::LogDirDescription> found) { dirs = std::move(found); });
+  });
+  if (!world.loop.RunUntil([&] { return dirs.has_value(); }, absl::Seconds(5))) return std::nullopt;
+  for (const broker::LogDirDescription& dir : *dirs) {
+    for (const broker::ReplicaState& state : dir.replicas) {
+      if (state.topic_partition == partition) return state;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<v1::DescribeTopicsResponse> ClusterVerdict::Describe() {
+  v1::DescribeTopicsRequest request;
+  for (const auto& topic : world_.topics) request.add_topic_ids(topic->id.ToBytes());
+  for (int host = 1; host <= world_.options.controllers; ++host) {
+    using Answer = absl::StatusOr<v1::DescribeTopicsResponse>;
+    std::optional<absl::StatusOr<Answer>> answer;
+    world_.Ask<Answer>(
+        host, absl::Seconds(1),
+        [request](SimServer& server, std::function<void(Answer)> reply) {
+          server.node().Submit(request,
+                               [reply](Answer response, LogIndex) { reply(std::move(response)); });
+        },
+        [&](absl::StatusOr<Answer> response) { answer = std::move(response); });
+    if (!world_.loop.RunUntil([&] { return answer.has_value(); }, absl::Seconds(3))) continue;
+    if (answer->ok() && (*answer)->ok()) return ***answer;
+  }
+  return std::nullopt;
+}
+
+std::string ClusterVerdict::WhatIsNotHealthy() {
+  for (const int host : world_.hosts()) {
+    SimServer& server = world_.server(host);
+    if (!server.serving()) return absl::StrCat("node ", host, " does not serve");
+  }
+  waiting_for_an_operator_.clear();
+  if (world_.topics.empty()) return "";
+  const std::optional<v1::DescribeTopicsResponse> described = Describe();
+  if (!described) return "no controller answers";
+  for (const v1::TopicDescription& topic : described->topics()) {
+    if (topic.code() != 0) {
+      return absl::StrCat("a topic whose creation was acknowledged is not there: ",
+                          topic.message());
+    }
+    for (const v1::PartitionDescription& partition : topic.partitions()) {
+      if (partition.leader_id() >= 0 &&
+          partition.in_sync_replicas_size() == partition.replicas_size()) {
+        continue;
+      }
+      const TopicPartition id{TopicId::FromBytes(topic.topic_id()).value(),
+                              PartitionIndex(partition.partition())};
+      // After an unclean stop of each, no copy is trusted.
+      if (partition.leader_id() < 0 && partition.in_sync_replicas_size() == 0 &&
+          partition.eligible_leader_replicas_size() == 0 && !world_.Find(id.topic_id)->durable) {
+        waiting_for_an_operator_.insert(id);
+        continue;
+      }
+      return absl::StrCat(topic.name(), "-", partition.partition(), " has leader ",
+                          partition.leader_id(), " in epoch ", partition.leader_epoch(),
+                          ", replicas ", absl::StrJoin(partition.replicas(), ","), ", in sync ",
+                          absl::StrJoin(partition.in_sync_replicas(), ","), ", eligible ",
+                          absl::StrJoin(partition.eligible_leader_replicas(), ","));
+    }
+  }
+  if (const int64_t pending = clients_.PendingBut(waiting_for_an_operator_); pending > 0) {
+    return absl::StrCat(pending, " batches of producers are not acknowledged");
+  }
+  return "";
+}
+
+absl::Status ClusterVerdict::AwaitHealth() {
+  const MonotonicTime end = world_.loop.now() + kHealthBound;
+  std::string what;
+  while (world_.loop.now() < end && world_.violation.ok()) {
+    what = WhatIsNotHealthy();
+    if (what.empty()) return absl::OkStatus();
+    world_.loop.RunFor(kPoll);
+    // A supervisor's doing.
+    faults_.EnsureRunning();
+    for (const int host : world_.hosts()) world_.Start(host);
+  }
+  RETURN_IF_ERROR(world_.violation);
+  return absl::InternalError(absl::StrCat("LIVENESS: after ", absl::FormatDuration(kHealthBound),
+                                          " without faults: ", what));
+}
+
+bool ClusterVerdict::IsToBeJudged(const TopicPartition& partition) {
+  if (!waiting_for_an_operator_.contains(partition)) return true;
+  world_.Reached("waits-for-an-operator");
+  return false;
+}
+
+absl::Status ClusterVerdict::ReadEverything() {
+  for (const auto& topic : world_.topics) {
+    for (int i = 0; i < topic->partitions; ++i) {
+      if (!IsToBeJudged(topic->Partition(i))) continue;
+      RETURN_IF_ERROR(AwaitEqualEnds(*topic, topic->Partition(i)));
+      RETURN_IF_ERROR(ReadPartition(*topic, topic->Partition(i)));
+      RETURN_IF_ERROR(CompareLogs(*topic, topic->Partition(i)));
+    }
+  }
+  return world_.violation;
+}
+
+absl::Status ClusterVerdict::AwaitEqualEnds(const ClusterTopic& topic,
+                                            const TopicPartition& partition) {
+  const MonotonicTime end = world_.loop.now() + kCallBound;
+  std::string seen;
+  while (world_.loop.now() < end) {
+    std::optional<Offset> common;
+    bool equal = true;
+    seen.clear();
+    for (const int host : world_.broker_hosts()) {
+      const auto state = StateOf(world_, host, partition);
+      if (!state) continue;
+      absl::StrAppend(&seen, " ", host, ": end ", state->end_offset.value(), ", high watermark ",
+                      state->high_watermark.value(), ";");
+      if (!common) common = state->end_offset;
+      equal &= state->end_offset == *common && state->high_watermark == *common;
+    }
+    if (equal && common) return absl::OkStatus();
+    world_.loop.RunFor(kPoll);
+  }
+  return Liveness(topic, partition, absl::StrCat("replicas do not become equal:", seen));
+}
+
+absl::Status ClusterVerdict::ReadPartition(const ClusterTopic& topic,
+                                           const TopicPartition& partition) {
+  std::vector<ReadRecord> records;
+  Offset next(0);
+  const Offset floor = world_.history.high_watermark_floor(partition);
+  for (;;) {
+    const auto result = clients_.FetchNow(partition, next, kCallBound);
+    if (!result.ok()) return Liveness(topic, partition, result.status().ToString());
+    if (!result->outcome.ok()) {
+      return Liveness(
+          topic, partition,
+          absl::StrCat("reading at ", next.value(), ": ", ErrorCodeName(result->outcome.code), " ",
+                       result->outcome.message));
+    }
+    RETURN_IF_ERROR(world_.history.OnHighWatermark(partition, floor, result->high_watermark));
+    ASSIGN_OR_RETURN(const auto more, RecordsOf(*result, next));
+    if (more.empty()) break;
+    records.insert(records.end(), more.begin(), more.end());
+    next = more.back().offset + 1;
+  }
+  world_.report.records_read += static_cast<int64_t>(records.size());
+  return world_.history.CheckWhole(partition, Offset(0), records);
+}
+
+std::string ClusterVerdict::LogOn(int host, const ClusterTopic& topic, int partition) {
+  std::string log;
+  for (const char* log_dir : {"disk-a", "disk-b"}) {
+    log +=
+        LogOf(world_.server(host).disk(), absl::StrCat(log_dir, "/", topic.name, "-", partition));
+  }
+  return log;
+}
+
+absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
+                                         const TopicPartition& partition) {
+  std::optional<std::string> first;
+  int first_host = 0;
+  for (const int host : world_.broker_hosts()) {
+    std::string log = LogOn(host, topic, partition.partition.value());
+    if (!StateOf(world_, host, partition)) continue;
+    if (!first) {
+      first = std::move(log);
+      first_host = host;
+      continue;
+    }
+    if (log == *first) continue;
+    const size_t at = static_cast<size_t>(
+        std::mismatch(
+            log.begin(),
+            log.begin() + static_cast<std::ptrdiff_t>(std::min(log.size(), first->size())),
+            first->begin())
+            .first -
+        log.begin());
+    return absl::InternalError(absl::StrCat(
+        "VIOLATION: ", topic.name, "-", partition.partition.value(), " on ", host, " (", log.size(),
+        " bytes) and on ", first_host, " (", first->size(), ") differ from byte ", at, " on"));
+  }
+  world_.Reached("replicas-compared");
+  return absl::OkStatus();
+}
+
+std::string ClusterVerdict::DescribeLogs() {
+  std::string text;
+  for (const auto& topic : world_.topics) {
+    for (int i = 0; i < topic->partitions; ++i) {
+      for (const int host : world_.broker_hosts()) {
+        const auto state = StateOf(world_, host, topic->Partition(i));
+        if (!state) continue;
+        absl::StrAppend(&text, world_.NameOf(topic->Partition(i)), " on ", host,
+                        state->is_leader ? ", leader" : "", ", end ", state->end_offset.value(),
+                        ", high watermark ", state->high_watermark.value(), ":");
+        const std::string log = LogOn(host, *topic, i);
+        for (Slice rest = log; !rest.empty();) {
+          const auto batch = record::BatchView::Parse(rest);
+          if (!batch.ok()) break;
+          absl::StrAppend(&text, " ", batch->base_offset().value(), "+", batch->record_count(), "e",
+                          batch->leader_epoch().value(), "p", batch->producer_id().value(), "s",
+                          batch->base_sequence());
+          rest.remove_prefix(batch->size());
+        }
+        absl::StrAppend(&text, "\n");
+      }
+    }
+  }
+  return text;
+}
+
+absl::Status ClusterVerdict::WriteEverywhere() {
+  for (const auto& topic : world_.topics) {
+    for (int i = 0; i < topic->partitions; ++i) {
+      const TopicPartition partition = topic->Partition(i);
+      if (!IsToBeJudged(partition)) continue;
+      const absl::Status written = clients_.ProduceNow(partition, kCallBound);
+      RETURN_IF_ERROR(world_.violation);
+      if (!written.ok()) return Liveness(*topic, partition, written.ToString());
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace millrace::sim

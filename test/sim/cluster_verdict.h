@@ -1,0 +1,57 @@
+// ClusterVerdict: the end of a simulated cluster: faults are over, everything must heal within a
+// bound, everything that was acknowledged must be there, exactly, on all replicas, and all of it
+// must work again.
+//
+// Thread: the simulation's one.
+#ifndef TEST_SIM_CLUSTER_VERDICT_H_
+#define TEST_SIM_CLUSTER_VERDICT_H_
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "millrace/v1/admin_service.pb.h"
+#include "test/sim/cluster_clients.h"
+#include "test/sim/cluster_faults.h"
+#include "test/sim/cluster_state.h"
+
+namespace millrace::sim {
+
+class ClusterVerdict {
+ public:
+  ClusterVerdict(ClusterState* world, ClusterClients* clients, ClusterFaults* faults)
+      : world_(*world), clients_(*clients), faults_(*faults) {}
+
+  // Every partition has a leader and all its replicas in sync, every pending batch of an idempotent
+  // producer is acknowledged. Errors: what is not, after the bound.
+  absl::Status AwaitHealth();
+  // Every partition holds what it must, and its replicas the same bytes.
+  absl::Status ReadEverything();
+  // Every partition takes a record and gives it back.
+  absl::Status WriteEverywhere();
+  // For whoever looks for the cause: what each replica holds, batch by batch.
+  std::string DescribeLogs();
+
+ private:
+  // As some controller describes them; none if none answers.
+  std::optional<v1::DescribeTopicsResponse> Describe();
+  std::string WhatIsNotHealthy();
+  absl::Status AwaitEqualEnds(const ClusterTopic& topic, const TopicPartition& partition);
+  absl::Status ReadPartition(const ClusterTopic& topic, const TopicPartition& partition);
+  std::string LogOn(int host, const ClusterTopic& topic, int partition);
+  absl::Status CompareLogs(const ClusterTopic& topic, const TopicPartition& partition);
+
+  // Whether the partition is to be judged: one of a `replicated` topic whose copies may all have
+  // been lost may wait for an operator (S-32).
+  bool IsToBeJudged(const TopicPartition& partition);
+
+  ClusterState& world_;
+  ClusterClients& clients_;
+  ClusterFaults& faults_;
+  std::set<TopicPartition> waiting_for_an_operator_;
+};
+
+}  // namespace millrace::sim
+
+#endif  // TEST_SIM_CLUSTER_VERDICT_H_

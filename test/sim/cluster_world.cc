@@ -1,0 +1,93 @@
+#include "test/sim/cluster_world.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace millrace::sim {
+namespace {
+
+constexpr absl::Duration kClientPause = absl::Milliseconds(12);
+// The longest that a call of a client takes, and a little.
+constexpr absl::Duration kAnswersArrive = absl::Seconds(5);
+
+}  // namespace
+
+ClusterOptions ClusterOptionsOf(uint64_t seed) {
+  SimRandom random = SimRandom(seed).Fork("options");
+  ClusterOptions options{.seed = seed};
+  options.combined = OneIn(random, 4);
+  options.brokers = 3 + static_cast<int>(random.Below(3));
+  options.duration = Between(random, absl::Seconds(4), absl::Seconds(20));
+  // With a few kinds at a time, more comes of each.
+  options.kills = !OneIn(random, 4);
+  options.power_losses = !OneIn(random, 3);
+  options.clean_stops = !OneIn(random, 3);
+  options.pauses = !OneIn(random, 3);
+  options.cuts = !OneIn(random, 3);
+  options.slow_disks = OneIn(random, 2);
+  return options;
+}
+
+ClusterWorld::ClusterWorld(const ClusterOptions& options)
+    : state_(options),
+      clients_(&state_),
+      faults_(&state_),
+      verdict_(&state_, &clients_, &faults_) {}
+
+void ClusterWorld::ScheduleClients() {
+  if (!state_.safety_phase) return;
+  const absl::Duration pause = Between(state_.random, absl::ZeroDuration(), kClientPause * 2);
+  state_.clients->PostAt(state_.loop.now() + pause, [this] {
+    if (!state_.safety_phase) return;
+    ActAsSomeClient();
+    ScheduleClients();
+  });
+}
+
+void ClusterWorld::ActAsSomeClient() {
+  const uint64_t dice = state_.random.Below(100);
+  if (state_.topics.empty() || dice < 2) return clients_.CreateTopic();
+  if (dice < 45) return clients_.ProduceIdempotent();
+  if (dice < 68) return clients_.Produce();
+  if (dice < 74) return clients_.Describe();
+  clients_.Fetch();
+}
+
+absl::Status ClusterWorld::Run() {
+  state_.loop.SetAfterEvent([this] { faults_.AfterEvent(); });
+  faults_.StartAll();
+  ScheduleClients();
+  faults_.Schedule();
+  const MonotonicTime end = state_.loop.now() + state_.options.duration;
+  while (state_.loop.now() < end && state_.violation.ok()) {
+    state_.loop.RunUntil(std::min(end, state_.loop.now() + absl::Milliseconds(100)));
+  }
+  state_.safety_phase = false;
+  if (state_.violation.ok()) state_.Note(Judge());
+  if (!state_.violation.ok()) state_.report.logs = verdict_.DescribeLogs();
+  // They count what they did.
+  for (const int host : state_.hosts()) state_.Kill(host);
+  state_.report.trace_hash = state_.loop.trace_hash();
+  state_.report.events = state_.loop.events_run();
+  return state_.violation;
+}
+
+absl::Status ClusterWorld::Judge() {
+  faults_.Heal();
+  // Answers that are on their way belong to the history.
+  state_.loop.RunFor(kAnswersArrive);
+  RETURN_IF_ERROR(verdict_.AwaitHealth());
+  RETURN_IF_ERROR(verdict_.ReadEverything());
+  RETURN_IF_ERROR(verdict_.WriteEverywhere());
+  if (!state_.options.power_losses || !OneIn(state_.random, 3)) return state_.violation;
+  // What has been read must be as durable as what was acknowledged.
+  state_.Reached("read-after-last-power-loss");
+  faults_.LosePowerOfAll(CrashMode::kLoseAll);
+  faults_.Heal();
+  RETURN_IF_ERROR(verdict_.AwaitHealth());
+  RETURN_IF_ERROR(verdict_.ReadEverything());
+  return state_.violation;
+}
+
+}  // namespace millrace::sim
