@@ -16,13 +16,19 @@ using metadata::TopicImage;
 
 namespace {
 
-// How many replicas each broker gains or loses.
-using Counts = std::map<NodeId, int>;
+// What a change adds to the counts of a state, or takes from them.
+struct Counts {
+  // How many replicas each broker gains or loses.
+  std::map<NodeId, int> replicas;
+  PartitionCounts partitions;
+};
 
 void Count(const PartitionImage& partition, int weight, Counts* counts) {
   for (const metadata::ReplicaImage& replica : partition.replicas) {
-    (*counts)[replica.broker] += weight;
+    counts->replicas[replica.broker] += weight;
   }
+  if (partition.IsReassigned()) counts->partitions.reassigned += weight;
+  if (partition.leader == kNoNode) counts->partitions.without_leader += weight;
 }
 
 void Count(const TopicImage& topic, int weight, Counts* counts) {
@@ -31,7 +37,9 @@ void Count(const TopicImage& topic, int weight, Counts* counts) {
 }
 
 void AddCounts(const Counts& counts, State* state) {
-  for (const auto& [broker, count] : counts) {
+  state->partitions.reassigned += counts.partitions.reassigned;
+  state->partitions.without_leader += counts.partitions.without_leader;
+  for (const auto& [broker, count] : counts.replicas) {
     if (count == 0) continue;
     const int* before = state->replicas_per_broker.Find(broker);
     state->replicas_per_broker.Set(broker, count + (before == nullptr ? 0 : *before));
@@ -69,6 +77,7 @@ State ApplyToState(const State& state, LogIndex index, absl::Span<const rsm::Rec
     Count(now, 1, &counts);
     if (old == nullptr) continue;
     Count(*old, -1, &counts);
+    if (now.leader != kNoNode && now.leader != old->leader) ++after.leader_elections;
     if (ElectedWithoutProof(*old, now)) ++after.recovering_elections;
   }
   AddCounts(counts, &after);

@@ -26,6 +26,14 @@ struct Settings {
   std::vector<ConfigKey> node_keys;
 };
 
+// How many partitions are in a condition that people want to know of.
+struct PartitionCounts {
+  int reassigned = 0;
+  int without_leader = 0;
+
+  friend bool operator==(const PartitionCounts&, const PartitionCounts&) = default;
+};
+
 struct State {
   metadata::Image image;
   // Never null.
@@ -33,6 +41,10 @@ struct State {
   // Elections without proof that all acknowledged records are there (S-32), since this state was
   // made; for the metrics.
   int64_t recovering_elections = 0;
+  // All elections, those among them; counted in the same way.
+  int64_t leader_elections = 0;
+  // Partitions as they are.
+  PartitionCounts partitions;
   // Replicas assigned to each broker, for their bound.
   PersistentMap<NodeId, int> replicas_per_broker;
 };

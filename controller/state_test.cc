@@ -36,5 +36,27 @@ TEST(StateTest, StateMadeFromAnImageCountsTheSame) {
   EXPECT_EQ(CountsOf(made), CountsOf(cluster.state()));
 }
 
+TEST(StateTest, PartitionsInMotionAndWithoutLeadersAreCountedAndElectionsToo) {
+  TestCluster cluster;
+  for (int id = 1; id <= 3; ++id) cluster.Start(id, 1);
+  cluster.CreateOn("t", {1, 2});
+  AlterReassignmentsCommand move;
+  move.request.add_reassignments()->set_topic("t");
+  for (const int id : {3, 2}) move.request.mutable_reassignments(0)->add_replicas(id);
+  ASSERT_OK(cluster.Run(move));
+  EXPECT_EQ(cluster.state().partitions, (PartitionCounts{.reassigned = 1}));
+  EXPECT_EQ(cluster.state().leader_elections, 0);
+  cluster.Fence(1);
+  cluster.Fence(2);
+  EXPECT_EQ(cluster.state().leader_elections, 1);
+  const PartitionCounts leaderless{.reassigned = 1, .without_leader = 1};
+  EXPECT_EQ(cluster.state().partitions, leaderless);
+  EXPECT_EQ(MakeState(cluster.image(), cluster.state().settings).partitions, leaderless);
+  v1::DeleteTopicsRequest remove;
+  remove.add_names("t");
+  ASSERT_OK(cluster.Run(remove));
+  EXPECT_EQ(cluster.state().partitions, PartitionCounts());
+}
+
 }  // namespace
 }  // namespace millrace::controller

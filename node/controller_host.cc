@@ -37,6 +37,7 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
   host->log_hash_ = dir.directory_id().uuid().low();
   host->wal_metrics_ = std::make_unique<raft::WalMetrics>(*deps.metrics);
   host->quorum_metrics_ = std::make_unique<raft::QuorumMetrics>(*deps.metrics);
+  host->metrics_ = std::make_unique<ControllerMetrics>(deps.metrics);
   ASSIGN_OR_RETURN(host->snapshots_, raft::SnapshotStore::Open(deps.files, dir.snapshot_path()));
   ASSIGN_OR_RETURN(metadata::StoredImage start, host->LoadSnapshot());
   const EntryId snapshot{start.position.term, start.position.index};
@@ -73,6 +74,7 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
   }
   auto state = std::make_shared<const controller::State>(
       controller::MakeState(std::move(start.image), host->settings_));
+  host->metrics_->OnState(*state);
   rsm::HostListener<controller::State>* const listener = host.get();
   host->host_ = std::make_unique<Host>(rsm::HostOptions(), host->log_.get(), listener,
                                        std::move(state), start.position.index);
@@ -145,6 +147,7 @@ std::shared_ptr<const metadata::Image> ControllerHost::CommittedImage() const {
 void ControllerHost::OnCommitted(LogIndex index,
                                  const std::shared_ptr<const controller::State>& state,
                                  absl::Span<const rsm::Record> records) {
+  metrics_->OnState(*state);
   if (dependencies_.sessions != nullptr) {
     dependencies_.sessions->OnCommitted(
         index, std::shared_ptr<const metadata::Image>(state, &state->image), records);
@@ -210,6 +213,7 @@ void ControllerHost::InstallState(LogIndex index, std::shared_ptr<const controll
   // The stored image may have been further than the snapshot.
   if (index <= host_->committed_index()) return;
   host_->InstallSnapshot(index, state);
+  metrics_->OnState(*state);
   if (dependencies_.sessions != nullptr) dependencies_.sessions->StartAt(index, CommittedImage());
   if (feed_ == nullptr || state->image.index() <= feed_->current()->index()) return;
   feed_->PublishWhole(std::shared_ptr<const metadata::Image>(state, &state->image));

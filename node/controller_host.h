@@ -31,6 +31,7 @@
 #include "metadata/feed.h"
 #include "metadata/image_store.h"
 #include "node/broker_session_server.h"
+#include "node/controller_metrics.h"
 #include "node/image_saver.h"
 #include "node/metadata_dir.h"
 #include "raft/host/quorum_log.h"
@@ -139,6 +140,7 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   std::shared_ptr<const controller::Settings> settings_;
   std::unique_ptr<raft::WalMetrics> wal_metrics_;
   std::unique_ptr<raft::QuorumMetrics> quorum_metrics_;
+  std::unique_ptr<ControllerMetrics> metrics_;
   std::shared_ptr<raft::SnapshotStore> snapshots_;
   std::unique_ptr<raft::QuorumLog> log_;
   std::unique_ptr<Host> host_;

@@ -1,0 +1,32 @@
+#include "node/controller_metrics.h"
+
+namespace millrace::node {
+
+namespace {
+
+void Advance(int64_t now, int64_t* seen, Counter* counter) {
+  counter->Add(now < *seen ? now : now - *seen);
+  *seen = now;
+}
+
+}  // namespace
+
+ControllerMetrics::ControllerMetrics(MetricRegistry* registry)
+    : reassigned_(registry->AddGauge("millrace_controller_partitions_reassigned",
+                                     "Partitions on their way to other brokers.")),
+      without_leader_(registry->AddGauge("millrace_controller_partitions_without_leader",
+                                         "Partitions that have no leader.")),
+      elections_(registry->AddCounter("millrace_controller_leader_elections_total",
+                                      "Partitions that were given another leader.")),
+      unclean_elections_(registry->AddCounter(
+          "millrace_controller_unclean_elections_total",
+          "Leaders elected that may lack acknowledged records, by command or by config.")) {}
+
+void ControllerMetrics::OnState(const controller::State& state) {
+  reassigned_.Set(state.partitions.reassigned);
+  without_leader_.Set(state.partitions.without_leader);
+  Advance(state.leader_elections, &elections_seen_, &elections_);
+  Advance(state.recovering_elections, &unclean_elections_seen_, &unclean_elections_);
+}
+
+}  // namespace millrace::node
