@@ -165,8 +165,10 @@ class CliJsonTest : public SharedServerTest {
     // One broker alone has nowhere to move anything.
     tools::FakeAdminServer fake;
     fake.list_reassignments.response.add_reassignments();
+    const std::string unknown = OutOfFake({"partition", "reassign", "--status"}, &fake);
+    fake.describe_cluster.response.add_brokers();
     Check("millrace partition reassign --status",
-          {OutOfFake({"partition", "reassign", "--status"}, &fake)});
+          {unknown, OutOfFake({"partition", "reassign", "--status"}, &fake)});
     Check("millrace cluster decommission", {OutOfFake({"cluster", "decommission", "1"}, &fake)});
     Check("millrace cluster unregister", {OutOfFake({"cluster", "unregister", "1"}, &fake)});
   }

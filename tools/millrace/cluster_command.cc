@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "base/uuid.h"
+#include "tools/millrace/broker_log_dirs.h"
 #include "tools/millrace/option_check.h"
 
 namespace millrace::tools {
@@ -108,11 +109,10 @@ absl::Status Describe(const GlobalOptions& global) {
   ASSIGN_OR_RETURN(const v1::DescribeClusterResponse cluster, admin->DescribeCluster({}));
   LogDirs log_dirs;
   for (const v1::BrokerDescription& broker : cluster.brokers()) {
-    v1::DescribeLogDirsRequest request;
-    request.set_broker_id(broker.broker_id());
     // A broker that does not answer has no directories to show, and is shown all the same.
     absl::StatusOr<v1::DescribeLogDirsResponse> dirs =
-        broker.fenced() ? v1::DescribeLogDirsResponse() : admin->DescribeLogDirs(request);
+        broker.fenced() ? v1::DescribeLogDirsResponse()
+                        : DescribeLogDirsOf(broker, global, admin.get());
     log_dirs.push_back(dirs.ok() ? *std::move(dirs) : v1::DescribeLogDirsResponse());
   }
   if (global.format() == OutputFormat::kJson) {

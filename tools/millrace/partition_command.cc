@@ -2,15 +2,21 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "tools/millrace/broker_log_dirs.h"
 #include "tools/millrace/reassignment_plan.h"
 
 namespace millrace::tools {
@@ -170,16 +176,85 @@ std::string ProgressText(const v1::PartitionReassignmentState& state) {
   return absl::StrCat(in_sync, "/", state.target_size());
 }
 
-Table StateTable() {
-  return Table(
-      {"TOPIC", "PARTITION", "LEADER", "REPLICAS", "TARGET", "ADDING", "REMOVING", "IN SYNC"});
+std::vector<std::string> Header() {
+  return {"TOPIC", "PARTITION", "LEADER", "REPLICAS", "TARGET", "ADDING", "REMOVING", "IN SYNC"};
 }
 
-void AddState(const v1::PartitionReassignmentState& state, Table* table) {
+std::vector<std::string> Row(const v1::PartitionReassignmentState& state) {
   const bool moving = !state.target().empty();
-  table->Add({state.topic(), absl::StrCat(state.partition()), LeaderText(state.leader_id()),
-              IdsText(state.replicas()), IdsText(state.target()), IdsText(state.adding()),
-              IdsText(state.removing()), moving ? ProgressText(state) : "-"});
+  return {state.topic(),
+          absl::StrCat(state.partition()),
+          LeaderText(state.leader_id()),
+          IdsText(state.replicas()),
+          IdsText(state.target()),
+          IdsText(state.adding()),
+          IdsText(state.removing()),
+          moving ? ProgressText(state) : "-"};
+}
+
+// How much of a partition each broker has, asked of the brokers that are concerned.
+class Sizes {
+ public:
+  static absl::StatusOr<Sizes> Of(const v1::ListPartitionReassignmentsResponse& under_way,
+                                  const GlobalOptions& global, client::Admin* admin) {
+    std::set<int32_t> concerned;
+    for (const v1::PartitionReassignmentState& state : under_way.reassignments()) {
+      concerned.insert(state.leader_id());
+      concerned.insert(state.adding().begin(), state.adding().end());
+    }
+    Sizes sizes;
+    if (concerned.empty()) return sizes;
+    ASSIGN_OR_RETURN(const v1::DescribeClusterResponse cluster, admin->DescribeCluster({}));
+    for (const v1::BrokerDescription& broker : cluster.brokers()) {
+      if (broker.fenced() || !concerned.contains(broker.broker_id())) continue;
+      // One that does not answer has copied what nobody knows.
+      const absl::StatusOr<v1::DescribeLogDirsResponse> dirs =
+          DescribeLogDirsOf(broker, global, admin);
+      if (dirs.ok()) sizes.Add(broker.broker_id(), *dirs);
+    }
+    return sizes;
+  }
+
+  // Over all that come: what they have, and what the leader has for them. Absent: not known.
+  std::optional<std::pair<int64_t, int64_t>> Copied(
+      const v1::PartitionReassignmentState& state) const {
+    const std::optional<int64_t> whole = SizeOn(state.leader_id(), state);
+    if (!whole.has_value()) return std::nullopt;
+    int64_t copied = 0;
+    for (const int32_t broker : state.adding()) {
+      const std::optional<int64_t> there = SizeOn(broker, state);
+      if (!there.has_value()) return std::nullopt;
+      copied += std::min(*there, *whole);
+    }
+    return std::pair(copied, *whole * state.adding_size());
+  }
+
+ private:
+  using Key = std::tuple<int32_t, std::string, int32_t>;
+
+  void Add(int32_t broker, const v1::DescribeLogDirsResponse& dirs) {
+    answered_.insert(broker);
+    for (const v1::LogDirDescription& dir : dirs.log_dirs()) {
+      for (const v1::LogDirPartition& partition : dir.partitions()) {
+        bytes_[Key(broker, partition.topic(), partition.partition())] = partition.size_bytes();
+      }
+    }
+  }
+  std::optional<int64_t> SizeOn(int32_t broker, const v1::PartitionReassignmentState& state) const {
+    if (!answered_.contains(broker)) return std::nullopt;
+    const auto known = bytes_.find(Key(broker, state.topic(), state.partition()));
+    return known == bytes_.end() ? 0 : known->second;
+  }
+
+  std::set<int32_t> answered_;
+  std::map<Key, int64_t> bytes_;
+};
+
+std::string CopiedText(const std::optional<std::pair<int64_t, int64_t>>& copied) {
+  if (!copied.has_value()) return "unknown";
+  constexpr double kMiB = 1 << 20;
+  return absl::StrFormat("%.1f of %.1f MiB", static_cast<double>(copied->first) / kMiB,
+                         static_cast<double>(copied->second) / kMiB);
 }
 
 absl::Status Alter(const v1::AlterPartitionReassignmentsRequest& request,
@@ -188,7 +263,7 @@ absl::Status Alter(const v1::AlterPartitionReassignmentsRequest& request,
                    admin->AlterPartitionReassignments(request));
   absl::Status first_error;
   Json partitions = Json::array();
-  Table table = StateTable();
+  Table table(Header());
   int changed = 0;
   for (const v1::PartitionReassignmentResult& result : response.results()) {
     const std::string where =
@@ -200,7 +275,7 @@ absl::Status Alter(const v1::AlterPartitionReassignmentsRequest& request,
     json["message"] = result.message();
     partitions.push_back(std::move(json));
     changed += result.changed() ? 1 : 0;
-    if (result.code() == v1::ERROR_CODE_UNSPECIFIED) AddState(result.state(), &table);
+    if (result.code() == v1::ERROR_CODE_UNSPECIFIED) table.Add(Row(result.state()));
   }
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"partitions", partitions}, {"dry_run", request.validate_only()}});
@@ -221,19 +296,28 @@ absl::Status ShowStatus(const PartitionOptions& options, const GlobalOptions& gl
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
   ASSIGN_OR_RETURN(const v1::ListPartitionReassignmentsResponse response,
                    admin->ListPartitionReassignments(request));
+  ASSIGN_OR_RETURN(const Sizes sizes, Sizes::Of(response, global, admin.get()));
+  Json reassignments = Json::array();
+  std::vector<std::string> header = Header();
+  header.push_back("COPIED");
+  Table table(std::move(header));
+  for (const v1::PartitionReassignmentState& state : response.reassignments()) {
+    const std::optional<std::pair<int64_t, int64_t>> copied = sizes.Copied(state);
+    Json json = StateJson(state);
+    json["copied_bytes"] = copied.has_value() ? Json(copied->first) : Json(nullptr);
+    json["total_bytes"] = copied.has_value() ? Json(copied->second) : Json(nullptr);
+    reassignments.push_back(std::move(json));
+    std::vector<std::string> row = Row(state);
+    row.push_back(CopiedText(copied));
+    table.Add(std::move(row));
+  }
   if (global.format() == OutputFormat::kJson) {
-    Json reassignments = Json::array();
-    for (const auto& state : response.reassignments()) reassignments.push_back(StateJson(state));
     PrintJson({{"reassignments", reassignments}});
-    return absl::OkStatus();
-  }
-  if (response.reassignments().empty()) {
+  } else if (response.reassignments().empty()) {
     PrintOut("no partition is being reassigned\n");
-    return absl::OkStatus();
+  } else {
+    table.Print();
   }
-  Table table = StateTable();
-  for (const auto& state : response.reassignments()) AddState(state, &table);
-  table.Print();
   return absl::OkStatus();
 }
 

@@ -120,11 +120,27 @@ TEST_F(PartitionCommandTest, ReassignsWhatAFileSays) {
 TEST_F(PartitionCommandTest, ShowsWhatIsUnderWay) {
   EXPECT_EQ(Run({"reassign", "--status"}).out, "no partition is being reassigned\n");
   *server_.list_reassignments.response.add_reassignments() = State();
-  EXPECT_THAT(Run({"reassign", "--status", "orders"}).out, HasSubstr("1/2\n"));
+  EXPECT_THAT(Run({"reassign", "--status", "orders"}).out, HasSubstr("1/2      unknown\n"));
   EXPECT_THAT(server_.list_reassignments.request.topics(), ElementsAre("orders"));
   const Json json = RunJson({"reassign", "--status"});
   EXPECT_EQ(json["reassignments"][0]["adding"], Json::array({104}));
   EXPECT_EQ(json["reassignments"][0]["isr"], Json::array({101, 102}));
+}
+
+TEST_F(PartitionCommandTest, ShowsHowMuchIsCopiedOfWhatTheLeaderHas) {
+  *server_.list_reassignments.response.add_reassignments() = State();
+  for (const int id : {101, 104}) {
+    server_.describe_cluster.response.add_brokers()->set_broker_id(id);
+  }
+  v1::LogDirPartition* partition =
+      server_.describe_log_dirs.response.add_log_dirs()->add_partitions();
+  partition->set_topic("orders");
+  partition->set_partition(3);
+  partition->set_size_bytes(3 << 20);
+  EXPECT_THAT(Run({"reassign", "--status"}).out, HasSubstr("1/2      3.0 of 3.0 MiB\n"));
+  const Json json = RunJson({"reassign", "--status"});
+  EXPECT_EQ(json["reassignments"][0]["copied_bytes"], 3 << 20);
+  EXPECT_EQ(json["reassignments"][0]["total_bytes"], 3 << 20);
 }
 
 TEST_F(PartitionCommandTest, CancelsThoseNamedOrAllUnderWay) {
