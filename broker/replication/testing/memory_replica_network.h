@@ -20,6 +20,13 @@ namespace millrace::broker {
 
 class MemoryReplicaNetwork {
  public:
+  MemoryReplicaNetwork() = default;
+  // What a deaf follower never heard holds its stream.
+  ~MemoryReplicaNetwork() {
+    for (const auto& weak : links_) {
+      if (const auto link = weak.lock(); link != nullptr) link->held.clear();
+    }
+  }
   void Listen(const std::string& address, ReplicaIntake intake) {
     acceptors_[address] = std::move(intake);
   }
