@@ -116,6 +116,14 @@ class GrpcAdmin final : public Admin {
       const v1::DescribeLogDirsRequest& request) override {
     return Call<v1::DescribeLogDirsResponse>("DescribeLogDirs", request, Access::kRead);
   }
+  absl::StatusOr<v1::DescribeFeaturesResponse> DescribeFeatures(
+      const v1::DescribeFeaturesRequest& request) override {
+    return Call<v1::DescribeFeaturesResponse>("DescribeFeatures", request, Access::kRead);
+  }
+  absl::StatusOr<v1::RaiseFeatureLevelResponse> RaiseFeatureLevel(
+      const v1::RaiseFeatureLevelRequest& request) override {
+    return Call<v1::RaiseFeatureLevelResponse>("RaiseFeatureLevel", request, Access::kChange);
+  }
   absl::StatusOr<v1::DescribeQuorumResponse> DescribeQuorum(
       const v1::DescribeQuorumRequest& request) override {
     return Call<v1::DescribeQuorumResponse>("DescribeQuorum", request, Access::kRead);

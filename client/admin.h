@@ -66,6 +66,11 @@ class Admin {
       const v1::DescribeClusterRequest& request) = 0;
   virtual absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request) = 0;
+  // The feature level of the cluster; asked for again a raise changes nothing more.
+  virtual absl::StatusOr<v1::DescribeFeaturesResponse> DescribeFeatures(
+      const v1::DescribeFeaturesRequest& request) = 0;
+  virtual absl::StatusOr<v1::RaiseFeatureLevelResponse> RaiseFeatureLevel(
+      const v1::RaiseFeatureLevelRequest& request) = 0;
   // The quorum of controllers.
   virtual absl::StatusOr<v1::DescribeQuorumResponse> DescribeQuorum(
       const v1::DescribeQuorumRequest& request) = 0;

@@ -241,7 +241,8 @@ rsm::Decision<FoundClusterReply> FoundCluster(const State& state,
   }
   metadata::records::ClusterFoundedRecord record;
   record.set_cluster_id(command.cluster_id.ToBytes());
-  record.set_feature_level(metadata::kFeatureLevelMax);
+  record.set_feature_level(command.feature_level == 0 ? metadata::kFeatureLevelMax
+                                                      : command.feature_level);
   return {FoundClusterReply{command.cluster_id}, {metadata::Encode(record)}};
 }
 

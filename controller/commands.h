@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
@@ -18,6 +19,8 @@ namespace millrace::controller {
 // The first entry of a cluster's log (S-18). Repeated with the same id it changes nothing.
 struct FoundClusterCommand {
   ClusterId cluster_id;
+  // That the cluster begins at; 0: the highest that this program knows.
+  int feature_level = 0;
 };
 struct FoundClusterReply {
   ClusterId cluster_id;
@@ -77,6 +80,26 @@ struct BalanceLeadersCommand {
 };
 struct BalanceLeadersReply {
   int elections = 0;
+};
+
+// What one controller's program knows; brokers say it in their registration.
+struct ControllerFeatures {
+  NodeId node = kNoNode;
+  // Both 0: not known.
+  int32_t level_min = 0;
+  int32_t level_max = 0;
+  std::string version = {};
+};
+
+struct DescribeFeaturesCommand {
+  // All voters and learners, sorted by node.
+  std::vector<ControllerFeatures> controllers;
+};
+
+struct RaiseFeatureLevelCommand {
+  v1::RaiseFeatureLevelRequest request;
+  // As above.
+  std::vector<ControllerFeatures> controllers;
 };
 
 }  // namespace millrace::controller

@@ -6,6 +6,7 @@
 #include "controller/decommission_commands.h"
 #include "controller/directory_commands.h"
 #include "controller/election_commands.h"
+#include "controller/feature_commands.h"
 #include "controller/leader_balance.h"
 #include "controller/partition_commands.h"
 #include "controller/reassignment_commands.h"
@@ -102,6 +103,17 @@ rsm::Decision<internal::v1::BrokerHeartbeatResponse> Machine::Decide(
 rsm::Decision<FenceBrokerReply> Machine::Decide(const State& state,
                                                 const FenceBrokerCommand& command, rsm::Now) {
   return IfFounded(state, [&] { return FenceBroker(state, command); });
+}
+
+rsm::Decision<v1::DescribeFeaturesResponse> Machine::Decide(const State& state,
+                                                            const DescribeFeaturesCommand& command,
+                                                            rsm::Now) {
+  return IfFounded(state, [&] { return DescribeFeatures(state, command); });
+}
+
+rsm::Decision<v1::RaiseFeatureLevelResponse> Machine::Decide(
+    const State& state, const RaiseFeatureLevelCommand& command, rsm::Now) {
+  return IfFounded(state, [&] { return RaiseFeatureLevel(state, command); });
 }
 
 rsm::Decision<FailDirectoriesReply> Machine::Decide(const State& state,

@@ -53,6 +53,13 @@ struct Machine {
   static rsm::Decision<internal::v1::BrokerHeartbeatResponse> Decide(
       const State&, const internal::v1::BrokerHeartbeatRequest&, rsm::Now);
   static rsm::Decision<FenceBrokerReply> Decide(const State&, const FenceBrokerCommand&, rsm::Now);
+  // Feature levels (feature_commands.h).
+  static rsm::Decision<v1::DescribeFeaturesResponse> Decide(const State&,
+                                                            const DescribeFeaturesCommand&,
+                                                            rsm::Now);
+  static rsm::Decision<v1::RaiseFeatureLevelResponse> Decide(const State&,
+                                                             const RaiseFeatureLevelCommand&,
+                                                             rsm::Now);
   // Log directories (directory_commands.h).
   static rsm::Decision<FailDirectoriesReply> Decide(const State&, const FailDirectoriesCommand&,
                                                     rsm::Now);

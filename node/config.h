@@ -35,6 +35,7 @@ struct NodeSettings {
   std::string broker_rack;
   std::string controller_quorum_voters;
   bool controller_quorum_auto_join_enable = false;
+  int64_t initial_feature_level = 0;
   int64_t controller_quorum_heartbeat_interval_ms = 0;
   int64_t controller_quorum_election_timeout_ms = 0;
   int64_t metadata_log_segment_bytes = 0;

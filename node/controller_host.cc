@@ -6,8 +6,11 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "metadata/apply.h"
 #include "metadata/delta.h"
 #include "metadata/image_snapshot.h"
+#include "metadata/record_types.h"
+#include "rsm/entry_codec.h"
 
 namespace millrace::node {
 namespace {
@@ -23,6 +26,23 @@ bool IsOnHistory(const metadata::LogPosition& position, uint64_t log_hash, const
   const int64_t at = position.index - entries.front().index;
   return at >= 0 && at < static_cast<int64_t>(entries.size()) &&
          entries[static_cast<size_t>(at)].term == position.term;
+}
+
+// Refuses a log that says that the cluster is at a level which this program does not know, before
+// it takes any part. An entry of it that is not committed was proposed when all programs knew it.
+absl::Status CheckLevels(const std::vector<raft::Entry>& entries) {
+  for (const raft::Entry& entry : entries) {
+    if (entry.type != raft::EntryType::kPayload) continue;
+    absl::StatusOr<std::vector<rsm::Record>> records = rsm::DecodeEntry(entry.payload);
+    if (!records.ok()) continue;  // Whoever applies it says what is wrong.
+    for (const rsm::Record& record : *records) {
+      if (record.type != metadata::kFeatureLevel && record.type != metadata::kClusterFounded) {
+        continue;
+      }
+      RETURN_IF_ERROR(metadata::CheckKnown({&record, 1}));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -65,6 +85,7 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
                                                  .metrics = host->quorum_metrics_.get()};
   ASSIGN_OR_RETURN(host->log_,
                    raft::QuorumLog::Open(std::move(options), std::move(log_dependencies)));
+  RETURN_IF_ERROR(CheckLevels(host->log_->recovery().entries));
   if (deps.images != nullptr) {
     host->store_ = std::make_shared<metadata::ImageStore>(deps.images);
     ASSIGN_OR_RETURN(metadata::StoredImage stored, host->LoadImage(snapshot));

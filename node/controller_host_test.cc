@@ -11,6 +11,8 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "metadata/record_types.h"
+#include "rsm/entry_codec.h"
 #include "storage/fake_kv_store.h"
 
 namespace millrace::node {
@@ -160,6 +162,24 @@ TEST_F(ControllerHostTest, AStoreThatCannotBeWrittenCostsNoCommand) {
   Open();
   images_.FailWith(MakeError(ErrorCode::kStorageError, "no"));
   EXPECT_FALSE(Found().is_zero());
+}
+
+// A program that does not know the cluster's level takes no part with it.
+TEST_F(ControllerHostTest, ALevelThatIsNotKnownStopsItAndIsRefusedAtTheNextStart) {
+  Open(/*with_images=*/false);
+  Found();
+  metadata::records::FeatureLevelRecord level;
+  level.set_feature_level(metadata::kFeatureLevelMax + 1);
+  const rsm::Record record = metadata::Encode(level);
+  owner_->RunNow([&] { ASSERT_OK(host_->log().Append(*rsm::EncodeEntry({&record, 1}))); });
+  ASSERT_TRUE(loop_.RunUntil([&] { return !failed_.ok(); }, absl::Seconds(10)));
+  EXPECT_EQ(CodeOf(failed_), ErrorCode::kUnsupportedVersion);
+  Close();
+  const absl::Status refused = TryOpen(/*with_images=*/false);
+  EXPECT_THAT(refused, IsError(ErrorCode::kUnsupportedVersion,
+                               absl::StrCat("feature level ", metadata::kFeatureLevelMax + 1)));
+  EXPECT_THAT(refused, IsError(ErrorCode::kUnsupportedVersion,
+                               absl::StrCat("levels up to ", metadata::kFeatureLevelMax)));
 }
 
 TEST_F(ControllerHostTest, WhatIsDecidedDuringASaveOfTheImageIsSavedTogether) {

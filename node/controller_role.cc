@@ -1,11 +1,13 @@
 #include "node/controller_role.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "node/founding_file.h"
+#include "node/program_features.h"
 #include "node/session_decisions.h"
 
 namespace millrace::node {
@@ -118,6 +120,24 @@ absl::Status ControllerRole::NotOpen() const {
                    {.name = "controller.quorum.voters"});
 }
 
+std::vector<controller::ControllerFeatures> ControllerRole::Features() const {
+  std::vector<controller::ControllerFeatures> all;
+  if (host_ == nullptr || !host_->leading()) return all;
+  for (const raft::Voter& voter : host_->log().node().voters().voters) {
+    const bool self = voter.id.node == config_.node_id;
+    const raft::ProgramFeatures* said =
+        self || network_ == nullptr ? nullptr : network_->FeaturesOf(voter.id);
+    const raft::ProgramFeatures features =
+        self ? OwnFeatures() : (said != nullptr ? *said : raft::ProgramFeatures());
+    all.push_back({.node = voter.id.node,
+                   .level_min = features.level_min,
+                   .level_max = features.level_max,
+                   .version = features.version});
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
+  return all;
+}
+
 void ControllerRole::Finish(const absl::Status& status) {
   if (started_) std::exchange(started_, nullptr)(status);
 }
@@ -146,6 +166,7 @@ void ControllerRole::JoinQuorum() {
 void ControllerRole::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
   if (!result.ok()) return Finish(result.status());
   cluster_id_ = result->cluster_id;
+  generation_ = result->generation;
   QuorumPlace place;
   place.founders.voters = std::move(result->voters);
   place.known_peers = config_.quorum_voters;
@@ -157,7 +178,7 @@ void ControllerRole::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
     if (opened.ok()) opened = dir_->SetClusterId(cluster_id_);
     env_.controller->Post([this, opened] {
       if (!opened.ok()) return Finish(opened);
-      network_->SetCluster(cluster_id_);
+      network_->SetCluster(cluster_id_, generation_);
       leaders_->Subscribe([this](const LeaderHint& leader) { OnLeader(leader); });
       StartHost();
     });
@@ -218,7 +239,8 @@ void ControllerRole::OnLed() {
 void ControllerRole::FoundCluster() {
   // Of several it is a hash of the founding set (S-18), which all of them know.
   const controller::FoundClusterCommand command{
-      config_.in_quorum() ? cluster_id_ : ClusterId::Draw(*env_.random)};
+      config_.in_quorum() ? cluster_id_ : ClusterId::Draw(*env_.random),
+      static_cast<int>(config_.settings.initial_feature_level)};
   host_->Submit(command, [this](absl::StatusOr<controller::FoundClusterReply> reply, LogIndex) {
     // Of several, whoever leads next proposes it again.
     if (!reply.ok() && config_.in_quorum()) return;

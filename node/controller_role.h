@@ -12,11 +12,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/env.h"
+#include "controller/commands.h"
 #include "controller/leader_watch.h"
 #include "node/broker_session_server.h"
 #include "node/config.h"
@@ -57,6 +59,9 @@ class ControllerRole {
 
   // Null until the metadata log is open.
   ControllerHost* host() { return host_.get(); }
+  // What the voters' and learners' programs know, as far as this node has heard; empty unless it
+  // leads. Sorted by node.
+  std::vector<controller::ControllerFeatures> Features() const;
   // The streams of brokers and observers; serves while this node leads.
   BrokerSessionServer& sessions() { return sessions_; }
   // Why host() is null.
@@ -95,8 +100,9 @@ class ControllerRole {
   std::unique_ptr<Random> founding_random_;
   raft::FoundingRecord founding_record_;
   std::unique_ptr<QuorumFounding> founding_;
-  // Of one of several controllers, once it is known.
+  // Of one of several controllers, once they are known.
   ClusterId cluster_id_;
+  int64_t generation_ = 0;
   std::unique_ptr<MetadataDir> dir_;
   std::unique_ptr<storage::KvStore> images_;
   std::unique_ptr<ControllerHost> host_;

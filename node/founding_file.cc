@@ -76,6 +76,8 @@ bool IsSet(const std::vector<Voter>& voters) {
 bool MakesSense(const FoundingRecord& record) {
   const bool sets_are_sets = std::all_of(record.replaced.begin(), record.replaced.end(), IsSet);
   if (!sets_are_sets || record.replaced.size() > raft::kReplacedPromisesMax) return false;
+  const bool founded = record.phase == FoundingPhase::kFounded;
+  if (record.generation < 0 || (record.generation > 0 && !founded)) return false;
   if (record.phase == FoundingPhase::kEmpty) return record.voters.empty();
   if (record.phase == FoundingPhase::kPrepared) {
     return IsSet(record.voters) && record.cluster_id.is_zero();
@@ -95,6 +97,7 @@ absl::StatusOr<std::string> EncodeFoundingFile(const FoundingRecord& record) {
   if (!record.cluster_id.is_zero()) {
     lines.push_back(absl::StrCat("cluster.id=", record.cluster_id.ToString()));
   }
+  if (record.generation > 0) lines.push_back(absl::StrCat("generation=", record.generation));
   RETURN_IF_ERROR(AppendVoters(record.voters, &lines));
   for (const std::vector<Voter>& set : record.replaced) {
     lines.push_back("replaced=");
@@ -121,6 +124,8 @@ absl::StatusOr<FoundingRecord> DecodeFoundingFile(Slice contents, absl::string_v
       const absl::StatusOr<ClusterId> id = ClusterId::FromString(parts[1]);
       if (!id.ok()) return Damaged(path, line);
       record.cluster_id = *id;
+    } else if (parts[0] == "generation") {
+      if (!absl::SimpleAtoi(parts[1], &record.generation)) return Damaged(path, line);
     } else if (parts[0] == "voter") {
       ASSIGN_OR_RETURN(Voter voter, ParseVoter(parts[1], path));
       std::vector<Voter>& set = record.replaced.empty() ? record.voters : record.replaced.back();
@@ -146,8 +151,10 @@ absl::StatusOr<FoundingRecord> ReadFoundingFile(FileSystem& files, const std::st
   }
   if (cluster_id.is_zero() || cluster_id == record.cluster_id) return record;
   if (record.phase == FoundingPhase::kEmpty) {
-    return FoundingRecord{
-        .phase = FoundingPhase::kFounded, .voters = {}, .cluster_id = cluster_id, .replaced = {}};
+    FoundingRecord founded;
+    founded.phase = FoundingPhase::kFounded;
+    founded.cluster_id = cluster_id;
+    return founded;
   }
   const std::string theirs = record.phase == FoundingPhase::kPrepared
                                  ? "only promised to found one"

@@ -45,6 +45,12 @@ FoundingRecord Joined() {
           .replaced = {}};
 }
 
+FoundingRecord Recovered() {
+  FoundingRecord record = Joined();
+  record.generation = 3;
+  return record;
+}
+
 class FoundingFileTest : public ::testing::Test {
  protected:
   FoundingFileTest() {
@@ -64,7 +70,8 @@ TEST_F(FoundingFileTest, ADirectoryThatPromisedNothingIsEmpty) {
 }
 
 TEST_F(FoundingFileTest, WhatIsWrittenIsReadAgain) {
-  for (const FoundingRecord& record : {FoundingRecord(), Prepared(), Founded(), Joined()}) {
+  for (const FoundingRecord& record :
+       {FoundingRecord(), Prepared(), Founded(), Joined(), Recovered()}) {
     ASSERT_TRUE(WriteFoundingFile(files_, "metadata", record).ok());
     EXPECT_EQ(Read().value(), record);
   }

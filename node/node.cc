@@ -180,6 +180,23 @@ void Node::CreateTopics(v1::CreateTopicsRequest request,
   });
 }
 
+void Node::DescribeFeatures(Callback<controller::DescribeFeaturesCommand> done) {
+  env_.controller->Post([this, done = std::move(done)]() mutable {
+    controller::DescribeFeaturesCommand command;
+    if (controller_ != nullptr) command.controllers = controller_->Features();
+    SubmitHere(command, std::move(done));
+  });
+}
+
+void Node::RaiseFeatureLevel(v1::RaiseFeatureLevelRequest request,
+                             Callback<controller::RaiseFeatureLevelCommand> done) {
+  env_.controller->Post([this, request = std::move(request), done = std::move(done)]() mutable {
+    controller::RaiseFeatureLevelCommand command{.request = std::move(request), .controllers = {}};
+    if (controller_ != nullptr) command.controllers = controller_->Features();
+    SubmitHere(command, std::move(done));
+  });
+}
+
 void Node::DescribeLogDirs(
     const v1::DescribeLogDirsRequest& request,
     absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done) {

@@ -131,6 +131,10 @@ class Node {
       SubmitHere<Command>(command, std::move(done));
     });
   }
+  // Those that need to know what the controllers' programs know.
+  void DescribeFeatures(Callback<controller::DescribeFeaturesCommand> done);
+  void RaiseFeatureLevel(v1::RaiseFeatureLevelRequest request,
+                         Callback<controller::RaiseFeatureLevelCommand> done);
   // Answered by the broker itself. Errors: BROKER_ID_NOT_REGISTERED for another broker's id.
   void DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request,

@@ -5,10 +5,12 @@
 #ifndef NODE_QUORUM_NETWORK_H_
 #define NODE_QUORUM_NETWORK_H_
 
+#include <cstdint>
 #include <functional>
 
 #include "base/ids.h"
 #include "raft/host/founding_channel.h"
+#include "raft/host/hello.h"
 #include "raft/host/transport.h"
 
 namespace millrace::node {
@@ -22,8 +24,12 @@ class QuorumNetwork {
   // Answers peers who ask while they found a cluster; the answer says what this node is.
   using FoundingAnswer = std::function<raft::FoundingState(const raft::FoundingState& theirs)>;
   virtual void SetFoundingAnswer(FoundingAnswer answer) = 0;
-  // This node belongs to `cluster`, for good: messages may be sent and taken.
-  virtual void SetCluster(ClusterId cluster) = 0;
+  // This node belongs to `cluster`, for good: messages may be sent and taken. `generation`: how
+  // often its quorum was recovered.
+  virtual void SetCluster(ClusterId cluster, int64_t generation) = 0;
+  // What the newest process of another voter said of its program; null if none was heard since
+  // this process began.
+  virtual const raft::ProgramFeatures* FeaturesOf(const raft::VoterId& voter) const = 0;
 };
 
 }  // namespace millrace::node

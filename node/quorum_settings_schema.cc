@@ -3,6 +3,8 @@
 
 #include <limits>
 
+#include "metadata/image.h"
+
 namespace millrace::node {
 namespace {
 
@@ -26,6 +28,15 @@ void DeclareQuorum(ConfigSchema<NodeSettings>* schema) {
              .default_value = "false",
              .doc = "Whether a controller that is no voter of the quorum, or has lost its "
                     "directory, asks to become one. Only false is supported."})
+      .Int(
+          &NodeSettings::initial_feature_level,
+          {.name = "initial.feature.level",
+           .default_value = "0",
+           .doc = "Feature level that a new cluster begins at, for one that older programs are to "
+                  "join; 0: the highest that this program knows. `millrace cluster upgrade` raises "
+                  "it later.",
+           .min = 0,
+           .max = metadata::kFeatureLevelMax})
       .Int(&NodeSettings::controller_quorum_heartbeat_interval_ms,
            {.name = "controller.quorum.heartbeat.interval.ms",
             .default_value = "150",

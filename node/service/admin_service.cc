@@ -62,6 +62,7 @@ void AdminService::Register(rpc::Server* server) {
   RegisterTopics(methods);
   RegisterPartitions(methods);
   RegisterCluster(methods);
+  RegisterFeatures(methods);
   quorum_admin_.Register(methods, &service_);
   FollowLeader(quorum_, forwarder_.get());
 }
@@ -166,6 +167,27 @@ void AdminService::RegisterCluster(const RoutedMethods& methods) {
         node_->DescribeLogDirs(request, [reply = std::move(reply)](auto response) mutable {
           reply(std::move(response));
         });
+      });
+}
+
+void AdminService::RegisterFeatures(const RoutedMethods& methods) {
+  RegisterRouted<v1::DescribeFeaturesRequest, v1::DescribeFeaturesResponse>(
+      methods, &service_, &AdminGrpc::RequestDescribeFeatures, "DescribeFeatures", Access::kRead,
+      [this](const rpc::CallContext& context, const v1::DescribeFeaturesRequest&,
+             rpc::Reply<v1::DescribeFeaturesResponse> reply) {
+        const absl::Status allowed =
+            AuthorizeOnCluster(*authorizer_, context, Operation::kDescribe);
+        if (!allowed.ok()) return reply(allowed);
+        node_->DescribeFeatures(Answer(std::move(reply)));
+      });
+  RegisterRouted<v1::RaiseFeatureLevelRequest, v1::RaiseFeatureLevelResponse>(
+      methods, &service_, &AdminGrpc::RequestRaiseFeatureLevel, "RaiseFeatureLevel",
+      Access::kChange,
+      [this](const rpc::CallContext& context, v1::RaiseFeatureLevelRequest request,
+             rpc::Reply<v1::RaiseFeatureLevelResponse> reply) {
+        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kAlter);
+        if (!allowed.ok()) return reply(allowed);
+        node_->RaiseFeatureLevel(std::move(request), Answer(std::move(reply)));
       });
 }
 

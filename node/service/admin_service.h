@@ -38,6 +38,7 @@ class AdminService {
   void RegisterTopics(const RoutedMethods& methods);
   void RegisterPartitions(const RoutedMethods& methods);
   void RegisterCluster(const RoutedMethods& methods);
+  void RegisterFeatures(const RoutedMethods& methods);
 
   Node* const node_;
   const metadata::Authorizer* const authorizer_;

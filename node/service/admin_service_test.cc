@@ -253,5 +253,26 @@ TEST_F(AdminServiceTest, BytesThatAreNoRequestAreRefusedByEveryMethodWithItsType
   client.Shutdown();
 }
 
+TEST_F(AdminServiceTest, FeatureLevelsAreDescribedAndRaisedByCommand) {
+  ASSERT_OK_AND_ASSIGN(
+      const v1::DescribeFeaturesResponse features,
+      Call(&v1::AdminService::StubInterface::DescribeFeatures, v1::DescribeFeaturesRequest()));
+  EXPECT_EQ(features.feature_level(), metadata::kFeatureLevelMax);
+  ASSERT_EQ(features.nodes_size(), 2);
+  EXPECT_EQ(features.nodes(0).role(), v1::NODE_ROLE_CONTROLLER);
+  EXPECT_EQ(features.nodes(0).level_max(), metadata::kFeatureLevelMax);
+  EXPECT_EQ(features.nodes(1).role(), v1::NODE_ROLE_BROKER);
+  EXPECT_GT(features.metadata_index(), 0);
+
+  v1::RaiseFeatureLevelRequest raise;
+  raise.set_level(metadata::kFeatureLevelMax);
+  ASSERT_OK_AND_ASSIGN(const v1::RaiseFeatureLevelResponse same,
+                       Call(&v1::AdminService::StubInterface::RaiseFeatureLevel, raise));
+  EXPECT_EQ(same.level_before(), metadata::kFeatureLevelMax);
+  raise.set_level(metadata::kFeatureLevelMax + 1);
+  EXPECT_THAT(Call(&v1::AdminService::StubInterface::RaiseFeatureLevel, raise),
+              IsError(ErrorCode::kUnsupportedVersion, "controller 1 (levels 1 to "));
+}
+
 }  // namespace
 }  // namespace millrace::node

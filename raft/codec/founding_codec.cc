@@ -67,6 +67,9 @@ absl::Status CheckPhase(const FoundingState& state) {
   if (founded == state.cluster_id.is_zero()) {
     return Misfit("cluster id", founded ? "none, though founded" : "one, though not founded");
   }
+  if (state.generation < 0 || (state.generation > 0 && !founded)) {
+    return Misfit("quorum generation", absl::StrCat(state.generation));
+  }
   if (state.phase == FoundingPhase::kEmpty && !state.voters.empty()) {
     return Misfit("voters", "some, though nothing was promised");
   }
@@ -87,6 +90,7 @@ wire::FoundingState EncodeFoundingState(const FoundingState& state) {
     ToWire(voter.id, voter.address, voter.learner, out.add_voters());
   }
   if (!state.cluster_id.is_zero()) out.set_cluster_id(state.cluster_id.ToBytes());
+  out.set_quorum_generation(state.generation);
   return out;
 }
 
@@ -117,6 +121,7 @@ absl::StatusOr<FoundingState> DecodeFoundingState(const wire::FoundingState& in)
     if (!cluster.ok()) return Misfit("cluster id", "not 16 bytes");
     state.cluster_id = *cluster;
   }
+  state.generation = in.quorum_generation();
   RETURN_IF_ERROR(CheckPhase(state));
   return state;
 }

@@ -22,7 +22,10 @@ FoundingState Sample(FoundingPhase phase) {
     state.voters = {{state.self, "one:9093", false},
                     {{NodeId(2), DirectoryId(Uuid(0, 2))}, "two:9093", false}};
   }
-  if (phase == FoundingPhase::kFounded) state.cluster_id = ClusterId(Uuid(9, 9));
+  if (phase == FoundingPhase::kFounded) {
+    state.cluster_id = ClusterId(Uuid(9, 9));
+    state.generation = 2;
+  }
   return state;
 }
 

@@ -9,6 +9,8 @@ namespace {
 
 namespace wire = millrace::internal::v1;
 
+constexpr size_t kVersionBytesMax = 128;
+
 absl::Status Misfit(absl::string_view field, absl::string_view value) {
   return MakeError(ErrorCode::kCorruptMessage,
                    absl::StrCat("a hello whose ", field, " is \"", value, "\""),
@@ -24,6 +26,10 @@ void ToWire(const Hello& hello, wire::Hello* out) {
   out->set_start_counter(hello.process.start_counter);
   out->set_process_nonce(hello.process.nonce.ToBytes());
   out->set_to_node_id(hello.to.value());
+  out->set_feature_level_min(hello.features.level_min);
+  out->set_feature_level_max(hello.features.level_max);
+  out->set_program_version(hello.features.version);
+  out->set_quorum_generation(hello.generation);
 }
 
 absl::StatusOr<Hello> FromWire(const wire::Hello& in) {
@@ -48,6 +54,20 @@ absl::StatusOr<Hello> FromWire(const wire::Hello& in) {
   hello.address = in.address();
   hello.process = ProcessId{in.start_counter(), *nonce};
   hello.to = NodeId(in.to_node_id());
+  if (in.feature_level_min() < 0 || in.feature_level_max() < in.feature_level_min()) {
+    return Misfit("feature levels",
+                  absl::StrCat(in.feature_level_min(), " to ", in.feature_level_max()));
+  }
+  if (in.program_version().size() > kVersionBytesMax) {
+    return Misfit("program version", absl::StrCat(in.program_version().substr(0, 64), "..."));
+  }
+  if (in.quorum_generation() < 0) {
+    return Misfit("quorum generation", absl::StrCat(in.quorum_generation()));
+  }
+  hello.features = {.level_min = in.feature_level_min(),
+                    .level_max = in.feature_level_max(),
+                    .version = in.program_version()};
+  hello.generation = in.quorum_generation();
   return hello;
 }
 

@@ -20,6 +20,8 @@ Hello Sample() {
   hello.address = "three.example:9093";
   hello.process = {12, Uuid(5, 6)};
   hello.to = NodeId(2);
+  hello.features = {1, 3, "0.2.0"};
+  hello.generation = 4;
   return hello;
 }
 
@@ -63,6 +65,10 @@ TEST(HelloCodecTest, EveryFieldIsChecked) {
   EXPECT_THAT(refused([](auto& h) { h.set_directory_id("short"); }), HasSubstr("directory id"));
   EXPECT_THAT(refused([](auto& h) { h.clear_process_nonce(); }), HasSubstr("nonce"));
   EXPECT_THAT(refused([](auto& h) { h.set_address(std::string(513, 'a')); }), HasSubstr("address"));
+  EXPECT_THAT(refused([](auto& h) { h.set_feature_level_max(0); }), HasSubstr("feature levels"));
+  EXPECT_THAT(refused([](auto& h) { h.set_program_version(std::string(129, 'v')); }),
+              HasSubstr("version"));
+  EXPECT_THAT(refused([](auto& h) { h.set_quorum_generation(-1); }), HasSubstr("generation"));
 }
 
 TEST(HelloCodecTest, AResponseWithoutAHelloIsRefused) {

@@ -148,7 +148,7 @@ std::optional<FoundingRecord> Founding::Next() const {
     const FoundingState* const theirs = peer.Usable();
     if (theirs != nullptr && theirs->phase == FoundingPhase::kFounded) founded.push_back(theirs);
   }
-  if (!founded.empty()) return FollowFounded(founded);
+  if (!founded.empty()) return FollowNewest(std::move(founded));
   const std::optional<std::vector<Voter>> voters = AllVoters();
   if (!voters.has_value()) return std::nullopt;
   if (view_.record.phase != FoundingPhase::kPrepared || !SameVoters(view_.record.voters, *voters)) {
@@ -202,6 +202,22 @@ FoundingRecord Founding::Promise(std::vector<Voter> voters) const {
     record.replaced.erase(record.replaced.begin());
   }
   return record;
+}
+
+// Of a quorum that was recovered there may be voters that were given up: who knows of the newest
+// recovery counts, and nothing that was promised before it.
+std::optional<FoundingRecord> Founding::FollowNewest(
+    std::vector<const FoundingState*> founded) const {
+  int64_t newest = 0;
+  for (const FoundingState* theirs : founded) newest = std::max(newest, theirs->generation);
+  if (newest == 0) return FollowFounded(founded);
+  std::erase_if(founded, [&](const FoundingState* theirs) { return theirs->generation < newest; });
+  const ClusterId cluster_id = founded.front()->cluster_id;
+  for (const FoundingState* theirs : founded) {
+    if (theirs->cluster_id != cluster_id) return std::nullopt;
+  }
+  return FoundingRecord{
+      .phase = FoundingPhase::kFounded, .cluster_id = cluster_id, .generation = newest};
 }
 
 std::optional<FoundingRecord> Founding::FollowFounded(
@@ -263,12 +279,15 @@ FoundingState Founding::state() const {
           .address = view_.address,
           .phase = record->phase,
           .voters = record->voters,
-          .cluster_id = record->cluster_id};
+          .cluster_id = record->cluster_id,
+          .generation = record->generation};
 }
 
 std::optional<FoundingResult> Founding::result() const {
   if (!belongs()) return std::nullopt;
-  return FoundingResult{.cluster_id = view_.record.cluster_id, .voters = view_.record.voters};
+  return FoundingResult{.cluster_id = view_.record.cluster_id,
+                        .voters = view_.record.voters,
+                        .generation = view_.record.generation};
 }
 
 }  // namespace millrace::raft

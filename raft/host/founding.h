@@ -64,6 +64,7 @@ struct FoundingResult {
   // a directory that belonged to its cluster before there was a founding to remember: whoever has a
   // log finds the voters in it.
   std::vector<Voter> voters;
+  int64_t generation = 0;
 
   bool joined() const { return voters.empty(); }
 };
@@ -116,6 +117,7 @@ class Founding {
   // Decides what to persist next, if anything.
   void Decide();
   std::optional<FoundingRecord> Next() const;
+  std::optional<FoundingRecord> FollowNewest(std::vector<const FoundingState*> founded) const;
   std::optional<FoundingRecord> FollowFounded(
       const std::vector<const FoundingState*>& founded) const;
   // All configured nodes with the directories they have; absent until all were heard.

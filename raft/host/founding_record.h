@@ -27,6 +27,8 @@ struct FoundingRecord {
   std::vector<Voter> voters;
   // kFounded only.
   ClusterId cluster_id;
+  // kFounded only: as in FoundingState.
+  int64_t generation = 0;
   // Sets that were promised and then replaced, oldest first: one of them may have been founded by a
   // peer that heard the promise, and this directory then is a voter of it.
   std::vector<std::vector<Voter>> replaced;

@@ -29,10 +29,13 @@ struct FoundingState {
   // Where `self` listens for the quorum.
   std::string address;
   FoundingPhase phase = FoundingPhase::kEmpty;
-  // kPrepared, kFounded: the founding set, sorted by id. Empty for one who joined later.
+  // kPrepared, kFounded: the founding set, sorted by id. Empty for one who joined later, and for
+  // all in a quorum that was recovered.
   std::vector<Voter> voters;
   // kFounded only.
   ClusterId cluster_id;
+  // kFounded only: how often the quorum was recovered since (raft/host/hello.h).
+  int64_t generation = 0;
 
   friend bool operator==(const FoundingState&, const FoundingState&) = default;
 };

@@ -373,5 +373,23 @@ TEST_F(FoundingTest, RememberedPromisesAreBounded) {
   EXPECT_EQ(founding_->view().record.replaced.back()[2].id, Id(3, 148));
 }
 
+// A quorum that was recovered: one that was given up may still answer.
+TEST_F(FoundingTest, S20TheNewestGenerationIsJoinedWhoeverElseAnswers) {
+  Start();
+  FoundingState lost = Says(two_, kFounded, {self_, two_, three_});
+  FoundingState recovered = Says(three_, kFounded, {self_, two_, three_});
+  recovered.voters.clear();
+  recovered.generation = 1;
+  recovered.cluster_id = lost.cluster_id;
+  founding_->OnAnswer(NodeId(3), rounds_[3], recovered, now_);
+  founding_->OnAnswer(NodeId(2), rounds_[2], lost, now_);
+  Take();
+  ASSERT_TRUE(ready_.persist.has_value());
+  EXPECT_THAT(ready_.persist->voters, IsEmpty());
+  Persisted();
+  EXPECT_EQ(founding_->result()->generation, 1);
+  EXPECT_EQ(founding_->state().generation, 1);
+}
+
 }  // namespace
 }  // namespace millrace::raft

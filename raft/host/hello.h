@@ -28,6 +28,16 @@ struct ProcessId {
   friend bool operator==(const ProcessId&, const ProcessId&) = default;
 };
 
+// What a process's program can do, as it says itself. Raft makes nothing of it.
+struct ProgramFeatures {
+  // Feature levels of the cluster that it knows, both ends included; 0: it does not say.
+  int32_t level_min = 0;
+  int32_t level_max = 0;
+  std::string version;
+
+  friend bool operator==(const ProgramFeatures&, const ProgramFeatures&) = default;
+};
+
 struct Hello {
   // Of the messages' layout (raft/codec).
   int32_t version = 1;
@@ -38,6 +48,10 @@ struct Hello {
   ProcessId process;
   // Whom it means to talk to: an address may have gone to another node.
   NodeId to = kNoNode;
+  ProgramFeatures features;
+  // How often the quorum was recovered after it had lost its majority: voters of an earlier
+  // generation were given up (S-20).
+  int64_t generation = 0;
 
   friend bool operator==(const Hello&, const Hello&) = default;
 };

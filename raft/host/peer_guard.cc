@@ -37,6 +37,17 @@ absl::Status PeerGuard::CheckAddressee(const Hello& hello) const {
                      "; correct the addresses in controller.quorum.voters"),
         {.name = "cluster.id", .value = hello.cluster_id.ToString()});
   }
+  if (hello.generation != generation_) {
+    const bool outdated = hello.generation < generation_;
+    return MakeError(
+        ErrorCode::kInconsistentClusterId,
+        absl::StrCat("the quorum was recovered without node ",
+                     (outdated ? hello.from.node : self_.node).value(), " (its generation is ",
+                     std::max(hello.generation, generation_), ", the node's is ",
+                     std::min(hello.generation, generation_),
+                     "); give that node an empty metadata.log.dir, and add it as a new voter"),
+        {.name = kGenerationName, .value = absl::StrCat(generation_)});
+  }
   if (hello.to != self_.node) {
     return MakeError(
         ErrorCode::kInconsistentNodeId,
@@ -80,9 +91,14 @@ void PeerGuard::Remember(const Hello& hello) {
     auto heard = [](const auto& a, const auto& b) { return a.second.heard < b.second.heard; };
     known_.erase(std::min_element(known_.begin(), known_.end(), heard));
   }
-  known_[hello.from] = Known{hello.process, ++heard_};
+  known_[hello.from] = Known{hello.process, hello.features, ++heard_};
   auto first = refused_.lower_bound({hello.from, ErrorCode::kNone});
   while (first != refused_.end() && first->first == hello.from) first = refused_.erase(first);
+}
+
+const ProgramFeatures* PeerGuard::FeaturesOf(const VoterId& voter) const {
+  auto known = known_.find(voter);
+  return known == known_.end() ? nullptr : &known->second.features;
 }
 
 bool PeerGuard::IsCurrent(const Hello& hello) const {

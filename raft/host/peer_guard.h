@@ -6,7 +6,7 @@
 // remembers goes with this process, so it is a help and no proof (S-19 says what remains).
 //
 // Thread: owner's.
-// Source: S-17, S-18, S-19.
+// Source: S-17, S-18, S-19, S-20.
 #ifndef RAFT_HOST_PEER_GUARD_H_
 #define RAFT_HOST_PEER_GUARD_H_
 
@@ -27,6 +27,9 @@ namespace millrace::raft {
 // Versions of the messages' layout that this program speaks.
 inline constexpr int32_t kMessageVersionMin = 1;
 inline constexpr int32_t kMessageVersionMax = 1;
+// In a refusal between two generations of a quorum: the name of what differs; its value is that of
+// whoever refuses.
+inline constexpr char kGenerationName[] = "quorum.generation";
 
 class PeerGuard {
  public:
@@ -35,15 +38,28 @@ class PeerGuard {
 
   PeerGuard(const VoterId& self, const ProcessId& process) : self_(self), process_(process) {}
 
-  // Zero until the cluster is founded: no stream is accepted then.
-  void SetClusterId(const ClusterId& cluster_id) { cluster_id_ = cluster_id; }
+  // Zero until the cluster is founded: no stream is accepted then. `generation`: how often its
+  // quorum was recovered, as far as this voter took part.
+  void SetClusterId(const ClusterId& cluster_id, int64_t generation = 0) {
+    cluster_id_ = cluster_id;
+    generation_ = generation;
+  }
   const ClusterId& cluster_id() const { return cluster_id_; }
+  int64_t generation() const { return generation_; }
 
   // Whether the speaker may be listened to; if so, its process is the current one of its voter.
   // Errors: NOT_CONTROLLER while no cluster is known here; INCONSISTENT_CLUSTER_ID;
   // INCONSISTENT_NODE_ID if it means another node, says it is this one, or is not the newest
   // process on its directory; UNSUPPORTED_VERSION.
   absl::Status Accept(const Hello& hello);
+
+  // Whether the speaker belongs to a quorum that was recovered without this voter.
+  bool IsSupersededBy(const Hello& hello) const {
+    return hello.cluster_id == cluster_id_ && hello.generation > generation_;
+  }
+
+  // What the newest accepted process of `voter` said of its program; null if there was none.
+  const ProgramFeatures* FeaturesOf(const VoterId& voter) const;
 
   // Whether the process that said this hello is still the newest on its directory.
   bool IsCurrent(const Hello& hello) const;
@@ -60,6 +76,7 @@ class PeerGuard {
  private:
   struct Known {
     ProcessId process;
+    ProgramFeatures features;
     // Orders by when it was heard of.
     uint64_t heard = 0;
   };
@@ -71,6 +88,7 @@ class PeerGuard {
   const VoterId self_;
   const ProcessId process_;
   ClusterId cluster_id_;
+  int64_t generation_ = 0;
   // At most kRememberedMax.
   std::map<VoterId, Known> known_;
   std::set<std::pair<VoterId, ErrorCode>> refused_;

@@ -148,5 +148,35 @@ TEST_F(PeerGuardTest, WhatItRemembersIsBoundedAndTheOldestGoesFirst) {
   }
 }
 
+TEST_F(PeerGuardTest, S20AVoterThatWasGivenUpIsRefusedByBothSides) {
+  guard_.SetClusterId(kCluster, 1);
+  Hello older = HelloOf(5, 50);
+  EXPECT_THAT(guard_.Accept(older),
+              IsError(ErrorCode::kInconsistentClusterId, "recovered without node 2"));
+  EXPECT_FALSE(guard_.IsSupersededBy(older));
+  Hello newer = HelloOf(5, 50);
+  newer.generation = 2;
+  EXPECT_THAT(guard_.Accept(newer),
+              IsError(ErrorCode::kInconsistentClusterId, "recovered without node 1"));
+  EXPECT_TRUE(guard_.IsSupersededBy(newer));
+  newer.cluster_id = ClusterId(Uuid(77, 77));
+  EXPECT_FALSE(guard_.IsSupersededBy(newer));
+  newer = HelloOf(5, 50);
+  newer.generation = 1;
+  EXPECT_OK(guard_.Accept(newer));
+}
+
+TEST_F(PeerGuardTest, RemembersWhatTheNewestProcessOfAVoterKnows) {
+  EXPECT_EQ(guard_.FeaturesOf(kPeer), nullptr);
+  Hello hello = HelloOf(5, 50);
+  hello.features = {1, 2, "0.1.0"};
+  ASSERT_OK(guard_.Accept(hello));
+  EXPECT_EQ(*guard_.FeaturesOf(kPeer), hello.features);
+  hello = HelloOf(6, 60);
+  hello.features = {1, 3, "0.2.0"};
+  ASSERT_OK(guard_.Accept(hello));
+  EXPECT_EQ(guard_.FeaturesOf(kPeer)->level_max, 3);
+}
+
 }  // namespace
 }  // namespace millrace::raft

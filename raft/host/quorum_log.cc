@@ -176,6 +176,8 @@ void QuorumLog::OnUnreachable(NodeId peer) {
 }
 
 void QuorumLog::OnPersisted(Ready ready) {
+  // Of one that was superseded; a disk that failed says nothing more.
+  if (failed()) return;
   node_->Persisted(ready.seq, now());
   if (ready.install.has_value()) {
     snapshot_index_ = ready.install->id.last.index;

@@ -117,6 +117,7 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   // TransportReceiver.
   void OnMessage(const Message& message) override;
   void OnUnreachable(NodeId peer) override;
+  void OnSuperseded(const absl::Status& why) override { Fail(why); }
 
   // Carries out all that the node wants done. Calls the listener.
   void Pump();

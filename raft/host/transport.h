@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "base/ids.h"
 #include "raft/messages.h"
 
@@ -34,6 +35,8 @@ class TransportReceiver {
   // A connection to the peer was reset or refused: its process is probably gone. Told once per
   // break, not for silence.
   virtual void OnUnreachable(NodeId peer) = 0;
+  // The quorum was recovered without this voter, which must stop for good (S-20).
+  virtual void OnSuperseded(const absl::Status& why) = 0;
 };
 
 class Transport {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -38,12 +39,12 @@ GrpcTransport::~GrpcTransport() {
   }
 }
 
-void GrpcTransport::SetClusterId(const ClusterId& cluster_id) {
+void GrpcTransport::SetClusterId(const ClusterId& cluster_id, int64_t generation) {
   CHECK(deps_.owner->IsCurrent());
   CHECK(!cluster_id.is_zero());
   CHECK(guard_.cluster_id().is_zero() || guard_.cluster_id() == cluster_id)
       << "this node belongs to " << guard_.cluster_id();
-  guard_.SetClusterId(cluster_id);
+  guard_.SetClusterId(cluster_id, generation);
   for (const auto& [node, link] : links_) link->Open();
 }
 
@@ -118,7 +119,9 @@ InboundPort GrpcTransport::port() {
 void GrpcTransport::OnOpened(const std::shared_ptr<InboundStream>& stream, const Hello& hello) {
   if (const absl::Status status = guard_.Accept(hello); !status.ok()) {
     stream->Finish(status);
-    return LogRefusal(hello, status);
+    LogRefusal(hello, status);
+    if (guard_.IsSupersededBy(hello)) TellSuperseded(status);
+    return;
   }
   stream->Answer(HelloTo(hello.from.node));
   Admit(stream, hello);
@@ -205,6 +208,8 @@ Hello GrpcTransport::HelloTo(NodeId peer) {
   hello.address = options_.address;
   hello.process = options_.process;
   hello.to = peer;
+  hello.features = options_.features;
+  hello.generation = guard_.generation();
   return hello;
 }
 
@@ -217,6 +222,19 @@ absl::Status GrpcTransport::OnAnswer(NodeId peer, const Hello& hello) {
                      {.name = "node.id", .value = absl::StrCat(hello.from.node.value())});
   }
   return guard_.Accept(hello);
+}
+
+void GrpcTransport::OnRefused(NodeId, const absl::Status& why) {
+  const ErrorDetail detail = DetailOf(why);
+  int64_t theirs = 0;
+  const bool superseded = CodeOf(why) == ErrorCode::kInconsistentClusterId &&
+                          detail.name == kGenerationName &&
+                          absl::SimpleAtoi(detail.value, &theirs) && theirs > guard_.generation();
+  if (superseded) TellSuperseded(why);
+}
+
+void GrpcTransport::TellSuperseded(const absl::Status& why) {
+  if (receiver_ != nullptr) receiver_->OnSuperseded(why);
 }
 
 void GrpcTransport::OnLinkBroken(NodeId peer) {

@@ -47,8 +47,12 @@ class GrpcTransport final : public Transport,
                                                const TransportDeps& deps);
   ~GrpcTransport() override;
 
-  // Raft traffic begins, both ways. REQUIRES: not zero, and not set to another one before.
-  void SetClusterId(const ClusterId& cluster_id);
+  // Raft traffic begins, both ways. `generation`: how often the quorum was recovered. REQUIRES: not
+  // zero, and not set to another one before.
+  void SetClusterId(const ClusterId& cluster_id, int64_t generation = 0);
+
+  // What a voter's newest process said of its program; null if none was heard.
+  const ProgramFeatures* FeaturesOf(const VoterId& voter) const { return guard_.FeaturesOf(voter); }
 
   // Answers peers' questions; until set they get BROKER_NOT_AVAILABLE.
   void SetFoundingAnswer(FoundingAnswer answer) { founding_answer_ = std::move(answer); }
@@ -93,6 +97,7 @@ class GrpcTransport final : public Transport,
   // LinkEvents.
   Hello HelloTo(NodeId peer) override;
   absl::Status OnAnswer(NodeId peer, const Hello& hello) override;
+  void OnRefused(NodeId peer, const absl::Status& why) override;
   void OnLinkBroken(NodeId peer) override;
 
   // Makes the stream its voter's only one.
@@ -102,6 +107,7 @@ class GrpcTransport final : public Transport,
   // The way to a peer; null if none is known. Makes one for a peer that only a hello has named.
   OutboundLink* LinkTo(NodeId peer);
   void LogRefusal(const Hello& hello, const absl::Status& why);
+  void TellSuperseded(const absl::Status& why);
 
   const TransportOptions options_;
   const TransportDeps deps_;

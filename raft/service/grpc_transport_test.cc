@@ -164,6 +164,32 @@ TEST_P(GrpcTransportTest, S18UntilTheClusterIsKnownThereIsNoRaftTraffic) {
   EXPECT_THAT(one->unreachable(), IsEmpty());
 }
 
+TEST_P(GrpcTransportTest, S20AVoterThatWasGivenUpHearsOfItWhoeverConnects) {
+  TestVoterOptions unfounded;
+  unfounded.cluster = ClusterId();
+  auto recovered = Voter(1, unfounded);
+  recovered->Run([](auto& it) { it.SetClusterId(kTestCluster, 1); });
+  // One that connects by itself, and one that is connected to.
+  auto two = Voter(2);
+  two->SetPeers({recovered->peer()});
+  auto three = Voter(3);
+  recovered->SetPeers({three->peer()});
+  for (TestVoter* lost : {two.get(), three.get()}) {
+    ASSERT_TRUE(lost->Await([&](auto&) { return !lost->superseded_is_ok(); }));
+  }
+  EXPECT_TRUE(recovered->superseded().ok());
+}
+
+TEST_P(GrpcTransportTest, PeersHearWhatAProgramKnows) {
+  TestVoterOptions options;
+  options.adjust = [](TransportOptions* transport) { transport->features = {1, 7, "x"}; };
+  auto one = Voter(1, options);
+  auto two = Voter(2);
+  two->SetPeers({one->peer()});
+  ASSERT_TRUE(two->Await([&](auto& it) { return it.FeaturesOf(one->id()) != nullptr; }));
+  EXPECT_EQ(two->Get<int>([&](auto& it) { return it.FeaturesOf(one->id())->level_max; }), 7);
+}
+
 TEST_P(GrpcTransportTest, S19AStaleCloneIsRefusedAndTheNewProcessIsHeard) {
   LogCapture capture(LogLevel::kWarn);
   auto one = Voter(1);

@@ -174,7 +174,10 @@ void OutboundLink::OnAnswer(uint64_t stream, const absl::StatusOr<Hello>& hello)
 void OutboundLink::OnDone(uint64_t stream, const absl::Status& status) {
   if (stream != stream_number_ || stream_ == nullptr) return;
   const bool refused = IsRefusal(CodeOf(status));
-  if (refused) LogOnce(status);
+  if (refused) {
+    LogOnce(status);
+    events_->OnRefused(peer_, status);
+  }
   Break(status, established_ || !refused);
 }
 

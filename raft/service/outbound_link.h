@@ -39,6 +39,8 @@ class LinkEvents {
   virtual Hello HelloTo(NodeId peer) = 0;
   // The process that was reached says this of itself. An error ends the stream.
   virtual absl::Status OnAnswer(NodeId peer, const Hello& hello) = 0;
+  // The process that was reached will not listen, and says why.
+  virtual void OnRefused(NodeId peer, const absl::Status& why) = 0;
   // The connection was reset or refused; once per break.
   virtual void OnLinkBroken(NodeId peer) = 0;
 };

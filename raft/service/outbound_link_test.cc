@@ -33,6 +33,7 @@ class OutboundLinkTest : public ::testing::Test, public LinkEvents {
     heard_.Signal();
     return answer_status_;
   }
+  void OnRefused(NodeId, const absl::Status&) override {}
   void OnLinkBroken(NodeId) override {
     ++breaks_;
     heard_.Signal();

@@ -24,6 +24,8 @@ struct TransportOptions {
   // "host:port" where peers reach this node's controller listener.
   std::string address;
   ProcessId process;
+  // Said to peers.
+  ProgramFeatures features = {};
 
   // Unsent bytes to one peer beyond which messages to it are dropped.
   int64_t queued_bytes_max = 32 << 20;

@@ -133,6 +133,15 @@ class CliJsonTest : public SharedServerTest {
     return result.err;
   }
 
+  // A controller that was not heard of is one that a quorum of one does not have.
+  void CheckFeatures() {
+    tools::FakeAdminServer fake;
+    fake.describe_features.response.add_nodes();
+    Check("millrace cluster features",
+          {Out({"cluster", "features"}), OutOfFake({"cluster", "features"}, &fake)});
+    Check("millrace cluster upgrade", {Out({"cluster", "upgrade", "--dry-run"})});
+  }
+
   // Of a server that says yes to everything, since a quorum of one has nobody to add or remove.
   std::string OutOfFake(const std::vector<std::string>& words, tools::FakeAdminServer* fake) {
     std::vector<std::string> line = words;
@@ -224,6 +233,7 @@ TEST_F(CliJsonTest, EveryCommandPrintsTheKeysThatAreDocumented) {
   Check("millrace config alter",
         {Out({"config", "alter", "topic:t", "--set", "retention.ms=1000000", "--dry-run"})});
   Check("millrace cluster describe", {Out({"cluster", "describe"})});
+  CheckFeatures();
   CheckQuorum();
   CheckChangesOfTheCluster();
   Check("millrace perf produce",

@@ -26,6 +26,7 @@ class Echo final : public TransportReceiver {
     transport_->Send({std::move(answer)});
   }
   void OnUnreachable(NodeId) override {}
+  void OnSuperseded(const absl::Status&) override {}
 
  private:
   GrpcTransport* const transport_;

@@ -16,6 +16,7 @@
 
 #include "broker/replica_channel.h"
 #include "node/controller_link.h"
+#include "node/program_features.h"
 #include "node/quorum_network.h"
 #include "node/testing/sim_server.h"
 #include "test/sim/cluster_network.h"
@@ -57,7 +58,12 @@ class ClusterQuorumLink final : public node::QuorumNetwork,
   raft::Transport& transport() override { return *this; }
   raft::FoundingChannel& founding() override { return *this; }
   void SetFoundingAnswer(FoundingAnswer answer) override { answer_ = std::move(answer); }
-  void SetCluster(ClusterId cluster) override { cluster_ = cluster; }
+  // No quorum is recovered here.
+  void SetCluster(ClusterId cluster, int64_t /*generation*/) override { cluster_ = cluster; }
+  // All machines run this program.
+  const raft::ProgramFeatures* FeaturesOf(const raft::VoterId&) const override {
+    return &features_;
+  }
 
   // A connection to the peer's process was reset.
   void OnPeerDown(int host);
@@ -77,6 +83,7 @@ class ClusterQuorumLink final : public node::QuorumNetwork,
   Executor* const owner_;
   FoundingAnswer answer_;
   ClusterId cluster_;
+  const raft::ProgramFeatures features_ = node::OwnFeatures();
   raft::TransportReceiver* receiver_ = nullptr;
   std::vector<raft::Peer> peers_;
 };

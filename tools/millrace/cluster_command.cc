@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/uuid.h"
 #include "tools/millrace/broker_log_dirs.h"
+#include "tools/millrace/feature_command.h"
 #include "tools/millrace/option_check.h"
 
 namespace millrace::tools {
@@ -249,7 +250,7 @@ void AddBrokerCommands(CLI::App* cluster, GlobalOptions* global) {
 
 void AddClusterCommands(CLI::App* app, GlobalOptions* global) {
   CLI::App* cluster =
-      app->add_subcommand("cluster", "Look at the cluster as a whole, and take brokers out");
+      app->add_subcommand("cluster", "Look at the cluster as a whole, and change it");
   cluster->require_subcommand(1);
   CLI::App* describe =
       AddCommand(cluster, "describe", "Show the controller, the brokers and their disks",
@@ -257,6 +258,7 @@ void AddClusterCommands(CLI::App* app, GlobalOptions* global) {
                  [global] { return Describe(*global); });
   AddConnectionOptions(describe, global);
   AddBrokerCommands(cluster, global);
+  AddFeatureCommands(cluster, global);
 }
 
 }  // namespace millrace::tools

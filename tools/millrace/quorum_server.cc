@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "node/program_features.h"
+
 namespace millrace::tools {
 namespace {
 
@@ -41,6 +43,7 @@ void QuorumServer::SetIdentity(const raft::VoterId& self, int64_t start_count) {
   options.address = AddressOf(config_);
   options.process = {.start_counter = start_count,
                      .nonce = IncarnationId::Draw(*dependencies_.random).uuid()};
+  options.features = node::OwnFeatures();
   transport_ = raft::GrpcTransport::Create(options, {.owner = strand(),
                                                      .queue = server_.queue(0),
                                                      .clock = dependencies_.clock,

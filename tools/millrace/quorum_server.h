@@ -54,7 +54,12 @@ class QuorumServer final : public node::QuorumNetwork {
   void SetFoundingAnswer(FoundingAnswer answer) override {
     transport_->SetFoundingAnswer(std::move(answer));
   }
-  void SetCluster(ClusterId cluster) override { transport_->SetClusterId(cluster); }
+  void SetCluster(ClusterId cluster, int64_t generation) override {
+    transport_->SetClusterId(cluster, generation);
+  }
+  const raft::ProgramFeatures* FeaturesOf(const raft::VoterId& voter) const override {
+    return transport_->FeaturesOf(voter);
+  }
 
  private:
   const node::NodeConfig config_;

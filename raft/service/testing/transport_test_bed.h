@@ -169,6 +169,12 @@ class TestVoter final : public TransportReceiver {
   std::vector<NodeId> unreachable() {
     return Get<std::vector<NodeId>>([&](GrpcTransport&) { return unreachable_; });
   }
+  // For Await.
+  bool superseded_is_ok() const { return superseded_.ok(); }
+  // Not OK once it heard that the quorum was recovered without it.
+  absl::Status superseded() {
+    return Get<absl::Status>([&](GrpcTransport&) { return superseded_; });
+  }
   // The sum over all peers.
   double Metric(const std::string& name) const {
     double sum = 0;
@@ -181,6 +187,11 @@ class TestVoter final : public TransportReceiver {
   void OnMessage(const Message& message) override {
     EXPECT_TRUE(owner_->IsCurrent());
     received_.push_back(message);
+    heard_.Signal();
+  }
+  void OnSuperseded(const absl::Status& why) override {
+    EXPECT_TRUE(owner_->IsCurrent());
+    superseded_ = why;
     heard_.Signal();
   }
   void OnUnreachable(NodeId peer) override {
@@ -203,6 +214,7 @@ class TestVoter final : public TransportReceiver {
   // Owner's.
   std::vector<Message> received_;
   std::vector<NodeId> unreachable_;
+  absl::Status superseded_;
 };
 
 }  // namespace millrace::raft
