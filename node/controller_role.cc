@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "node/damaged_log.h"
 #include "node/founding_file.h"
 #include "node/program_features.h"
 #include "node/session_decisions.h"
@@ -66,7 +67,8 @@ absl::Status ControllerRole::Open() {
     ASSIGN_OR_RETURN(images_, open_images_(dir_->image_path()));
   }
   if (config_.in_quorum()) {
-    // Its log is opened when it knows who founded the quorum.
+    // Its log is opened when it knows who founded the quorum; who this is must be known before.
+    RETURN_IF_ERROR(SetAsideIfDamaged());
     ASSIGN_OR_RETURN(founding_record_,
                      ReadFoundingFile(*env_.files, config_.metadata_dir, dir_->cluster_id()));
     return absl::OkStatus();
@@ -74,6 +76,20 @@ absl::Status ControllerRole::Open() {
   QuorumPlace alone;
   alone.founders.voters = {raft::Voter{{config_.node_id, dir_->directory_id()}}};
   return OpenHost(std::move(alone));
+}
+
+absl::Status ControllerRole::SetAsideIfDamaged() {
+  const absl::Status whole = CheckVotersLog(*env_.files, *dir_);
+  if (CodeOf(whole) != ErrorCode::kCorruptLog || dir_->cluster_id().is_zero()) return whole;
+  ASSIGN_OR_RETURN(const std::string aside,
+                   SetDamagedLogAside(*env_.files, dir_.get(), env_.random));
+  LOG_ERROR("node",
+            "the metadata log is damaged and was set aside; this controller has become a newcomer "
+            "to its quorum, which waits to be added",
+            {{"damage", whole.message()},
+             {"kept", aside},
+             {"directory", dir_->directory_id().ToString()}});
+  return absl::OkStatus();
 }
 
 absl::Status ControllerRole::OpenHost(QuorumPlace place) {

@@ -84,6 +84,7 @@ class ControllerRole {
   void Finish(const absl::Status& status);
 
   absl::Status OpenHost(QuorumPlace place);
+  absl::Status SetAsideIfDamaged();
   void BalanceLeaders();
 
   const NodeConfig config_;

@@ -93,6 +93,25 @@ absl::StatusOr<std::unique_ptr<MetadataDir>> MetadataDir::Open(FileSystem* files
   return dir;
 }
 
+absl::StatusOr<std::unique_ptr<MetadataDir>> MetadataDir::OpenExisting(FileSystem* files,
+                                                                       std::string path) {
+  const std::string properties_path = JoinPath(path, kProperties);
+  ASSIGN_OR_RETURN(const bool exists, files->Exists(properties_path));
+  if (!exists) {
+    return MakeError(
+        ErrorCode::kInvalidDirectory,
+        absl::StrCat("'", path, "' is no metadata directory: it has no meta.properties"),
+        {.name = "metadata.log.dir", .value = path});
+  }
+  ASSIGN_OR_RETURN(auto properties, ReadProperties(*files, properties_path));
+  int32_t node = -1;
+  if (!absl::SimpleAtoi(properties["node.id"], &node) || node < 0) {
+    return Foreign(path, "its meta.properties names no node");
+  }
+  // The node is the one it names, so nothing is drawn.
+  return Open(files, std::move(path), NodeId(node), /*random=*/nullptr);
+}
+
 absl::Status MetadataDir::ReadOrCreateProperties(Random* random) {
   ASSIGN_OR_RETURN(const bool exists, files_->Exists(properties_path()));
   if (!exists) {
@@ -138,6 +157,11 @@ absl::Status MetadataDir::SetClusterId(ClusterId cluster_id) {
                      {.name = "cluster.id", .value = cluster_id_.ToString()});
   }
   cluster_id_ = cluster_id;
+  return WriteProperties();
+}
+
+absl::Status MetadataDir::BecomeDirectory(DirectoryId id) {
+  directory_id_ = id;
   return WriteProperties();
 }
 

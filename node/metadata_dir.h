@@ -36,6 +36,13 @@ class MetadataDir {
   static absl::StatusOr<std::unique_ptr<MetadataDir>> Open(FileSystem* files, std::string path,
                                                            NodeId node_id, Random* random);
 
+  // Opens one that is there, of whichever node; for tools. Errors: as above; INVALID_DIRECTORY if
+  // there is none.
+  static absl::StatusOr<std::unique_ptr<MetadataDir>> OpenExisting(FileSystem* files,
+                                                                   std::string path);
+
+  const std::string& path() const { return path_; }
+  NodeId node_id() const { return node_id_; }
   // Nothing was here before.
   bool is_new() const { return is_new_; }
   DirectoryId directory_id() const { return directory_id_; }
@@ -50,6 +57,8 @@ class MetadataDir {
   // Remembers, durably, which cluster this directory belongs to. Errors: INCONSISTENT_CLUSTER_ID if
   // it is another one already.
   absl::Status SetClusterId(ClusterId cluster_id);
+  // From now on, durably, this is another directory, which has promised nothing (S-17).
+  absl::Status BecomeDirectory(DirectoryId id);
 
  private:
   MetadataDir(FileSystem* files, std::string path, NodeId node_id)

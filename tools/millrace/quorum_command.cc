@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/uuid.h"
 #include "tools/millrace/option_check.h"
+#include "tools/millrace/quorum_recover.h"
 
 namespace millrace::tools {
 namespace {
@@ -202,6 +203,7 @@ void AddQuorumCommands(CLI::App* app, GlobalOptions* global) {
   for (CLI::App* command : {describe, add, remove, transfer}) {
     AddConnectionOptions(command, global);
   }
+  AddQuorumRecoverCommand(quorum, global);
 }
 
 }  // namespace millrace::tools

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Three controllers as real processes. The log of one after the other is damaged on disk, at several places, while it is
+# down: it never votes with it, keeps the damaged files, comes back as another voter, and everything acknowledged is there.
+set -euo pipefail
+
+readonly cluster_script="$PWD/tools/local_cluster.sh"
+readonly millrace="$PWD/tools/millrace/millrace"
+readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
+readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/quorum_damage_test.XXXXXX")"
+readonly data="$work/cluster"
+
+cluster() { "$cluster_script" "$@" --data-dir "$data"; }
+fail() {
+  printf 'FAILED: %s\n' "$*" >&2
+  tail -n 20 "$data"/node-*/log >&2 || true
+  exit 1
+}
+clean_up() {
+  cluster stop >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+bootstrap=''
+for attempt in 1 2 3; do
+  base=$((20000 + (RANDOM % 400) * 100))
+  if bootstrap="$(cluster start --controllers 3 --phantom-brokers 3 --base-port "$base" --millrace "$millrace" \
+    --phantoms "$phantoms" 2>"$work/start.log")"; then break; fi
+  cluster stop >/dev/null 2>&1 || true
+  rm -rf "$data"
+  bootstrap=''
+done
+[[ -n "$bootstrap" ]] || fail "the cluster does not start: $(cat "$work/start.log")"
+
+json() { /usr/bin/python3 -c "import json, sys; it = json.load(sys.stdin); print($1)"; }
+ask() { "$millrace" "$@" --timeout 20 --bootstrap "$bootstrap"; }
+topics() { "$millrace" topic list --timeout 20 --bootstrap "$1" -o json |
+  json '"\n".join(sorted(t["name"] for t in it["topics"]))'; }
+await() { # WHAT COMMAND...
+  local what="$1" deadline=$(($(date +%s) + 60))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    (($(date +%s) < deadline)) || fail "$what"
+    sleep 0.1
+  done
+}
+# Flips one bit in the group that lies this far in the log of a controller that is down.
+flip() { # NODE PERCENT
+  "$millrace" log dump "$data/node-$1/data/metadata/wal" -o json >"$work/dump"
+  /usr/bin/python3 - "$2" "$work/dump" <<'PYTHON'
+import json, sys
+path, groups = None, []
+for line in open(sys.argv[2]):
+    it = json.loads(line)
+    path = it.get("segment", path)
+    if "group" in it:
+        groups.append((path, it["offset"]))
+# What a later group says is durable: not the last ones, which may be a torn tail.
+path, offset = groups[(len(groups) - 4) * int(sys.argv[1]) // 100]
+with open(path, "r+b") as file:
+    file.seek(offset + 40)
+    byte = file.read(1)[0]
+    file.seek(offset + 40)
+    file.write(bytes([byte ^ 4]))
+PYTHON
+}
+directory_of() { sed -n 's/^directory.id=//p' "$data/node-$1/data/metadata/meta.properties"; }
+
+: >"$work/acknowledged"
+create() {
+  ask topic create "$1" >/dev/null || fail "topic $1 is not created"
+  printf '%s\n' "$1" >>"$work/acknowledged"
+}
+for i in $(seq 1 10); do create "t$i"; done
+
+round=0
+for percent in 0 50 100; do
+  round=$((round + 1))
+  victim="$round"
+  old="$(directory_of "$victim")"
+  cluster kill "$victim"
+  create "while-$victim-is-down"
+  flip "$victim" "$percent"
+  cluster start >/dev/null 2>"$work/start.log" &
+  starter=$!
+  await "controller $victim does not set its log aside" test -e "$data/node-$victim/data/metadata/damaged-$old/wal"
+  changed() { [[ "$(directory_of "$victim")" != "$old" ]]; }
+  await "controller $victim keeps its identity" changed
+  # It is no voter: the others go on without it.
+  create "while-$victim-waits"
+  ask quorum remove "$victim" --directory-id "$old" || fail "the damaged voter is not removed"
+  "$millrace" quorum add "$victim" --bootstrap "$bootstrap" --directory-id "$(directory_of "$victim")" \
+    --address "127.0.0.1:$((base + 100 + victim - 1))" --timeout 60 || fail "controller $victim is not added again"
+  wait "$starter" || fail "controller $victim does not answer: $(cat "$work/start.log")"
+  grep -q 'CORRUPT_LOG\|is damaged and was set aside' "$data/node-$victim/log" || fail 'the damage is not told'
+  # It counts again: one of the others may be lost now.
+  other=$((victim % 3 + 1))
+  cluster kill "$other"
+  create "without-$other"
+  cluster start >/dev/null 2>&1 || fail "controller $other does not come back"
+done
+
+sort "$work/acknowledged" >"$work/expected"
+IFS=',' read -r -a addresses <<<"$bootstrap"
+for address in "${addresses[@]}"; do
+  topics "$address" >"$work/there"
+  cmp "$work/expected" "$work/there" || fail "at $address: $(diff "$work/expected" "$work/there")"
+done
+cluster stop || fail 'the controllers do not stop cleanly'

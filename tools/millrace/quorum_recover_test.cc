@@ -1,0 +1,24 @@
+#include "tools/millrace/quorum_recover.h"
+
+#include "tools/millrace/command_test_bed.h"
+#include "tools/millrace/quorum_command.h"
+
+namespace millrace::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+// test/cluster has the recovery itself.
+TEST(QuorumRecover, ADirectoryThatIsNoVotersIsRefusedByName) {
+  const LineResult result = RunLine(
+      AddQuorumCommands, {"quorum", "recover", "--metadata-dir", "/nowhere", "--accept-loss"});
+  EXPECT_EQ(result.exit_code, kExitFailed);
+  EXPECT_THAT(result.err, HasSubstr("'/nowhere' is no metadata directory"));
+}
+
+TEST(QuorumRecover, TheDirectoryMustBeNamed) {
+  EXPECT_EQ(RunLine(AddQuorumCommands, {"quorum", "recover"}).exit_code, kExitUsage);
+}
+
+}  // namespace
+}  // namespace millrace::tools
