@@ -109,7 +109,6 @@ TEST_F(ClusterSim, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "isr-grown",
                            "isr-shrunk",
                            "kill",
-                           "led-again",
                            "millrace_controller_broker_sessions_ended_total",
                            "millrace_isr_expands_total",
                            "millrace_isr_shrinks_total",
