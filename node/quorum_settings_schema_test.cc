@@ -9,13 +9,13 @@
 namespace millrace::node {
 namespace {
 
-TEST(QuorumSettingsSchema, DeclaresTheKeysOfTheQuorumAndOfItsLogAlone) {
+TEST(QuorumSettingsSchema, DeclaresTheKeysOfTheQuorumItsFoundingAndItsLogAlone) {
   ConfigSchema<NodeSettings> schema;
   DeclareQuorum(&schema);
   EXPECT_GE(schema.keys().size(), 7u);
   for (const ConfigKey& key : schema.keys()) {
     EXPECT_TRUE(key.name.rfind("controller.quorum.", 0) == 0 ||
-                key.name.rfind("metadata.log.", 0) == 0)
+                key.name.rfind("metadata.log.", 0) == 0 || key.name == "initial.feature.level")
         << key.name;
   }
 }
