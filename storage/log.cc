@@ -267,8 +267,9 @@ void Log::ResetTo(Offset start) {
   if (start <= end_) {
     if (start == log_start_ && start == end_) return;
     // A crash within a restart is known by a log that ends below its start. So a log that shall
-    // begin at or before its end is emptied first, beyond it.
-    RestartAt(end_ + 1);
+    // begin at or before its end is emptied first, beyond all offsets; a crash in between leaves a
+    // start that tells recovery where the log was to begin.
+    RestartAt(Offset(kResetMark.value() + start.value()));
   }
   RestartAt(start);
 }

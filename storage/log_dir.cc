@@ -199,6 +199,9 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       input.point = points_.Find(replica.topic_partition);
       input.index_interval_bytes = options_.index_interval_bytes;
       ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
+      if (log.status.ok() && log.log_start != input.replica.log_start) {
+        partitions_.SetLogStart(number, log.log_start);  // Written before anything else is.
+      }
       if (log.proven_end.has_value()) {
         syncs_.SetDurable(number, std::max(*log.proven_end, input.mark.value_or(Offset(0))));
       }

@@ -28,6 +28,10 @@ namespace millrace::storage {
 class DiskLog;
 class Log;
 
+// A log start from here on is none: the log is being emptied, to begin at what lies beyond the mark
+// (Log::ResetTo).
+inline constexpr Offset kResetMark(int64_t{1} << 62);
+
 // How reports find a log that may be gone. Read and written on the owner executor only.
 struct LogHandle {
   Log* log = nullptr;

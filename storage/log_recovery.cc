@@ -13,6 +13,7 @@
 #include "storage/epoch_checkpoint.h"
 #include "storage/file_names.h"
 #include "storage/index_file.h"
+#include "storage/log_op.h"
 #include "storage/partition_metadata.h"
 #include "storage/segment_reader.h"
 #include "storage/segment_scan.h"
@@ -40,6 +41,11 @@ class Recovery {
     RETURN_IF_ERROR(ListFiles());
     if (!log_.status.ok()) return std::move(log_);
     if (segments_.empty()) {
+      if (IsBeingReset()) {
+        EndReset();
+        log_.end = log_.log_start;
+        log_.disk->SetRecovered(log_.end, std::nullopt, nullptr);
+      }
       CheckEnd(log_.end, "no segment is there");
       return std::move(log_);
     }
@@ -333,8 +339,13 @@ class Recovery {
     return absl::OkStatus();
   }
 
+  bool IsBeingReset() const { return log_.log_start >= kResetMark; }
+  void EndReset() { log_.log_start = Offset(log_.log_start - kResetMark); }
+
   absl::Status Finish() {
-    if (log_.end < log_.log_start) {
+    const bool empties = IsBeingReset() || log_.end < log_.log_start;
+    if (IsBeingReset()) EndReset();
+    if (empties) {
       // The tail that was deleted up to there was lost with what followed it.
       log_.point_used = false;
       RETURN_IF_ERROR(log_.disk->Restart(log_.log_start));
