@@ -366,6 +366,20 @@ TEST_F(CrashImageTest, AFollowerBelowItsLeadersStartBeginsAgain) {
   Stage(1, 8, LeaderEpoch(2));
 }
 
+TEST_F(CrashImageTest, AFollowerThatHasNoFilesYetBeginsAgainBelowItsEnd) {
+  Open(1, "a");
+  ReplicaModel& replica = model_.replicas[Tp(1)];
+  replica.log_start_max = Offset(100);
+  logs_[Tp(1)]->ResetTo(Offset(100));
+  logs_[Tp(1)]->ResetTo(Offset(5));
+  auto log = std::move(logs_[Tp(1)]);
+  logs_.erase(Tp(1));
+  world_->RunBriefly();
+  logs_[Tp(1)] = std::move(log);
+  replica.log_start_min = replica.log_start_max = Offset(5);
+  Stage(1, 8, LeaderEpoch(1));
+}
+
 TEST_F(CrashImageTest, AFollowerWithNothingInCommonBeginsAgainWithinItsLog) {
   Open(1, "a");
   Stage(1, 12, LeaderEpoch(1));

@@ -5,7 +5,8 @@
 # it is a follower that cannot be heard.
 set -euo pipefail
 
-if [[ "${1:-}" != inside ]]; then
+# The first process of a process namespace is what this script is inside; elsewhere its clean-up would kill strangers.
+if [[ "${1:-}" != inside || $$ -ne 1 ]]; then
   # Namespaces and links are made as the root of a user namespace: no rights on the machine are needed, nothing is left.
   exec unshare --user --map-root-user --net --mount --pid --fork --kill-child --mount-proc "$0" inside
 fi
