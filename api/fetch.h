@@ -62,7 +62,7 @@ struct FetchRequest {
   IsolationLevel isolation_level = IsolationLevel::kUnspecified;
   RecordFormat format = RecordFormat::kUnspecified;
   std::string client_id;
-  // To be served by a near replica.
+  // The client's: a replica in it may answer, and the leader names one that does.
   std::string rack;
 
   friend bool operator==(const FetchRequest&, const FetchRequest&) = default;
@@ -90,6 +90,9 @@ struct FetchPartitionResult {
   // Instead of batches, for RecordFormat::kRecords: a run of encoded `records` fields
   // (codec/plain_records.h).
   Bytes plain_records;
+  // Where the same may be read in the client's rack from now on; only a leader in another one says
+  // it.
+  std::optional<NodeId> preferred_read_replica;
 
   friend bool operator==(const FetchPartitionResult&, const FetchPartitionResult&) = default;
 };

@@ -34,8 +34,8 @@ struct OffsetForLeaderEpochRequest {
 struct OffsetForLeaderEpochPartitionResult {
   PartitionName name;
   PartitionOutcome outcome;
-  // The largest epoch at or below the one asked about, and the first offset behind it;
-  // kNoLeaderEpoch and kNoOffset if the log has only later ones.
+  // The largest epoch at or below the one asked about, and the first offset behind it. If the log
+  // has only later ones: kNoLeaderEpoch, and where the log begins.
   LeaderEpoch leader_epoch = kNoLeaderEpoch;
   Offset end_offset = kNoOffset;
 

@@ -6,12 +6,17 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "broker/controller_channel.h"
+#include "broker/damage_control.h"
+#include "broker/directory_assigner.h"
 #include "broker/fetch_call.h"
 #include "broker/fetch_stream.h"
 #include "broker/forward_channel.h"
 #include "broker/forwarder.h"
+#include "broker/last_copy_reporter.h"
+#include "broker/log_dir_speeds.h"
 #include "broker/produce_stream.h"
 #include "broker/producer_ids.h"
+#include "broker/range_read.h"
 #include "broker/reconciler.h"
 #include "broker/replication/isr_proposer.h"
 
@@ -47,7 +52,9 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
     : options_(std::move(options)),
       deps_(std::move(deps)),
       log_dirs_(std::make_unique<LogDirSet>(
-          options_.log_dirs, LogDirOptionsOf(options_, deps_.budget), LogDirSetDeps(deps_))) {
+          options_.log_dirs, LogDirOptionsOf(options_, deps_.budget), LogDirSetDeps(deps_))),
+      log_dir_speeds_(std::make_unique<LogDirSpeeds>(options_.node_id, log_dirs_.get(), deps_.clock,
+                                                     deps_.metrics)) {
   CHECK(!options_.log_dirs.empty() && !deps_.shards.empty());
   const std::shared_ptr<FetchMemory> fetch_memory =
       deps_.budget == nullptr ? nullptr : FetchMemory::Create(deps_.budget);
@@ -69,7 +76,9 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
         (options_.metrics_partitions_max + shard_count - 1) / shard_count;
     shards_.push_back(Shard::Create(shard));
   }
-  const GatherOptions gather{.fetch_bytes_max = options_.fetch_bytes_max,
+  const GatherOptions gather{.self = options_.node_id,
+                             .reads_by_rack = options_.reads_by_rack,
+                             .fetch_bytes_max = options_.fetch_bytes_max,
                              .produce_timeout_max = options_.produce_timeout_max,
                              .fetch_wait_max = options_.fetch_wait_max};
   for (size_t i = 0; i < shards_.size(); ++i) {
@@ -84,6 +93,27 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
   reconciler.static_config = &options_.static_config;
   reconciler.tail_cache_bytes_max = options_.tail_cache_bytes_max;
   reconciler_ = std::make_unique<Reconciler>(std::move(reconciler));
+  directory_assigner_ = std::make_unique<DirectoryAssigner>(
+      DirectoryAssigner::Deps{options_.node_id, deps_.home, deps_.clock, deps_.controller});
+  reconciler_->SetOnAssigned([this](const TopicPartition& partition, DirectoryId directory) {
+    directory_assigner_->Assign(partition, directory);
+  });
+  last_copy_reporter_ = std::make_unique<LastCopyReporter>(LastCopyReporter::Deps{
+      options_.node_id, deps_.home, deps_.clock, deps_.controller, [this](auto done) {
+        DescribeReplicas([done = std::move(done)](const auto& replicas) mutable {
+          LastCopyReporter::Ends ends;
+          for (const auto& [id, state] : replicas) {
+            if (state.status.ok()) ends[id] = {state.latest_epoch, state.end_offset};
+          }
+          std::move(done)(std::move(ends));
+        });
+      }});
+  damage_control_ = std::make_unique<DamageControl>(
+      DamageControl::Deps{{options_.node_id, options_.cluster_id, deps_.cold_reads,
+                           deps_.repair_channel, options_.inter_broker_listener},
+                          shards_,
+                          deps_.metrics,
+                          &options_.static_config});
   if (deps_.controller != nullptr) {
     producer_ids_ = std::make_unique<ProducerIds>(options_.node_id, deps_.controller);
   }
@@ -127,6 +157,25 @@ ReplicaIntake Broker::replica_intake() {
     if (shard == nullptr) return nullptr;
     return shard->OpenReplicaStream(hello, std::move(stream));
   };
+  intake.read_range = [shards, cold_reads = deps_.cold_reads, cluster_id = options_.cluster_id](
+                          const RangeQuery& query, RangeDone done) {
+    if (query.cluster_id != cluster_id) {
+      return std::move(done)(
+          MakeError(ErrorCode::kInconsistentClusterId, "this broker belongs to another cluster"));
+    }
+    const int index = ShardIndexOf(query.topic_partition, static_cast<int>(shards.size()));
+    const std::shared_ptr<Shard> shard = shards[static_cast<size_t>(index)].lock();
+    if (shard == nullptr) {
+      return std::move(done)(MakeError(ErrorCode::kShuttingDown, "this broker is going"));
+    }
+    Executor* const executor = shard->executor();
+    executor->Post(
+        [weak = std::weak_ptr<Shard>(shard), cold_reads, query, done = std::move(done)]() mutable {
+          if (const std::shared_ptr<Shard> self = weak.lock()) {
+            ReadRange(self, cold_reads, query, std::move(done));
+          }
+        });
+  };
   return intake;
 }
 
@@ -150,12 +199,22 @@ void Broker::Registered(BrokerEpoch epoch, Done done) {
       reconciler_->OnRegistered(epoch);
       if (producer_ids_ != nullptr) producer_ids_->OnRegistered(epoch);
       isr_proposer_->OnRegistered(epoch);
+      directory_assigner_->OnRegistered(epoch);
+      last_copy_reporter_->OnRegistered(epoch);
     }
     std::move(done)(std::move(status));
   });
 }
 
-void Broker::OnMetadata(const metadata::Update& update) { reconciler_->OnMetadata(update); }
+void Broker::OnMetadata(const metadata::Update& update) {
+  reconciler_->OnMetadata(update);
+  directory_assigner_->OnMetadata(*update.image);
+  last_copy_reporter_->OnMetadata(update);
+  log_dir_speeds_->OnMetadata(*update.image);
+  damage_control_->OnMetadata(update);
+}
+
+std::map<DirectoryId, absl::Duration> Broker::MeasureDisks() { return log_dir_speeds_->Measure(); }
 
 void Broker::AwaitMetadata(LogIndex index, Task done) {
   reconciler_->Await(index, std::move(done));
@@ -163,11 +222,6 @@ void Broker::AwaitMetadata(LogIndex index, Task done) {
 
 void Broker::SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback) {
   log_dirs_->SetOnFailed(std::move(callback));
-}
-
-void Broker::SetOnDirectoryAssigned(
-    std::function<void(const TopicPartition&, DirectoryId)> callback) {
-  reconciler_->SetOnAssigned(std::move(callback));
 }
 
 void Broker::Shutdown(absl::Duration drain, Done done) {
@@ -363,39 +417,67 @@ std::unique_ptr<TopicWatch> Broker::OpenTopicWatch(
       std::move(sink), deadline, std::move(late));
 }
 
-void Broker::DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done) {
+void Broker::Checksum(const api::PartitionName& name, const ChecksumQuery& query,
+                      const Caller& caller,
+                      absl::AnyInvocable<void(const ReplicaChecksum&) &&> done) {
+  OnSomeGather([name, query = query, caller, cold_reads = deps_.cold_reads,
+                done = std::move(done)](Gather* gather) mutable {
+    const absl::StatusOr<TopicPartition> partition =
+        gather->Resolve(name, caller, metadata::Operation::kDescribe);
+    if (!partition.ok()) {
+      ReplicaChecksum sum;
+      sum.outcome = api::PartitionOutcome::Of(partition.status());
+      return std::move(done)(sum);
+    }
+    query.topic_partition = *partition;
+    const std::shared_ptr<Shard>& shard = gather->ShardOf(*partition);
+    gather->On(shard, [shard, cold_reads, query, done = std::move(done)]() mutable {
+      ChecksumReplica(shard, cold_reads, query, std::move(done));
+    });
+  });
+}
+
+void Broker::DescribeReplicas(
+    absl::AnyInvocable<void(const std::map<TopicPartition, ReplicaState>&) &&> done) {
   struct Describing {
     size_t left;
     std::map<TopicPartition, ReplicaState> replicas;
-    absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done;
+    absl::AnyInvocable<void(const std::map<TopicPartition, ReplicaState>&) &&> done;
   };
   auto describing = std::make_shared<Describing>(Describing{shards_.size(), {}, std::move(done)});
   for (const std::shared_ptr<Shard>& shard : shards_) {
-    shard->executor()->Post([this, shard, describing] {
-      deps_.home->Post([this, describing, states = shard->Describe()] {
+    shard->executor()->Post([home = deps_.home, shard, describing] {
+      home->Post([describing, states = shard->Describe()] {
         for (const ReplicaState& state : states) {
           describing->replicas[state.topic_partition] = state;
         }
-        if (--describing->left > 0) return;
-        std::vector<LogDirDescription> dirs;
-        for (const LogDirSlot& slot : log_dirs_->slots()) {
-          LogDirDescription& dir = dirs.emplace_back();
-          dir.path = slot.path;
-          dir.directory_id = slot.id();
-          dir.status = slot.status;
-          if (slot.dir == nullptr) continue;
-          dir.total_bytes = slot.dir->total_bytes();
-          dir.free_bytes = slot.dir->free_bytes();
-        }
-        for (const auto& [partition, log_dir] : reconciler_->Placement()) {
-          const auto state = describing->replicas.find(partition);
-          if (log_dir < 0 || state == describing->replicas.end()) continue;
-          dirs[log_dir].replicas.push_back(state->second);
-        }
-        std::move(describing->done)(std::move(dirs));
+        if (--describing->left == 0) std::move(describing->done)(describing->replicas);
       });
     });
   }
+}
+
+void Broker::DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done) {
+  DescribeReplicas([this, done = std::move(done)](
+                       const std::map<TopicPartition, ReplicaState>& replicas) mutable {
+    std::vector<LogDirDescription> dirs;
+    for (const LogDirSlot& slot : log_dirs_->slots()) {
+      LogDirDescription& dir = dirs.emplace_back();
+      dir.path = slot.path;
+      dir.directory_id = slot.id();
+      dir.status = slot.status;
+      dir.slow = log_dir_speeds_->IsSlow(slot.id());
+      if (slot.dir == nullptr) continue;
+      dir.total_bytes = slot.dir->total_bytes();
+      dir.free_bytes = slot.dir->free_bytes();
+    }
+    for (const auto& [partition, log_dir] : reconciler_->Placement()) {
+      const auto state = replicas.find(partition);
+      if (log_dir < 0 || state == replicas.end()) continue;
+      dirs[log_dir].replicas.push_back(state->second);
+    }
+    std::move(done)(std::move(dirs));
+  });
 }
 
 }  // namespace millrace::broker

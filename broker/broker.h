@@ -41,7 +41,9 @@
 #include "base/random.h"
 #include "broker/gather.h"
 #include "broker/log_dir_set.h"
+#include "broker/repair_channel.h"
 #include "broker/replica_channel.h"
+#include "broker/replica_checksum.h"
 #include "broker/topic_watch.h"
 #include "metadata/authorizer.h"
 #include "metadata/feed.h"
@@ -51,11 +53,15 @@
 namespace millrace::broker {
 
 class ControllerChannel;
+class DamageControl;
+class DirectoryAssigner;
 class FetchCall;
 class ForwardChannel;
 class Forwarder;
+class LastCopyReporter;
 class FetchStream;
 class IsrProposer;
+class LogDirSpeeds;
 class ProduceStream;
 class ProducerIds;
 class Reconciler;
@@ -82,6 +88,8 @@ struct BrokerOptions {
   int metrics_partitions_max = 100;
   // inter.broker.listener.name: where other brokers' ReplicaService is; empty: their first.
   std::string inter_broker_listener;
+  // replica.selector.class: whether readers are served by a replica in their rack (KIP-392).
+  bool reads_by_rack = true;
   // replica.lag.time.max.ms: how long a follower may lag before it is out of sync.
   absl::Duration replica_lag_time_max = absl::Seconds(5);
 };
@@ -104,6 +112,8 @@ struct BrokerDeps {
   std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
   // To other brokers. Null: none can be followed.
   ReplicaChannel* replica_channel = nullptr;
+  // The same, for what a damaged disk has lost. Null: damage is found, and stays.
+  RepairChannel* repair_channel = nullptr;
 };
 
 // How far the start has come; see /readyz.
@@ -126,6 +136,8 @@ struct LogDirDescription {
   absl::Status status;
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;
+  // Its disk is much slower than others, as the controller found.
+  bool slow = false;
   // By topic id and partition.
   std::vector<ReplicaState> replicas;
 };
@@ -160,10 +172,13 @@ class Broker {
   // `index`. REQUIRES: on `home`.
   void AwaitMetadata(LogIndex index, Task done);
 
-  // Called on `home` when a directory fails, and when a replica without a directory in the metadata
-  // was given one, so that the controller learns of it (KIP-858). Set before OpenLogDirs.
+  // Called on `home` when a directory fails, so that the controller learns of it (KIP-858). Set
+  // before OpenLogDirs. Where replicas lie the broker itself tells (directory_assigner.h).
   void SetOnLogDirFailed(std::function<void(DirectoryId, const absl::Status&)> callback);
-  void SetOnDirectoryAssigned(std::function<void(const TopicPartition&, DirectoryId)> callback);
+
+  // How long syncs take in the log directories that had any lately, for the controller; to be asked
+  // every second or oftener. REQUIRES: on `home`.
+  std::map<DirectoryId, absl::Duration> MeasureDisks();
 
   // From now on unary calls for partitions that other brokers lead are passed on to them: by the
   // channel made for each shard, at the address of `listener` (broker/forwarder.h). REQUIRES: no
@@ -215,6 +230,11 @@ class Broker {
   // Where the streams that followers open are taken in. May outlive the broker. Thread: any.
   ReplicaIntake replica_intake();
 
+  // The sum of a range of the replica here, whoever leads (replica_checksum.h): never passed on.
+  // `query.topic_partition` is that of `name`. `done` runs on a shard.
+  void Checksum(const api::PartitionName& name, const ChecksumQuery& query, const Caller& caller,
+                absl::AnyInvocable<void(const ReplicaChecksum&) &&> done);
+
   // `done` runs on `home`. REQUIRES: on `home`.
   void DescribeLogDirs(absl::AnyInvocable<void(std::vector<LogDirDescription>) &&> done);
 
@@ -232,17 +252,24 @@ class Broker {
                                    absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call);
   void CloseShards(Done done);
+  // Of all shards, after what they were told before; on `home`.
+  void DescribeReplicas(
+      absl::AnyInvocable<void(const std::map<TopicPartition, ReplicaState>&) &&> done);
   ReplicationDeps MakeReplicationDeps();
 
   const BrokerOptions options_;
   const BrokerDeps deps_;
   std::unique_ptr<LogDirSet> log_dirs_;
+  std::unique_ptr<LogDirSpeeds> log_dir_speeds_;
   std::shared_ptr<IsrProposer> isr_proposer_;
   std::vector<std::shared_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<Gather>> gathers_;
   // By shard; empty: calls are answered by this broker alone.
   std::vector<std::unique_ptr<Forwarder>> forwarders_;
+  std::unique_ptr<DirectoryAssigner> directory_assigner_;
+  std::unique_ptr<LastCopyReporter> last_copy_reporter_;
   std::unique_ptr<Reconciler> reconciler_;
+  std::unique_ptr<DamageControl> damage_control_;
   // Null without a controller.
   std::unique_ptr<ProducerIds> producer_ids_;
   std::atomic<uint32_t> next_gather_{0};

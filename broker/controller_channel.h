@@ -7,7 +7,8 @@
 //
 // Thread: calls on the broker's `home` executor, which also runs every callback. A callback never
 // runs inside the call, and none runs once the channel is destroyed.
-// Source: KIP-497 (AlterPartition), KIP-730 (producer ids from the controller), S-15.
+// Source: KIP-497 (AlterPartition), KIP-730 (producer ids from the controller), KIP-858
+// (AssignReplicasToDirs), S-15.
 #ifndef BROKER_CONTROLLER_CHANNEL_H_
 #define BROKER_CONTROLLER_CHANNEL_H_
 
@@ -20,6 +21,10 @@ class AllocateProducerIdsRequest;
 class AllocateProducerIdsResponse;
 class AlterPartitionRequest;
 class AlterPartitionResponse;
+class AssignReplicasToDirsRequest;
+class AssignReplicasToDirsResponse;
+class ReportLastCopiesRequest;
+class ReportLastCopiesResponse;
 }  // namespace millrace::internal::v1
 
 namespace millrace::broker {
@@ -39,6 +44,16 @@ class ControllerChannel {
   // been replaced by another.
   virtual void AlterPartition(internal::v1::AlterPartitionRequest request,
                               Done<internal::v1::AlterPartitionResponse> done) = 0;
+
+  // Tells in which log directories replicas of this broker lie. OK carries an outcome for each; the
+  // metadata shows them. Errors: as above; it may be asked again at any time.
+  virtual void AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest request,
+                                    Done<internal::v1::AssignReplicasToDirsResponse> done) = 0;
+
+  // Tells what replicas of this broker hold of partitions that nobody may lead (S-32). The metadata
+  // shows what came of it. Errors: as above; it may be asked again at any time.
+  virtual void ReportLastCopies(internal::v1::ReportLastCopiesRequest request,
+                                Done<internal::v1::ReportLastCopiesResponse> done) = 0;
 
   // A block of producer ids that nobody else is given, ever. Errors: as above; a block whose answer
   // was lost is simply never used.

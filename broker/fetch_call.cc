@@ -45,6 +45,7 @@ void FetchCall::ReadAll() {
   budget_ = {bytes_max_, true};
   bytes_read_ = 0;
   any_failed_ = false;
+  const bool nearby = gather_->IsNearby(request_.rack);
   for (size_t n = 0; n < asked_.size(); ++n) {
     const size_t i = (n + rotation_) % asked_.size();
     const api::FetchPartition& partition = request_.partitions[i];
@@ -66,7 +67,8 @@ void FetchCall::ReadAll() {
                             .topic_partition = resolved,
                             .offset = partition.offset,
                             .leader_epoch = partition.leader_epoch,
-                            .bytes_max = asked_[i].bytes_max});
+                            .bytes_max = asked_[i].bytes_max,
+                            .nearby = nearby});
   }
   ReadGroup();
 }
@@ -98,6 +100,10 @@ void FetchCall::OnGroup(std::vector<ShardFetchResult> results, FetchBudget budge
     out.log_start_offset = result.log_start_offset;
     out.batches = std::move(result.batches);
     gather_->FillHint(caller_, &out.outcome);
+    if (out.outcome.ok()) {
+      out.preferred_read_replica =
+          gather_->NearReplica(*asked_[result.slot].resolved, request_.rack);
+    }
     any_failed_ |= !out.outcome.ok();
     bytes_read_ += static_cast<int64_t>(result.bytes);
     asked_[result.slot].next_offset = result.next_offset;
@@ -122,13 +128,15 @@ void FetchCall::Park() {
   response_.partitions.clear();
   const int64_t share =
       std::max<int64_t>(1, (bytes_min_ - bytes_read_) / static_cast<int64_t>(asked_.size()));
+  const bool nearby = gather_->IsNearby(request_.rack);
   std::map<int, std::pair<std::shared_ptr<Shard>, std::vector<ParkItem>>> by_shard;
   for (size_t i = 0; i < asked_.size(); ++i) {
     const TopicPartition& partition = *asked_[i].resolved;
     const std::shared_ptr<Shard>& shard = gather_->ShardOf(partition);
     auto& [owner, items] = by_shard[shard->index()];
     owner = shard;
-    items.push_back({partition, asked_[i].next_offset, request_.partitions[i].leader_epoch, share});
+    items.push_back(
+        {partition, asked_[i].next_offset, request_.partitions[i].leader_epoch, share, nearby});
   }
   if (!std::exchange(timer_set_, true)) {
     gather_->edge()->executor()->PostAt(deadline_, [weak = weak_from_this()] {

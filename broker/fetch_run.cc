@@ -57,6 +57,7 @@ FetchRun::Step FetchRun::ReadOne(const ShardFetchItem& item, ShardFetchResult* r
   FetchQuery query;
   query.offset = item.offset;
   query.leader_epoch = item.leader_epoch;
+  query.nearby = item.nearby;
   query.bytes_max = std::min(item.bytes_max, budget_.bytes_left);
   query.at_least_one = budget_.nothing_yet;
   // With nothing read yet, even a budget of nothing yields a batch.
@@ -134,6 +135,8 @@ void FetchRun::OnCold(absl::StatusOr<storage::ReadResult> read, SharePtr share) 
     Take(*std::move(read), std::move(share));
   } else {
     result.outcome = api::PartitionOutcome::Of(read.status());
+    shard->NoteReadFailure(items_[results_.size() - 1].topic_partition, result.next_offset,
+                           read.status());
   }
   shard->metrics().fetch.Answered(result.outcome.code, shard->clock().Now() - started_,
                                   static_cast<int64_t>(result.bytes));

@@ -33,6 +33,8 @@ struct ShardFetchItem {
   Offset offset;
   std::optional<LeaderEpoch> leader_epoch;
   size_t bytes_max = 0;
+  // As FetchQuery's.
+  bool nearby = false;
 };
 
 struct ShardFetchResult {

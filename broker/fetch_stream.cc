@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,8 @@ class FetchStream::Pump : public std::enable_shared_from_this<Pump> {
   int64_t credit_bytes_ = 0;
   // Of the credit, what reads that are under way may use.
   int64_t reserved_bytes_ = 0;
+  // The reader's; empty: it has told none.
+  std::string rack_;
   uint64_t assignment_number_ = 0;
   uint64_t next_generation_ = 1;
   std::map<TopicPartition, Assigned> assigned_;
@@ -74,6 +77,7 @@ absl::Status FetchStream::Pump::Handle(api::FetchStreamRequest request) {
     return MakeError(ErrorCode::kInvalidRequest, "credit is given, not taken back",
                      {.name = "credit_bytes", .value = absl::StrCat(request.credit_bytes)});
   }
+  if (!request.rack.empty()) rack_ = std::move(request.rack);
   assignment_number_ = std::max(assignment_number_, request.assignment_number);
   credit_bytes_ += std::min(request.credit_bytes, INT64_MAX - std::max<int64_t>(credit_bytes_, 0));
   for (const api::FetchPartition& partition : request.unassign) {
@@ -144,6 +148,7 @@ void FetchStream::Pump::Read(const TopicPartition& partition, Assigned* assigned
   item.offset = assigned->offset;
   item.leader_epoch = assigned->leader_epoch;
   item.bytes_max = assigned->bytes_max;
+  item.nearby = gather_->IsNearby(rack_);
   const int64_t reserved =
       std::min({credit_bytes_ - reserved_bytes_, static_cast<int64_t>(assigned->bytes_max),
                 gather_->options().fetch_bytes_max});
@@ -189,6 +194,7 @@ void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generat
   out.batches = std::move(result.batches);
   credit_bytes_ -= static_cast<int64_t>(result.bytes);
   if (out.outcome.ok()) {
+    out.preferred_read_replica = gather_->NearReplica(partition, rack_);
     assigned.position = Position::kReady;
     ready_.push_back(partition);
   } else {
@@ -202,7 +208,8 @@ void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generat
 void FetchStream::Pump::Park(const TopicPartition& partition, Assigned* assigned) {
   assigned->position = Position::kParked;
   assigned->park = gather_->NewParkId();
-  const ParkItem item{partition, assigned->offset, assigned->leader_epoch, 1};
+  const ParkItem item{partition, assigned->offset, assigned->leader_epoch, 1,
+                      gather_->IsNearby(rack_)};
   const std::shared_ptr<Shard> shard = gather_->ShardOf(partition);
   gather_->On(shard, [self = shared_from_this(), shard, item, park = assigned->park]() mutable {
     shard->Park(park, {item},

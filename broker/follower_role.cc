@@ -31,6 +31,7 @@ void FollowerRole::Leave(const absl::Status& why, Outbox* outbox) {
     outbox->detaches.push_back(
         {leader_, {held_->topic_partition, held_->leader_epoch, attach_, why}});
   }
+  WakeReaders(outbox);
   leader_ = kNoNode;
   state_ = State::kIdle;
   deadline_ = MonotonicTime::Never();
@@ -41,6 +42,15 @@ bool FollowerRole::IsCurrent(LeaderEpoch leader_epoch, uint64_t attach) const {
 }
 
 void FollowerRole::Attach(MonotonicTime now, Outbox* outbox) {
+  WakeReaders(outbox);
+  // What is cut now was never committed here.
+  held_->uncommitted.Clear();
+  if (held_->damaged) {
+    // Until OnDamage.
+    state_ = State::kPausing;
+    deadline_ = MonotonicTime::Never();
+    return;
+  }
   state_ = State::kAttaching;
   deadline_ = now + kAnswerMax;
   told_.reset();
@@ -56,7 +66,8 @@ void FollowerRole::Attach(MonotonicTime now, Outbox* outbox) {
   to.request.end_offset = held_->log->end_offset();
 }
 
-void FollowerRole::Pause(MonotonicTime now) {
+void FollowerRole::Pause(MonotonicTime now, Outbox* outbox) {
+  WakeReaders(outbox);
   state_ = State::kPausing;
   deadline_ = now + pause_;
   pause_ = std::min(pause_ * 2, kPauseMax);
@@ -65,13 +76,25 @@ void FollowerRole::Pause(MonotonicTime now) {
 void FollowerRole::GiveUp(const absl::Status& status, MonotonicTime now, Outbox* outbox) {
   outbox->detaches.push_back(
       {leader_, {held_->topic_partition, held_->leader_epoch, attach_, status}});
-  Pause(now);
+  Pause(now, outbox);
 }
 
-void FollowerRole::OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* /*outbox*/) {
+void FollowerRole::OnDamage(MonotonicTime now, Outbox* outbox) {
+  if (leader_ == kNoNode) return;
+  if (!held_->damaged) {
+    pause_ = kPauseMin;
+    return Attach(now, outbox);
+  }
+  GiveUp(MakeError(ErrorCode::kCorruptLog,
+                   "the follower's log is damaged; it attaches again when it is repaired"),
+         now, outbox);
+  deadline_ = MonotonicTime::Never();
+}
+
+void FollowerRole::OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* outbox) {
   if (!IsCurrent(detach.leader_epoch, detach.attach)) return;
   if (MUTANT("replica.lost-stream-not-noticed")) return;
-  if (state_ == State::kAttached || state_ == State::kAttaching) Pause(now);
+  if (state_ == State::kAttached || state_ == State::kAttaching) Pause(now, outbox);
 }
 
 void FollowerRole::Tick(MonotonicTime now, Outbox* outbox) {
@@ -84,21 +107,21 @@ void FollowerRole::OnAttachReply(const AttachReply& reply, MonotonicTime now, Ou
   const bool current =
       IsCurrent(reply.leader_epoch, reply.attach) || MUTANT("replica.answer-of-any-attach");
   if (!current || state_ != State::kAttaching) return;
-  if (!reply.outcome.ok()) return Pause(now);
+  if (!reply.outcome.ok()) return Pause(now, outbox);
   if (MUTANT("replica.high-watermark-before-cut")) {
-    FollowPositions(reply.high_watermark, reply.log_start);
+    FollowPositions(reply.high_watermark, reply.log_start, outbox);
   }
   if (reply.reset_to) {
     ResetTo(*reply.reset_to, outbox);
     return Attach(now, outbox);
   }
   if (reply.diverging && !MUTANT("replica.diverging-not-cut")) {
-    return CutDiverging(reply, outbox) ? Attach(now, outbox) : Pause(now);
+    return CutDiverging(reply, outbox) ? Attach(now, outbox) : Pause(now, outbox);
   }
   state_ = State::kAttached;
   deadline_ = MonotonicTime::Never();
   pause_ = kPauseMin;
-  FollowPositions(reply.high_watermark, reply.log_start);
+  FollowPositions(reply.high_watermark, reply.log_start, outbox);
   TellPosition(outbox);
 }
 
@@ -158,7 +181,7 @@ void FollowerRole::OnPush(ReplicaPush push, const Now& now, Outbox* outbox) {
       return GiveUp(status, now.monotonic, outbox);
     }
   }
-  FollowPositions(push.high_watermark, push.log_start);
+  FollowPositions(push.high_watermark, push.log_start, outbox);
 }
 
 absl::Status FollowerRole::Append(ReplicaPush* push, WallTime now) {
@@ -191,19 +214,30 @@ absl::Status FollowerRole::Append(ReplicaPush* push, WallTime now) {
                                   log.end_offset().value()),
                      {.name = "base_offset", .value = absl::StrCat(base.value())});
   }
-  return log.StageAsFollower(std::move(push->batches), now).status();
+  ASSIGN_OR_RETURN(const storage::StagedRange range,
+                   log.StageAsFollower(std::move(push->batches), now));
+  held_->uncommitted.Add(range.end_offset, static_cast<int64_t>(range.bytes));
+  return absl::OkStatus();
 }
 
-void FollowerRole::FollowPositions(Offset high_watermark, Offset log_start) {
+void FollowerRole::FollowPositions(Offset high_watermark, Offset log_start, Outbox* outbox) {
   if (!MUTANT("replica.high-watermark-beyond-end")) {
     high_watermark = std::min(high_watermark, held_->log->end_offset());
   }
-  if (high_watermark > held_->high_watermark) held_->SetHighWatermark(high_watermark);
+  if (high_watermark > held_->high_watermark) {
+    held_->SetHighWatermark(high_watermark);
+    // What it had before this attach has no sizes here: a rise counts as one byte at least.
+    const int64_t bytes = held_->uncommitted.TakeUpTo(high_watermark);
+    held_->fetch_waiters.Advanced(high_watermark, std::max<int64_t>(bytes, 1), &outbox->woken);
+  }
   log_start = std::min(log_start, held_->high_watermark);
   if (log_start > held_->log->log_start_offset()) {
     held_->log->RaiseLogStart(log_start, [](const absl::Status&) {});
   }
 }
+
+// They ask again, and learn that nobody serves here, or go on.
+void FollowerRole::WakeReaders(Outbox* outbox) { held_->fetch_waiters.TakeAll(&outbox->woken); }
 
 // --- Positions ---
 

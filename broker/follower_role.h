@@ -1,5 +1,6 @@
 // FollowerRole: what a replica does while another broker leads: attaches to it, cuts what the
-// leader does not have, takes its batches, and tells how far it is.
+// leader does not have, takes its batches, and tells how far it is. Readers that are parked here
+// wake when the high watermark passes them, and when this is attached no more.
 //
 // It asks by epoch and cuts itself (KIP-101, KIP-279); the high watermark is raised only after the
 // check of this attach, to at most the log end (S-14, KAFKA-14704). It takes only what belongs to
@@ -40,6 +41,8 @@ class FollowerRole {
   void OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* outbox);
   // The log's positions moved.
   void OnAdvanced(Outbox* outbox);
+  // held->damaged has changed: attaches again, or gives the attach up and says why.
+  void OnDamage(MonotonicTime now, Outbox* outbox);
 
   void Tick(MonotonicTime now, Outbox* outbox);
   MonotonicTime next_deadline() const { return deadline_; }
@@ -53,7 +56,7 @@ class FollowerRole {
   bool IsCurrent(LeaderEpoch leader_epoch, uint64_t attach) const;
   void Attach(MonotonicTime now, Outbox* outbox);
   // Attaches again after the pause, which grows.
-  void Pause(MonotonicTime now);
+  void Pause(MonotonicTime now, Outbox* outbox);
   void GiveUp(const absl::Status& status, MonotonicTime now, Outbox* outbox);
   // As KIP-279 says. False: there is nothing to cut, so the answer makes no sense.
   bool CutDiverging(const AttachReply& reply, Outbox* outbox);
@@ -61,7 +64,8 @@ class FollowerRole {
   void ResetTo(Offset start, Outbox* outbox);
   void TellCut(Offset to, Outbox* outbox) const;
   absl::Status Append(ReplicaPush* push, WallTime now);
-  void FollowPositions(Offset high_watermark, Offset log_start);
+  void FollowPositions(Offset high_watermark, Offset log_start, Outbox* outbox);
+  void WakeReaders(Outbox* outbox);
   void TellPosition(Outbox* outbox);
 
   HeldPartition* const held_;

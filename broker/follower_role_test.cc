@@ -343,5 +343,29 @@ TEST_F(FollowerRoleTest, AFullDiskDetachesAndIsTriedAgain) {
   EXPECT_LT(role_->next_deadline(), MonotonicTime::Never());
 }
 
+// --- Damage ---
+
+TEST_F(FollowerRoleTest, ADamagedFollowerDetachesSaysWhyAndStaysAwayUntilItIsRepaired_S35) {
+  Have(3, 4);
+  const AttachRequest attach = Attached(7);
+  outbox_.Clear();
+  held_->damaged = true;
+  role_->OnDamage(now_, &outbox_);
+  ASSERT_THAT(outbox_.detaches, SizeIs(1));
+  EXPECT_EQ(outbox_.detaches[0].peer, kLeader);
+  EXPECT_EQ(outbox_.detaches[0].detach.attach, attach.attach);
+  EXPECT_EQ(CodeOf(outbox_.detaches[0].detach.status), ErrorCode::kCorruptLog);
+  EXPECT_EQ(role_->next_deadline(), MonotonicTime::Never());
+  Push(PushIn(attach, Stamped(1, 3, 7)));
+  EXPECT_EQ(log_->end_offset(), Offset(3));
+  // Under a new epoch too.
+  held_->leader_epoch = LeaderEpoch(8);
+  role_->Follow(kLeader, now_, &outbox_);
+  EXPECT_THAT(outbox_.attaches, IsEmpty());
+  held_->damaged = false;
+  role_->OnDamage(now_, &outbox_);
+  EXPECT_EQ(Asked().leader_epoch, LeaderEpoch(8));
+}
+
 }  // namespace
 }  // namespace millrace::broker

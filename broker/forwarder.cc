@@ -51,7 +51,7 @@ absl::Status CheckAnswer(const absl::StatusOr<Response>& answer, size_t asked) {
 
 // --- Who answers ---
 
-NodeId Forwarder::AnswererOf(const api::PartitionName& name) const {
+NodeId Forwarder::AnswererOf(const api::PartitionName& name, bool nearby) const {
   const std::shared_ptr<const metadata::Image>& image = gather_->edge()->image();
   if (image == nullptr) return options_.self;
   const metadata::TopicImage* topic =
@@ -59,6 +59,7 @@ NodeId Forwarder::AnswererOf(const api::PartitionName& name) const {
   const metadata::PartitionImage* partition =
       topic == nullptr ? nullptr : topic->FindPartition(name.partition);
   if (partition == nullptr || partition->leader == kNoNode) return options_.self;
+  if (nearby && partition->InIsr(options_.self)) return options_.self;
   return AddressOf(partition->leader).empty() ? options_.self : partition->leader;
 }
 
@@ -71,10 +72,10 @@ std::string Forwarder::AddressOf(NodeId broker) const {
 }
 
 template <class Request>
-Forwarder::Parts Forwarder::Split(const Request& request) const {
+Forwarder::Parts Forwarder::Split(const Request& request, bool nearby) const {
   Parts parts;
   for (size_t i = 0; i < request.partitions.size(); ++i) {
-    parts[AnswererOf(request.partitions[i].name)].push_back(i);
+    parts[AnswererOf(request.partitions[i].name, nearby)].push_back(i);
   }
   return parts;
 }
@@ -308,7 +309,7 @@ class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
 
 std::weak_ptr<FetchCall> Forwarder::Fetch(api::FetchRequest request, const Caller& caller,
                                           absl::AnyInvocable<void(api::FetchResponse) &&> done) {
-  Parts parts = Split(request);
+  Parts parts = Split(request, gather_->IsNearby(request.rack));
   if (caller.forwarded || IsHereAlone(parts)) {
     return gather_->Fetch(std::move(request), caller, std::move(done));
   }

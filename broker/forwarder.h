@@ -58,9 +58,10 @@ class Forwarder {
   // Positions in a request, by who answers them; this broker itself for what nobody leads.
   using Parts = std::map<NodeId, std::vector<size_t>>;
 
+  // `nearby`: this broker answers what it has in sync, whoever leads.
   template <class Request>
-  Parts Split(const Request& request) const;
-  NodeId AnswererOf(const api::PartitionName& name) const;
+  Parts Split(const Request& request, bool nearby = false) const;
+  NodeId AnswererOf(const api::PartitionName& name, bool nearby) const;
   std::string AddressOf(NodeId broker) const;
   bool IsHereAlone(const Parts& parts) const {
     return parts.empty() || (parts.size() == 1 && parts.begin()->first == options_.self);

@@ -208,6 +208,24 @@ TEST_F(ForwarderTest, AFetchOfOneLeaderWaitsThere) {
   EXPECT_EQ(response->partitions[0].fetch_offset, Offset(0));
 }
 
+TEST_F(ForwarderTest, AFetchFromItsRackIsAnsweredHereIfItIsInSync_KIP392) {
+  const TopicPartition id{BrokerFixture::IdOf(1), PartitionIndex(1)};
+  const metadata::PartitionImage before = *f_.image->FindPartition(id);
+  metadata::PartitionImage after = before;
+  after.replicas = {{kOther, {}}, {NodeId(1), {}}};
+  after.isr = {kOther, NodeId(1)};
+  ++after.partition_epoch;
+  f_.Commit({metadata::Encode(metadata::PartitionChangeOf(id, before, after))});
+  f_.Run(absl::Milliseconds(50));
+  api::FetchRequest request = FetchFrom({1}, absl::ZeroDuration());
+  std::optional<api::FetchResponse> response;
+  f_.SendFetch(request, &response);
+  EXPECT_THAT(elsewhere_.fetches, SizeIs(1)) << "no rack is named";
+  request.rack = "here";
+  f_.SendFetch(request, &response);
+  EXPECT_THAT(elsewhere_.fetches, SizeIs(1));
+}
+
 TEST_F(ForwarderTest, AFetchOfSeveralEndsWithTheFirstWhoHasSomething) {
   std::optional<api::FetchResponse> response;
   f_.SendFetch(FetchFrom({0, 1}, absl::Seconds(20)), &response);

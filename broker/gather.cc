@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "broker/fetch_call.h"
+#include "broker/near_replica.h"
 #include "metadata/image.h"
 
 namespace millrace::broker {
@@ -49,7 +50,9 @@ api::OffsetForLeaderEpochPartitionResult EndOfEpoch(
                    : replica.status();
   if (end.ok()) {
     result.leader_epoch = end->epoch;
-    result.end_offset = end->end_offset;
+    // Nothing of that epoch or an earlier one: then where the later ones begin.
+    result.end_offset =
+        end->epoch == kNoLeaderEpoch ? (*replica)->log().log_start_offset() : end->end_offset;
   } else {
     result.outcome = api::PartitionOutcome::Of(end.status());
   }
@@ -255,6 +258,18 @@ void Gather::FillHint(const Caller& caller, api::PartitionOutcome* outcome) cons
   if (listener != nullptr) {
     outcome->leader->address = absl::StrCat(listener->host, ":", listener->port);
   }
+}
+
+bool Gather::IsNearby(absl::string_view rack) const {
+  const std::shared_ptr<const metadata::Image>& image = edge()->image();
+  return options_.reads_by_rack && image != nullptr && IsInRack(*image, options_.self, rack);
+}
+
+std::optional<NodeId> Gather::NearReplica(const TopicPartition& topic_partition,
+                                          absl::string_view rack) const {
+  const std::shared_ptr<const metadata::Image>& image = edge()->image();
+  if (!options_.reads_by_rack || image == nullptr) return std::nullopt;
+  return NearReplicaOf(*image, topic_partition, options_.self, rack);
 }
 
 MonotonicTime Gather::ProduceDeadline(absl::Duration timeout, MonotonicTime arrived) const {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ struct Caller {
 };
 
 struct GatherOptions {
+  // This broker.
+  NodeId self = kNoNode;
+  // replica.selector.class: whether readers may be served by a replica in their rack.
+  bool reads_by_rack = true;
   // No answer gets larger than this, whatever the client allows.
   int64_t fetch_bytes_max = 55 << 20;
   // Longest waits, whatever the client asks for.
@@ -82,6 +87,11 @@ class Gather {
   void Back(const Shard& shard, Task task) const;
   // Completes a leader hint with the leader's address on the caller's listener (S-40).
   void FillHint(const Caller& caller, api::PartitionOutcome* outcome) const;
+  // Whether a reader in `rack` is this broker's neighbour, so that its followers may serve it too.
+  bool IsNearby(absl::string_view rack) const;
+  // Where a reader in `rack` may better read what this broker has served; see near_replica.h.
+  std::optional<NodeId> NearReplica(const TopicPartition& topic_partition,
+                                    absl::string_view rack) const;
   // Until when to wait for a produce that came at `arrived`.
   MonotonicTime ProduceDeadline(absl::Duration timeout, MonotonicTime arrived) const;
   // Never used before in this broker.

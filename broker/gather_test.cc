@@ -104,7 +104,8 @@ TEST(GatherTest, ALeaderTellsWhereItsEpochsEnd) {
   request.partitions = {
       {.name = name, .leader_epoch = LeaderEpoch(3)},
       {.name = name, .leader_epoch = LeaderEpoch(4)},
-      {.name = name, .current_leader_epoch = LeaderEpoch(1), .leader_epoch = LeaderEpoch(1)}};
+      {.name = name, .current_leader_epoch = LeaderEpoch(1), .leader_epoch = LeaderEpoch(1)},
+      {.name = name, .leader_epoch = LeaderEpoch(0)}};
   std::optional<api::OffsetForLeaderEpochResponse> response;
   f.OnShard([&] {
     f.broker->OffsetForLeaderEpoch(
@@ -116,6 +117,9 @@ TEST(GatherTest, ALeaderTellsWhereItsEpochsEnd) {
   EXPECT_EQ(response->partitions[1].leader_epoch, LeaderEpoch(4));
   EXPECT_EQ(response->partitions[1].end_offset, Offset(5));
   EXPECT_EQ(response->partitions[2].outcome.code, ErrorCode::kFencedLeaderEpoch);
+  // What is left is of later epochs alone: it says where it begins.
+  EXPECT_EQ(response->partitions[3].leader_epoch, kNoLeaderEpoch);
+  EXPECT_EQ(response->partitions[3].end_offset, Offset(0));
 }
 
 }  // namespace

@@ -57,7 +57,11 @@ struct HeldPartition {
   PartitionEpoch partition_epoch{-1};
 
   Offset high_watermark;
+  // A range of the log is known to be damaged, and may be had from another replica (S-35): not to
+  // be relied on until it is repaired.
+  bool damaged = false;
   FetchWaiters fetch_waiters;
+  UncommittedBytes uncommitted;
 };
 
 }  // namespace millrace::broker

@@ -93,6 +93,7 @@ void Isr::OnAttaching(NodeId follower, Offset end, MonotonicTime now, Outbox* ou
   if (member == nullptr) return;
   OnDetached(follower, now);
   member->position.reset();
+  member->damaged = false;
   const bool durable = held_->settings.durable;
   const Offset acknowledged = member->acknowledged.Counted(durable);
   if (end >= acknowledged) return;
@@ -120,6 +121,10 @@ void Isr::OnDetached(NodeId follower, MonotonicTime now) {
   if (member == nullptr || !member->attached) return;
   if (IsAtEnd(*member)) member->caught_up_at = now;
   member->attached = false;
+}
+
+void Isr::OnDamaged(NodeId follower) {
+  if (Member* const member = Find(follower)) member->damaged = true;
 }
 
 void Isr::OnPosition(NodeId follower, LogPosition position, MonotonicTime now) {
@@ -151,6 +156,8 @@ void Isr::NoteProgress(Member* member, MonotonicTime now) {
   member->mark = end;
   member->mark_at = now;
   if (InMaximal(member->broker) || !IsEligible(*member) || now < member->await_again_at) return;
+  // It reached an end of long ago: waiting would not bring it in.
+  if (Lags(*member, now)) return;
   member->awaited_until = now + kAwaitMax;
   member->await_again_at = now + held_->options.lag_time_max;
 }
@@ -215,6 +222,7 @@ void Isr::Propose(MonotonicTime now, Outbox* outbox) {
     return Emit(outbox);
   }
   if (now < not_before_) return;
+  not_before_ = MonotonicTime();
   const metadata::BrokerList wanted = Wanted(now);
   // KIP-704: this leader's log is open, so it has recovered.
   if (wanted == committed_ && recovery_ == metadata::RecoveryState::kRecovered) return;
@@ -231,9 +239,26 @@ metadata::BrokerList Isr::Wanted(MonotonicTime now) const {
     if (member == members_.end() || !MustLeave(*member, now)) wanted.push_back(broker);
   }
   for (const Member& member : members_) {
-    if (!Contains(committed_, member.broker) && MayJoin(member)) wanted.push_back(member.broker);
+    if (Contains(committed_, member.broker) || !MayJoin(member)) continue;
+    // It would have to leave at once, and so on without end: while nothing can be committed, one
+    // that hears nothing has all that is committed.
+    if (!Lags(member, now)) wanted.push_back(member.broker);
+  }
+  // The controller elects one of them then.
+  if (HandsOverTo(wanted)) {
+    wanted.erase(std::find(wanted.begin(), wanted.end(), held_->options.self));
   }
   return wanted;
+}
+
+bool Isr::HandsOverTo(const metadata::BrokerList& isr) const {
+  if (!held_->damaged || recovery_ != metadata::RecoveryState::kRecovered) return false;
+  if (!Contains(isr, held_->options.self)) return false;
+  // Of those that are in sync by the metadata too: whoever joins with this proposal comes later.
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return Contains(committed_, member.broker) && Contains(isr, member.broker) &&
+           IsEligible(member);
+  });
 }
 
 Isr::Members Isr::WithRuns(const metadata::BrokerList& brokers) const {
@@ -261,16 +286,19 @@ MonotonicTime Isr::next_deadline() const {
   MonotonicTime next = repeat_at_;
   const bool open = !proposed_.has_value();
   if (open && recovery_ != metadata::RecoveryState::kRecovered) next = not_before_;
+  if (open && HandsOverTo(committed_)) next = std::min(next, not_before_);
   for (const Member& member : members_) {
     if (InMaximal(member.broker)) {
       if (!open || IsAtEnd(member)) continue;
-      const MonotonicTime leaves =
-          member.lost_data ? not_before_ : member.caught_up_at + held_->options.lag_time_max;
+      const MonotonicTime leaves = member.lost_data || member.damaged
+                                       ? not_before_
+                                       : member.caught_up_at + held_->options.lag_time_max;
       next = std::min(next, std::max(leaves, not_before_));
     } else {
       // When an awaited one's time ends, the high watermark goes on.
       if (member.awaited_until != MonotonicTime()) next = std::min(next, member.awaited_until);
-      if (open && MayJoin(member)) next = std::min(next, not_before_);
+      const bool paused = not_before_ != MonotonicTime();
+      if (open && paused && MayJoin(member)) next = std::min(next, not_before_);
     }
   }
   return next;
@@ -287,11 +315,22 @@ std::optional<Offset> Isr::CommonPosition(MonotonicTime now) const {
       if (!member.position && MUTANT("replica.silent-members-not-counted")) continue;
       if (!member.position) return std::nullopt;
       smallest = std::min(smallest, Counted(member));
-    } else if (member.position && now < member.awaited_until && IsEligible(member)) {
+    } else if (IsAwaitedOutsider(member, now)) {
       smallest = std::min(smallest, Counted(member));
     }
   }
   return smallest;
+}
+
+bool Isr::IsAwaitedOutsider(const Member& member, MonotonicTime now) const {
+  return member.position && now < member.awaited_until && IsEligible(member);
+}
+
+bool Isr::IsAwaited(NodeId follower, MonotonicTime now) const {
+  if (InMaximal(follower)) return true;
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.broker == follower && IsAwaitedOutsider(member, now);
+  });
 }
 
 bool Isr::HasMin() const {
@@ -340,9 +379,12 @@ bool Isr::MayJoin(const Member& member) const {
   return counted >= held_->high_watermark || MUTANT("replica.joins-below-high-watermark");
 }
 
-bool Isr::MustLeave(const Member& member, MonotonicTime now) const {
-  if (member.lost_data) return true;
+bool Isr::Lags(const Member& member, MonotonicTime now) const {
   return !IsAtEnd(member) && now - member.caught_up_at >= held_->options.lag_time_max;
+}
+
+bool Isr::MustLeave(const Member& member, MonotonicTime now) const {
+  return member.lost_data || member.damaged || Lags(member, now);
 }
 
 }  // namespace millrace::broker

@@ -47,6 +47,8 @@ class Isr {
   // The divergence check passed.
   void OnAttached(FollowerId follower, MonotonicTime now);
   void OnDetached(NodeId follower, MonotonicTime now);
+  // It said that its log is damaged: it leaves at once, until it attaches again (S-35).
+  void OnDamaged(NodeId follower);
   // REQUIRES: told in the current attach.
   void OnPosition(NodeId follower, LogPosition position, MonotonicTime now);
   // The leader's log grew; it ended at `before`.
@@ -63,6 +65,9 @@ class Isr {
   // The offset up to which all that must be waited for have come; nullopt while one of them has not
   // said how far it is.
   std::optional<Offset> CommonPosition(MonotonicTime now) const;
+  // Whether the high watermark waits for what this follower has yet to get: it is of the maximal
+  // set, or an outsider that is about to join (S-34).
+  bool IsAwaited(NodeId follower, MonotonicTime now) const;
   // Whether as many as min.insync.replicas are committed members; never more than there are
   // replicas (S-16).
   bool HasMin() const;
@@ -86,6 +91,7 @@ class Isr {
     // The greatest position of this leader epoch (S-05).
     LogPosition acknowledged;
     bool lost_data = false;
+    bool damaged = false;
     // The leader's log ended at `mark` at `mark_at`. Who reaches it had caught up then.
     Offset mark;
     MonotonicTime mark_at;
@@ -103,10 +109,16 @@ class Isr {
   Offset Counted(const Member& member) const;
   bool IsAtEnd(const Member& member) const;
   bool InMaximal(NodeId broker) const;
+  // S-34: of one that is not of the maximal set.
+  bool IsAwaitedOutsider(const Member& member, MonotonicTime now) const;
   // Registered as the run that is attached, not fenced and not shutting down.
   bool IsEligible(const Member& member) const;
   bool MayJoin(const Member& member) const;
+  // Has not been at the end of the leader's log for too long.
+  bool Lags(const Member& member, MonotonicTime now) const;
   bool MustLeave(const Member& member, MonotonicTime now) const;
+  // Whether this leader is damaged, and one of `isr` can lead in its place (S-35).
+  bool HandsOverTo(const metadata::BrokerList& isr) const;
   void NoteProgress(Member* member, MonotonicTime now);
   void Commit(const metadata::BrokerList& isr, metadata::RecoveryState recovery, Outbox* outbox);
   void Refused(MonotonicTime now);
@@ -122,7 +134,7 @@ class Isr {
   metadata::RecoveryState recovery_ = metadata::RecoveryState::kRecovered;
   // When the proposal in flight is put out again; Never while its answer is awaited.
   MonotonicTime repeat_at_ = MonotonicTime::Never();
-  // After a refusal.
+  // After a refusal nothing is proposed before this; zero once it has passed.
   MonotonicTime not_before_;
   int replica_count_ = 1;
   Offset epoch_start_;

@@ -259,6 +259,22 @@ TEST_F(IsrTest, TheHighWatermarkWaitsForAnOutsiderThatCaughtUpForAWhile_S34) {
   EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
 }
 
+TEST_F(IsrTest, NobodyWaitsForAnOutsiderThatReachedAnEndOfLongAgo_S34) {
+  Begin({kSelf});
+  Append(4);
+  Attach(kB, 0);
+  Append(2);
+  held_->high_watermark = Offset(5);
+  Pass(kLagMax + absl::Milliseconds(1));
+  At(kB, 4);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(6)) << "it was the end when it attached";
+  EXPECT_FALSE(isr_->IsAwaited(kB, now_));
+  Append(1);
+  At(kB, 6);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(6)) << "that was the end a moment ago";
+  EXPECT_TRUE(isr_->IsAwaited(kB, now_));
+}
+
 TEST_F(IsrTest, NobodyWaitsForAFencedOutsider_KIP841) {
   standings_[1].may_join = false;
   Begin({kSelf});
@@ -285,6 +301,24 @@ TEST_F(IsrTest, AMemberThatDoesNotCatchUpLeaves) {
   Pass(kLagMax - absl::Milliseconds(1));
   EXPECT_THAT(Proposals(), IsEmpty());
   Pass(absl::Milliseconds(1));
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+}
+
+// A follower that speaks and hears nothing, in a partition where too few are in sync.
+TEST_F(IsrTest, WhoLagsDoesNotJoinThoughItHasAllThatIsCommitted) {
+  Begin({kSelf, kB});
+  Append(2);
+  Attach(kB, 0);
+  At(kB, 2);
+  held_->SetHighWatermark(Offset(2));
+  Append(3);
+  Pass(kLagMax);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf));
+  Commit({kSelf}, 11);
+  At(kB, 2);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  EXPECT_EQ(isr_->next_deadline(), MonotonicTime::Never()) << "nothing changes by time alone";
+  At(kB, 5);
   EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
 }
 
@@ -453,6 +487,58 @@ TEST_F(IsrTest, ALeaderThatWasElectedUncleanConfirmsItsRecovery_KIP704) {
   EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf));
   EXPECT_EQ(proposals[0].recovery_state, metadata::RecoveryState::kRecovered);
   isr_->OnAnswer(Answer(absl::OkStatus(), {kSelf}, 11), now_, &outbox_);
+  EXPECT_THAT(Proposals(), IsEmpty());
+}
+
+// --- Damage ---
+
+TEST_F(IsrTest, ADamagedFollowerLeavesAtOnceAndMayJoinWhenItAttachesAgain_S35) {
+  Begin({kSelf, kB, kC});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  Attach(kC, 0);
+  At(kC, 3);
+  ASSERT_THAT(Proposals(), IsEmpty());
+  isr_->OnDamaged(kB);
+  isr_->OnDetached(kB, now_);
+  EXPECT_LE(isr_->next_deadline(), now_);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kC));
+  Commit({kSelf, kC}, 11);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  Attach(kB, 3);
+  At(kB, 3);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kC, kB));
+}
+
+TEST_F(IsrTest, ADamagedLeaderLeavesItToTheOthers_S35) {
+  Begin({kSelf, kB, kC});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  held_->damaged = true;
+  EXPECT_LE(isr_->next_deadline(), now_);
+  EXPECT_THAT(Proposed(), ElementsAre(kB, kC));
+  // Until that is committed its own position counts.
+  EXPECT_EQ(isr_->CommonPosition(now_), std::nullopt) << "C has said nothing";
+  At(kC, 9);
+  EXPECT_EQ(isr_->CommonPosition(now_), Offset(3));
+}
+
+TEST_F(IsrTest, ADamagedLeaderThatNobodyCanFollowLeadsOn_S35) {
+  Begin({kSelf, kB});
+  Append(3);
+  held_->damaged = true;
+  // In sync by the metadata, and not seen in this epoch.
+  EXPECT_THAT(Proposals(), IsEmpty());
+  Attach(kB, 0);
+  At(kB, 3);
+  standings_[1].may_join = false;
+  isr_->OnStandings(standings_, now_);
+  EXPECT_THAT(Proposals(), IsEmpty()) << "fenced, or shutting down";
+  Begin({kSelf});
+  EXPECT_THAT(Proposals(), IsEmpty());
+  held_->damaged = false;
   EXPECT_THAT(Proposals(), IsEmpty());
 }
 

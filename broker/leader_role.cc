@@ -43,12 +43,18 @@ void RefuseProduce(const HeldPartition& held, ProduceId id, const absl::Status& 
 
 void LeaderRole::Begin(const metadata::PartitionImage& partition, const BrokerStandings& standings,
                        MonotonicTime now, Outbox* outbox) {
-  replicas_ = partition.replicas;
+  TakeReplicas(partition);
   isr_.Begin(partition, standings, now);
   // What an earlier epoch left uncommitted has no sizes here: it counts as one byte.
-  uncommitted_.clear();
-  if (!KnowsLatest()) uncommitted_.push_back({isr_.epoch_start(), 1});
+  held_->uncommitted.Clear();
+  if (!KnowsLatest()) held_->uncommitted.Add(isr_.epoch_start(), 1);
   Advance(now, outbox);
+}
+
+void LeaderRole::TakeReplicas(const metadata::PartitionImage& partition) {
+  replicas_ = partition.replicas;
+  throttled_when_behind_.clear();
+  if (partition.throttle_bytes_per_s > 0) throttled_when_behind_ = partition.adding;
 }
 
 void LeaderRole::OnMetadata(const metadata::PartitionImage& partition,
@@ -58,7 +64,7 @@ void LeaderRole::OnMetadata(const metadata::PartitionImage& partition,
     feeds_.DetachOlderThan(standing.broker, standing.epoch, outbox);
   }
   if (newer) {
-    replicas_ = partition.replicas;
+    TakeReplicas(partition);
     isr_.OnMetadata(partition, standings, now, outbox);
     held_->partition_epoch = partition.partition_epoch;
   } else {
@@ -145,7 +151,7 @@ absl::Status LeaderRole::Append(ProduceEvent* event, const Now& now, ProduceWait
   }
   ASSIGN_OR_RETURN(const storage::StagedRange range,
                    held_->log->StageAsLeader(std::move(memory), held_->leader_epoch, now.wall));
-  uncommitted_.push_back({range.end_offset, static_cast<int64_t>(range.bytes)});
+  held_->uncommitted.Add(range.end_offset, static_cast<int64_t>(range.bytes));
   waiter->base_offset = range.base_offset;
   waiter->end_offset = range.end_offset;
   return absl::OkStatus();
@@ -252,10 +258,16 @@ void LeaderRole::OnPosition(FollowerId follower, const ReplicaPosition& position
   Advance(now, outbox);
 }
 
-void LeaderRole::OnGone(FollowerId follower, std::optional<uint64_t> attach, MonotonicTime now,
-                        Outbox* outbox) {
+void LeaderRole::OnDetached(FollowerId follower, const ReplicaDetach& detach, MonotonicTime now,
+                            Outbox* outbox) {
   // Another run of this follower, or another attach, may have taken its place.
-  if (!(attach ? feeds_.IsAttached(follower, *attach) : feeds_.IsAttached(follower))) return;
+  if (!feeds_.IsAttached(follower, detach.attach)) return;
+  if (CodeOf(detach.status) == ErrorCode::kCorruptLog) isr_.OnDamaged(follower.broker);
+  OnGone(follower, now, outbox);
+}
+
+void LeaderRole::OnGone(FollowerId follower, MonotonicTime now, Outbox* outbox) {
+  if (!feeds_.IsAttached(follower)) return;
   feeds_.Forget(follower.broker);
   isr_.OnDetached(follower.broker, now);
   Advance(now, outbox);
@@ -322,20 +334,30 @@ void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
     held_->SetHighWatermark(*common);
     all_waiters_.TakeSatisfied(held_->high_watermark, &taken_);
     // Equal to the last stable offset as long as there are no transactions.
-    held_->fetch_waiters.Advanced(held_->high_watermark, TakeCommittedBytes(), &outbox->woken);
+    held_->fetch_waiters.Advanced(
+        held_->high_watermark, held_->uncommitted.TakeUpTo(held_->high_watermark), &outbox->woken);
     feeds_.Tell(outbox);
   }
   for (const ProduceWaiter& waiter : taken_) Acknowledge(waiter, outbox);
   isr_.Propose(now, outbox);
+  NoteThrottled(now, outbox);
 }
 
-int64_t LeaderRole::TakeCommittedBytes() {
-  int64_t bytes = 0;
-  while (!uncommitted_.empty() && uncommitted_.front().end_offset <= held_->high_watermark) {
-    bytes += uncommitted_.front().bytes;
-    uncommitted_.pop_front();
+void LeaderRole::NoteThrottled(MonotonicTime now, Outbox* outbox) {
+  if (throttled_when_behind_.empty() && throttled_.empty()) return;
+  metadata::BrokerList throttled;
+  for (const NodeId follower : throttled_when_behind_) {
+    if (!isr_.IsAwaited(follower, now)) throttled.push_back(follower);
   }
-  return bytes;
+  std::swap(throttled, throttled_);
+  for (const NodeId follower : throttled) {
+    if (IsThrottled(follower)) continue;
+    outbox->sendable.push_back({follower, held_->topic_partition, /*can_wait=*/false});
+  }
+}
+
+bool LeaderRole::IsThrottled(NodeId follower) const {
+  return std::find(throttled_.begin(), throttled_.end(), follower) != throttled_.end();
 }
 
 Offset LeaderRole::own_position() const {

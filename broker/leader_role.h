@@ -10,7 +10,6 @@
 #define BROKER_LEADER_ROLE_H_
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -51,9 +50,14 @@ class LeaderRole {
                 Outbox* outbox);
   void OnPosition(FollowerId follower, const ReplicaPosition& position, MonotonicTime now,
                   Outbox* outbox);
-  // It gave this attach up, or its stream ended (nullopt).
-  void OnGone(FollowerId follower, std::optional<uint64_t> attach, MonotonicTime now,
-              Outbox* outbox);
+  // It gave this attach up, and says why: CORRUPT_LOG if its log is damaged (S-35).
+  void OnDetached(FollowerId follower, const ReplicaDetach& detach, MonotonicTime now,
+                  Outbox* outbox);
+  // Its stream ended.
+  void OnGone(FollowerId follower, MonotonicTime now, Outbox* outbox);
+  // Whether it comes with a reassignment that has a throttle, and the high watermark does not wait
+  // for it.
+  bool IsThrottled(NodeId follower) const;
   std::optional<PendingPush> TakePush(NodeId follower, size_t bytes_max, MonotonicTime now,
                                       Outbox* outbox);
   void OnPushRead(NodeId follower, uint64_t attach, const absl::StatusOr<Offset>& next,
@@ -64,18 +68,15 @@ class LeaderRole {
   void OnAdvanced(MonotonicTime now, Outbox* outbox) { Advance(now, outbox); }
   // `before`: held->settings are the new ones.
   void OnSettings(const TopicSettings& before, MonotonicTime now, Outbox* outbox);
+  // held->damaged has changed.
+  void OnDamage(MonotonicTime now, Outbox* outbox) { Advance(now, outbox); }
   void Tick(MonotonicTime now, Outbox* outbox);
   MonotonicTime next_deadline() const;
   size_t produce_waiters() const { return leader_waiters_.size() + all_waiters_.size(); }
   const Isr& isr() const { return isr_; }
 
  private:
-  // A staged range whose commit will wake fetches.
-  struct Uncommitted {
-    Offset end_offset;
-    int64_t bytes;
-  };
-
+  void TakeReplicas(const metadata::PartitionImage& partition);
   absl::Status CheckAcks(api::Acks acks) const;
   absl::Status Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter, Outbox* outbox);
   void Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox);
@@ -84,7 +85,8 @@ class LeaderRole {
   absl::Status CheckFollower(FollowerId follower, DirectoryId directory) const;
   // Recomputes what follows from positions and sets.
   void Advance(MonotonicTime now, Outbox* outbox);
-  int64_t TakeCommittedBytes();
+  // Who is throttled from now on; tells that there is something to send for those who are no more.
+  void NoteThrottled(MonotonicTime now, Outbox* outbox);
   Offset own_position() const;
   api::DurabilityLevel level() const;
 
@@ -92,13 +94,15 @@ class LeaderRole {
   Isr isr_;
   FollowerFeeds feeds_;
   metadata::Replicas replicas_;
+  // Those that come with a reassignment that has a throttle; and of them, those that it holds back.
+  metadata::BrokerList throttled_when_behind_;
+  metadata::BrokerList throttled_;
   // S-07: until the common position has passed this, acknowledgements promise `replicated` only.
   std::optional<Offset> durable_from_;
 
   // For acks of the leader alone, by its own position; and of all, by the high watermark.
   ProduceWaiters leader_waiters_;
   ProduceWaiters all_waiters_;
-  std::deque<Uncommitted> uncommitted_;
   // Memory used again in each step.
   std::vector<ProduceWaiter> taken_;
 };

@@ -88,6 +88,70 @@ class LeaderRoleTest : public ::testing::Test {
   int partition_epoch_ = 1;
 };
 
+// --- A throttled reassignment ---
+
+// Broker C comes, with a throttle or without.
+class LeaderRoleThrottleTest : public LeaderRoleTest {
+ protected:
+  metadata::PartitionImage Coming(metadata::BrokerList isr, int64_t throttle_bytes_per_s) {
+    metadata::PartitionImage image = Image(std::move(isr));
+    image.target = {kC, kB};
+    image.adding = {kC};
+    image.throttle_bytes_per_s = throttle_bytes_per_s;
+    return image;
+  }
+  void Change(const metadata::PartitionImage& image) {
+    role_->OnMetadata(image, standings_, true, now_, &outbox_);
+  }
+  // Followers that are told of since the last call.
+  std::vector<NodeId> Told() {
+    std::vector<NodeId> told;
+    for (const Sendable& sendable : std::exchange(outbox_.sendable, {})) {
+      told.push_back(sendable.follower);
+    }
+    return told;
+  }
+};
+
+TEST_F(LeaderRoleThrottleTest, HoldsBackThoseWhoComeAndNobodyElse) {
+  Begin({kSelf, kB});
+  for (int i = 0; i < 3; ++i) Produce();
+  Sync();
+  Attach(kFollowerB, 1, -1, 0);
+  Attach(kFollowerC, 1, -1, 0);
+  EXPECT_FALSE(role_->IsThrottled(kC)) << "not reassigned";
+  Change(Coming({kSelf, kB}, 1000));
+  EXPECT_TRUE(role_->IsThrottled(kC));
+  EXPECT_FALSE(role_->IsThrottled(kB));
+  Change(Coming({kSelf}, 1000));
+  EXPECT_FALSE(role_->IsThrottled(kB)) << "out of sync, but it held the partition before";
+  Told();
+  Change(Coming({kSelf}, 0));
+  EXPECT_FALSE(role_->IsThrottled(kC));
+  EXPECT_THAT(Told(), ElementsAre(kC)) << "what it waits for may go";
+  Change(Coming({kSelf}, 1000));
+  EXPECT_TRUE(role_->IsThrottled(kC));
+  Commit({kSelf});
+  EXPECT_FALSE(role_->IsThrottled(kC)) << "taken back";
+}
+
+TEST_F(LeaderRoleThrottleTest, LetsGoWhomTheHighWatermarkWaitsFor) {
+  Begin({kSelf, kB});
+  Produce();
+  Sync();
+  Attach(kFollowerB, 1, -1, 0);
+  At(kFollowerB, 1, 1);
+  Attach(kFollowerC, 1, -1, 0);
+  Change(Coming({kSelf, kB}, 1000));
+  Told();
+  At(kFollowerC, 1, 1);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1)) << "it joins";
+  EXPECT_FALSE(role_->IsThrottled(kC)) << "S-15: from the proposal on it is waited for";
+  EXPECT_THAT(Told(), ElementsAre(kC));
+  Change(Coming({kSelf, kB, kC}, 1000));
+  EXPECT_FALSE(role_->IsThrottled(kC));
+}
+
 // --- acks=all on several replicas ---
 
 TEST_F(LeaderRoleTest, AcknowledgedWhenTheWholeInSyncSetHasIt) {
@@ -238,7 +302,7 @@ TEST_F(LeaderRoleTest, ItWaitsForFollowersOfTheNewEpochAndNeverFalls) {
   Sync();
   At(kFollowerB, 1, 1);
   ASSERT_EQ(held_->high_watermark, Offset(1));
-  role_->OnGone(kFollowerB, std::nullopt, now_, &outbox_);
+  role_->OnGone(kFollowerB, now_, &outbox_);
   Attach(kFollowerB, 2, 7, 1);
   EXPECT_EQ(held_->high_watermark, Offset(1));
   At(kFollowerB, 2, 1);
@@ -266,7 +330,8 @@ TEST_F(LeaderRoleTest, ADeadFollowerLeavesAndTheRestGoesOn) {
   At(kFollowerB, 1, 0);
   Produce();
   Sync();
-  role_->OnGone(kFollowerB, 1, now_, &outbox_);
+  role_->OnDetached(kFollowerB, {kPartition, kEpoch, 1, MakeError(ErrorCode::kStorageFull, "full")},
+                    now_, &outbox_);
   EXPECT_EQ(role_->next_deadline(), now_ + absl::Seconds(1)) << "the produce's own deadline";
   now_ = now_ + absl::Seconds(5);
   role_->Tick(now_, &outbox_);
@@ -289,6 +354,19 @@ TEST_F(LeaderRoleTest, TheEndOfTheTermTellsFollowersAndLeavesOutcomesUnknown_S11
   ASSERT_THAT(outbox_.detaches, SizeIs(1));
   EXPECT_EQ(outbox_.detaches[0].peer, kB);
   EXPECT_EQ(outbox_.detaches[0].detach.leader_epoch, kEpoch);
+}
+
+TEST_F(LeaderRoleTest, AFollowerThatSaysItIsDamagedLeavesAtOnce_S35) {
+  held_->settings.min_insync_replicas = 1;
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 1, -1, 0);
+  At(kFollowerB, 1, 0);
+  const ReplicaDetach stale{kPartition, kEpoch, 9, MakeError(ErrorCode::kCorruptLog, "damaged")};
+  role_->OnDetached(kFollowerB, stale, now_, &outbox_);
+  EXPECT_THAT(outbox_.isr_proposals, IsEmpty()) << "of another attach";
+  role_->OnDetached(kFollowerB, {kPartition, kEpoch, 1, stale.status}, now_, &outbox_);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
+  EXPECT_THAT(outbox_.isr_proposals[0].new_isr, ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}));
 }
 
 }  // namespace

@@ -55,6 +55,8 @@ struct FetchQuery {
   size_t bytes_max = 0;
   // Return the first batch even if it is larger than bytes_max.
   bool at_least_one = true;
+  // The reader is in this broker's rack: a follower may serve it (KIP-392).
+  bool nearby = false;
 };
 
 struct FetchAnswer {

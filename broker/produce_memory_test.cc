@@ -128,7 +128,7 @@ TEST(ProduceMemoryTest, AFailedDirectoryGivesTheMemoryBack) {
   f.CreateTopic("t");
   ASSERT_TRUE(f.Produce("t", MakeBatch()).outcome.ok());
   MemoryBudget inbound(1 << 20);
-  f.files->SetCapacity(0);
+  f.files->FailSyncs(true);
   api::ProduceRequest request;
   request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}});
   const Bytes batch = MakeBatch(3, 200'000);
@@ -137,6 +137,28 @@ TEST(ProduceMemoryTest, AFailedDirectoryGivesTheMemoryBack) {
   f.SendProduce(std::move(request), &response);
   ASSERT_TRUE(f.loop.RunUntil([&] { return response.has_value(); }, absl::Minutes(1)));
   EXPECT_FALSE(response->partitions[0].outcome.ok());
+  EXPECT_EQ(inbound.used_bytes(), 0);
+}
+
+TEST(ProduceMemoryTest, AFullDirectoryGivesTheMemoryBackWhenThereIsRoom) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  ASSERT_TRUE(f.Produce("t", MakeBatch()).outcome.ok());
+  MemoryBudget inbound(1 << 20);
+  f.files->SetCapacity(0);
+  api::ProduceRequest request;
+  request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}});
+  const Bytes batch = MakeBatch(3, 200'000);
+  request.partitions[0].batches = Received(batch, inbound.ReserveAlways(600'000));
+  std::optional<api::ProduceResponse> response;
+  f.SendProduce(std::move(request), &response);
+  f.loop.RunFor(absl::Seconds(2));
+  EXPECT_FALSE(response.has_value()) << "it waits for room, in its place";
+  EXPECT_EQ(f.Produce("t", MakeBatch()).outcome.code, ErrorCode::kStorageFull);
+  f.files->SetCapacity(uint64_t{1} << 40);
+  ASSERT_TRUE(f.loop.RunUntil([&] { return response.has_value(); }, absl::Seconds(10)));
+  EXPECT_TRUE(response->partitions[0].outcome.ok());
   EXPECT_EQ(inbound.used_bytes(), 0);
 }
 

@@ -19,6 +19,12 @@ using internal::v1::AlterPartitionResponse;
 class FakeController final : public ControllerChannel {
  public:
   void AlterPartition(AlterPartitionRequest, Done<AlterPartitionResponse>) override { FAIL(); }
+  void ReportLastCopies(internal::v1::ReportLastCopiesRequest,
+                        Done<internal::v1::ReportLastCopiesResponse>) override {}
+  void AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest,
+                            Done<internal::v1::AssignReplicasToDirsResponse>) override {
+    FAIL();
+  }
   void AllocateProducerIds(AllocateProducerIdsRequest request,
                            Done<AllocateProducerIdsResponse> done) override {
     EXPECT_EQ(request.broker_id(), 7);

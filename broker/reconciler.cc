@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "broker/gather.h"
 #include "broker/storage_replica_log.h"
@@ -26,7 +27,7 @@ void Reconciler::OnLogDirsOpen() {
   for (size_t i = 0; i < slots.size(); ++i) {
     if (slots[i].dir == nullptr) continue;
     for (const storage::ReplicaReport& replica : slots[i].dir->opened().replicas) {
-      if (!replica.stray) on_disk_.emplace(replica.topic_partition, static_cast<int>(i));
+      (replica.stray ? strays_ : on_disk_)[replica.topic_partition].insert(static_cast<int>(i));
     }
   }
   if (image_ == nullptr) return;
@@ -48,7 +49,8 @@ void Reconciler::OnMetadata(const metadata::Update& update) {
   image_ = update.image;
   const metadata::BrokerImage* broker = image_->FindBroker(deps_.self);
   const bool leaderships_count =
-      epoch_ != kNoBrokerEpoch && broker != nullptr && broker->epoch == epoch_;
+      (epoch_ != kNoBrokerEpoch && broker != nullptr && broker->epoch == epoch_) ||
+      MUTANT("broker.leads-as-an-earlier-run");
   for (const std::shared_ptr<Shard>& shard : deps_.shards) {
     shard->executor()->Post([shard, update, leaderships_count] {
       shard->OnImage(update.image, update.delta, leaderships_count);
@@ -102,6 +104,7 @@ void Reconciler::Apply(const metadata::Delta& delta) {
       gone.push_back(at->first);
     }
     for (const TopicPartition& partition : gone) Remove(partition, Removal::kDelete);
+    DeleteStrays(topic.id);
   }
   for (const metadata::RemovedTopic& topic : delta.topics_absent) {
     std::vector<TopicPartition> absent;
@@ -115,6 +118,8 @@ void Reconciler::Apply(const metadata::Delta& delta) {
     const metadata::PartitionImage* found = image_->FindPartition(partition);
     if (found != nullptr && found->IsReplica(deps_.self)) {
       Want(partition);
+      const auto hosted = hosted_.find(partition);
+      if (hosted != hosted_.end()) TellDirectory(partition, hosted->second);
     } else if (hosted_.contains(partition)) {
       // Unassigned, by a record that names it.
       Remove(partition, Removal::kDelete);
@@ -127,10 +132,12 @@ void Reconciler::Apply(const metadata::Delta& delta) {
 void Reconciler::SetAsideUnknown() {
   // No record was seen that deletes them: they were deleted while this broker was away, or the
   // metadata has been restored from before they were made.
-  std::vector<std::pair<TopicPartition, int>> unknown(on_disk_.begin(), on_disk_.end());
-  for (const auto& [partition, log_dir] : unknown) {
+  const std::map<TopicPartition, LogDirs> found_here = on_disk_;
+  for (const auto& [partition, log_dirs] : found_here) {
     const metadata::PartitionImage* const found = image_->FindPartition(partition);
     if (found != nullptr && found->IsReplica(deps_.self)) continue;
+    const int log_dir = *log_dirs.begin();
+    SetOthersAside(partition, log_dir);
     std::string topic;
     for (const storage::ReplicaReport& report :
          deps_.log_dirs->slots()[log_dir].dir->opened().replicas) {
@@ -144,7 +151,18 @@ void Reconciler::SetAsideUnknown() {
 // --- Opening ---
 
 void Reconciler::Want(const TopicPartition& partition) {
-  if (hosted_.contains(partition)) return;
+  if (const auto here = hosted_.find(partition); here != hosted_.end()) {
+    // It came back before it could be removed: once it is open it may join others in sync, and what
+    // it has then must not go.
+    here->second.then_remove.reset();
+    // One that had no place may have one now.
+    const bool placeless = here->second.phase == Phase::kOffline && here->second.log_dir < 0;
+    if (!placeless) return;
+    absl::Status why;
+    if (ChooseLogDir(partition, &why) < 0) return;
+    names_.erase({here->second.topic, partition.partition});
+    hosted_.erase(here);
+  }
   const std::string topic = image_->FindTopic(partition.topic_id)->name;
   // Of a topic of the same name, deleted and not gone yet: its directory has this one's name.
   if (names_.contains({topic, partition.partition})) {
@@ -154,7 +172,10 @@ void Reconciler::Want(const TopicPartition& partition) {
   absl::Status why;
   const int log_dir = ChooseLogDir(partition, &why);
   Hosted& hosted = *Host(partition, topic, log_dir);
-  if (hosted.log_dir >= 0) return Open(partition, &hosted);
+  if (hosted.log_dir >= 0) {
+    SetOthersAside(partition, log_dir);
+    return Open(partition, &hosted);
+  }
   hosted.phase = Phase::kOffline;
   const std::shared_ptr<Shard>& shard = ShardOf(partition);
   shard->executor()->Post(
@@ -176,8 +197,6 @@ void Reconciler::Open(const TopicPartition& partition, Hosted* hosted) {
   const LogDirSlot& slot = deps_.log_dirs->slots()[hosted->log_dir];
   const std::shared_ptr<Shard>& shard = ShardOf(partition);
   const DirectoryId directory = slot.id();
-  const metadata::PartitionImage* known = image_->FindPartition(partition);
-  const bool tell = known != nullptr && known->DirectoryOf(deps_.self) != directory;
   slot.dir->OpenLog(
       partition, hosted->topic, LogConfigOf(config, deps_.tail_cache_bytes_max), shard->executor(),
       [self = self_, home = deps_.home, shard, partition, topic = hosted->topic, directory,
@@ -193,7 +212,6 @@ void Reconciler::Open(const TopicPartition& partition, Hosted* hosted) {
           if (*self != nullptr) (*self)->OnOpened(partition, status);
         });
       });
-  if (tell && on_assigned_) on_assigned_(partition, directory);
 }
 
 void Reconciler::OnOpened(const TopicPartition& partition, const absl::Status& status) {
@@ -201,23 +219,66 @@ void Reconciler::OnOpened(const TopicPartition& partition, const absl::Status& s
   if (found == hosted_.end()) return;
   Hosted& hosted = found->second;
   hosted.phase = status.ok() ? Phase::kOpen : Phase::kOffline;
+  if (status.ok()) {
+    if (const auto stray = strays_.find(partition); stray != strays_.end()) {
+      stray->second.erase(hosted.log_dir);
+    }
+    TellDirectory(partition, hosted);
+  }
   Recount();
   if (hosted.configs_changed) SendConfigs(partition);
   if (hosted.then_remove) Remove(partition, *std::exchange(hosted.then_remove, std::nullopt));
 }
 
+void Reconciler::TellDirectory(const TopicPartition& partition, const Hosted& hosted) {
+  if (hosted.phase != Phase::kOpen || !on_assigned_) return;
+  const metadata::PartitionImage* const known = image_->FindPartition(partition);
+  const DirectoryId directory = deps_.log_dirs->slots()[hosted.log_dir].id();
+  if (known == nullptr || !known->IsReplica(deps_.self)) return;
+  if (known->DirectoryOf(deps_.self) != directory) on_assigned_(partition, directory);
+}
+
+int Reconciler::FindCopy(const std::map<TopicPartition, LogDirs>& copies,
+                         const TopicPartition& partition,
+                         const metadata::PartitionImage* known) const {
+  const auto found = copies.find(partition);
+  if (found == copies.end() || found->second.empty()) return -1;
+  if (known != nullptr) {
+    const int named = deps_.log_dirs->IndexOf(known->DirectoryOf(deps_.self));
+    if (found->second.contains(named)) return named;
+  }
+  return *found->second.begin();
+}
+
+bool Reconciler::IsLost(const metadata::PartitionImage& known) const {
+  for (const LogDirSlot& slot : deps_.log_dirs->slots()) {
+    // It may be that one, and come back.
+    if (slot.dir == nullptr) return false;
+  }
+  // Its seat is taken from it by the registration without the directory; who has none left must
+  // wait for one of the others, or the disk.
+  if (MUTANT("broker.nothing-made-anew")) return false;
+  if (known.InIsr(deps_.self) || known.InElr(deps_.self)) return false;
+  return !known.isr.empty() || !known.elr.empty();
+}
+
 int Reconciler::ChooseLogDir(const TopicPartition& partition, absl::Status* why) const {
   const std::vector<LogDirSlot>& slots = deps_.log_dirs->slots();
-  const auto here = on_disk_.find(partition);
-  int chosen = here == on_disk_.end() ? -1 : here->second;
-  const metadata::PartitionImage* known = image_->FindPartition(partition);
-  if (chosen < 0 && known != nullptr && !known->DirectoryOf(deps_.self).is_zero()) {
-    chosen = deps_.log_dirs->IndexOf(known->DirectoryOf(deps_.self));
+  const metadata::PartitionImage* const known = image_->FindPartition(partition);
+  int chosen = FindCopy(on_disk_, partition, known);
+  const DirectoryId named = known == nullptr ? DirectoryId() : known->DirectoryOf(deps_.self);
+  // A seat vouches for what is in the directory that the metadata names, and for nothing else.
+  const bool has_seat = known != nullptr && (known->InIsr(deps_.self) || known->InElr(deps_.self));
+  if (chosen < 0) {
+    const int stray = FindCopy(strays_, partition, known);
+    if (stray >= 0 && (!has_seat || named.is_zero() || named == slots[stray].id())) chosen = stray;
+  }
+  if (chosen < 0 && !named.is_zero()) {
+    chosen = deps_.log_dirs->IndexOf(named);
     // Its records are there. An empty log elsewhere would stand in their place for ever (S-05).
-    if (chosen < 0) {
+    if (chosen < 0 && !IsLost(*known)) {
       *why = MakeError(ErrorCode::kStorageError,
-                       absl::StrCat("the partition is in log directory ",
-                                    known->DirectoryOf(deps_.self).ToString(),
+                       absl::StrCat("the partition is in log directory ", named.ToString(),
                                     ", which is not open here; mount or repair it and restart"));
       return -1;
     }
@@ -235,6 +296,35 @@ int Reconciler::ChooseLogDir(const TopicPartition& partition, absl::Status* why)
 }
 
 // --- Removing ---
+
+void Reconciler::SetOthersAside(const TopicPartition& partition, int chosen) {
+  const auto found = on_disk_.find(partition);
+  if (found == on_disk_.end()) return;
+  for (const int other : std::exchange(found->second, {chosen})) {
+    if (other != chosen) SetAside(partition, other);
+  }
+}
+
+void Reconciler::SetAside(const TopicPartition& partition, int log_dir) {
+  const LogDirSlot& slot = deps_.log_dirs->slots()[log_dir];
+  if (!slot.usable()) return;
+  strays_[partition].insert(log_dir);
+  slot.dir->MarkStray(partition, deps_.home, [](const absl::Status&) {});
+}
+
+// Their topic is deleted, by a record that names it.
+void Reconciler::DeleteStrays(TopicId topic) {
+  auto at = strays_.lower_bound({topic, PartitionIndex(0)});
+  while (at != strays_.end() && at->first.topic_id == topic) {
+    for (const int log_dir : at->second) {
+      const LogDirSlot& slot = deps_.log_dirs->slots()[log_dir];
+      if (slot.usable()) {
+        slot.dir->DeleteReplica(at->first, deps_.home, [](const absl::Status&) {});
+      }
+    }
+    at = strays_.erase(at);
+  }
+}
 
 void Reconciler::Remove(const TopicPartition& partition, Removal removal) {
   Hosted& hosted = hosted_.at(partition);
@@ -259,12 +349,12 @@ void Reconciler::Remove(const TopicPartition& partition, Removal removal) {
 void Reconciler::RemoveFromDisk(const TopicPartition& partition, Removal removal) {
   const Hosted& hosted = hosted_.at(partition);
   if (hosted.log_dir < 0 || !deps_.log_dirs->slots()[hosted.log_dir].usable()) {
-    return OnRemoved(partition);
+    return OnRemoved(partition, removal);
   }
   storage::LogDir* const dir = deps_.log_dirs->slots()[hosted.log_dir].dir.get();
   // A failure to remove is the directory's failure, and reported as such.
-  auto done = [self = self_, partition](const absl::Status&) {
-    if (*self != nullptr) (*self)->OnRemoved(partition);
+  auto done = [self = self_, partition, removal](const absl::Status&) {
+    if (*self != nullptr) (*self)->OnRemoved(partition, removal);
   };
   if (removal == Removal::kDelete) {
     dir->DeleteReplica(partition, deps_.home, std::move(done));
@@ -273,10 +363,13 @@ void Reconciler::RemoveFromDisk(const TopicPartition& partition, Removal removal
   }
 }
 
-void Reconciler::OnRemoved(const TopicPartition& partition) {
+void Reconciler::OnRemoved(const TopicPartition& partition, Removal removal) {
   const auto removed = hosted_.find(partition);
   names_.erase({removed->second.topic, partition.partition});
   if (removed->second.log_dir >= 0) --counts_[removed->second.log_dir];
+  if (removal == Removal::kStray && removed->second.log_dir >= 0) {
+    strays_[partition].insert(removed->second.log_dir);
+  }
   hosted_.erase(removed);
   on_disk_.erase(partition);
   if (!stopped_) {

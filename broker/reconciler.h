@@ -2,8 +2,10 @@
 // here, hands on configs, removes what is deleted.
 //
 // S-20: data is deleted only by a committed deletion or unassignment that names the topic id; what
-// is merely absent from an image is set aside as `-stray`. S-05: a replica stays in the directory
-// where it is; a new one goes where the metadata says, or else where there are fewest.
+// is merely absent from an image is set aside as `-stray`, and taken back if it is assigned here
+// again. S-05: a replica stays in the directory where it is; a new one goes where the metadata
+// says, or else where there are fewest. One whose directory is lost is made anew, empty, only where
+// others have what was acknowledged.
 //
 // Thread: `home`. Replicas themselves belong to their shards, and are asked by posting.
 #ifndef BROKER_RECONCILER_H_
@@ -40,6 +42,7 @@ class Reconciler {
     const ConfigValues* static_config = nullptr;
     int64_t tail_cache_bytes_max = 1 << 20;
   };
+  // A replica lies there, and the metadata says something else.
   using OnAssigned = std::function<void(const TopicPartition&, DirectoryId)>;
 
   explicit Reconciler(Deps deps);
@@ -72,6 +75,8 @@ class Reconciler {
   enum class Phase { kOpening, kOpen, kOffline, kRemoving };
   // Deleted for good, or set aside.
   enum class Removal { kDelete, kStray };
+  // Log directories, by their place in the LogDirSet.
+  using LogDirs = std::set<int>;
   struct Hosted {
     std::string topic;
     int log_dir = -1;
@@ -90,11 +95,22 @@ class Reconciler {
   void OnOpened(const TopicPartition& partition, const absl::Status& status);
   void Remove(const TopicPartition& partition, Removal removal);
   void RemoveFromDisk(const TopicPartition& partition, Removal removal);
-  void OnRemoved(const TopicPartition& partition);
+  void OnRemoved(const TopicPartition& partition, Removal removal);
+  void DeleteStrays(TopicId topic);
   void SendConfigs(const TopicPartition& partition);
   void UpdateConfigs(const std::set<metadata::ConfigOwner>& changed);
   // Where a replica is or should be; -1: nowhere, `why` says so.
   int ChooseLogDir(const TopicPartition& partition, absl::Status* why) const;
+  // Where there is a copy of it, the one that the metadata names if that is one; -1: nowhere.
+  int FindCopy(const std::map<TopicPartition, LogDirs>& copies, const TopicPartition& partition,
+               const metadata::PartitionImage* known) const;
+  // Whether what is in the directory that the metadata names is lost for good, and others have it.
+  bool IsLost(const metadata::PartitionImage& known) const;
+  // Of several copies only the one in `chosen` counts.
+  void SetOthersAside(const TopicPartition& partition, int chosen);
+  void SetAside(const TopicPartition& partition, int log_dir);
+  // Tells where the replica lies if the metadata says something else.
+  void TellDirectory(const TopicPartition& partition, const Hosted& hosted);
   metadata::TopicConfig ConfigOf(TopicId topic) const;
   const std::shared_ptr<Shard>& ShardOf(const TopicPartition& partition) const;
   void Recount();
@@ -112,8 +128,10 @@ class Reconciler {
   std::set<std::pair<std::string, PartitionIndex>> names_;
   // Replicas per log directory.
   std::vector<int> counts_;
-  // Replicas found on disk and not opened yet, by their directory.
-  std::map<TopicPartition, int> on_disk_;
+  // Where replicas were found on disk.
+  std::map<TopicPartition, LogDirs> on_disk_;
+  // Where some lie set aside.
+  std::map<TopicPartition, LogDirs> strays_;
   // Partitions that wait for another of the same name to be removed.
   std::set<TopicPartition> waiting_;
   std::atomic<int64_t> wanted_{0};

@@ -1,5 +1,6 @@
 #include "broker/replica.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,9 @@ void Replica::OnMetadata(const metadata::PartitionImage& partition,
   held_.leader = partition.leader;
   held_.leader_epoch = partition.leader_epoch;
   held_.partition_epoch = partition.partition_epoch;
+  in_sync_ = std::find(partition.isr.begin(), partition.isr.end(), self) != partition.isr.end();
+  // Readers are for those in sync.
+  if (!in_sync_) held_.fetch_waiters.TakeAll(&outbox->woken);
   leads_ = leads;
   if (leads) return leader_role_.Begin(partition, standings, now, outbox);
   // S-14: on every change of the epoch, under the same leader too.
@@ -66,6 +70,13 @@ void Replica::OnSettings(const TopicSettings& settings, MonotonicTime now, Outbo
   const TopicSettings before = held_.settings;
   held_.settings = settings;
   if (leads_ && status_.ok()) leader_role_.OnSettings(before, now, outbox);
+}
+
+void Replica::SetDamaged(bool damaged, MonotonicTime now, Outbox* outbox) {
+  if (!status_.ok() || held_.damaged == damaged) return;
+  held_.damaged = damaged;
+  if (leads_) return leader_role_.OnDamage(now, outbox);
+  follower_role_.OnDamage(now, outbox);
 }
 
 // --- What happens to it ---
@@ -134,11 +145,11 @@ void Replica::OnFollowerPosition(FollowerId follower, const ReplicaPosition& pos
 
 void Replica::OnFollowerDetached(FollowerId follower, const ReplicaDetach& detach,
                                  MonotonicTime now, Outbox* outbox) {
-  if (Leads(detach.leader_epoch)) leader_role_.OnGone(follower, detach.attach, now, outbox);
+  if (Leads(detach.leader_epoch)) leader_role_.OnDetached(follower, detach, now, outbox);
 }
 
 void Replica::OnFollowerGone(FollowerId follower, MonotonicTime now, Outbox* outbox) {
-  if (Leads(held_.leader_epoch)) leader_role_.OnGone(follower, std::nullopt, now, outbox);
+  if (Leads(held_.leader_epoch)) leader_role_.OnGone(follower, now, outbox);
 }
 
 std::optional<PendingPush> Replica::TakePush(NodeId follower, size_t bytes_max, MonotonicTime now,
@@ -166,18 +177,17 @@ void Replica::Produce(ProduceEvent event, const Now& now, Outbox* outbox) {
   leader_role_.Produce(std::move(event), now, outbox);
 }
 
-void Replica::Park(ParkId id, Offset offset, std::optional<LeaderEpoch> leader_epoch,
-                   int64_t bytes_min, Outbox* outbox) {
-  if (offset < last_stable_offset() || !CheckLeader(leader_epoch).ok()) {
+void Replica::Park(ParkId id, const FetchQuery& query, int64_t bytes_min, Outbox* outbox) {
+  if (query.offset < last_stable_offset() || !CheckReader(query).ok()) {
     outbox->woken.push_back(id);
     return;
   }
-  held_.fetch_waiters.Park(id, offset, bytes_min);
+  held_.fetch_waiters.Park(id, query.offset, bytes_min);
 }
 
 FetchAnswer Replica::Fetch(const FetchQuery& query) {
   FetchAnswer answer;
-  if (absl::Status status = CheckLeader(query.leader_epoch); !status.ok()) {
+  if (absl::Status status = CheckReader(query); !status.ok()) {
     answer.outcome = api::PartitionOutcome::Of(status);
     return answer;
   }
@@ -186,12 +196,7 @@ FetchAnswer Replica::Fetch(const FetchQuery& query) {
   answer.last_stable_offset = last_stable_offset();
   answer.log_start_offset = log.log_start_offset();
   if (query.offset < answer.log_start_offset || query.offset > log.end_offset()) {
-    answer.outcome = {
-        ErrorCode::kOffsetOutOfRange,
-        absl::StrCat("offset ", query.offset.value(), " is not in the log, which has ",
-                     answer.log_start_offset.value(), " to ", high_watermark().value(),
-                     "; begin at its earliest or latest offset"),
-        std::nullopt};
+    answer.outcome = OutOfRange(query.offset);
     return answer;
   }
   const Offset up_to =
@@ -212,6 +217,22 @@ FetchAnswer Replica::Fetch(const FetchQuery& query) {
     answer.outcome = api::PartitionOutcome::Of(read.status());
   }
   return answer;
+}
+
+api::PartitionOutcome Replica::OutOfRange(Offset offset) const {
+  const std::string range =
+      absl::StrCat(held_.log->log_start_offset().value(), " to ", high_watermark().value());
+  if (leads_ || MUTANT("replica.follower-says-out-of-range")) {
+    return {ErrorCode::kOffsetOutOfRange,
+            absl::StrCat("offset ", offset.value(), " is not in the log, which has ", range,
+                         "; begin at its earliest or latest offset"),
+            std::nullopt};
+  }
+  // S-38: the leader may have more, at either end.
+  return {ErrorCode::kOffsetNotAvailable,
+          absl::StrCat("offset ", offset.value(), " is not in this follower's log, which has ",
+                       range, "; ask the leader"),
+          held_.hint()};
 }
 
 absl::StatusOr<Offset> Replica::LatestOffset(std::optional<LeaderEpoch> leader_epoch) const {
@@ -242,10 +263,15 @@ absl::StatusOr<Offset> Replica::CheckDeleteRecords(Offset before) const {
   return before;
 }
 
+absl::Status Replica::CheckReader(const FetchQuery& query) const {
+  const bool serves = query.nearby && !leads_ && status_.ok() && in_sync_ &&
+                      (follower_role_.is_attached() || MUTANT("replica.serves-unattached"));
+  return serves ? CheckEpoch(query.leader_epoch) : CheckLeader(query.leader_epoch);
+}
+
 absl::Status Replica::CheckLeader(std::optional<LeaderEpoch> leader_epoch) const {
   if (!status_.ok()) return status_;
   const NodeId leader = held_.leader;
-  const LeaderEpoch now = held_.leader_epoch;
   if (!leads_) {
     return MakeError(ErrorCode::kNotLeaderOrFollower,
                      leader == kNoNode
@@ -253,6 +279,11 @@ absl::Status Replica::CheckLeader(std::optional<LeaderEpoch> leader_epoch) const
                          : absl::StrCat("broker ", leader.value(), " leads the partition"),
                      {.leader = held_.hint()});
   }
+  return CheckEpoch(leader_epoch);
+}
+
+absl::Status Replica::CheckEpoch(std::optional<LeaderEpoch> leader_epoch) const {
+  const LeaderEpoch now = held_.leader_epoch;
   if (!leader_epoch || *leader_epoch == now) return absl::OkStatus();
   if (*leader_epoch < now) {
     return MakeError(ErrorCode::kFencedLeaderEpoch,

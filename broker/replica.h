@@ -5,7 +5,8 @@
 // This is the front of it: it follows the metadata, decides which role it plays, and answers
 // consumers. What a leader does is leader_role.h (with isr.h and follower_feeds.h), what a follower
 // does follower_role.h; a message for the other role, or of another epoch, is refused or dropped.
-// Consumers are served by the leader alone.
+// Consumers are served by the leader; those in the broker's rack by a follower, too, while it is
+// attached and in sync, and it never says that an offset is out of range (S-38, KIP-392).
 //
 // Rules: S-01 (which leaderships count), S-11 (waiters by epoch), S-38 (what "latest" may say). Not
 // here: who calls (shard.h), several partitions at once (gather.h), files (storage/).
@@ -43,10 +44,9 @@ class Replica {
   // --- Events ---
   // Appends, or refuses; answers through `outbox`, now or later.
   void Produce(ProduceEvent event, const Now& now, Outbox* outbox);
-  // Parks a fetch that has read up to `offset`; wakes it at once if there is more already, or if
-  // the replica no longer serves `leader_epoch`.
-  void Park(ParkId id, Offset offset, std::optional<LeaderEpoch> leader_epoch, int64_t bytes_min,
-            Outbox* outbox);
+  // Parks a fetch that has read up to query.offset; wakes it at once if there is more already, or
+  // if the replica does not serve the query any more.
+  void Park(ParkId id, const FetchQuery& query, int64_t bytes_min, Outbox* outbox);
   void Unpark(ParkId id) { held_.fetch_waiters.Unpark(id); }
   // The log's positions moved.
   void OnAdvanced(MonotonicTime now, Outbox* outbox);
@@ -58,6 +58,9 @@ class Replica {
   void OnMetadata(const metadata::PartitionImage& partition, const BrokerStandings& standings,
                   bool may_lead, MonotonicTime now, Outbox* outbox);
   void OnSettings(const TopicSettings& settings, MonotonicTime now, Outbox* outbox);
+  // S-35: a range of the log is damaged, or is no more. While it is, a follower stays detached and
+  // leaves the in-sync set, and a leader hands over to whoever else is in sync, if anybody is.
+  void SetDamaged(bool damaged, MonotonicTime now, Outbox* outbox);
   // Time has passed; call at or after next_deadline().
   void Tick(MonotonicTime now, Outbox* outbox);
   // The partition leaves this broker, or the broker stops: everybody is answered with `status`.
@@ -81,6 +84,10 @@ class Replica {
                           Outbox* outbox);
   // Its stream ended.
   void OnFollowerGone(FollowerId follower, MonotonicTime now, Outbox* outbox);
+  // Whether a throttle holds the follower back; see ReplicaPort.
+  bool IsThrottled(NodeId follower) const {
+    return leads_ && status_.ok() && leader_role_.IsThrottled(follower);
+  }
   // What comes next for a follower, at most about `bytes_max` of batches (one batch is always
   // given). Nullopt: nothing more; a Sendable tells when there is again.
   std::optional<PendingPush> TakePush(NodeId follower, size_t bytes_max, MonotonicTime now,
@@ -130,6 +137,10 @@ class Replica {
   bool Leads(LeaderEpoch leader_epoch) const {
     return status_.ok() && leads_ && leader_epoch == held_.leader_epoch;
   }
+  // As CheckLeader; OK also if this follower may serve a reader nearby.
+  absl::Status CheckReader(const FetchQuery& query) const;
+  absl::Status CheckEpoch(std::optional<LeaderEpoch> leader_epoch) const;
+  api::PartitionOutcome OutOfRange(Offset offset) const;
   // `hint`: who leads instead.
   void ResignLeader(const absl::Status& why, const std::optional<LeaderHint>& hint, Outbox* outbox);
 
@@ -137,6 +148,8 @@ class Replica {
   // Not OK: offline or stopped; nothing is served.
   absl::Status status_;
   bool leads_ = false;
+  // By the metadata that held_ has.
+  bool in_sync_ = false;
   LeaderRole leader_role_;
   FollowerRole follower_role_;
 };

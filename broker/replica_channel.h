@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/executor.h"
 #include "base/ids.h"
+#include "broker/repair_channel.h"
 #include "broker/replica_messages.h"
 
 namespace millrace::broker {
@@ -142,12 +143,14 @@ class LeaderStream {
   virtual void Close(const absl::Status& status) = 0;
 };
 
-// How a broker takes in the streams that followers open. Thread: any, for the first; the shard's
-// executor, which the first one names, for the second.
+// How a broker takes in what other brokers want of its replicas: the streams that followers open,
+// and ranges for repairs. Thread: any, for the first and the last, whose answer comes on a shard;
+// the shard's executor, which the first one names, for the second.
 struct ReplicaIntake {
   std::function<Executor*(const FollowerHello&)> executor_of;
   std::function<std::shared_ptr<LeaderSink>(const FollowerHello&, std::shared_ptr<LeaderStream>)>
       take_in;
+  std::function<void(const RangeQuery&, RangeDone)> read_range = nullptr;
 };
 
 }  // namespace millrace::broker

@@ -9,6 +9,7 @@
 #define BROKER_REPLICA_LOG_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/functional/any_invocable.h"
@@ -69,6 +70,12 @@ class ReplicaLog {
   virtual absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) = 0;
   virtual absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) = 0;
   virtual absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) = 0;
+  // The repair of damaged files; see storage::Log.
+  virtual storage::SegmentSpan SegmentOf(Offset at) const = 0;
+  virtual absl::StatusOr<std::shared_ptr<storage::SegmentRepair>> BeginRepair(Offset at,
+                                                                              WallTime now) = 0;
+  virtual void FinishRepair(std::shared_ptr<storage::SegmentRepair> repair,
+                            absl::AnyInvocable<void(absl::Status) &&> done) = 0;
   virtual void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) = 0;
 
   virtual void Housekeep(WallTime now) = 0;

@@ -2,11 +2,9 @@
 // MILLRACE_MUTANTS; each mutant lives in a process of its own, since some end it by a CHECK. Prints
 // the table: mutant, seeds needed, what was violated.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
-#include "base/mutant.h"
+#include "base/testing/mutant_hunt.h"
 #include "broker/testing/replica_world.h"
 #include "gtest/gtest.h"
 
@@ -21,6 +19,7 @@ constexpr const char* kMutants[] = {
     "replica.cuts-to-high-watermark",
     "replica.divergence-not-checked",
     "replica.diverging-not-cut",
+    "replica.follower-says-out-of-range",
     "replica.high-watermark-before-cut",
     "replica.high-watermark-beyond-end",
     "replica.high-watermark-falls",
@@ -41,6 +40,7 @@ constexpr const char* kMutants[] = {
     "replica.push-of-any-attach",
     "replica.refusal-keeps-the-union",
     "replica.serves-beyond-high-watermark",
+    "replica.serves-unattached",
     "replica.silent-members-not-counted",
     "replica.staged-counts",
     "replica.stays-attached-over-epochs",
@@ -51,48 +51,15 @@ constexpr const char* kMutants[] = {
     "replica.written-counts-as-durable",
 };
 
-// Ends the process: 1 if the mutant was found, 0 if it survived.
-[[noreturn]] void Hunt(const std::string& mutant) {
-  TestSwitches::Get().SetMutant(mutant);
-  for (uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
-    const ReplicaWorld::Result result = ReplicaWorld::Run(seed);
-    if (result.violation.empty()) continue;
-    std::printf("%-40s %5llu  %s\n", mutant.c_str(), static_cast<unsigned long long>(seed),
-                result.violation.substr(0, 160).c_str());
-    std::fflush(stdout);
-    std::_Exit(1);
-  }
-  std::_Exit(0);
-}
+std::string ViolationOfSeed(uint64_t seed) { return ReplicaWorld::Run(seed).violation; }
 
 class ReplicaMutantTest : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(ReplicaMutantTest, IsFound) {
-  const std::string mutant = GetParam();
-  const auto found = [&mutant](int status) {
-    const bool by_check = (status & 0x7f) != 0;
-    if (by_check) std::printf("%-40s        a CHECK of the program\n", mutant.c_str());
-    return status != 0;
-  };
-  EXPECT_EXIT(Hunt(mutant), found, "") << mutant << " survives " << kSeedsMax << " seeds";
-}
-
-std::string NameOf(const ::testing::TestParamInfo<const char*>& info) {
-  std::string name = info.param;
-  for (char& c : name) {
-    if (c == '.' || c == '-') c = '_';
-  }
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(Replica, ReplicaMutantTest, ::testing::ValuesIn(kMutants), NameOf);
+TEST_P(ReplicaMutantTest, IsFound) { ExpectFoundBySeeds(GetParam(), kSeedsMax, &ViolationOfSeed); }
+INSTANTIATE_TEST_SUITE_P(Replica, ReplicaMutantTest, ::testing::ValuesIn(kMutants), MutantTestName);
 
 TEST(ReplicaMutants, NoneAliveNothingIsFound) {
-  TestSwitches::Get().SetMutant("");
-  for (uint64_t seed = 1; seed <= 30; ++seed) EXPECT_EQ(ReplicaWorld::Run(seed).violation, "");
-  // Each site of the table exists, and is reached.
-  for (const char* mutant : kMutants) {
-    EXPECT_GT(TestSwitches::Get().mutants().count(mutant), 0u) << mutant;
-  }
+  ExpectNothingIsFoundWithoutMutants(kMutants, 30, &ViolationOfSeed);
 }
 
 }  // namespace

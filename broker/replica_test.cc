@@ -242,7 +242,7 @@ TEST_F(ReplicaTest, AnEpochChangeFailsWaitersWithUnknownOutcome_S11) {
   Lead(5);
   Produce(MakeBatch(1));
   Produce(MakeBatch(1), api::Acks::kLeader);
-  replica_->Park(ParkId(7), Offset(0), std::nullopt, 1, &outbox_);
+  replica_->Park(ParkId(7), {.offset = Offset(0)}, 1, &outbox_);
   Lead(6);
   const auto replies = Replies();
   ASSERT_THAT(replies, SizeIs(2));
@@ -448,7 +448,7 @@ TEST_F(ReplicaTest, AFullDiskRefusesProduceOnly) {
 TEST_F(ReplicaTest, AFailedDirectoryTakesItOfflineAndLeavesOutcomesUnknown) {
   Lead(5);
   Produce(MakeBatch(1));
-  replica_->Park(ParkId(7), Offset(0), std::nullopt, 1, &outbox_);
+  replica_->Park(ParkId(7), {.offset = Offset(0)}, 1, &outbox_);
   replica_->OnFailed(MakeError(ErrorCode::kStorageError, "the directory failed"), &outbox_);
   EXPECT_EQ(Replies()[0].outcome.code, ErrorCode::kOutcomeUnknown);
   EXPECT_THAT(Woken(), ElementsAre(ParkId(7)));
@@ -493,8 +493,8 @@ TEST_F(ReplicaTest, OffsetsOutsideTheLogAreOutOfRange) {
 TEST_F(ReplicaTest, AParkedFetchWakesWhenItsBytesAreCommitted) {
   Lead(5);
   const Bytes batch = MakeBatch(1);
-  replica_->Park(ParkId(1), Offset(0), std::nullopt, 1, &outbox_);
-  replica_->Park(ParkId(2), Offset(0), std::nullopt, static_cast<int64_t>(batch.size()) + 1,
+  replica_->Park(ParkId(1), {.offset = Offset(0)}, 1, &outbox_);
+  replica_->Park(ParkId(2), {.offset = Offset(0)}, static_cast<int64_t>(batch.size()) + 1,
                  &outbox_);
   Produce(batch);
   Write();
@@ -510,10 +510,109 @@ TEST_F(ReplicaTest, ParkingBehindTheHighWatermarkOrInAnotherEpochWakesAtOnce) {
   Lead(5);
   Produce(MakeBatch(2));
   Sync();
-  replica_->Park(ParkId(1), Offset(1), std::nullopt, 1, &outbox_);
-  replica_->Park(ParkId(2), Offset(2), LeaderEpoch(4), 1, &outbox_);
-  replica_->Park(ParkId(3), Offset(2), LeaderEpoch(5), 1, &outbox_);
+  replica_->Park(ParkId(1), {.offset = Offset(1)}, 1, &outbox_);
+  replica_->Park(ParkId(2), {.offset = Offset(2), .leader_epoch = LeaderEpoch(4)}, 1, &outbox_);
+  replica_->Park(ParkId(3), {.offset = Offset(2), .leader_epoch = LeaderEpoch(5)}, 1, &outbox_);
   EXPECT_THAT(Woken(), ElementsAre(ParkId(1), ParkId(2)));
+}
+
+// --- A follower's readers (KIP-392) ---
+
+class NearReaderTest : public ReplicaTest {
+ protected:
+  // Another broker leads in epoch 5; this replica asks to attach.
+  AttachRequest Follow(metadata::BrokerList isr = {kSelf, kOther}) {
+    replica_->OnMetadata(Image(5, kOther, std::move(isr)), {}, true, MonotonicTime(), &outbox_);
+    return outbox_.attaches.back().request;
+  }
+  void Attach(const AttachRequest& request) {
+    AttachReply reply;
+    reply.topic_partition = kPartition;
+    reply.leader_epoch = request.leader_epoch;
+    reply.attach = request.attach;
+    replica_->OnAttachReply(reply, MonotonicTime(), &outbox_);
+    ASSERT_TRUE(replica_->is_attached());
+  }
+  void Push(const AttachRequest& request, Bytes batches, int64_t high_watermark) {
+    replica_->OnPush({kPartition, request.leader_epoch, request.attach, log_->end_offset(),
+                      std::move(batches), Offset(high_watermark), Offset(0)},
+                     {MonotonicTime(), kWall}, &outbox_);
+  }
+  static Bytes Stamped(int count, int64_t base) {
+    const Bytes batch = MakeBatch(count);
+    Buffer buffer(batch.size());
+    std::memcpy(buffer.data(), batch.data(), batch.size());
+    record::StampBaseOffset(buffer.data(), Offset(base));
+    record::StampLeaderEpoch(buffer.data(), LeaderEpoch(5));
+    return std::move(buffer).Freeze();
+  }
+  static FetchQuery At(int64_t offset, int epoch = 5) {
+    return {.offset = Offset(offset),
+            .leader_epoch = LeaderEpoch(epoch),
+            .bytes_max = 1 << 20,
+            .nearby = true};
+  }
+  ErrorCode CodeAt(int64_t offset, int epoch = 5) {
+    return replica_->Fetch(At(offset, epoch)).outcome.code;
+  }
+};
+
+TEST_F(NearReaderTest, AreServedUpToTheHighWatermarkAndWokenByIt_S38) {
+  const AttachRequest request = Follow();
+  EXPECT_EQ(CodeAt(0), ErrorCode::kNotLeaderOrFollower) << "not attached";
+  Attach(request);
+  Push(request, Stamped(2, 0), 0);
+  FetchAnswer answer = replica_->Fetch(At(0));
+  ASSERT_TRUE(answer.outcome.ok());
+  EXPECT_EQ(answer.read.result->bytes, 0u) << "nothing is committed";
+  replica_->Park(ParkId(1), At(0), 1, &outbox_);
+  replica_->Park(ParkId(2), At(0), 1 << 20, &outbox_);
+  EXPECT_THAT(Woken(), IsEmpty());
+  Push(request, {}, 2);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(1))) << "as many bytes as it asked for";
+  answer = replica_->Fetch(At(0));
+  EXPECT_EQ(answer.high_watermark, Offset(2));
+  EXPECT_EQ(answer.read.result->next_offset, Offset(2));
+  // The leader's high watermark may be ahead of what this one has heard.
+  Push(request, Stamped(2, 2), 2);
+  EXPECT_EQ(CodeAt(4), ErrorCode::kNone);
+}
+
+TEST_F(NearReaderTest, AreNeverToldThatAnOffsetIsOutOfRange_S38) {
+  const AttachRequest request = Follow();
+  Attach(request);
+  Push(request, Stamped(2, 0), 2);
+  const FetchAnswer beyond = replica_->Fetch(At(3));
+  EXPECT_EQ(beyond.outcome.code, ErrorCode::kOffsetNotAvailable);
+  EXPECT_EQ(beyond.outcome.leader->leader, kOther);
+  log_->RaiseLogStart(Offset(1), [](const absl::Status&) {});
+  EXPECT_EQ(CodeAt(0), ErrorCode::kOffsetNotAvailable);
+}
+
+TEST_F(NearReaderTest, AreFencedByEpochAsAtALeader) {
+  Attach(Follow());
+  EXPECT_EQ(CodeAt(0, 4), ErrorCode::kFencedLeaderEpoch);
+  EXPECT_EQ(CodeAt(0, 6), ErrorCode::kUnknownLeaderEpoch);
+  FetchQuery elsewhere = At(0);
+  elsewhere.nearby = false;
+  EXPECT_EQ(replica_->Fetch(elsewhere).outcome.code, ErrorCode::kNotLeaderOrFollower);
+}
+
+TEST_F(NearReaderTest, WakeAndAreRefusedWhenTheFollowerIsDetachedOrOutOfSync) {
+  const AttachRequest request = Follow();
+  Attach(request);
+  replica_->Park(ParkId(1), At(0), 1, &outbox_);
+  replica_->OnDetached({kPartition, request.leader_epoch, request.attach, absl::OkStatus()},
+                       MonotonicTime(), &outbox_);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(1)));
+  EXPECT_EQ(CodeAt(0), ErrorCode::kNotLeaderOrFollower);
+
+  Make({});
+  Attach(Follow());
+  replica_->Park(ParkId(2), At(0), 1, &outbox_);
+  replica_->OnMetadata(Image(5, kOther, {kOther}), {}, true, MonotonicTime(), &outbox_);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(2)));
+  EXPECT_EQ(CodeAt(0), ErrorCode::kNotLeaderOrFollower);
 }
 
 TEST_F(ReplicaTest, RecordsAreDeletedUpToTheHighWatermarkOnly) {

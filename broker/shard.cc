@@ -105,7 +105,7 @@ void Shard::OnImage(std::shared_ptr<const metadata::Image> image,
   leaderships_count_ = leaderships_count;
   // Streams of runs that have ended are closed before replicas attach again.
   const metadata::BrokerImage* const self = image_->FindBroker(deps_.self);
-  replication_->OnImage(image_,
+  replication_->OnImage(image_, *delta,
                         leaderships_count && self != nullptr ? self->epoch : kNoBrokerEpoch);
   if (all) {
     for (auto& [partition, hosted] : replicas_) ApplyMetadata(hosted.get());
@@ -143,13 +143,7 @@ void Shard::ApplyMetadata(Hosted* hosted) {
   hosted->replica_->OnMetadata(*partition, StandingsOf(*image_, *partition),
                                leaderships_count_ && in_place, now().monotonic, &outbox_);
   ArmTimer(hosted->replica_->next_deadline());
-  const TopicPartition& id = hosted->replica_->topic_partition();
-  const int in_sync = static_cast<int>(partition->isr.size());
-  if (hosted->replica_->is_leader() && in_sync < partition->replication_factor()) {
-    under_replicated_.insert(id);
-  } else {
-    under_replicated_.erase(id);
-  }
+  in_sync_.Note(*hosted->replica_, *partition);
 }
 
 // --- Replicas ---
@@ -192,6 +186,11 @@ void Shard::SetSettings(const TopicPartition& topic_partition, const TopicSettin
   hosted->second->replica_->log().SetConfig(log_config);
   hosted->second->replica_->OnSettings(settings, now().monotonic, &outbox_);
   Drain();
+  const metadata::PartitionImage* const partition =
+      image_ == nullptr ? nullptr : image_->FindPartition(topic_partition);
+  if (partition == nullptr) return;
+  in_sync_.Note(*hosted->second->replica_, *partition);
+  UpdateGauges();
 }
 
 void Shard::RemoveReplica(const TopicPartition& topic_partition, const absl::Status& status) {
@@ -200,7 +199,7 @@ void Shard::RemoveReplica(const TopicPartition& topic_partition, const absl::Sta
   // Out of the maps first: answers may make their callers ask again.
   std::unique_ptr<Hosted> hosted = std::move(found->second);
   by_partition_.erase(topic_partition);
-  under_replicated_.erase(topic_partition);
+  in_sync_.Forget(topic_partition);
   replicas_.erase(found);
   if (hosted->replica_ != nullptr) hosted->replica_->Stop(status, &outbox_);
   Drain();
@@ -279,6 +278,7 @@ std::vector<ReplicaState> Shard::Describe() const {
     state.log_start_offset = replica.log().log_start_offset();
     state.high_watermark = replica.high_watermark();
     state.end_offset = replica.log().end_offset();
+    state.latest_epoch = replica.log().latest_epoch();
     state.is_leader = replica.is_leader();
     state.status = replica.status();
   }
@@ -393,7 +393,9 @@ void Shard::Park(ParkId id, const std::vector<ParkItem>& items, Task wake) {
       continue;
     }
     parked.partitions.push_back(item.topic_partition);
-    (*replica)->Park(id, item.offset, item.leader_epoch, item.bytes_min, &outbox_);
+    (*replica)->Park(
+        id, {.offset = item.offset, .leader_epoch = item.leader_epoch, .nearby = item.nearby},
+        item.bytes_min, &outbox_);
   }
   CountParked();
   Drain();
@@ -576,7 +578,9 @@ void Shard::UpdateGauges() {
   }
   metrics_.replicas->Set(static_cast<double>(replicas_.size()));
   metrics_.leaders->Set(leaders);
-  metrics_.under_replicated->Set(static_cast<double>(under_replicated_.size()));
+  metrics_.under_replicated->Set(static_cast<double>(in_sync_.under_replicated()));
+  metrics_.at_min_isr->Set(static_cast<double>(in_sync_.at_min()));
+  metrics_.under_min_isr->Set(static_cast<double>(in_sync_.under_min()));
   metrics_.replicas_untold->Set(static_cast<double>(replicas_.size()) - *partitions_told_);
 }
 

@@ -14,7 +14,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -27,8 +26,10 @@
 #include "base/counters.h"
 #include "base/executor.h"
 #include "base/ids.h"
+#include "base/status.h"
 #include "broker/fetch_memory.h"
 #include "broker/fetch_run.h"
+#include "broker/in_sync_counts.h"
 #include "broker/replica.h"
 #include "broker/shard_metrics.h"
 #include "broker/shard_replication.h"
@@ -61,6 +62,8 @@ struct ParkItem {
   Offset offset;
   std::optional<LeaderEpoch> leader_epoch;
   int64_t bytes_min = 1;
+  // As FetchQuery's.
+  bool nearby = false;
 };
 
 struct ReplicaState {
@@ -70,6 +73,8 @@ struct ReplicaState {
   Offset log_start_offset;
   Offset high_watermark;
   Offset end_offset;
+  // Of the last batch; kNoLeaderEpoch if there is none.
+  LeaderEpoch latest_epoch = kNoLeaderEpoch;
   bool is_leader = false;
   absl::Status status;
 };
@@ -155,6 +160,26 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   absl::StatusOr<Replica*> Find(const TopicPartition& topic_partition);
   ShardMetrics& metrics() { return metrics_; }
 
+  // --- Damage (S-22, S-35) ---
+  // Told of every read that found damage, and where it began.
+  using DamageObserver =
+      std::function<void(const TopicPartition&, Offset from, const absl::Status&)>;
+  void SetOnDamage(DamageObserver on_damage) { on_damage_ = std::move(on_damage); }
+  // A read of files ended with `status`. Other errors than CORRUPT_LOG, and OK, are no damage.
+  void NoteReadFailure(const TopicPartition& topic_partition, Offset from,
+                       const absl::Status& status) {
+    if (on_damage_ == nullptr || CodeOf(status) != ErrorCode::kCorruptLog) return;
+    on_damage_(topic_partition, from, status);
+  }
+  // See Replica::SetDamaged. OK if it is not here.
+  void SetDamaged(const TopicPartition& topic_partition, bool damaged) {
+    Replica* const replica = FindOpen(topic_partition);
+    if (replica == nullptr) return;
+    replica->SetDamaged(damaged, now().monotonic, &outbox_);
+    ArmTimer(replica->next_deadline());
+    Drain();
+  }
+
   // --- For fetches under way that find no memory for their answer ---
   // Resumes the waiting ones when some comes back. Ask again whether there is room after this.
   void WantMemory() { memory_strand_->Want(); }
@@ -185,6 +210,10 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   Outbox* outbox() override { return &outbox_; }
   void Rearm(const Replica& replica) override { ArmTimer(replica.next_deadline()); }
   void DrainReplicas() override { Drain(); }
+  void OnReadFailed(const TopicPartition& partition, Offset from,
+                    const absl::Status& status) override {
+    NoteReadFailure(partition, from, status);
+  }
 
   Now now() const { return {deps_.clock->Now(), deps_.clock->WallNow()}; }
   absl::Status NotHere(const TopicPartition& topic_partition) const;
@@ -209,8 +238,7 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   std::map<TopicPartition, std::unique_ptr<Hosted>> replicas_;
   // For the hot calls; never iterated.
   absl::flat_hash_map<TopicPartition, Hosted*> by_partition_;
-  // Led here, with fewer replicas in sync than there are.
-  std::set<TopicPartition> under_replicated_;
+  InSyncCounts in_sync_;
   absl::flat_hash_map<ProduceId, PendingProduce> pending_;
   absl::flat_hash_map<ParkId, Parked> parked_;
   std::map<uint64_t, ImageObserver> observers_;
@@ -223,6 +251,7 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   Outbox delivering_;
   bool draining_ = false;
   std::unique_ptr<ShardReplication> replication_;
+  DamageObserver on_damage_;
   std::vector<Task> on_produce_idle_;
   // Destroys logs that are still closing.
   Task abandon_closing_;

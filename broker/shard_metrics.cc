@@ -92,6 +92,12 @@ ShardMetrics::ShardMetrics(MetricRegistry* metrics)
   under_replicated =
       &metrics->AddGauge("millrace_broker_under_replicated_partitions",
                          "Partitions led here with fewer replicas in sync than they have.");
+  at_min_isr = &metrics->AddGauge(
+      "millrace_broker_at_min_isr_partitions",
+      "Partitions led here with just as many replicas in sync as min.insync.replicas.");
+  under_min_isr = &metrics->AddGauge(
+      "millrace_broker_under_min_isr_partitions",
+      "Partitions led here with fewer replicas in sync than min.insync.replicas.");
   replicas_untold = &metrics->AddGauge(
       "millrace_broker_replicas_without_metrics",
       "Replicas beyond metrics.partitions.max, which have no series of their own.");

@@ -87,6 +87,9 @@ struct ShardMetrics {
   Gauge* leaders = nullptr;
   // Of those, how many have fewer replicas in sync than they have.
   Gauge* under_replicated = nullptr;
+  // And how many have just as many as min.insync.replicas asks for, or fewer.
+  Gauge* at_min_isr = nullptr;
+  Gauge* under_min_isr = nullptr;
   // Replicas beyond metrics.partitions.max, which have no gauges of their own.
   Gauge* replicas_untold = nullptr;
 };

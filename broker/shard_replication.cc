@@ -23,7 +23,7 @@ FollowerStreams::Deps FollowerDeps(const ShardReplication::Deps& deps, ReplicaPo
 }
 
 LeaderStreams::Deps LeaderDeps(const ShardReplication::Deps& deps, ReplicaPort* port,
-                               Counter* bytes_out) {
+                               Counter* bytes_out, Counter* throttled_bytes_out) {
   LeaderStreams::Deps out;
   out.self = deps.self;
   out.cluster_id = deps.shared.cluster_id;
@@ -34,6 +34,7 @@ LeaderStreams::Deps LeaderDeps(const ShardReplication::Deps& deps, ReplicaPort* 
   out.clock = deps.clock;
   out.replicas = port;
   out.bytes_sent = bytes_out;
+  out.throttled_bytes_sent = throttled_bytes_out;
   return out;
 }
 
@@ -44,7 +45,8 @@ ShardReplication::ShardReplication(const Deps& deps, Host* host)
       host_(host),
       metrics_(MakeMetrics(deps.metrics)),
       followed_(FollowerDeps(deps, this, metrics_.bytes_in)),
-      following_(LeaderDeps(deps, this, metrics_.bytes_out)) {}
+      following_(LeaderDeps(deps, this, metrics_.bytes_out, metrics_.throttled_bytes_out)),
+      catch_up_(deps.self, deps.shard, deps.shared.shard_count) {}
 
 ShardReplication::Metrics ShardReplication::MakeMetrics(MetricRegistry* registry) {
   Metrics metrics;
@@ -53,6 +55,14 @@ ShardReplication::Metrics ShardReplication::MakeMetrics(MetricRegistry* registry
                                            "Bytes of batches that leaders pushed to this broker.");
   metrics.bytes_out = &registry->AddCounter("millrace_replication_bytes_out_total",
                                             "Bytes of batches that this broker pushed.");
+  metrics.throttled_bytes_out = &registry->AddCounter(
+      "millrace_replication_throttled_bytes_out_total",
+      "Of the bytes of batches that this broker pushed, those that a reassignment's throttle held "
+      "back.");
+  metrics.throttle = &registry->AddGauge(
+      "millrace_replication_throttle_bytes_per_second",
+      "What this broker may push to replicas that come with throttled reassignments; 0: there are "
+      "none.");
   metrics.isr_shrinks = &registry->AddCounter(
       "millrace_isr_shrinks_total", "Replicas that left the in-sync set of a partition led here.");
   metrics.isr_expands =
@@ -68,7 +78,10 @@ ShardReplication::Metrics ShardReplication::MakeMetrics(MetricRegistry* registry
 }
 
 void ShardReplication::OnImage(const std::shared_ptr<const metadata::Image>& image,
-                               BrokerEpoch own_epoch) {
+                               const metadata::Delta& delta, BrokerEpoch own_epoch) {
+  const int64_t rate = catch_up_.OnImage(*image, delta);
+  following_.SetCatchUpRate(rate);
+  if (metrics_.throttle != nullptr) metrics_.throttle->Set(static_cast<double>(rate));
   followed_.OnImage(image, own_epoch);
   following_.OnImage(image, own_epoch);
 }
@@ -210,6 +223,11 @@ void ShardReplication::OnFollowerGone(const FollowerId& follower, const TopicPar
        [&](Replica& replica) { replica.OnFollowerGone(follower, now(), host_->outbox()); });
 }
 
+bool ShardReplication::IsThrottled(NodeId follower, const TopicPartition& partition) {
+  Replica* const replica = host_->FindOpen(partition);
+  return replica != nullptr && replica->IsThrottled(follower);
+}
+
 std::optional<PendingPush> ShardReplication::TakePush(NodeId follower,
                                                       const TopicPartition& partition,
                                                       size_t bytes_max) {
@@ -227,6 +245,7 @@ void ShardReplication::OnPushRead(NodeId follower, const ReplicaPush& header,
         read.ok() ? absl::StatusOr<Offset>(read->next_offset) : read.status();
     replica.OnPushRead(follower, header.leader_epoch, header.attach, next, now(), host_->outbox());
   });
+  if (!read.ok()) host_->OnReadFailed(header.topic_partition, header.base_offset, read.status());
 }
 
 }  // namespace millrace::broker

@@ -22,9 +22,11 @@
 #include "broker/outbox.h"
 #include "broker/replica.h"
 #include "broker/replica_channel.h"
+#include "broker/replication/catch_up_share.h"
 #include "broker/replication/follower_streams.h"
 #include "broker/replication/leader_streams.h"
 #include "broker/replication/replica_port.h"
+#include "metadata/delta.h"
 
 namespace millrace::broker {
 
@@ -56,6 +58,9 @@ class ShardReplication final : private ReplicaPort {
     // A replica's next_deadline() may have changed.
     virtual void Rearm(const Replica& replica) = 0;
     virtual void DrainReplicas() = 0;
+    // A read for a follower failed.
+    virtual void OnReadFailed(const TopicPartition& /*partition*/, Offset /*from*/,
+                              const absl::Status& /*status*/) {}
   };
   struct Deps {
     NodeId self = kNoNode;
@@ -71,7 +76,9 @@ class ShardReplication final : private ReplicaPort {
   ShardReplication(const Deps& deps, Host* host);
 
   // `own_epoch`: of this broker's registration, if the image shows it. Drain afterwards.
-  void OnImage(const std::shared_ptr<const metadata::Image>& image, BrokerEpoch own_epoch);
+  // `delta`: what is new in the image since the last one.
+  void OnImage(const std::shared_ptr<const metadata::Image>& image, const metadata::Delta& delta,
+               BrokerEpoch own_epoch);
   // A follower's stream for this shard; see LeaderStreams::Open.
   std::shared_ptr<LeaderSink> Open(const FollowerHello& hello,
                                    std::shared_ptr<LeaderStream> stream);
@@ -86,6 +93,8 @@ class ShardReplication final : private ReplicaPort {
   struct Metrics {
     Counter* bytes_in = nullptr;
     Counter* bytes_out = nullptr;
+    Counter* throttled_bytes_out = nullptr;
+    Gauge* throttle = nullptr;
     Counter* isr_shrinks = nullptr;
     Counter* isr_expands = nullptr;
     Counter* lost_data = nullptr;
@@ -107,6 +116,7 @@ class ShardReplication final : private ReplicaPort {
   void OnFollowerPosition(const FollowerId& follower, const ReplicaPosition& position) override;
   void OnFollowerDetached(const FollowerId& follower, const ReplicaDetach& detach) override;
   void OnFollowerGone(const FollowerId& follower, const TopicPartition& partition) override;
+  bool IsThrottled(NodeId follower, const TopicPartition& partition) override;
   std::optional<PendingPush> TakePush(NodeId follower, const TopicPartition& partition,
                                       size_t bytes_max) override;
   void OnPushRead(NodeId follower, const ReplicaPush& header,
@@ -118,6 +128,7 @@ class ShardReplication final : private ReplicaPort {
   const Metrics metrics_;
   FollowerStreams followed_;
   LeaderStreams following_;
+  CatchUpShare catch_up_;
 };
 
 }  // namespace millrace::broker

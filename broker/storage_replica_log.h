@@ -51,6 +51,15 @@ class StorageReplicaLog final : public ReplicaLog {
   absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
   absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;
   absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) override;
+  storage::SegmentSpan SegmentOf(Offset at) const override { return log_->SegmentOf(at); }
+  absl::StatusOr<std::shared_ptr<storage::SegmentRepair>> BeginRepair(Offset at,
+                                                                      WallTime now) override {
+    return log_->BeginRepair(at, now);
+  }
+  void FinishRepair(std::shared_ptr<storage::SegmentRepair> repair,
+                    absl::AnyInvocable<void(absl::Status) &&> done) override {
+    log_->FinishRepair(std::move(repair), std::move(done));
+  }
   void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) override {
     log_->RaiseLogStart(start, std::move(done));
   }

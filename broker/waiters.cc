@@ -59,6 +59,15 @@ void FetchWaiters::Advanced(Offset high_watermark, int64_t bytes, std::vector<Pa
   }
 }
 
+int64_t UncommittedBytes::TakeUpTo(Offset high_watermark) {
+  int64_t bytes = 0;
+  while (!ranges_.empty() && ranges_.front().end_offset <= high_watermark) {
+    bytes += ranges_.front().bytes;
+    ranges_.pop_front();
+  }
+  return bytes;
+}
+
 void FetchWaiters::TakeAll(std::vector<ParkId>* woken) {
   for (const auto& [id, waiter] : waiters_) woken->push_back(id);
   waiters_.clear();

@@ -1,4 +1,5 @@
-// ProduceWaiters and FetchWaiters: requests parked as data until a position moves.
+// ProduceWaiters and FetchWaiters: requests parked as data until a position moves. And
+// UncommittedBytes, by which the latter learn how much a move has brought.
 //
 // Produce waiters are keyed (leader epoch, offset) (S-11): all of a queue belong to one epoch, and
 // whoever changes the epoch fails them. Fetch waiters wait for the high watermark to pass their
@@ -82,6 +83,23 @@ class FetchWaiters {
   // Ordered, so that waking is the same in every run.
   std::map<ParkId, Waiter> waiters_;
   int64_t committed_bytes_ = 0;
+};
+
+// The sizes of what was appended and is not committed yet, in order of offset.
+class UncommittedBytes {
+ public:
+  void Add(Offset end_offset, int64_t bytes) { ranges_.push_back({end_offset, bytes}); }
+  // What follows is appended elsewhere in the log, or has another fate.
+  void Clear() { ranges_.clear(); }
+  // The bytes of what a rise of the high watermark commits, as far as it was added.
+  int64_t TakeUpTo(Offset high_watermark);
+
+ private:
+  struct Range {
+    Offset end_offset;
+    int64_t bytes;
+  };
+  std::deque<Range> ranges_;
 };
 
 }  // namespace millrace::broker

@@ -52,8 +52,12 @@ struct Answer {
 
 class GrpcAdmin final : public Admin {
  public:
-  GrpcAdmin(std::vector<std::string> servers, absl::Duration timeout)
-      : servers_(std::move(servers)), timeout_(timeout), client_id_(DrawClientId()) {}
+  GrpcAdmin(std::vector<std::string> servers, absl::Duration timeout,
+            std::shared_ptr<grpc::ChannelCredentials> credentials)
+      : servers_(std::move(servers)),
+        timeout_(timeout),
+        client_id_(DrawClientId()),
+        channels_(rpc::ChannelOptions{.credentials = std::move(credentials)}) {}
   ~GrpcAdmin() override { executor_.Shutdown(); }
 
   absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
@@ -116,13 +120,17 @@ class GrpcAdmin final : public Admin {
       const v1::DescribeLogDirsRequest& request) override {
     return Call<v1::DescribeLogDirsResponse>("DescribeLogDirs", request, Access::kRead);
   }
+  absl::StatusOr<v1::ChecksumReplicaResponse> ChecksumReplica(
+      const v1::ChecksumReplicaRequest& request) override {
+    return Call<v1::ChecksumReplicaResponse>("ChecksumReplica", request, Access::kRead);
+  }
   absl::StatusOr<v1::DescribeFeaturesResponse> DescribeFeatures(
       const v1::DescribeFeaturesRequest& request) override {
     return Call<v1::DescribeFeaturesResponse>("DescribeFeatures", request, Access::kRead);
   }
   absl::StatusOr<v1::RaiseFeatureLevelResponse> RaiseFeatureLevel(
       const v1::RaiseFeatureLevelRequest& request) override {
-    return Call<v1::RaiseFeatureLevelResponse>("RaiseFeatureLevel", request, Access::kChange);
+    return Repeat<v1::RaiseFeatureLevelResponse>("RaiseFeatureLevel", request);
   }
   absl::StatusOr<v1::DescribeQuorumResponse> DescribeQuorum(
       const v1::DescribeQuorumRequest& request) override {
@@ -285,7 +293,7 @@ class GrpcAdmin final : public Admin {
   // Of the ids of requests.
   const std::string client_id_;
   int64_t last_sequence_ = 0;
-  rpc::ChannelPool channels_{rpc::ChannelOptions{}};
+  rpc::ChannelPool channels_;
   // The server to begin with.
   size_t preferred_ = 0;
   rpc::CompletionQueueExecutor executor_{&clock_, "admin-client"};
@@ -294,9 +302,11 @@ class GrpcAdmin final : public Admin {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Admin>> Admin::Create(std::vector<std::string> bootstrap_servers,
-                                                     absl::Duration timeout) {
+                                                     absl::Duration timeout,
+                                                     const ClientSecurity& security) {
   RETURN_IF_ERROR(CheckBootstrapServers(bootstrap_servers));
-  return std::make_unique<GrpcAdmin>(std::move(bootstrap_servers), timeout);
+  ASSIGN_OR_RETURN(auto credentials, MakeCredentials(security));
+  return std::make_unique<GrpcAdmin>(std::move(bootstrap_servers), timeout, std::move(credentials));
 }
 
 }  // namespace millrace::client

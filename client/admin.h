@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/client_security.h"
 #include "millrace/v1/admin_service.pb.h"
 #include "millrace/v1/log_service.pb.h"
 
@@ -24,18 +25,19 @@ namespace millrace::client {
 class Admin {
  public:
   // `bootstrap_servers`: "host:port", tried in turn. Errors: INVALID_CONFIG for a malformed
-  // address.
+  // address, or files that `security` names and that are not what they should be.
   static absl::StatusOr<std::unique_ptr<Admin>> Create(std::vector<std::string> bootstrap_servers,
-                                                       absl::Duration timeout);
+                                                       absl::Duration timeout,
+                                                       const ClientSecurity& security = {});
   virtual ~Admin() = default;
 
   // Each call waits at most `timeout`. Errors of all: BROKER_NOT_AVAILABLE naming the addresses
   // tried; REQUEST_TIMED_OUT. Of changes also OUTCOME_UNKNOWN, when the server was lost before it
   // answered. Changes of topics and configs are given an id, if they have none, and sent again
   // under it until the timeout: they take effect once, and the answer is that of the first time
-  // (S-39). Elections, reassignments, cordons and decommissions are sent again as they are, since
-  // the second time they change nothing more. The others are not sent again, since they may have
-  // taken effect.
+  // (S-39). Elections, reassignments, cordons, decommissions and raises of the feature level are
+  // sent again as they are, since the second time they change nothing more. The others are not sent
+  // again, since they may have taken effect.
   virtual absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
       const v1::CreateTopicsRequest& request) = 0;
   virtual absl::StatusOr<v1::DeleteTopicsResponse> DeleteTopics(
@@ -66,7 +68,9 @@ class Admin {
       const v1::DescribeClusterRequest& request) = 0;
   virtual absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirs(
       const v1::DescribeLogDirsRequest& request) = 0;
-  // The feature level of the cluster; asked for again a raise changes nothing more.
+  virtual absl::StatusOr<v1::ChecksumReplicaResponse> ChecksumReplica(
+      const v1::ChecksumReplicaRequest& request) = 0;
+  // The feature level of the cluster.
   virtual absl::StatusOr<v1::DescribeFeaturesResponse> DescribeFeatures(
       const v1::DescribeFeaturesRequest& request) = 0;
   virtual absl::StatusOr<v1::RaiseFeatureLevelResponse> RaiseFeatureLevel(

@@ -54,6 +54,14 @@ class FakeAdminServer {
                          created_.push_back(std::move(request));
                          reply(on_create_(static_cast<int>(created_.size())));
                        });
+    // Of the first call nobody knows what became.
+    rpc::RegisterUnary(&server_, server_.queue(0), &service_,
+                       &v1::AdminService::AsyncService::RequestRaiseFeatureLevel,
+                       [this](const rpc::CallContext&, v1::RaiseFeatureLevelRequest,
+                              rpc::Reply<v1::RaiseFeatureLevelResponse> reply) {
+                         if (++calls_ > 1) return reply(v1::RaiseFeatureLevelResponse());
+                         reply(MakeError(ErrorCode::kOutcomeUnknown, "leadership was lost"));
+                       });
     EXPECT_OK(server_.Start());
   }
   ~FakeAdminServer() { Stop(); }
@@ -194,6 +202,13 @@ TEST(Admin, S39_ChangeOfUnknownOutcomeIsSentAgainUnderItsId) {
   EXPECT_OK(admin->CreateTopics(OneCreation()));
   EXPECT_EQ(second.created().back().request_id().client_id(), id.client_id());
   EXPECT_EQ(second.created().back().request_id().sequence(), 2);
+}
+
+TEST(Admin, WhatChangesNothingMoreTheSecondTimeIsSentAgainAsItIs) {
+  FakeAdminServer server(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  EXPECT_OK(admin->RaiseFeatureLevel({}));
+  EXPECT_EQ(server.calls(), 2);
 }
 
 TEST(Admin, S39_RefusalAfterAnUnknownOutcomeDoesNotMakeItKnown) {

@@ -18,6 +18,27 @@ ConfigKey ClientId() {
   return {.name = "client.id", .doc = "A name for this client in the brokers' logs and quotas."};
 }
 
+ConfigKey SecurityProtocol() {
+  return {.name = "security.protocol",
+          .default_value = "PLAINTEXT",
+          .doc =
+              "How to connect; SSL: by TLS, to servers whose certificate has the name or address "
+              "that they are found by.",
+          .allowed = {"PLAINTEXT", "SSL"}};
+}
+
+ConfigKey Truststore() {
+  return {.name = "ssl.truststore.location",
+          .doc = "PEM file with the authorities that are believed; empty: those of the system."};
+}
+
+ConfigKey Keystore() {
+  return {.name = "ssl.keystore.location",
+          .doc =
+              "PEM file with this client's private key, certificate and chain; empty: it shows "
+              "none."};
+}
+
 ConfigKey RequestTimeout() {
   return {.name = "request.timeout.ms",
           .default_value = "30000",
@@ -39,6 +60,9 @@ ConfigSchema<ProducerConfig> MakeProducerSchema() {
   ConfigSchema<T> schema;
   schema.List(&T::bootstrap_servers, BootstrapServers())
       .String(&T::client_id, ClientId())
+      .String(&T::security_protocol, SecurityProtocol())
+      .String(&T::ssl_truststore_location, Truststore())
+      .String(&T::ssl_keystore_location, Keystore())
       .String(&T::acks,
               {.name = "acks",
                .default_value = "all",
@@ -129,6 +153,9 @@ ConfigSchema<ConsumerConfig> MakeConsumerSchema() {
   ConfigSchema<T> schema;
   schema.List(&T::bootstrap_servers, BootstrapServers())
       .String(&T::client_id, ClientId())
+      .String(&T::security_protocol, SecurityProtocol())
+      .String(&T::ssl_truststore_location, Truststore())
+      .String(&T::ssl_keystore_location, Keystore())
       .String(&T::client_rack, {.name = "client.rack",
                                 .doc = "Where this client is, to be served by a near replica."})
       .String(&T::isolation_level,

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "base/system_clock.h"
 #include "client/bootstrap_servers.h"
+#include "client/client_security.h"
 #include "client/consumer_strand.h"
 #include "client/fetched_records.h"
 #include "client/grpc_log_channel.h"
@@ -48,11 +49,13 @@ OffsetLookup::Options LookupOptions(const ConsumerConfig& config) {
 
 class GrpcConsumer final : public Consumer {
  public:
-  explicit GrpcConsumer(ConsumerConfig config)
+  GrpcConsumer(ConsumerConfig config, std::shared_ptr<grpc::ChannelCredentials> credentials)
       : config_(std::move(config)),
         strand_(CoreOptions(config_), absl::Milliseconds(config_.request_timeout_ms), &executor_,
                 &clock_, &news_, &inbox_),
-        channel_({.bootstrap_servers = config_.bootstrap_servers}, &executor_, &strand_) {
+        channel_(
+            {.bootstrap_servers = config_.bootstrap_servers, .credentials = std::move(credentials)},
+            &executor_, &strand_) {
     strand_.SetChannel(&channel_);
   }
   ~GrpcConsumer() override { executor_.Shutdown(); }
@@ -67,6 +70,7 @@ class GrpcConsumer final : public Consumer {
   absl::StatusOr<int64_t> PollBorrowed(
       absl::Duration timeout, absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) override;
   absl::StatusOr<Offset> PositionOf(const NamedPartition& partition) override;
+  absl::StatusOr<Position> ResumePositionOf(const NamedPartition& partition) override;
   absl::StatusOr<std::map<NamedPartition, std::pair<Offset, Offset>>> OffsetRange(
       const std::vector<NamedPartition>& partitions, absl::Duration timeout) override;
   absl::StatusOr<std::map<NamedPartition, Offset>> BeginningOffsets(
@@ -192,11 +196,15 @@ absl::Status GrpcConsumer::Resume(const std::vector<NamedPartition>& partitions)
 }
 
 absl::StatusOr<Offset> GrpcConsumer::PositionOf(const NamedPartition& partition) {
+  ASSIGN_OR_RETURN(const Position position, ResumePositionOf(partition));
+  return position.kind == Position::Kind::kOffset ? position.offset : kNoOffset;
+}
+
+absl::StatusOr<Position> GrpcConsumer::ResumePositionOf(const NamedPartition& partition) {
   TakeInbox();
   const auto found = assigned_.find(partition);
   if (found == assigned_.end()) return NotAssigned(partition);
-  const Position& position = found->second.position;
-  return position.kind == Position::Kind::kOffset ? position.offset : kNoOffset;
+  return found->second.position;
 }
 
 absl::StatusOr<std::vector<ConsumedRecord>> GrpcConsumer::Poll(absl::Duration timeout) {
@@ -294,6 +302,14 @@ void GrpcConsumer::DropFrontChunk() {
   chunks_.pop_front();
 }
 
+// Moves the position with its epoch, which is that of the batch it lies in or behind.
+absl::StatusOr<bool> NextRecord(FetchedRecords* records, Position* position,
+                                record::RecordView* view) {
+  ASSIGN_OR_RETURN(const bool more, records->Next(&position->offset, view));
+  if (records->leader_epoch() != kNoLeaderEpoch) position->leader_epoch = records->leader_epoch();
+  return more;
+}
+
 int64_t GrpcConsumer::Collect(absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) {
   int64_t taken = 0;
   record::RecordView view;
@@ -306,7 +322,7 @@ int64_t GrpcConsumer::Collect(absl::FunctionRef<void(const BorrowedConsumedRecor
     }
     Apply(chunk);
     while (taken < config_.max_poll_records) {
-      const absl::StatusOr<bool> more = chunk.records.Next(&assigned->position.offset, &view);
+      const absl::StatusOr<bool> more = NextRecord(&chunk.records, &assigned->position, &view);
       if (!more.ok()) {
         assigned->failure =
             Annotate(more.status(), absl::StrCat(TextOf(chunk.partition), " at offset ",
@@ -377,7 +393,10 @@ absl::StatusOr<std::map<NamedPartition, OffsetAndTime>> GrpcConsumer::OffsetsFor
 absl::StatusOr<std::unique_ptr<Consumer>> Consumer::Create(const ConfigValues& values) {
   ASSIGN_OR_RETURN(ConsumerConfig config, ConsumerSchema().Parse(values));
   RETURN_IF_ERROR(CheckBootstrapServers(config.bootstrap_servers));
-  return std::make_unique<GrpcConsumer>(std::move(config));
+  ASSIGN_OR_RETURN(auto credentials, MakeCredentials({.protocol = config.security_protocol,
+                                                      .truststore = config.ssl_truststore_location,
+                                                      .keystore = config.ssl_keystore_location}));
+  return std::make_unique<GrpcConsumer>(std::move(config), std::move(credentials));
 }
 
 }  // namespace millrace::client

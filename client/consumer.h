@@ -28,6 +28,9 @@ namespace millrace::client {
 struct ConsumerConfig {
   std::vector<std::string> bootstrap_servers;
   std::string client_id;
+  std::string security_protocol;  // "PLAINTEXT", "SSL".
+  std::string ssl_truststore_location;
+  std::string ssl_keystore_location;
   std::string client_rack;
   std::string isolation_level;    // "read_committed", "read_uncommitted".
   std::string auto_offset_reset;  // "earliest", "latest", "none": for positions out of range.
@@ -64,16 +67,21 @@ class Consumer {
 
   // Up to max.poll.records records, as soon as there is one; empty after `timeout`. Errors that
   // need the caller (OFFSET_OUT_OF_RANGE with reset none, CORRUPT_LOG, a topic deleted) name the
-  // partition, and come after the records before it, until it is sought or assigned anew.
+  // partition, and come after the records before it, until it is sought or assigned anew. An
+  // OFFSET_OUT_OF_RANGE for which TruncatedAt (read_position.h) tells an offset says that records
+  // which were returned are not in the log any more, after an unclean election.
   virtual absl::StatusOr<std::vector<ConsumedRecord>> Poll(absl::Duration timeout) = 0;
   // The same without copies: calls `take` with each record, where it lies, and returns how many
   // there were. `take` must not call the consumer.
   virtual absl::StatusOr<int64_t> PollBorrowed(
       absl::Duration timeout, absl::FunctionRef<void(const BorrowedConsumedRecord&)> take) = 0;
 
-  // Offset of the next record that Poll would return; kNoOffset while it is being looked up. To go
-  // on there after a restart, keep it once the records before it have been dealt with.
+  // Offset of the next record that Poll would return; kNoOffset while it is being looked up.
   virtual absl::StatusOr<Offset> PositionOf(const NamedPartition& partition) = 0;
+  // The same for Assign or Seek, with the leader epoch of the record before it. To go on there
+  // after a restart, keep it once the records before it have been dealt with: then it is noticed,
+  // too, if an unclean election takes these records away meanwhile.
+  virtual absl::StatusOr<Position> ResumePositionOf(const NamedPartition& partition) = 0;
 
   // The four below are asked from the leaders, for partitions assigned or not. Errors:
   // UNKNOWN_TOPIC_OR_PARTITION; REQUEST_TIMED_OUT or BROKER_NOT_AVAILABLE after `timeout`.

@@ -3,9 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "base/coding.h"
 #include "base/status.h"
-#include "record/batch_view.h"
 
 namespace millrace::client {
 namespace {
@@ -21,32 +19,19 @@ api::OffsetPosition WirePosition(Position::Kind kind) {
   }
 }
 
-// Where the log goes on after these batches, told by their headers alone. Errors: CORRUPT_MESSAGE
-// if they cannot be framed.
-absl::StatusOr<Offset> OffsetAfter(Slice batches) {
-  Offset next = kNoOffset;
-  while (!batches.empty()) {
-    ASSIGN_OR_RETURN(const size_t size, record::PeekBatchSize(batches, batches.size()));
-    if (size > batches.size() || size < record::kBatchHeaderSize) {
-      return MakeError(ErrorCode::kCorruptMessage, "a fetched batch is cut off");
-    }
-    next = Offset(LoadBig<int64_t>(batches.data() + record::kBaseOffsetAt) +
-                  LoadBig<int32_t>(batches.data() + record::kLastOffsetDeltaAt) + 1);
-    batches.remove_prefix(size);
-  }
-  return next;
-}
-
 }  // namespace
 
 void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_t generation) {
   partition->generation = generation;
   partition->failed = false;
-  partition->lookup = 0;
+  partition->question = 0;
   partition->retry_at = MonotonicTime();
   partition->looking.reset();
+  partition->checked = kNoLeaderEpoch;
+  partition->near_replica = kNoNode;
+  partition->late_at = MonotonicTime::Never();
   if (position.kind == Position::Kind::kOffset) {
-    partition->next = position.offset;
+    partition->position = ReadPosition::At(position);
   } else {
     partition->looking = position;
   }
@@ -110,7 +95,7 @@ void ConsumerCore::Fail(const NamedPartition& name, Partition* partition,
                         const absl::Status& status) {
   Detach(name, partition);
   partition->failed = true;
-  partition->lookup = 0;
+  partition->question = 0;
   output_.failed.push_back({name, partition->generation, Annotate(status, TextOf(name))});
 }
 
@@ -118,12 +103,27 @@ void ConsumerCore::Retry(Partition* partition, MonotonicTime now) {
   partition->retry_at = std::max(partition->retry_at, now + options_.retry_backoff);
 }
 
+void ConsumerCore::NoteNearReplica(Partition* partition, const api::FetchPartitionResult& result,
+                                   NodeId from, MonotonicTime now) const {
+  if (!result.preferred_read_replica || options_.rack.empty() || from != partition->leader) return;
+  if (now >= partition->leader_only_until) {
+    partition->near_replica = *result.preferred_read_replica;
+  }
+}
+
+void ConsumerCore::LeaveNearReplica(Partition* partition, MonotonicTime now) const {
+  partition->near_replica = kNoNode;
+  partition->leader_only_until = now + options_.near_replica_pause;
+}
+
 bool ConsumerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch) {
   if (epoch < partition->leader_epoch) return false;
   if (epoch == partition->leader_epoch && partition->leader != kNoNode) return false;
   partition->leader = leader;
   partition->leader_epoch = epoch;
-  // A new leader is worth a question at once.
+  // A new leader is worth a question at once; the former one's answer is worth nothing any more.
+  partition->question = 0;
+  partition->near_replica = kNoNode;
   partition->retry_at = MonotonicTime();
   return true;
 }
@@ -153,6 +153,11 @@ void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
     }
     at->second.topic_id = topic.topic_id;
     AdoptLeader(&at->second, leader->leader_id, leader->leader_epoch);
+    const auto& in_sync = leader->in_sync_replicas;
+    if (partition.near_replica != kNoNode &&
+        std::find(in_sync.begin(), in_sync.end(), partition.near_replica) == in_sync.end()) {
+      LeaveNearReplica(&at->second, now);
+    }
   }
   Advance(now);
 }
@@ -167,7 +172,9 @@ void ConsumerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTim
   for (auto& [name, partition] : partitions_) {
     const bool was_there = partition.assigned_at == id;
     if (was_there) partition.assigned_at = kNoNode;
-    if (was_there && refused) {
+    if (partition.near_replica == id) {
+      LeaveNearReplica(&partition, now);
+    } else if (was_there && refused) {
       Fail(name, &partition, why);
     } else if (was_there || partition.leader == id) {
       Retry(&partition, now);
@@ -198,8 +205,11 @@ void ConsumerCore::OnFetched(NodeId id, api::FetchStreamResponse response, Monot
     Partition* partition = &found->second;
     if (!result.outcome.ok()) {
       Refuse(found->first, partition, result.outcome, id, now);
-    } else if (!Accept(found->first, partition, {id, broker.stream}, &result, now)) {
-      broker.owed += bytes;
+    } else {
+      NoteNearReplica(partition, result, id, now);
+      if (!Accept(found->first, partition, {id, broker.stream}, &result, now)) {
+        broker.owed += bytes;
+      }
     }
   }
   Advance(now);
@@ -209,24 +219,21 @@ bool ConsumerCore::Accept(const NamedPartition& name, Partition* partition,
                           const CreditSource& source, api::FetchPartitionResult* result,
                           MonotonicTime now) {
   if (api::TotalBytes(result->batches) == 0) return false;
-  absl::StatusOr<Offset> next = kNoOffset;
-  if (result->batches.size() == 1) {
-    next = OffsetAfter(result->batches[0]);
-  } else {
+  if (result->batches.size() > 1) {
     // A batch may lie across two pieces.
     std::string joined;
     for (const Bytes& piece : result->batches) absl::StrAppend(&joined, piece.slice());
     result->batches = {Bytes::FromString(std::move(joined))};
-    next = OffsetAfter(result->batches[0]);
   }
-  if (!next.ok()) {
+  const absl::StatusOr<BatchRun> run = RunOf(result->batches[0]);
+  if (!run.ok()) {
     // Damaged on its way: the checksum of what is stored was verified by the broker.
     Detach(name, partition);
     Retry(partition, now);
     return false;
   }
-  if (*next <= partition->next) return false;
-  partition->next = *next;
+  if (run->next <= partition->position.next) return false;
+  partition->position.Pass(*run);
   output_.fetched.push_back({name, partition->generation, source, std::move(result->batches)});
   return true;
 }
@@ -234,9 +241,12 @@ bool ConsumerCore::Accept(const NamedPartition& name, Partition* partition,
 void ConsumerCore::Refuse(const NamedPartition& name, Partition* partition,
                           const api::PartitionOutcome& outcome, NodeId from, MonotonicTime now) {
   Detach(name, partition);
+  const bool was_near = from == partition->near_replica;
   if (outcome.leader.has_value()) {
     AdoptLeader(partition, outcome.leader->leader, outcome.leader->leader_epoch);
   }
+  // Whatever it is: the leader is asked, and says what is to be believed.
+  if (was_near) return LeaveNearReplica(partition, now);
   if (outcome.code == ErrorCode::kOffsetOutOfRange) return Reset(name, partition, outcome);
   if (!IsRetriable(outcome.code)) {
     const absl::string_view why =
@@ -255,30 +265,33 @@ void ConsumerCore::Reset(const NamedPartition& name, Partition* partition,
   }
   Fail(name, partition,
        MakeError(ErrorCode::kOffsetOutOfRange,
-                 absl::StrCat("offset ", partition->next.value(), " is out of range",
+                 absl::StrCat("offset ", partition->position.next.value(), " is out of range",
                               outcome.message.empty() ? "" : ": ", outcome.message,
                               ": seek to another one, or set auto.offset.reset"),
-                 {.name = "offset", .value = absl::StrCat(partition->next.value())}));
+                 {.name = "offset", .value = absl::StrCat(partition->position.next.value())}));
 }
 
-void ConsumerCore::OnOffsets(uint64_t number,
-                             const absl::StatusOr<api::ListOffsetsResponse>& response,
-                             MonotonicTime now) {
-  const auto asked = lookups_.find(number);
-  if (asked == lookups_.end()) return;
-  const LookupState state = std::move(asked->second);
-  lookups_.erase(asked);
-  for (const auto& [name, generation] : state.partitions) {
+// --- Answers ---
+
+template <class Response, class Take>
+void ConsumerCore::OnAnswer(uint64_t number, const absl::StatusOr<Response>& response,
+                            MonotonicTime now, Take take) {
+  const auto asked = questions_.find(number);
+  if (asked == questions_.end()) return;
+  const Question question = std::move(asked->second);
+  questions_.erase(asked);
+  for (const NamedPartition& name : question.partitions) {
     const auto found = partitions_.find(name);
-    if (found == partitions_.end() || found->second.lookup != number) continue;
+    if (found == partitions_.end() || found->second.question != number) continue;
     Partition* partition = &found->second;
-    partition->lookup = 0;
-    const api::ListOffsetsPartitionResult* answer = nullptr;
+    partition->question = 0;
+    using Result = std::decay_t<decltype(response->partitions[0])>;
+    const Result* answer = nullptr;
     for (size_t i = 0; response.ok() && i < response->partitions.size(); ++i) {
       if (Find(response->partitions[i].name) == found) answer = &response->partitions[i];
     }
     if (answer != nullptr) {
-      OnOffset(name, partition, *answer, state.broker, now);
+      take(name, partition, *answer, question.broker);
     } else if (response.ok() || IsRetriable(CodeOf(response.status()))) {
       Retry(partition, now);
     } else {
@@ -286,6 +299,15 @@ void ConsumerCore::OnOffsets(uint64_t number,
     }
   }
   Advance(now);
+}
+
+void ConsumerCore::OnOffsets(uint64_t number,
+                             const absl::StatusOr<api::ListOffsetsResponse>& response,
+                             MonotonicTime now) {
+  OnAnswer(number, response, now,
+           [&](const NamedPartition& name, Partition* partition,
+               const api::ListOffsetsPartitionResult& result,
+               NodeId from) { OnOffset(name, partition, result, from, now); });
 }
 
 void ConsumerCore::OnOffset(const NamedPartition& name, Partition* partition,
@@ -298,9 +320,38 @@ void ConsumerCore::OnOffset(const NamedPartition& name, Partition* partition,
     return;
   }
   partition->looking.reset();
-  partition->next = result.offset;
+  // What lies before it is of the leader's epoch at most.
+  partition->position = {.next = result.offset, .epoch = result.leader_epoch};
+  partition->checked = partition->leader_epoch;
   output_.resolved.push_back({name, partition->generation, result.offset});
 }
+
+void ConsumerCore::OnEpochEnds(uint64_t number,
+                               const absl::StatusOr<api::OffsetForLeaderEpochResponse>& response,
+                               MonotonicTime now) {
+  OnAnswer(number, response, now,
+           [&](const NamedPartition& name, Partition* partition,
+               const api::OffsetForLeaderEpochPartitionResult& result,
+               NodeId from) { OnEpochEnd(name, partition, result, from, now); });
+}
+
+void ConsumerCore::OnEpochEnd(const NamedPartition& name, Partition* partition,
+                              const api::OffsetForLeaderEpochPartitionResult& result, NodeId from,
+                              MonotonicTime now) {
+  if (!result.outcome.ok()) return Refuse(name, partition, result.outcome, from, now);
+  partition->checked = partition->leader_epoch;
+  const std::optional<Offset> divergence =
+      DivergenceOf(partition->position, result.leader_epoch, result.end_offset);
+  if (!divergence) return;
+  if (!options_.reset) {
+    return Fail(name, partition,
+                LogTruncated(partition->position, *divergence, partition->leader_epoch));
+  }
+  partition->position = {.next = *divergence, .epoch = result.leader_epoch};
+  output_.resolved.push_back({name, partition->generation, *divergence});
+}
+
+// --- Time ---
 
 void ConsumerCore::OnConsumed(const CreditSource& source, int64_t bytes, MonotonicTime now) {
   const auto found = brokers_.find(source.broker);
@@ -314,6 +365,13 @@ void ConsumerCore::OnConsumed(const CreditSource& source, int64_t bytes, Monoton
 void ConsumerCore::OnTime(MonotonicTime now) {
   for (auto& [name, partition] : partitions_) {
     if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
+    if (now >= partition.late_at && partition.is_late()) {
+      Reset(
+          name, &partition,
+          {.message = absl::StrCat("it was read in leader epoch ", partition.position.epoch.value(),
+                                   ", and the partition is in ", partition.leader_epoch.value(),
+                                   ": perhaps the topic was deleted and made again")});
+    }
     if (now < partition.gone_at) continue;
     partition.gone_at = MonotonicTime::Never();
     if (partition.failed) continue;
@@ -331,12 +389,17 @@ MonotonicTime ConsumerCore::next_deadline() const {
   for (const auto& [name, partition] : partitions_) {
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
     next = std::min(next, partition.gone_at);
+    next = std::min(next, partition.late_at);
   }
   return next;
 }
 
+// --- What is to be done ---
+
 void ConsumerCore::Advance(MonotonicTime now) {
+  AwaitLateMetadata(now);
   LookUp(now);
+  CheckPositions(now);
   AssignReady(now);
   SendMessages();
 }
@@ -346,16 +409,49 @@ api::PartitionName ConsumerCore::WireName(const NamedPartition& name,
   return {.topic = name.topic, .topic_id = partition.topic_id, .partition = name.partition};
 }
 
+// A position that was kept may be of a later epoch than the metadata has. Who leads in an earlier
+// one has nothing to say about it.
+void ConsumerCore::AwaitLateMetadata(MonotonicTime now) {
+  for (auto& [name, partition] : partitions_) {
+    if (!partition.is_late()) {
+      partition.late_at = MonotonicTime::Never();
+    } else if (partition.late_at == MonotonicTime::Never()) {
+      partition.late_at = now + options_.late_epoch_grace;
+    }
+  }
+}
+
+void ConsumerCore::NoteQuestion(uint64_t number, const NamedPartition& name, Partition* partition) {
+  partition->question = number;
+  Question& question = questions_[number];
+  question.broker = partition->leader;
+  question.partitions.push_back(name);
+}
+
+void ConsumerCore::CheckPositions(MonotonicTime now) {
+  std::map<NodeId, ConsumerOutput::Check> checks;
+  for (auto& [name, partition] : partitions_) {
+    if (!partition.needs_check() || !partition.may_ask(now)) continue;
+    ConsumerOutput::Check& check = checks[partition.leader];
+    if (check.number == 0) {
+      check.number = next_question_++;
+      check.broker = partition.leader;
+    }
+    check.request.partitions.push_back({.name = WireName(name, partition),
+                                        .current_leader_epoch = partition.leader_epoch,
+                                        .leader_epoch = partition.position.epoch});
+    NoteQuestion(check.number, name, &partition);
+  }
+  for (auto& [broker, check] : checks) output_.checks.push_back(std::move(check));
+}
+
 void ConsumerCore::LookUp(MonotonicTime now) {
   std::map<NodeId, ConsumerOutput::Lookup> lookups;
   for (auto& [name, partition] : partitions_) {
-    if (!partition.looking.has_value() || partition.lookup != 0 || partition.failed ||
-        partition.paused || partition.leader == kNoNode || now < partition.retry_at) {
-      continue;
-    }
+    if (!partition.looking.has_value() || !partition.may_ask(now)) continue;
     ConsumerOutput::Lookup& lookup = lookups[partition.leader];
     if (lookup.number == 0) {
-      lookup.number = next_lookup_++;
+      lookup.number = next_question_++;
       lookup.broker = partition.leader;
       lookup.request.isolation_level = options_.isolation_level;
     }
@@ -363,31 +459,28 @@ void ConsumerCore::LookUp(MonotonicTime now) {
                                          .position = WirePosition(partition.looking->kind),
                                          .timestamp_ms = partition.looking->timestamp_ms,
                                          .leader_epoch = partition.leader_epoch});
-    partition.lookup = lookup.number;
-    LookupState& state = lookups_[lookup.number];
-    state.broker = partition.leader;
-    state.partitions.emplace_back(name, partition.generation);
+    NoteQuestion(lookup.number, name, &partition);
   }
   for (auto& [broker, lookup] : lookups) output_.lookups.push_back(std::move(lookup));
 }
 
 void ConsumerCore::AssignReady(MonotonicTime now) {
   for (auto& [name, partition] : partitions_) {
-    if (partition.assigned_at != kNoNode && partition.assigned_at != partition.leader) {
+    if (partition.assigned_at != partition.source() || partition.needs_check()) {
       Detach(name, &partition);
     }
-    if (partition.looking.has_value() || partition.failed || partition.paused ||
-        partition.assigned_at != kNoNode || partition.leader == kNoNode ||
-        now < partition.retry_at) {
+    if (partition.looking || partition.needs_check() || partition.is_late() ||
+        partition.assigned_at != kNoNode || !partition.may_ask(now)) {
       continue;
     }
-    Broker& broker = brokers_[partition.leader];
-    api::FetchStreamRequest& message = MessageTo(partition.leader);
+    const NodeId source = partition.source();
+    Broker& broker = brokers_[source];
+    api::FetchStreamRequest& message = MessageTo(source);
     if (!broker.open) {
       broker.open = true;
       broker.stream = next_stream_++;
       broker.owed = 0;
-      output_.connects.push_back(partition.leader);
+      output_.connects.push_back(source);
       message.credit_bytes = options_.prefetch_bytes;
       message.isolation_level = options_.isolation_level;
       message.format = api::RecordFormat::kBatches;
@@ -401,10 +494,10 @@ void ConsumerCore::AssignReady(MonotonicTime now) {
                               [&](const api::FetchPartition& p) { return p.name == wire_name; }),
                ends.end());
     message.assign.push_back({.name = wire_name,
-                              .offset = partition.next,
+                              .offset = partition.position.next,
                               .bytes_max = options_.partition_bytes_max,
                               .leader_epoch = partition.leader_epoch});
-    partition.assigned_at = partition.leader;
+    partition.assigned_at = source;
     partition.assigned_number = next_assignment_;
   }
 }

@@ -6,10 +6,16 @@
 //   - A partition is assigned to the stream of its leader, from the next offset. What was pushed
 //     under an older assignment number is dropped, so that a seek is never followed by what lay
 //     before it.
+//   - A replica in this client's rack that the leader names is read from instead of the leader
+//     (KIP-392), until a new epoch, a seek, or any trouble there: the leader alone knows what is
+//     right. Positions are looked up and checked at the leader.
 //   - Each stream is granted `prefetch_bytes` of credit, and gets back what the caller has taken or
 //     what was dropped.
 //   - Retriable failures are tried again after the back-off; a new leader, by hint or push and by
 //     the higher epoch only (S-40), at once. Others stop the partition until the caller seeks.
+//   - In a new leader epoch the leader is first asked where the epoch of the last record read ends
+//     (KIP-320): if an unclean election took away what was read, the partition fails, or goes on
+//     where the logs part if there is a policy for offsets out of range (read_position.h).
 //   - What the caller changes carries his generation, and what goes out carries it back: he drops
 //     what was under way when he changed his mind.
 //
@@ -29,10 +35,12 @@
 #include "absl/time/time.h"
 #include "api/fetch.h"
 #include "api/list_offsets.h"
+#include "api/offset_for_leader_epoch.h"
 #include "api/watch_topics.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "client/position.h"
+#include "client/read_position.h"
 
 namespace millrace::client {
 
@@ -45,8 +53,13 @@ struct ConsumerCoreOptions {
   absl::Duration retry_backoff = absl::Milliseconds(100);
   // How long a topic may be unknown before its partitions fail: it may just be in creation.
   absl::Duration unknown_topic_grace = absl::Seconds(1);
+  // How long metadata with a lower leader epoch than the position's may be merely late. After that
+  // the position is one of another log: the topic was made again, say.
+  absl::Duration late_epoch_grace = absl::Seconds(10);
   std::string client_id;
   std::string rack;
+  // How long the leader is read from after trouble with a near replica, whatever it names.
+  absl::Duration near_replica_pause = absl::Seconds(5);
 };
 
 // Whose credit some bytes were pushed on.
@@ -64,6 +77,12 @@ struct ConsumerOutput {
     uint64_t number = 0;
     NodeId broker;
     api::ListOffsetsRequest request;
+  };
+  // Where the epochs of the last records read end.
+  struct Check {
+    uint64_t number = 0;
+    NodeId broker;
+    api::OffsetForLeaderEpochRequest request;
   };
   // Batches for the caller, who gives their bytes back by OnConsumed.
   struct Fetched {
@@ -88,13 +107,14 @@ struct ConsumerOutput {
   std::vector<NodeId> connects;
   std::vector<Send> sends;
   std::vector<Lookup> lookups;
+  std::vector<Check> checks;
   std::vector<Fetched> fetched;
   std::vector<Resolved> resolved;
   std::vector<Failed> failed;
 
   bool empty() const {
-    return connects.empty() && sends.empty() && lookups.empty() && fetched.empty() &&
-           resolved.empty() && failed.empty();
+    return connects.empty() && sends.empty() && lookups.empty() && checks.empty() &&
+           fetched.empty() && resolved.empty() && failed.empty();
   }
 };
 
@@ -119,6 +139,10 @@ class ConsumerCore {
   // The answer to a Lookup.
   void OnOffsets(uint64_t number, const absl::StatusOr<api::ListOffsetsResponse>& response,
                  MonotonicTime now);
+  // The answer to a Check.
+  void OnEpochEnds(uint64_t number,
+                   const absl::StatusOr<api::OffsetForLeaderEpochResponse>& response,
+                   MonotonicTime now);
   // The caller has taken so many bytes, or dropped them.
   void OnConsumed(const CreditSource& source, int64_t bytes, MonotonicTime now);
   void OnTime(MonotonicTime now);
@@ -137,19 +161,39 @@ class ConsumerCore {
     LeaderEpoch leader_epoch = kNoLeaderEpoch;
     // Where to begin, until it is looked up.
     std::optional<Position> looking;
-    // The lookup under way; 0: none.
-    uint64_t lookup = 0;
+    // The lookup or check under way; 0: none.
+    uint64_t question = 0;
     // What to fetch next; valid unless looking.
-    Offset next;
+    ReadPosition position;
+    // The position is known to lie on the log of this epoch's leader.
+    LeaderEpoch checked = kNoLeaderEpoch;
+    // Metadata that knows the position's epoch is awaited until then.
+    MonotonicTime late_at = MonotonicTime::Never();
     // On whose stream it is assigned, and since which number; kNoNode: on none.
     NodeId assigned_at = kNoNode;
     uint64_t assigned_number = 0;
     // Nothing is asked before; zero: no wait.
     MonotonicTime retry_at;
+    // Whom the leader named to read from; kNoNode: the leader itself.
+    NodeId near_replica = kNoNode;
+    MonotonicTime leader_only_until;
     // The topic is unknown, and taken for deleted from then on.
     MonotonicTime gone_at = MonotonicTime::Never();
     bool paused = false;
     bool failed = false;
+
+    NodeId source() const { return near_replica == kNoNode ? leader : near_replica; }
+    bool is_late() const {
+      return !failed && !looking && leader != kNoNode && position.epoch > leader_epoch;
+    }
+    // One leader per epoch: where it is the position's own there is nothing to ask.
+    bool needs_check() const {
+      return !looking && position.epoch != kNoLeaderEpoch && position.epoch < leader_epoch &&
+             checked != leader_epoch;
+    }
+    bool may_ask(MonotonicTime now) const {
+      return !failed && !paused && question == 0 && leader != kNoNode && now >= retry_at;
+    }
   };
   struct Broker {
     bool open = false;
@@ -164,6 +208,10 @@ class ConsumerCore {
   void Detach(const NamedPartition& name, Partition* partition);
   void Fail(const NamedPartition& name, Partition* partition, const absl::Status& status);
   void Retry(Partition* partition, MonotonicTime now);
+  void NoteNearReplica(Partition* partition, const api::FetchPartitionResult& result, NodeId from,
+                       MonotonicTime now) const;
+  // The leader is read from again.
+  void LeaveNearReplica(Partition* partition, MonotonicTime now) const;
   static bool AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch);
   void Refuse(const NamedPartition& name, Partition* partition,
               const api::PartitionOutcome& outcome, NodeId from, MonotonicTime now);
@@ -174,11 +222,22 @@ class ConsumerCore {
               api::FetchPartitionResult* result, MonotonicTime now);
   void OnOffset(const NamedPartition& name, Partition* partition,
                 const api::ListOffsetsPartitionResult& result, NodeId from, MonotonicTime now);
+  void OnEpochEnd(const NamedPartition& name, Partition* partition,
+                  const api::OffsetForLeaderEpochPartitionResult& result, NodeId from,
+                  MonotonicTime now);
+  // Hands the answer for each partition of a lookup or check to `take`(name, partition, result,
+  // from), if it is still wanted.
+  template <class Response, class Take>
+  void OnAnswer(uint64_t number, const absl::StatusOr<Response>& response, MonotonicTime now,
+                Take take);
   Assigned::iterator Find(const api::PartitionName& name);
   api::PartitionName WireName(const NamedPartition& name, const Partition& partition) const;
   // Asks for what is wanted and not under way.
   void Advance(MonotonicTime now);
   void LookUp(MonotonicTime now);
+  void CheckPositions(MonotonicTime now);
+  void AwaitLateMetadata(MonotonicTime now);
+  void NoteQuestion(uint64_t number, const NamedPartition& name, Partition* partition);
   void AssignReady(MonotonicTime now);
   api::FetchStreamRequest& MessageTo(NodeId broker);
   void SendMessages();
@@ -186,15 +245,15 @@ class ConsumerCore {
   const ConsumerCoreOptions options_;
   Assigned partitions_;
   std::map<NodeId, Broker> brokers_;
-  // Which partitions, in which generation, a lookup is for.
-  struct LookupState {
+  // Which partitions a lookup or check is for.
+  struct Question {
     NodeId broker;
-    std::vector<std::pair<NamedPartition, uint64_t>> partitions;
+    std::vector<NamedPartition> partitions;
   };
-  std::map<uint64_t, LookupState> lookups_;
+  std::map<uint64_t, Question> questions_;
   // What goes out at the end of the step.
   std::map<NodeId, api::FetchStreamRequest> messages_;
-  uint64_t next_lookup_ = 1;
+  uint64_t next_question_ = 1;
   uint64_t next_stream_ = 1;
   uint64_t next_assignment_ = 1;
   ConsumerOutput output_;

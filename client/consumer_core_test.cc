@@ -16,15 +16,22 @@ TopicId Topic(uint64_t number = 7) { return TopicId(Uuid(1, number)); }
 NamedPartition Named(int partition) { return {"t", PartitionIndex(partition)}; }
 Position At(int64_t offset) { return {.kind = Position::Kind::kOffset, .offset = Offset(offset)}; }
 
-Bytes Batch(int64_t base, int records) {
-  record::BatchBuilder builder({.base_offset = Offset(base)});
+Position At(int64_t offset, int epoch) {
+  return {.kind = Position::Kind::kOffset,
+          .offset = Offset(offset),
+          .leader_epoch = LeaderEpoch(epoch)};
+}
+
+Bytes Batch(int64_t base, int records, LeaderEpoch epoch = kNoLeaderEpoch) {
+  record::BatchBuilder builder({.base_offset = Offset(base), .leader_epoch = epoch});
   for (int i = 0; i < records; ++i) builder.Add(1, absl::nullopt, Slice("value"));
   return builder.Build();
 }
 
 // Drives a core by hand and writes down what it wants done:
 //   connect 1 | send 1#3 +p0@5 -p1 c100 (broker, assignment number, assigned at, unassigned,
-//   credit) | lookup 1 n1 p0 | fetched p0 g1 n10 (bytes left out) | at p0@5 | failed p0 CODE
+//   credit) | lookup 1 n1 p0 | check 1 n1 p0e3 (broker, number, asked epoch) | fetched p0 g1 |
+//   at p0@5 | failed p0 CODE
 class Trace {
  public:
   explicit Trace(ConsumerCoreOptions options = {.prefetch_bytes = 1000})
@@ -47,12 +54,14 @@ class Trace {
     return Output();
   }
   // Both partitions are led by `leader`.
-  std::string Leader(NodeId leader, int epoch, uint64_t topic = 7) {
+  std::string Leader(NodeId leader, int epoch, uint64_t topic = 7,
+                     const std::vector<NodeId>& in_sync = {kA, kB}) {
     api::TopicLeaders leaders{.topic = "t", .topic_id = Topic(topic)};
     for (int i = 0; i < 2; ++i) {
       leaders.partitions.push_back({.partition = PartitionIndex(i),
                                     .leader_id = leader,
-                                    .leader_epoch = LeaderEpoch(epoch)});
+                                    .leader_epoch = LeaderEpoch(epoch),
+                                    .in_sync_replicas = in_sync});
     }
     core_.OnTopic(leaders, now_);
     return Output();
@@ -68,17 +77,36 @@ class Trace {
   std::string Push(NodeId broker, uint64_t number, int partition, const Bytes& batch) {
     return Respond(broker, number, {.name = Wire(partition), .batches = {batch}});
   }
+  // The leader names a replica in the client's rack beside what it pushes.
+  std::string PushNaming(NodeId broker, uint64_t number, int partition, const Bytes& batch,
+                         NodeId near) {
+    return Respond(broker, number,
+                   {.name = Wire(partition), .batches = {batch}, .preferred_read_replica = near});
+  }
   std::string Refuse(NodeId broker, uint64_t number, int partition, ErrorCode code,
                      std::optional<LeaderHint> hint = std::nullopt) {
     return Respond(broker, number,
                    {.name = Wire(partition), .outcome = {.code = code, .leader = hint}});
   }
-  std::string Offsets(uint64_t lookup, int partition, int64_t offset) {
+  std::string Offsets(uint64_t lookup, int partition, int64_t offset, int epoch = -1) {
     core_.OnOffsets(lookup,
-                    api::ListOffsetsResponse{
-                        {{.name = Wire(partition), .outcome = {}, .offset = Offset(offset)}}},
+                    api::ListOffsetsResponse{{{.name = Wire(partition),
+                                               .outcome = {},
+                                               .offset = Offset(offset),
+                                               .leader_epoch = LeaderEpoch(epoch)}}},
                     now_);
     return Output();
+  }
+  // The epoch asked about, or the largest below it, ends at `end` in the leader's log.
+  std::string EpochEnd(uint64_t check, int partition, int epoch, int64_t end) {
+    return EpochAnswer(check, {.name = Wire(partition),
+                               .outcome = {},
+                               .leader_epoch = LeaderEpoch(epoch),
+                               .end_offset = Offset(end)});
+  }
+  std::string CheckRefused(uint64_t check, int partition, ErrorCode code,
+                           std::optional<LeaderHint> hint = std::nullopt) {
+    return EpochAnswer(check, {.name = Wire(partition), .outcome = {.code = code, .leader = hint}});
   }
   std::string LookupFailed(uint64_t lookup, ErrorCode code) {
     core_.OnOffsets(lookup, MakeError(code, "no"), now_);
@@ -100,6 +128,10 @@ class Trace {
  private:
   static api::PartitionName Wire(int partition) {
     return {.topic = "t", .topic_id = Topic(), .partition = PartitionIndex(partition)};
+  }
+  std::string EpochAnswer(uint64_t check, api::OffsetForLeaderEpochPartitionResult result) {
+    core_.OnEpochEnds(check, api::OffsetForLeaderEpochResponse{{std::move(result)}}, now_);
+    return Output();
   }
   std::string Respond(NodeId broker, uint64_t number, api::FetchPartitionResult result) {
     core_.OnFetched(broker, {.assignment_number = number, .partitions = {std::move(result)}}, now_);
@@ -128,6 +160,13 @@ class Trace {
       std::string word = absl::StrCat("lookup ", lookup.broker.value(), " n", lookup.number);
       for (const auto& p : lookup.request.partitions) {
         absl::StrAppend(&word, " p", p.name.partition.value());
+      }
+      words.push_back(word);
+    }
+    for (const auto& check : output.checks) {
+      std::string word = absl::StrCat("check ", check.broker.value(), " n", check.number);
+      for (const auto& p : check.request.partitions) {
+        absl::StrAppend(&word, " p", p.name.partition.value(), "e", p.leader_epoch.value());
       }
       words.push_back(word);
     }
@@ -321,6 +360,164 @@ TEST(ConsumerCore, ATopicThatStaysUnknownFailsAfterAGraceAndOneMadeAgainAtOnce) 
   t.Assign({{Named(0), At(0)}});
   t.Gone();
   EXPECT_EQ(t.After(absl::Seconds(1)), "send 1#4 -p0 | failed p0 UNKNOWN_TOPIC_OR_PARTITION");
+}
+
+// --- KIP-320: the position is checked in each new leader epoch ---
+
+TEST(ConsumerCore, ANewLeaderIsAskedWhereTheEpochThatWasReadEndsBeforeItIsReadFrom) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 3, LeaderEpoch(1)));
+  EXPECT_EQ(t.Leader(kB, 2), "send 1#2 -p0 | check 2 n1 p0e1");
+  EXPECT_EQ(t.EpochEnd(1, 0, 1, 3), "connect 2 | send 2#3 +p0@3 c1000");
+  // Once per epoch, also where the leader stays.
+  t.Push(kB, 3, 0, Batch(3, 2, LeaderEpoch(2)));
+  EXPECT_EQ(t.Leader(kB, 2), "");
+  EXPECT_EQ(t.Leader(kB, 3), "send 2#4 -p0 | check 2 n2 p0e2");
+  EXPECT_EQ(t.EpochEnd(2, 0, 2, 5), "send 2#5 +p0@5");
+}
+
+TEST(ConsumerCore, WhatAnUncleanElectionTookAwayIsAnErrorWithTheOffsetWhereTheLogsPart) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 20, LeaderEpoch(1)));
+  t.Leader(kB, 2);
+  EXPECT_EQ(t.EpochEnd(1, 0, 1, 12), "failed p0 OFFSET_OUT_OF_RANGE");
+  EXPECT_THAT(t.last_failure(), IsError(ErrorCode::kOffsetOutOfRange,
+                                        "t-0: the log was truncated by an unclean election: the "
+                                        "position is 20, and records from offset 12 on"));
+  EXPECT_EQ(TruncatedAt(t.last_failure()), Offset(12));
+  EXPECT_EQ(t.After(absl::Seconds(10)), "");
+  EXPECT_EQ(t.Seek(0, At(12)), "connect 2 | send 2#3 +p0@12 c1000");
+}
+
+TEST(ConsumerCore, ALogThatGrewPastThePositionWithoutTheEpochHasPartedToo) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 5, LeaderEpoch(1)));
+  t.Leader(kB, 2);
+  t.EpochEnd(1, 0, 1, 5);
+  t.Push(kB, 3, 0, Batch(5, 3, LeaderEpoch(2)));
+  t.Leader(kA, 3);
+  EXPECT_EQ(t.EpochEnd(2, 0, 1, 10), "failed p0 OFFSET_OUT_OF_RANGE");
+  EXPECT_EQ(TruncatedAt(t.last_failure()), Offset(5));
+}
+
+TEST(ConsumerCore, WithAResetPolicyItGoesOnWhereTheLogsPart) {
+  Trace t({.reset = Position::Kind::kLatest, .prefetch_bytes = 1000});
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 20, LeaderEpoch(1)));
+  t.Leader(kB, 2);
+  EXPECT_EQ(t.EpochEnd(1, 0, 1, 12), "connect 2 | send 2#3 +p0@12 c1000 | at p0@12");
+  EXPECT_EQ(t.Push(kB, 3, 0, Batch(12, 3, LeaderEpoch(2))), "fetched p0 g1");
+}
+
+TEST(ConsumerCore, APositionThatWasKeptIsCheckedBeforeAnythingIsRead) {
+  Trace t;
+  t.Assign({{Named(0), At(20, 3)}, {Named(1), At(20, 5)}});
+  // Partition 1 was read in the present epoch: there is nothing to ask.
+  EXPECT_EQ(t.Leader(kA, 5), "connect 1 | send 1#1 +p1@20 c1000 | check 1 n1 p0e3");
+  EXPECT_EQ(t.EpochEnd(1, 0, 3, 15), "failed p0 OFFSET_OUT_OF_RANGE");
+}
+
+TEST(ConsumerCore, APositionOfALaterEpochThanTheMetadataWaitsForNewer) {
+  Trace t;
+  EXPECT_EQ(t.Assign({{Named(0), At(20, 5)}}), "");
+  EXPECT_EQ(t.Leader(kA, 4), "");
+  EXPECT_EQ(t.until_deadline(), absl::Seconds(10));
+  EXPECT_EQ(t.Leader(kB, 5), "connect 2 | send 2#1 +p0@20 c1000");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+
+  Trace never;
+  never.Assign({{Named(0), At(20, 5)}});
+  never.Leader(kA, 4);
+  EXPECT_EQ(never.After(absl::Seconds(10)), "failed p0 OFFSET_OUT_OF_RANGE");
+  EXPECT_THAT(never.last_failure(),
+              IsError(ErrorCode::kOffsetOutOfRange, "read in leader epoch 5"));
+  EXPECT_EQ(never.until_deadline(), absl::InfiniteDuration());
+}
+
+TEST(ConsumerCore, ALookedUpPositionIsCheckedByTheEpochItWasFoundIn) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kLatest}}});
+  t.Leader(kA, 3);
+  t.Offsets(1, 0, 20, 3);
+  EXPECT_EQ(t.Leader(kB, 4), "send 1#2 -p0 | check 2 n2 p0e3");
+  // Nothing need be of epoch 3; the log only must not end before.
+  EXPECT_EQ(t.EpochEnd(2, 0, 1, 20), "connect 2 | send 2#3 +p0@20 c1000");
+}
+
+TEST(ConsumerCore, ACheckIsRepeatedUntilTheLeaderAnswersAndVoidUnderTheNext) {
+  Trace t;
+  t.Assign({{Named(0), At(20, 3)}});
+  EXPECT_EQ(t.Leader(kA, 4), "check 1 n1 p0e3");
+  EXPECT_EQ(t.CheckRefused(1, 0, ErrorCode::kUnknownLeaderEpoch), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "check 1 n2 p0e3");
+  EXPECT_EQ(t.CheckRefused(2, 0, ErrorCode::kFencedLeaderEpoch,
+                           LeaderHint{.leader = kB, .leader_epoch = LeaderEpoch(5)}),
+            "check 2 n3 p0e3");
+  EXPECT_EQ(t.Leader(kA, 6), "check 1 n4 p0e3");
+  EXPECT_EQ(t.EpochEnd(3, 0, 3, 10), "");
+  EXPECT_EQ(t.EpochEnd(4, 0, 3, 20), "connect 1 | send 1#1 +p0@20 c1000");
+}
+
+// --- KIP-392: reading in one's own rack ---
+
+// It reads partition 0 at kB, which the leader kA has named.
+Trace AtNearReplica() {
+  Trace t({.prefetch_bytes = 1000, .rack = "here"});
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.PushNaming(kA, 1, 0, Batch(0, 3), kB),
+            "connect 2 | send 1#2 -p0 | send 2#2 +p0@3 c1000 | fetched p0 g1");
+  return t;
+}
+
+TEST(ConsumerCore, AReplicaInItsRackThatTheLeaderNamesIsReadFromInstead) {
+  Trace t = AtNearReplica();
+  EXPECT_EQ(t.Push(kB, 2, 0, Batch(3, 3)), "fetched p0 g1");
+  // What the leader has pushed meanwhile is not counted.
+  EXPECT_EQ(t.Push(kA, 1, 0, Batch(3, 3)), "");
+  EXPECT_EQ(t.Leader(kA, 1), "");
+
+  Trace no_rack;
+  no_rack.Assign({{Named(0), At(0)}});
+  no_rack.Leader(kA, 1);
+  EXPECT_EQ(no_rack.PushNaming(kA, 1, 0, Batch(0, 3), kB), "fetched p0 g1");
+}
+
+TEST(ConsumerCore, AnyErrorOfANearReplicaLeadsBackToTheLeaderForAWhile_S38) {
+  for (const ErrorCode code :
+       {ErrorCode::kOffsetOutOfRange, ErrorCode::kOffsetNotAvailable, ErrorCode::kCorruptLog,
+        ErrorCode::kNotLeaderOrFollower, ErrorCode::kUnknownLeaderEpoch}) {
+    Trace t = AtNearReplica();
+    EXPECT_EQ(t.Refuse(kB, 2, 0, code), "send 1#3 +p0@3 | send 2#3 -p0") << code;
+    // Asked again at once, it would refuse again.
+    EXPECT_EQ(t.PushNaming(kA, 3, 0, Batch(3, 1), kB), "fetched p0 g1");
+    t.After(absl::Seconds(5));
+    EXPECT_EQ(t.PushNaming(kA, 3, 0, Batch(4, 1), kB),
+              "send 1#4 -p0 | send 2#4 +p0@5 | fetched p0 g1");
+  }
+}
+
+TEST(ConsumerCore, ANearReplicaThatIsGoneOrOutOfSyncIsLeftAtOnce) {
+  Trace gone = AtNearReplica();
+  EXPECT_EQ(gone.Down(kB), "send 1#3 +p0@3");
+  Trace refused = AtNearReplica();
+  EXPECT_EQ(refused.Down(kB, ErrorCode::kAuthorizationFailed), "send 1#3 +p0@3");
+  Trace lagging = AtNearReplica();
+  EXPECT_EQ(lagging.Leader(kA, 1, 7, {kA}), "send 1#3 +p0@3 | send 2#3 -p0");
+}
+
+TEST(ConsumerCore, ASeekOrANewEpochBeginsAtTheLeader) {
+  Trace sought = AtNearReplica();
+  EXPECT_EQ(sought.Seek(0, At(100)), "send 1#3 +p0@100 | send 2#3 -p0");
+  Trace elected = AtNearReplica();
+  EXPECT_EQ(elected.Leader(kA, 2), "send 1#3 +p0@3 | send 2#3 -p0");
 }
 
 }  // namespace

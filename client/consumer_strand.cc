@@ -101,11 +101,12 @@ void ConsumerStrand::Connect(NodeId broker) {
   const std::string address = AddressOf(broker);
   if (!address.empty()) return channel_->OpenFetch(broker, address);
   // The core tries again after its back-off; by then the address may be known.
-  core_.OnStreamDown(
-      broker,
-      MakeError(ErrorCode::kBrokerNotAvailable,
-                absl::StrCat("the address of broker ", broker.value(), " is not known (yet)")),
-      clock_->Now());
+  core_.OnStreamDown(broker, UnknownAddress(broker), clock_->Now());
+}
+
+absl::Status ConsumerStrand::UnknownAddress(NodeId broker) const {
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("the address of broker ", broker.value(), " is not known (yet)"));
 }
 
 void ConsumerStrand::ListOffsets(NodeId broker, const api::ListOffsetsRequest& request,
@@ -114,9 +115,18 @@ void ConsumerStrand::ListOffsets(NodeId broker, const api::ListOffsetsRequest& r
   if (!address.empty()) {
     return channel_->ListOffsets(address, request, timeout, std::move(done));
   }
-  std::move(done)(
-      MakeError(ErrorCode::kBrokerNotAvailable,
-                absl::StrCat("the address of broker ", broker.value(), " is not known (yet)")));
+  std::move(done)(UnknownAddress(broker));
+}
+
+void ConsumerStrand::Ask(const ConsumerOutput::Check& check) {
+  auto take = [this, number = check.number](
+                  const absl::StatusOr<api::OffsetForLeaderEpochResponse>& response) {
+    core_.OnEpochEnds(number, response, clock_->Now());
+    Step();
+  };
+  const std::string address = AddressOf(check.broker);
+  if (address.empty()) return take(UnknownAddress(check.broker));
+  channel_->OffsetForLeaderEpoch(address, check.request, request_timeout_, std::move(take));
 }
 
 void ConsumerStrand::Step() {
@@ -135,6 +145,7 @@ void ConsumerStrand::Step() {
             Step();
           });
     }
+    for (const ConsumerOutput::Check& check : output.checks) Ask(check);
     // A position that was looked up comes before what was read there, and a failure after it.
     for (auto& resolved : output.resolved) inbox_->Put(std::move(resolved));
     for (auto& fetched : output.fetched) inbox_->Put(std::move(fetched));

@@ -93,6 +93,8 @@ class ConsumerStrand final : public LogChannelEvents {
   void Step();
   void Connect(NodeId broker);
   std::string AddressOf(NodeId broker) const;
+  absl::Status UnknownAddress(NodeId broker) const;
+  void Ask(const ConsumerOutput::Check& check);
 
   const absl::Duration request_timeout_;
   const Clock* const clock_;

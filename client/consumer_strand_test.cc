@@ -46,6 +46,8 @@ class FakeChannel final : public LogChannel {
                    ListOffsetsCallback done) override {
     std::move(done)(MakeError(ErrorCode::kBrokerNotAvailable, "no"));
   }
+  void OffsetForLeaderEpoch(const std::string&, const api::OffsetForLeaderEpochRequest&,
+                            absl::Duration, EpochEndsCallback) override {}
   void InitProducerId(const std::string&, const std::string&, absl::Duration,
                       ProducerIdCallback) override {}
 

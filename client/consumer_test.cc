@@ -4,6 +4,7 @@
 #include "base/status_matchers.h"
 #include "client/fake_log_server.h"
 #include "client/producer.h"
+#include "client/read_position.h"
 #include "record/batch_builder.h"
 #include "record/control_record.h"
 
@@ -183,6 +184,34 @@ TEST(Consumer, OutOfRangeIsResetOrAnErrorUntilASeek) {
   auto lenient = Connect(server, {{"auto.offset.reset", "earliest"}});
   ASSERT_OK(lenient->Assign({{Named(), At(2)}}));
   EXPECT_EQ(Read(lenient.get(), 1)[0], "5");
+}
+
+TEST(Consumer, AnUncleanElectionIsAnErrorAfterWhatWasReadOrGoesOnWhereTheLogsPart) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  for (int i = 0; i < 10; ++i) server.Append("t", 0, BatchOf({absl::StrCat("old ", i)}));
+  auto strict = Connect(server);
+  auto lenient = Connect(server, {{"auto.offset.reset", "latest"}});
+  for (Consumer* consumer : {strict.get(), lenient.get()}) {
+    ASSERT_OK(consumer->Assign({{Named(), kEarliest}}));
+    EXPECT_EQ(Read(consumer, 10)[9], "old 9");
+  }
+  ASSERT_OK_AND_ASSIGN(const Position kept, strict->ResumePositionOf(Named()));
+  EXPECT_EQ(kept.offset, Offset(10));
+  EXPECT_EQ(kept.leader_epoch, LeaderEpoch(1));
+  server.ElectUncleanly("t", 0, 6);
+  for (int i = 6; i < 20; ++i) server.Append("t", 0, BatchOf({absl::StrCat("new ", i)}));
+
+  const auto refused = strict->Poll(kPatience);
+  EXPECT_THAT(refused, IsError(ErrorCode::kOffsetOutOfRange, "t-0: the log was truncated"));
+  EXPECT_EQ(TruncatedAt(refused.status()), Offset(6));
+  ASSERT_OK(strict->Seek(Named(), At(6)));
+  EXPECT_EQ(Read(strict.get(), 1)[0], "new 6");
+  EXPECT_EQ(Read(lenient.get(), 1)[0], "new 6");
+  // A position that was kept over a restart.
+  auto restarted = Connect(server);
+  ASSERT_OK(restarted->Assign({{Named(), kept}}));
+  EXPECT_EQ(TruncatedAt(restarted->Poll(kPatience).status()), Offset(6));
 }
 
 TEST(Consumer, DamagedBatchIsAnErrorAfterWhatCameBeforeIt) {

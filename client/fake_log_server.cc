@@ -1,12 +1,14 @@
 #include "client/fake_log_server.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "api/codec/delete_records_codec.h"
 #include "api/codec/fetch_codec.h"
 #include "api/codec/list_offsets_codec.h"
+#include "api/codec/offset_for_leader_epoch_codec.h"
 #include "api/codec/produce_codec.h"
 #include "api/codec/watch_topics_codec.h"
 #include "api/topic_checksum.h"
@@ -94,7 +96,7 @@ class FakeLogServer::FetchHandler final : public rpc::StreamHandler {
     credit_ += request.credit_bytes;
     for (const api::FetchPartition& partition : request.unassign) assigned_.erase(partition.name);
     for (const api::FetchPartition& partition : request.assign) {
-      assigned_[partition.name] = partition.offset;
+      assigned_[partition.name] = {partition.offset, partition.leader_epoch};
     }
     Push();
   }
@@ -117,12 +119,20 @@ class FakeLogServer::FetchHandler final : public rpc::StreamHandler {
   }
 
  private:
+  struct Assigned {
+    Offset offset;
+    std::optional<LeaderEpoch> epoch;
+  };
+
   // False if the partition cannot be read any further.
-  bool PushPartition(const api::PartitionName& name, Offset* offset) {
+  bool PushPartition(const api::PartitionName& name, Assigned* assigned) {
+    Offset* const offset = &assigned->offset;
     api::FetchPartitionResult result{.name = name};
     const Partition* partition = fake_->Find(name);
     if (partition == nullptr) {
       result.outcome.code = ErrorCode::kUnknownTopicOrPartition;
+    } else if (assigned->epoch && *assigned->epoch < partition->epoch) {
+      result.outcome.code = ErrorCode::kFencedLeaderEpoch;
     } else if (*offset < partition->start || *offset > partition->end) {
       result.outcome.code = ErrorCode::kOffsetOutOfRange;
     }
@@ -148,7 +158,7 @@ class FakeLogServer::FetchHandler final : public rpc::StreamHandler {
 
   FakeLogServer* const fake_;
   const std::shared_ptr<rpc::ServerStream> stream_;
-  std::map<api::PartitionName, Offset> assigned_;
+  std::map<api::PartitionName, Assigned> assigned_;
   int64_t credit_ = 0;
   uint64_t number_ = 0;
 };
@@ -185,7 +195,7 @@ class FakeLogServer::WatchHandler final : public rpc::StreamHandler {
         for (size_t i = 0; i < found->second.partitions.size(); ++i) {
           topic.partitions.push_back({.partition = PartitionIndex(static_cast<int32_t>(i)),
                                       .leader_id = kBroker,
-                                      .leader_epoch = LeaderEpoch(1)});
+                                      .leader_epoch = found->second.partitions[i].epoch});
         }
       }
       push.topics.push_back(std::move(topic));
@@ -220,6 +230,10 @@ FakeLogServer::FakeLogServer(int port)
       &server_, queue, &service_, &Service::RequestListOffsets,
       [this](const rpc::CallContext&, v1::ListOffsetsRequest request,
              rpc::Reply<v1::ListOffsetsResponse> reply) { reply(ListOffsets(request)); });
+  rpc::RegisterUnary(
+      &server_, queue, &service_, &Service::RequestOffsetForLeaderEpoch,
+      [this](const rpc::CallContext&, const v1::OffsetForLeaderEpochRequest& request,
+             rpc::Reply<v1::OffsetForLeaderEpochResponse> reply) { reply(EpochEnds(request)); });
   rpc::RegisterUnary(
       &server_, queue, &service_, &Service::RequestDeleteRecords,
       [this](const rpc::CallContext&, v1::DeleteRecordsRequest request,
@@ -323,6 +337,16 @@ void FakeLogServer::Forget(Partition* partition, Offset before) {
   }
 }
 
+void FakeLogServer::ElectUncleanly(const std::string& topic, int partition, int64_t end) {
+  Run([&] {
+    Partition& cut = topics_.at(topic).partitions.at(static_cast<size_t>(partition));
+    while (!cut.batches.empty() && cut.batches.back().next > Offset(end)) cut.batches.pop_back();
+    cut.end = cut.batches.empty() ? cut.start : cut.batches.back().next;
+    ++cut.epoch;
+    PushTopics();
+  });
+}
+
 void FakeLogServer::DamageLastBatch(const std::string& topic, int partition) {
   Run([&] {
     Batch& batch = topics_.at(topic).partitions.at(static_cast<size_t>(partition)).batches.back();
@@ -340,14 +364,16 @@ void FakeLogServer::Append(const std::string& topic, int partition, Bytes batch)
 }
 
 void FakeLogServer::AppendHere(Partition* partition, const Bytes& batch) {
-  // The base offset is outside the checksum.
+  // Both are outside the checksum.
   std::string bytes = batch.ToString();
   StoreBig<int64_t>(bytes.data() + record::kBaseOffsetAt, partition->end.value());
+  StoreBig<int32_t>(bytes.data() + record::kLeaderEpochAt, partition->epoch.value());
   const auto view = record::BatchView::Parse(bytes);
   CHECK_OK(view);
   const Offset base = partition->end;
   partition->end = view->next_offset();
-  partition->batches.push_back({Bytes::FromString(std::move(bytes)), base, partition->end});
+  partition->batches.push_back(
+      {Bytes::FromString(std::move(bytes)), base, partition->end, partition->epoch});
 }
 
 api::ProducePartitionResult FakeLogServer::Produce(const api::ProducePartition& request) {
@@ -394,6 +420,28 @@ v1::ListOffsetsResponse FakeLogServer::ListOffsets(const v1::ListOffsetsRequest&
             record::BatchView::ParseWithVerifiedCrc(batch.bytes)->base_timestamp_ms();
         break;
       }
+    }
+    response.partitions.push_back(std::move(result));
+  }
+  return api::ToProto(response);
+}
+
+v1::OffsetForLeaderEpochResponse FakeLogServer::EpochEnds(
+    const v1::OffsetForLeaderEpochRequest& proto) {
+  api::OffsetForLeaderEpochResponse response;
+  const absl::StatusOr<api::OffsetForLeaderEpochRequest> request = api::FromProto(proto);
+  CHECK_OK(request);
+  for (const api::OffsetForLeaderEpochPartition& asked : request->partitions) {
+    api::OffsetForLeaderEpochPartitionResult result{.name = asked.name};
+    if (const Partition* partition = Find(asked.name); partition != nullptr) {
+      result.end_offset = partition->start;
+      for (const Batch& batch : partition->batches) {
+        if (batch.epoch > asked.leader_epoch) break;
+        result.leader_epoch = batch.epoch;
+        result.end_offset = batch.next;
+      }
+    } else {
+      result.outcome.code = ErrorCode::kUnknownTopicOrPartition;
     }
     response.partitions.push_back(std::move(result));
   }

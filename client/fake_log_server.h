@@ -49,9 +49,11 @@ class FakeLogServer {
   void BreakFetchStreams();
   // Forgets the records below `offset`.
   void DeleteRecordsBefore(const std::string& topic, int partition, int64_t offset);
+  // The log is cut to `end`, and a new leader epoch begins.
+  void ElectUncleanly(const std::string& topic, int partition, int64_t end);
   // Flips a bit in the latest batch.
   void DamageLastBatch(const std::string& topic, int partition);
-  // Appends a batch as it is; its base offset is stamped.
+  // Appends a batch as it is; its base offset and leader epoch are stamped.
   void Append(const std::string& topic, int partition, Bytes batch);
 
   // The values of all records, in order.
@@ -71,8 +73,10 @@ class FakeLogServer {
     Bytes bytes;
     Offset base;
     Offset next;
+    LeaderEpoch epoch;
   };
   struct Partition {
+    LeaderEpoch epoch{1};
     std::deque<Batch> batches;
     Offset start;
     Offset end;
@@ -88,6 +92,7 @@ class FakeLogServer {
   void AppendHere(Partition* partition, const Bytes& batch);
   api::ProducePartitionResult Produce(const api::ProducePartition& request);
   v1::ListOffsetsResponse ListOffsets(const v1::ListOffsetsRequest& request);
+  v1::OffsetForLeaderEpochResponse EpochEnds(const v1::OffsetForLeaderEpochRequest& request);
   v1::DeleteRecordsResponse DeleteRecords(const v1::DeleteRecordsRequest& request);
   static void Forget(Partition* partition, Offset before);
   void PushTopics();

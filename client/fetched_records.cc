@@ -39,6 +39,7 @@ absl::StatusOr<bool> FetchedRecords::OpenBatch() {
     reader_.emplace(std::move(reader));
   }
   batch_ = batch;
+  leader_epoch_ = batch.leader_epoch();
   rest_.remove_prefix(batch.size());
   return true;
 }

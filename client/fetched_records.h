@@ -30,8 +30,9 @@ class FetchedRecords {
   // Errors: CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE and the like of a batch; the position
   // stays before it.
   absl::StatusOr<bool> Next(Offset* position, record::RecordView* view);
-  // Of the batch that the latest record is from. REQUIRES: Next has returned true.
-  LeaderEpoch leader_epoch() const { return batch_->leader_epoch(); }
+  // Of the batch that the position is in or directly behind, so that of the latest record;
+  // kNoLeaderEpoch before the first call of Next.
+  LeaderEpoch leader_epoch() const { return leader_epoch_; }
 
   // Copies what a view shows.
   static void Copy(const record::RecordView& view, Record* record);
@@ -45,6 +46,7 @@ class FetchedRecords {
   Slice rest_;
   bool check_crcs_;
   std::optional<record::BatchView> batch_;
+  LeaderEpoch leader_epoch_ = kNoLeaderEpoch;
   // None for a batch that is passed over.
   std::optional<record::RecordReader> reader_;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/codec/fetch_codec.h"
 #include "api/codec/list_offsets_codec.h"
+#include "api/codec/offset_for_leader_epoch_codec.h"
 #include "api/codec/produce_codec.h"
 #include "api/codec/watch_topics_codec.h"
 #include "base/status.h"
@@ -97,6 +98,7 @@ GrpcLogChannel::GrpcLogChannel(Options options, rpc::CompletionQueueExecutor* ex
     : options_(std::move(options)),
       executor_(executor),
       events_(events),
+      channels_(rpc::ChannelOptions{.credentials = options_.credentials}),
       servers_(options_.bootstrap_servers) {}
 
 GrpcLogChannel::~GrpcLogChannel() = default;
@@ -111,6 +113,13 @@ std::shared_ptr<rpc::ClientStream> GrpcLogChannel::Start(
 
 void GrpcLogChannel::Watch(std::vector<std::string> topics) {
   topics_ = std::move(topics);
+  StartWatch();
+}
+
+// The connection itself would tell only when its keepalive has given up on the server.
+void GrpcLogChannel::Suspect(const std::string& address) {
+  if (watch_ == nullptr || servers_[server_ % servers_.size()] != address) return;
+  ++server_;
   StartWatch();
 }
 
@@ -227,6 +236,18 @@ void GrpcLogChannel::ListOffsets(const std::string& address, const api::ListOffs
       executor_, channels_.Get("fetch", address), "/millrace.v1.LogService/ListOffsets",
       api::ToProto(request), {.timeout = timeout},
       [done = std::move(done)](absl::StatusOr<v1::ListOffsetsResponse> proto) mutable {
+        if (!proto.ok()) return std::move(done)(proto.status());
+        std::move(done)(api::FromProto(*proto));
+      });
+}
+
+void GrpcLogChannel::OffsetForLeaderEpoch(const std::string& address,
+                                          const api::OffsetForLeaderEpochRequest& request,
+                                          absl::Duration timeout, EpochEndsCallback done) {
+  rpc::StartUnaryTyped<v1::OffsetForLeaderEpochResponse>(
+      executor_, channels_.Get("fetch", address), "/millrace.v1.LogService/OffsetForLeaderEpoch",
+      api::ToProto(request), {.timeout = timeout},
+      [done = std::move(done)](absl::StatusOr<v1::OffsetForLeaderEpochResponse> proto) mutable {
         if (!proto.ok()) return std::move(done)(proto.status());
         std::move(done)(api::FromProto(*proto));
       });

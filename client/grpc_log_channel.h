@@ -35,6 +35,8 @@ class GrpcLogChannel final : public LogChannel {
     absl::Duration first_push_timeout = absl::Seconds(5);
     // Of the health check before a produce stream.
     absl::Duration connect_timeout = absl::Seconds(10);
+    // What connections are made with; null: plaintext.
+    std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
   };
 
   // `executor` and `events` outlive the channel.
@@ -42,6 +44,7 @@ class GrpcLogChannel final : public LogChannel {
   ~GrpcLogChannel() override;
 
   void Watch(std::vector<std::string> topics) override;
+  void Suspect(const std::string& address) override;
   void OpenProduce(NodeId broker, const std::string& address) override;
   void SendProduce(NodeId broker, const api::ProduceStreamRequest& request) override;
   void CloseProduce(NodeId broker) override;
@@ -50,6 +53,9 @@ class GrpcLogChannel final : public LogChannel {
   void CloseFetch(NodeId broker) override;
   void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                    absl::Duration timeout, ListOffsetsCallback done) override;
+  void OffsetForLeaderEpoch(const std::string& address,
+                            const api::OffsetForLeaderEpochRequest& request, absl::Duration timeout,
+                            EpochEndsCallback done) override;
   void InitProducerId(const std::string& address, const std::string& client_id,
                       absl::Duration timeout, ProducerIdCallback done) override;
 
@@ -70,7 +76,7 @@ class GrpcLogChannel final : public LogChannel {
   const Options options_;
   rpc::CompletionQueueExecutor* const executor_;
   LogChannelEvents* const events_;
-  rpc::ChannelPool channels_{rpc::ChannelOptions{}};
+  rpc::ChannelPool channels_;
   std::map<NodeId, std::shared_ptr<rpc::ClientStream>> produce_;
   std::map<NodeId, std::shared_ptr<rpc::ClientStream>> fetch_;
 

@@ -102,6 +102,28 @@ TEST_F(GrpcLogChannelTest, ReplacingTheWatchIsNoFailure) {
   EXPECT_THAT(heard_.watch_failures, testing::IsEmpty());
 }
 
+TEST_F(GrpcLogChannelTest, ASuspectedServerIsWatchedNoLongerAndAnotherOneGoesOnBeing) {
+  FakeLogServer one;
+  FakeLogServer other;
+  one.CreateTopic("t", 1);
+  other.CreateTopic("t", 2);
+  Open({one.address(), other.address()});
+  Run([&] { channel_->Watch({"t"}); });
+  const auto told = [&](size_t partitions) {
+    return Await([&] {
+      return !heard_.pushes.empty() &&
+             heard_.pushes.back().topics.at(0).partitions.size() == partitions;
+    });
+  };
+  ASSERT_TRUE(told(1));
+  Run([&] { channel_->Suspect(other.address()); });
+  one.CreateTopic("t", 3);
+  ASSERT_TRUE(told(3));
+  Run([&] { channel_->Suspect(one.address()); });
+  EXPECT_TRUE(told(2));
+  EXPECT_THAT(heard_.watch_failures, testing::IsEmpty());
+}
+
 TEST_F(GrpcLogChannelTest, AProduceStreamIsUpOnlyIfTheBrokerIsThere) {
   FakeLogServer server;
   Open({server.address()});

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "api/fetch.h"
 #include "api/list_offsets.h"
+#include "api/offset_for_leader_epoch.h"
 #include "api/produce.h"
 #include "api/watch_topics.h"
 #include "base/ids.h"
@@ -44,12 +45,17 @@ class LogChannelEvents {
 class LogChannel {
  public:
   using ListOffsetsCallback = absl::AnyInvocable<void(absl::StatusOr<api::ListOffsetsResponse>) &&>;
+  using EpochEndsCallback =
+      absl::AnyInvocable<void(absl::StatusOr<api::OffsetForLeaderEpochResponse>) &&>;
   using ProducerIdCallback = absl::AnyInvocable<void(absl::StatusOr<api::ProducerIdentity>) &&>;
 
   virtual ~LogChannel() = default;
 
   // Replaces the topics watched.
   virtual void Watch(std::vector<std::string> topics) = 0;
+  // The server there has not answered for a while, as one does that is stopped: if the topics are
+  // watched there, they are watched at another one from now on.
+  virtual void Suspect(const std::string& /*address*/) {}
 
   // REQUIRES: no such stream to `broker` is open or opening.
   virtual void OpenProduce(NodeId broker, const std::string& address) = 0;
@@ -67,6 +73,9 @@ class LogChannel {
   // `done` runs once, with the answer or why there is none.
   virtual void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                            absl::Duration timeout, ListOffsetsCallback done) = 0;
+  virtual void OffsetForLeaderEpoch(const std::string& address,
+                                    const api::OffsetForLeaderEpochRequest& request,
+                                    absl::Duration timeout, EpochEndsCallback done) = 0;
   virtual void InitProducerId(const std::string& address, const std::string& client_id,
                               absl::Duration timeout, ProducerIdCallback done) = 0;
 };

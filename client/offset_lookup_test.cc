@@ -29,6 +29,8 @@ class FakeChannel final : public LogChannel {
                    absl::Duration, ListOffsetsCallback done) override {
     std::move(done)(answer(address, request));
   }
+  void OffsetForLeaderEpoch(const std::string&, const api::OffsetForLeaderEpochRequest&,
+                            absl::Duration, EpochEndsCallback) override {}
   void InitProducerId(const std::string&, const std::string&, absl::Duration,
                       ProducerIdCallback) override {}
 

@@ -32,6 +32,9 @@ struct Position {
   Kind kind = Kind::kEarliest;
   Offset offset = {};
   int64_t timestamp_ms = 0;
+  // With an offset: of the record before it, where that is known (Consumer::ResumePositionOf): with
+  // it the consumer notices that an unclean election took away what was read (read_position.h).
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
 
   friend bool operator==(const Position&, const Position&) = default;
 };

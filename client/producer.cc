@@ -8,6 +8,7 @@
 #include "base/system_clock.h"
 #include "base/system_random.h"
 #include "client/bootstrap_servers.h"
+#include "client/client_security.h"
 #include "client/grpc_log_channel.h"
 #include "client/partitioner.h"
 #include "client/producer_strand.h"
@@ -77,13 +78,15 @@ absl::optional<Slice> Borrow(const std::optional<std::string>& text) {
 class GrpcProducer final : public Producer {
  public:
   GrpcProducer(ProducerConfig config, record::Compression compression,
-               CustomPartitioner partitioner)
+               CustomPartitioner partitioner, std::shared_ptr<grpc::ChannelCredentials> credentials)
       : config_(std::move(config)),
         compression_(compression),
         round_robin_(config_.partitioner_class == "round_robin"),
         partitioner_(std::move(partitioner)),
         strand_(CoreOptions(config_), &executor_, &clock_, &shared_),
-        channel_({.bootstrap_servers = config_.bootstrap_servers}, &executor_, &strand_) {
+        channel_(
+            {.bootstrap_servers = config_.bootstrap_servers, .credentials = std::move(credentials)},
+            &executor_, &strand_) {
     strand_.SetChannel(&channel_);
   }
   ~GrpcProducer() override { Close(absl::ZeroDuration()).IgnoreError(); }
@@ -405,7 +408,11 @@ absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(const ConfigValues& v
   RETURN_IF_ERROR(SettleIdempotence(values, &config));
   ASSIGN_OR_RETURN(const record::Compression compression,
                    record::ParseCompression(config.compression_type));
-  return std::make_unique<GrpcProducer>(std::move(config), compression, std::move(partitioner));
+  ASSIGN_OR_RETURN(auto credentials, MakeCredentials({.protocol = config.security_protocol,
+                                                      .truststore = config.ssl_truststore_location,
+                                                      .keystore = config.ssl_keystore_location}));
+  return std::make_unique<GrpcProducer>(std::move(config), compression, std::move(partitioner),
+                                        std::move(credentials));
 }
 
 }  // namespace millrace::client

@@ -36,6 +36,9 @@ namespace millrace::client {
 struct ProducerConfig {
   std::vector<std::string> bootstrap_servers;
   std::string client_id;
+  std::string security_protocol;  // "PLAINTEXT", "SSL".
+  std::string ssl_truststore_location;
+  std::string ssl_keystore_location;
   bool enable_idempotence = true;
   std::string acks;  // "none"/"0", "leader"/"1", "all"/"-1".
   std::string compression_type;

@@ -17,7 +17,7 @@ namespace {
 absl::Status StreamLost(const absl::Status& why, bool timed_out) {
   if (timed_out) {
     return MakeError(ErrorCode::kRequestTimedOut,
-                     "the broker did not answer within request.timeout.ms");
+                     "the broker did not answer in time, or was replaced as the leader first");
   }
   switch (CodeOf(why)) {
     // The same bytes fare no better on another stream.
@@ -84,18 +84,20 @@ void ProducerCore::OnRecords(SlotIndex slot, bool full, MonotonicTime now) {
   SendReady(now);
 }
 
-bool ProducerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch) {
+bool ProducerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch,
+                               MonotonicTime now) {
   if (epoch < partition->leader_epoch) return false;
   if (epoch == partition->leader_epoch && partition->leader != kNoNode) return false;
   partition->leader = leader;
   partition->leader_epoch = epoch;
+  partition->led_since = now;
   // A new leader is worth an attempt at once.
   partition->retry_at = MonotonicTime();
   return true;
 }
 
 void ProducerCore::OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now) {
-  if (AdoptLeader(&At(slot), leader, epoch)) SendReady(now);
+  if (AdoptLeader(&At(slot), leader, epoch, now)) SendReady(now);
 }
 
 void ProducerCore::OnTopicGone(SlotIndex slot, const absl::Status& why) {
@@ -158,7 +160,7 @@ void ProducerCore::OnResponse(NodeId id, const api::ProduceStreamResponse& respo
     found->second.batches.erase(sent);
     // Also an answer that succeeded may name the leader: it was forwarded.
     if (const std::optional<LeaderHint>& hint = result.outcome.leader; hint.has_value()) {
-      AdoptLeader(&At(slot), hint->leader, hint->leader_epoch);
+      AdoptLeader(&At(slot), hint->leader, hint->leader_epoch, now);
     }
     // A copy that came too late to be told where the first one lies: it is there.
     const bool duplicate =
@@ -421,14 +423,47 @@ void ProducerCore::OnTime(MonotonicTime now) {
   }
   if (now >= identity_retry_at_) identity_retry_at_ = MonotonicTime();
   ExpireBatches(now);
+  for (const Partition& partition : partitions_) {
+    if (now >= CallBackAt(partition)) Reset(partition.in_flight_at);
+  }
   for (auto& [id, broker] : brokers_) {
-    if (broker.requests.empty() || broker.resetting) continue;
-    if (now >= broker.requests.begin()->second.sent + options_.request_timeout) {
-      broker.resetting = true;
-      output_.resets.push_back(id);
+    if (now >= SuspicionAt(broker)) {
+      broker.suspected = broker.requests.begin()->first;
+      output_.suspects.push_back(id);
     }
+    if (now >= ResetAt(broker)) Reset(id);
   }
   SendReady(now);
+}
+
+MonotonicTime ProducerCore::SuspicionAt(const Broker& broker) const {
+  if (broker.requests.empty() || broker.resetting) return MonotonicTime::Never();
+  const auto& [number, request] = *broker.requests.begin();
+  return number == broker.suspected ? MonotonicTime::Never()
+                                    : request.sent + options_.suspect_after;
+}
+
+MonotonicTime ProducerCore::ResetAt(const Broker& broker) const {
+  if (broker.requests.empty() || broker.resetting) return MonotonicTime::Never();
+  return broker.requests.begin()->second.sent + options_.request_timeout;
+}
+
+MonotonicTime ProducerCore::CallBackAt(const Partition& partition) const {
+  if (partition.in_flight == 0 || partition.leader == kNoNode ||
+      partition.leader == partition.in_flight_at) {
+    return MonotonicTime::Never();
+  }
+  const auto former = brokers_.find(partition.in_flight_at);
+  if (former == brokers_.end() || former->second.resetting) return MonotonicTime::Never();
+  return partition.led_since + options_.former_leader_grace;
+}
+
+// A former leader that lives answers at once that it does not lead; one that is stopped never does.
+void ProducerCore::Reset(NodeId id) {
+  Broker& broker = brokers_[id];
+  if (broker.resetting) return;
+  broker.resetting = true;
+  output_.resets.push_back(id);
 }
 
 void ProducerCore::SetFlushing(bool flushing, MonotonicTime now) {
@@ -458,13 +493,13 @@ MonotonicTime ProducerCore::next_deadline() const {
       if (!partition.lingered) next = std::min(next, partition.open_since + options_.linger);
     }
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
+    next = std::min(next, CallBackAt(partition));
     for (const Batch& batch : partition.batches) {
       if (!batch.in_flight) next = std::min(next, batch.core.created + options_.delivery_timeout);
     }
   }
   for (const auto& [id, broker] : brokers_) {
-    if (broker.requests.empty() || broker.resetting) continue;
-    next = std::min(next, broker.requests.begin()->second.sent + options_.request_timeout);
+    next = std::min({next, SuspicionAt(broker), ResetAt(broker)});
   }
   return next;
 }

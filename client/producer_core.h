@@ -12,6 +12,9 @@
 //     meanwhile; a full batch leaves as soon as a request may. A linger only makes open ones wait.
 //   - An idempotent producer numbers its batches when they first leave (batch_sequence.h), so that
 //     one whose answer was lost is sent again and kept once. Without an id nothing leaves.
+//   - A broker that does not answer is suspected of being stopped. What was in flight to one that
+//   leads
+//     no more comes back soon: its answer, or the end of its stream.
 //   - A failure that is retriable is tried again until `retries` or the batch's delivery deadline
 //     is used up; the leader is taken from hints and pushed metadata, by the higher epoch only
 //     (S-40).
@@ -66,6 +69,10 @@ struct ProducerCoreOptions {
   absl::Duration delivery_timeout = absl::Seconds(120);
   absl::Duration request_timeout = absl::Seconds(30);
   absl::Duration retry_backoff = absl::Milliseconds(100);
+  // A broker that has not answered for so long is suspected.
+  absl::Duration suspect_after = absl::Seconds(1);
+  // How long one that leads no more may take to answer for what it was sent before.
+  absl::Duration former_leader_grace = absl::Milliseconds(500);
   int64_t retries = INT32_MAX;
   int max_in_flight = 5;
   size_t request_bytes_max = 1 << 20;
@@ -94,6 +101,9 @@ struct ProducerOutput {
   std::vector<NodeId> connects;
   // Streams that have not answered in time: to be cancelled. OnStreamDown follows.
   std::vector<NodeId> resets;
+  // Brokers that may be stopped: what they tell of leaders is not to be relied on. Once for each
+  // request that is not answered.
+  std::vector<NodeId> suspects;
   // Who is to be asked for a producer id; OnProducerId follows.
   std::optional<NodeId> ask_producer_id;
 };
@@ -147,6 +157,8 @@ class ProducerCore {
     api::PartitionName name;
     NodeId leader = kNoNode;
     LeaderEpoch leader_epoch = kNoLeaderEpoch;
+    // When that was heard of.
+    MonotonicTime led_since;
     // Oldest first: those in flight, then those waiting. Re-sent ones are in flight in part only
     // after all have come back.
     std::deque<Batch> batches;
@@ -183,6 +195,8 @@ class ProducerCore {
     absl::Status down;
     // Unanswered, oldest first.
     std::map<uint64_t, Request> requests;
+    // The latest that it was suspected for; 0: none.
+    uint64_t suspected = 0;
   };
 
   Partition& At(SlotIndex slot) { return partitions_[static_cast<size_t>(slot.value())]; }
@@ -203,7 +217,8 @@ class ProducerCore {
   Batch* NextBatch(SlotIndex slot, const Broker& broker, MonotonicTime now);
   void Acknowledge(SlotIndex slot, BatchToken token, const api::ProducePartitionResult& result);
   // Takes over a newer leader; false if the known one is as new.
-  static bool AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch);
+  static bool AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch,
+                          MonotonicTime now);
   void FailAttempt(SlotIndex slot, BatchToken token, NodeId from, const absl::Status& why,
                    MonotonicTime now);
   void SettleIfReturned(Partition* partition);
@@ -211,6 +226,12 @@ class ProducerCore {
   void TakeFromSource(SlotIndex slot, bool open_too);
   void FailWaiting(SlotIndex slot);
   void ExpireBatches(MonotonicTime now);
+  // When the oldest request to a broker has taken too long: to be suspected, or to be reset.
+  MonotonicTime SuspicionAt(const Broker& broker) const;
+  MonotonicTime ResetAt(const Broker& broker) const;
+  // When a partition's batches are called back from its former leader; Never if none are there.
+  MonotonicTime CallBackAt(const Partition& partition) const;
+  void Reset(NodeId id);
   absl::Status Expired(const Partition& partition, const Batch& batch) const;
   static void Remove(Partition* partition, BatchToken token);
   static Batch* Find(Partition* partition, BatchToken token);

@@ -40,7 +40,7 @@ class FakeSource final : public BatchSource {
 
 // Drives a core by hand and writes down what it wants done, one word group per event:
 //   connect 1 | send 1#5 p0:b1 p1:b2r1 (broker, request, partition: batch and restart number) |
-//   done b1@10 | failed b1 CODE | reset 1 | ask 1
+//   done b1@10 | failed b1 CODE | reset 1 | suspect 1 | ask 1
 // Batches of an idempotent producer say their id and sequence: b1[7:0].
 class Trace {
  public:
@@ -168,6 +168,7 @@ class Trace {
     }
     for (NodeId broker : output.connects) words.push_back(absl::StrCat("connect ", broker.value()));
     for (NodeId broker : output.resets) words.push_back(absl::StrCat("reset ", broker.value()));
+    for (NodeId broker : output.suspects) words.push_back(absl::StrCat("suspect ", broker.value()));
     if (output.ask_producer_id.has_value()) {
       words.push_back(absl::StrCat("ask ", output.ask_producer_id->value()));
     }
@@ -251,7 +252,7 @@ TEST(ProducerCore, LingerThatPassedWhileThePipeIsBusyIsNoDeadline) {
   t.Full(0);
   EXPECT_EQ(t.Open(0), "");
   EXPECT_EQ(t.After(absl::Milliseconds(10)), "");
-  EXPECT_GT(t.until_deadline(), absl::Seconds(1));
+  EXPECT_GT(t.until_deadline(), absl::Milliseconds(500));
   EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b1@0 | send 1#2 p0:b2");
 }
 
@@ -398,6 +399,35 @@ TEST(ProducerCore, FormerLeaderThatAnswersAfterAllIsBelieved) {
   EXPECT_EQ(t.Full(0), "send 2#3 p0:b3");
 }
 
+TEST(ProducerCore, FormerLeaderThatIsStoppedIsNotWaitedForLong) {
+  Trace t = Trace::Led();
+  t.Up(kB);
+  t.Full(0);
+  t.Full(0);
+  t.Leader(0, kNoNode, 2);
+  EXPECT_EQ(t.After(absl::Milliseconds(600)), "");
+  EXPECT_EQ(t.Leader(0, kB, 3), "");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(400));
+  EXPECT_EQ(t.After(absl::Milliseconds(400)), "suspect 1");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(100));
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "reset 1");
+  EXPECT_EQ(t.Down(kA, ErrorCode::kCancelled), "send 2#3 p0:b1r1 | send 2#4 p0:b2r1");
+  EXPECT_EQ(t.Ack(kB, 3, 0, 7), "done b1@7");
+}
+
+TEST(ProducerCore, ABrokerThatLeadsIsSuspectedOncePerRequestAndHasItsTimeToAnswer) {
+  Trace t = Trace::Led();
+  t.Full(0);
+  t.Full(0);
+  EXPECT_EQ(t.until_deadline(), absl::Seconds(1));
+  EXPECT_EQ(t.After(absl::Seconds(1)), "suspect 1");
+  EXPECT_EQ(t.After(absl::Seconds(10)), "");
+  EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b1@0");
+  EXPECT_EQ(t.After(absl::Milliseconds(1)), "suspect 1");
+  EXPECT_EQ(t.Ack(kA, 2, 0, 1), "done b2@1");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+}
+
 TEST(ProducerCore, WithoutALeaderRecordsWaitForOne) {
   Trace t = Trace::Led();
   t.Leader(0, kNoNode, 2);
@@ -439,7 +469,7 @@ TEST(ProducerCore, AStreamThatDoesNotAnswerIsResetOnce) {
   Trace t = Trace::Led({.request_timeout = absl::Seconds(1)});
   t.Open(0);
   EXPECT_EQ(t.until_deadline(), absl::Seconds(1));
-  EXPECT_EQ(t.After(absl::Seconds(1)), "reset 1");
+  EXPECT_EQ(t.After(absl::Seconds(1)), "reset 1 | suspect 1");
   EXPECT_EQ(t.After(absl::Seconds(1)), "");
   EXPECT_GT(t.until_deadline(), absl::Seconds(1));
   // Nothing is entrusted to a stream that is being cancelled.

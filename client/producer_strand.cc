@@ -120,7 +120,7 @@ void ProducerStrand::Step() {
   while (true) {
     const ProducerOutput output = core_.TakeOutput();
     if (output.sends.empty() && output.fates.empty() && output.connects.empty() &&
-        output.resets.empty() && !output.ask_producer_id.has_value()) {
+        output.resets.empty() && output.suspects.empty() && !output.ask_producer_id.has_value()) {
       break;
     }
     if (output.ask_producer_id.has_value()) AskProducerId(*output.ask_producer_id);
@@ -128,6 +128,7 @@ void ProducerStrand::Step() {
       channel_->SendProduce(send.broker, send.request);
     }
     for (NodeId broker : output.resets) channel_->CloseProduce(broker);
+    for (NodeId broker : output.suspects) channel_->Suspect(AddressOf(broker));
     for (NodeId broker : output.connects) Connect(broker);
     for (const ProducerOutput::Fate& fate : output.fates) Deliver(fate);
   }

@@ -12,6 +12,7 @@ namespace {
 class FakeChannel final : public LogChannel {
  public:
   void Watch(std::vector<std::string> topics) override { watched = std::move(topics); }
+  void Suspect(const std::string& address) override { suspected.push_back(address); }
   void OpenProduce(NodeId, const std::string& address) override { opened.push_back(address); }
   void SendProduce(NodeId, const api::ProduceStreamRequest& request) override {
     sent.push_back(request);
@@ -22,6 +23,8 @@ class FakeChannel final : public LogChannel {
   void CloseFetch(NodeId) override {}
   void ListOffsets(const std::string&, const api::ListOffsetsRequest&, absl::Duration,
                    ListOffsetsCallback) override {}
+  void OffsetForLeaderEpoch(const std::string&, const api::OffsetForLeaderEpochRequest&,
+                            absl::Duration, EpochEndsCallback) override {}
   void InitProducerId(const std::string& address, const std::string&, absl::Duration,
                       ProducerIdCallback done) override {
     asked_for_id.push_back(address);
@@ -31,6 +34,7 @@ class FakeChannel final : public LogChannel {
   std::vector<std::string> asked_for_id;
   ProducerIdCallback answer_with_id;
   std::vector<std::string> watched;
+  std::vector<std::string> suspected;
   std::vector<std::string> opened;
   std::vector<api::ProduceStreamRequest> sent;
 };
@@ -145,6 +149,15 @@ TEST_F(ProducerStrandTest, RecordsOfATopicThatWasMadeAgainFailWheneverTheyCome) 
   executor_->RunNow([&] { strand_.RecordsAdded(&late, false); });
   ASSERT_EQ(reports_.size(), 3u);
   EXPECT_THAT(reports_[2].status, HasCode(ErrorCode::kUnknownTopicId));
+}
+
+TEST_F(ProducerStrandTest, AServerThatDoesNotAnswerIsNotReliedOnForNews) {
+  Push("host:1");
+  Add();
+  executor_->RunNow([&] { strand_.OnProduceUp(NodeId(1)); });
+  EXPECT_THAT(channel_.suspected, testing::IsEmpty());
+  loop_.RunFor(absl::Seconds(2));
+  EXPECT_THAT(channel_.suspected, testing::ElementsAre("host:1"));
 }
 
 TEST_F(ProducerStrandTest, FailAllTellsEveryRecord) {

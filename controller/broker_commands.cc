@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "controller/broker_replicas.h"
 #include "controller/current_broker.h"
@@ -266,7 +267,9 @@ rsm::Decision<internal::v1::RegisterBrokerResponse> RegisterBroker(
       state, registered,
       [&](const TopicRules& rules, const PartitionImage& partition) {
         const metadata::LogDirImage* dir = registered.FindLogDir(partition.DirectoryOf(id));
-        return dir != nullptr && dir->trusted && (rules.durable || !dir->suspect);
+        if (dir == nullptr) return MUTANT("controller.missing-directory-keeps-its-seat");
+        if (dir->suspect && !rules.durable) return MUTANT("controller.suspect-keeps-its-seat");
+        return dir->trusted;
       },
       &part);
   Entry entry;

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "controller/limits.h"
 #include "controller/testing/test_cluster.h"
 
@@ -272,7 +273,9 @@ TEST(BrokerCommandsTest, BadRegistrationsAreNamed) {
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
   request.set_feature_level_min(metadata::kFeatureLevelMax + 1);
   request.set_feature_level_max(metadata::kFeatureLevelMax + 2);
-  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kUnsupportedVersion, "levels 4 to 5"));
+  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kUnsupportedVersion,
+                                            absl::StrCat("levels ", metadata::kFeatureLevelMax + 1,
+                                                         " to ", metadata::kFeatureLevelMax + 2)));
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
   request.set_cluster_id(Uuid(1, 2).ToBytes());
   EXPECT_THAT(cluster.Run(request), HasCode(ErrorCode::kInconsistentClusterId));

@@ -1,8 +1,10 @@
 #include "controller/broker_sessions.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace millrace::controller {
@@ -11,7 +13,7 @@ using metadata::BrokerImage;
 using metadata::BrokerState;
 
 BrokerSessions::BrokerSessions(const BrokerSessionOptions& options, NodeId self)
-    : options_(options), self_(self) {}
+    : options_(options), self_(self), disks_(options.disks) {}
 
 void BrokerSessions::Begin(const metadata::Image& image, MonotonicTime now) {
   End();
@@ -23,6 +25,7 @@ void BrokerSessions::Begin(const metadata::Image& image, MonotonicTime now) {
 void BrokerSessions::End() {
   leading_ = false;
   sessions_.clear();
+  disks_.Clear();
   due_.clear();
 }
 
@@ -30,10 +33,17 @@ void BrokerSessions::OnBroker(const BrokerImage& broker, MonotonicTime now) {
   if (!leading_) return;
   NoteTime(now);
   Session& session = sessions_[broker.id];
+  std::set<DirectoryId> slow;
+  for (const metadata::LogDirImage& dir : broker.log_dirs) {
+    if (dir.slow) slow.insert(dir.id);
+  }
   if (session.epoch != broker.epoch) {
     session = Session();
     session.epoch = broker.epoch;
+    disks_.Forget(broker.id);
+    disks_.SetSlow(broker.id, slow, now);
   }
+  session.slow_directories = std::move(slow);
   const bool was_fenced = session.state == BrokerState::kFenced;
   session.state = broker.state;
   if (broker.state == BrokerState::kFenced) {
@@ -91,6 +101,7 @@ void BrokerSessions::OnHeartbeat(const BrokerHeartbeatReport& report, MonotonicT
   if (session == nullptr) return;
   Renew(report.broker, session, now);
   session->wish = report;
+  disks_.OnReport(report.broker, report.syncs, now);
   Evaluate(report.broker, session, now);
 }
 
@@ -138,6 +149,8 @@ void BrokerSessions::OnDecided(const SessionDecision& decision, const absl::Stat
     if (!may_stop) session->wish = BrokerHeartbeatReport();
   } else if (decision.kind == SessionDecision::Kind::kFailDirectories) {
     session->failed_directories.insert(decision.directories.begin(), decision.directories.end());
+  } else if (decision.kind == SessionDecision::Kind::kSlowDirectories) {
+    session->slow_directories = decision.directories;
   }
   Evaluate(decision.broker, session, now);
 }
@@ -174,7 +187,25 @@ void BrokerSessions::Evaluate(NodeId broker, Session* session, MonotonicTime now
     Decide(broker, session, Kind::kShutDown);
   } else if (MayBecomeActive(*session) && now >= session->held_until) {
     Decide(broker, session, Kind::kActivate);
+  } else if (session->state == BrokerState::kActive) {
+    DecideSlowness(broker, session, now);
   }
+}
+
+void BrokerSessions::DecideSlowness(NodeId broker, Session* session, MonotonicTime now) {
+  std::set<DirectoryId> slow = disks_.SlowOf(broker);
+  if (slow == session->slow_directories) return;
+  Decide(broker, session, SessionDecision::Kind::kSlowDirectories);
+  SessionDecision& decision = due_.back();
+  std::set<DirectoryId> changed;
+  std::set_symmetric_difference(slow.begin(), slow.end(), session->slow_directories.begin(),
+                                session->slow_directories.end(),
+                                std::inserter(changed, changed.begin()));
+  for (const DirectoryId id : changed) {
+    absl::StrAppend(&decision.why, decision.why.empty() ? "" : "; ",
+                    disks_.Describe(broker, id, now));
+  }
+  decision.directories = std::move(slow);
 }
 
 bool BrokerSessions::MayBecomeActive(const Session& session) {

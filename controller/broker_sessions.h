@@ -10,6 +10,8 @@
 // the full session counts, and who was fenced over it is let back later each time. A pause of the
 // controller is nobody else's silence: whatever it could not hear meanwhile extends all sessions.
 //
+// A directory whose disk is much slower than others (disk_speeds.h) is one more such decision.
+//
 // Not here: the streams themselves, and the metadata on them (node/broker_session_server.h).
 //
 // Thread: the controller executor.
@@ -21,6 +23,7 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +31,7 @@
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "base/strong_id.h"
+#include "controller/disk_speeds.h"
 #include "metadata/image.h"
 
 namespace millrace::controller {
@@ -50,6 +54,7 @@ struct BrokerSessionOptions {
   absl::Duration stall_min = absl::Milliseconds(100);
   // A decision that failed is asked for again after this.
   absl::Duration retry_after = absl::Milliseconds(200);
+  DiskSpeedOptions disks = {};
 };
 
 using SessionStreamId = StrongId<struct SessionStreamIdTag, uint64_t>;
@@ -63,18 +68,22 @@ struct BrokerHeartbeatReport {
   bool want_active = false;
   bool want_shutdown = false;
   std::set<DirectoryId> failed_directories = {};
+  // How long syncs take in the directories that had any lately.
+  DiskSpeeds::Syncs syncs = {};
 };
 
 // A change that the controller is to decide, as one command (broker_commands.h).
 struct SessionDecision {
-  enum class Kind : uint8_t { kFence, kActivate, kShutDown, kFailDirectories };
+  enum class Kind : uint8_t { kFence, kActivate, kShutDown, kFailDirectories, kSlowDirectories };
   Kind kind = Kind::kFence;
   NodeId broker = kNoNode;
   BrokerEpoch epoch = kNoBrokerEpoch;
   // Of kActivate and kShutDown.
   LogIndex applied;
-  // Of kFailDirectories.
+  // Of kFailDirectories; of kSlowDirectories, all that are slow from now on.
   std::set<DirectoryId> directories = {};
+  // Of kSlowDirectories: what has changed, for people.
+  std::string why = {};
 
   friend bool operator==(const SessionDecision&, const SessionDecision&) = default;
 };
@@ -138,6 +147,8 @@ class BrokerSessions {
     BrokerHeartbeatReport wish = {};
     // Decided already.
     std::set<DirectoryId> failed_directories = {};
+    // As committed.
+    std::set<DirectoryId> slow_directories = {};
     bool may_stop = false;
     bool deciding = false;
     // After a decision that failed.
@@ -156,6 +167,7 @@ class BrokerSessions {
   // Puts out the next decision about the broker, if one is due.
   void Evaluate(NodeId broker, Session* session, MonotonicTime now);
   void Decide(NodeId broker, Session* session, SessionDecision::Kind kind);
+  void DecideSlowness(NodeId broker, Session* session, MonotonicTime now);
   // When Evaluate has something to do without being told of anything new.
   static MonotonicTime DueTime(const Session& session);
 
@@ -164,6 +176,7 @@ class BrokerSessions {
   bool leading_ = false;
   // In order of id, so that decisions come in one order.
   std::map<NodeId, Session> sessions_;
+  DiskSpeeds disks_;
   // When the time was last told.
   MonotonicTime noted_;
   std::vector<SessionDecision> due_;

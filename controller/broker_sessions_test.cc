@@ -89,6 +89,10 @@ class BrokerSessionsTest : public ::testing::Test {
       case Kind::kShutDown:
         may_stop = cluster_.Heartbeat(id, false, true)->may_stop();
         break;
+      case Kind::kSlowDirectories:
+        EXPECT_OK(cluster_.Run(
+            MarkSlowDirectoriesCommand{decision.broker, decision.epoch, decision.directories}));
+        break;
       case Kind::kFailDirectories:
         break;
     }
@@ -390,6 +394,57 @@ TEST_F(BrokerSessionsTest, KIP858_FailedDirectoriesAreDecidedOnceAndBeforeAllEls
   report.failed_directories.insert(DirectoryId(Uuid(5, 6)));
   sessions_.OnHeartbeat(report, now_);
   EXPECT_THAT(CarryOut(), SizeIs(1));
+}
+
+// A sync on the disk of broker 1 takes so long, on that of 2 a millisecond.
+class BrokerSessionsDiskTest : public BrokerSessionsTest {
+ protected:
+  std::vector<SessionDecision> PassWithSyncOf(int milliseconds, absl::Duration time) {
+    std::vector<SessionDecision> all;
+    for (const MonotonicTime end = now_ + time; now_ < end;) {
+      for (const int id : {1, 2}) {
+        BrokerHeartbeatReport report = Report(id);
+        report.syncs[TestCluster::DirectoryOf(id)] = absl::Milliseconds(id == 1 ? milliseconds : 1);
+        sessions_.OnHeartbeat(report, now_);
+      }
+      for (SessionDecision& decision : Pass(absl::Milliseconds(500))) {
+        all.push_back(std::move(decision));
+      }
+    }
+    return all;
+  }
+  bool IsSlow() const {
+    return cluster_.image().FindBroker(NodeId(1))->HasSlowLogDir(TestCluster::DirectoryOf(1));
+  }
+};
+
+TEST_F(BrokerSessionsDiskTest, ASlowDiskIsDecidedOnceAndSaysWhy) {
+  const std::vector<SessionDecision> decisions = PassWithSyncOf(900, absl::Seconds(10));
+  ASSERT_THAT(Of(decisions), ElementsAre(Decided(1, Kind::kSlowDirectories)));
+  EXPECT_THAT(decisions[0].directories, ElementsAre(TestCluster::DirectoryOf(1)));
+  EXPECT_THAT(decisions[0].why, testing::HasSubstr("takes 900 ms, 1 ms in the median"));
+  EXPECT_TRUE(IsSlow());
+  EXPECT_THAT(Of(PassWithSyncOf(1, absl::Minutes(1))),
+              ElementsAre(Decided(1, Kind::kSlowDirectories)));
+  EXPECT_FALSE(IsSlow());
+}
+
+TEST_F(BrokerSessionsDiskTest, ANewControllerTakesOverWhatIsSlow) {
+  PassWithSyncOf(900, absl::Seconds(10));
+  sessions_.End();
+  sessions_.Begin(cluster_.image(), now_);
+  EXPECT_THAT(PassWithSyncOf(900, absl::Minutes(1)), IsEmpty());
+  EXPECT_THAT(PassWithSyncOf(1, absl::Seconds(6)), SizeIs(1));
+  EXPECT_FALSE(IsSlow());
+}
+
+TEST_F(BrokerSessionsDiskTest, OfABrokerThatRegistersAnewNothingIsKnown) {
+  PassWithSyncOf(900, absl::Seconds(10));
+  cluster_.Start(1, 2);
+  Committed(1);
+  EXPECT_FALSE(IsSlow());
+  EXPECT_THAT(PassWithSyncOf(900, absl::Seconds(4)), IsEmpty());
+  EXPECT_THAT(PassWithSyncOf(900, absl::Seconds(4)), SizeIs(1));
 }
 
 TEST_F(BrokerSessionsTest, ContactOnAnotherWayKeepsABrokerWithoutAStreamAlive) {

@@ -73,6 +73,21 @@ struct FailDirectoriesReply {
   int partitions_without_leader = 0;
 };
 
+// Those of the broker's log directories whose disks are much slower than others (disk_speeds.h).
+struct MarkSlowDirectoriesCommand {
+  NodeId broker_id = kNoNode;
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  // All of them; the others are well.
+  std::set<DirectoryId> directories = {};
+};
+struct MarkSlowDirectoriesReply {
+  // Leaderships that went to others; that stayed, because nobody in sync is better off; and that
+  // came back.
+  int moved = 0;
+  int kept = 0;
+  int given_back = 0;
+};
+
 // Gives leaderships back to the first of the replicas.
 struct BalanceLeadersCommand {
   // What one entry may cost the clients of the partitions at most.

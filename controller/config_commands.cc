@@ -1,6 +1,7 @@
 #include "controller/config_commands.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -124,12 +125,11 @@ absl::StatusOr<std::string> AlteredList(const ConfigKey& key, const std::string&
   return absl::StrJoin(elements, ",");
 }
 
-absl::Status AlterOne(const FoundResource& resource, const std::vector<ConfigKey>& keys,
+absl::Status AlterOne(const State& state, const FoundResource& resource,
                       const v1::ConfigAlteration& alteration, ConfigValues* values) {
   const std::string& name = alteration.name();
-  const auto key = std::find_if(keys.begin(), keys.end(),
-                                [&](const ConfigKey& candidate) { return candidate.name == name; });
-  if (key == keys.end()) return UnknownConfigKey(keys, name);
+  const std::optional<ConfigKey> key = FindKey(state, resource, name);
+  if (!key.has_value()) return UnknownConfigKey(KeysOf(state, resource), name);
   if (alteration.value().size() > kConfigValueBytesMax) {
     return Invalid(name,
                    absl::StrCat("the value has ", alteration.value().size(), " bytes; at most ",
@@ -162,14 +162,13 @@ absl::Status AlterOne(const FoundResource& resource, const std::vector<ConfigKey
 absl::StatusOr<ConfigValues> AlteredValues(const State& state, const FoundResource& resource,
                                            const v1::AlterConfigsResource& asked) {
   ConfigValues values = state.image.ConfigsOf(resource.owner);
-  const std::vector<ConfigKey> keys = KeysOf(state, resource);
   std::set<std::string> seen;
   for (const v1::ConfigAlteration& alteration : asked.alterations()) {
     if (!seen.insert(alteration.name()).second) {
       return Invalid(alteration.name(), "is altered twice in one request", alteration.value());
     }
     if (resource.is_topic() && metadata::IsIgnoredTopicConfig(alteration.name())) continue;
-    RETURN_IF_ERROR(AlterOne(resource, keys, alteration, &values));
+    RETURN_IF_ERROR(AlterOne(state, resource, alteration, &values));
   }
   return values;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -86,6 +87,18 @@ std::vector<ConfigKey> KeysOf(const State& state, const FoundResource& resource)
   std::sort(keys.begin(), keys.end(),
             [](const ConfigKey& a, const ConfigKey& b) { return a.name < b.name; });
   return keys;
+}
+
+std::optional<ConfigKey> FindKey(const State& state, const FoundResource& resource,
+                                 absl::string_view name) {
+  if (resource.is_topic()) {
+    const ConfigKey* const key = metadata::TopicConfigSchema().Find(name);
+    return key == nullptr ? std::nullopt : std::optional(*key);
+  }
+  for (ConfigKey& key : KeysOf(state, resource)) {
+    if (key.name == name) return std::move(key);
+  }
+  return std::nullopt;
 }
 
 metadata::ResolvedConfig Resolve(const FoundResource& resource, const ConfigKey& key) {

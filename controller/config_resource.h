@@ -4,6 +4,7 @@
 #ifndef CONTROLLER_CONFIG_RESOURCE_H_
 #define CONTROLLER_CONFIG_RESOURCE_H_
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -32,6 +33,10 @@ absl::StatusOr<FoundResource> FindResource(const State& state, const v1::ConfigR
 
 // All keys that such a resource has, in order of name.
 std::vector<ConfigKey> KeysOf(const State& state, const FoundResource& resource);
+
+// The one of that name, without making all of them; nullopt if there is none.
+std::optional<ConfigKey> FindKey(const State& state, const FoundResource& resource,
+                                 absl::string_view name);
 
 // The value in force of one of these keys.
 metadata::ResolvedConfig Resolve(const FoundResource& resource, const ConfigKey& key);

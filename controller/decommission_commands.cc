@@ -167,8 +167,10 @@ class Decommission {
       replicas.push_back({broker, fresh ? placer_.NextDirectory(broker) : DirectoryId()});
     }
     PartitionImage after = before;
-    RETURN_IF_ERROR(Annotate(Reassign(electorate_, rules, replicas, &after),
-                             absl::StrCat("partition ", topic.name, "-", index.value())));
+    // One that is on its way elsewhere already keeps its throttle.
+    RETURN_IF_ERROR(
+        Annotate(Reassign(electorate_, rules, replicas, before.throttle_bytes_per_s, &after),
+                 absl::StrCat("partition ", topic.name, "-", index.value())));
     Entry::Part part;
     AddPartitionChange({topic.id, index}, before, after, &part);
     // What does not fit into this entry goes into the next.

@@ -141,5 +141,109 @@ TEST_F(DirectoryCommandsTest, OnlyTheLatestProcessOfABrokerTellsOfItsDisks) {
               HasCode(ErrorCode::kStaleBrokerEpoch));
 }
 
+// Broker 1 was registered anew: partition 0 lay in a directory that is gone.
+class LostDirectoryTest : public DirectoryCommandsTest {
+ protected:
+  LostDirectoryTest() {
+    kept_ = first_ == kSecondDisk ? TestCluster::DirectoryOf(1) : kSecondDisk;
+    const int64_t epoch = EpochOf(1).value();
+    EXPECT_OK(cluster_.Run(TestCluster::Registration(1, 2, {{kept_, epoch, false}, {kFresh}})));
+    cluster_.Activate(1);
+  }
+  // What the controller says to replicas of broker 1 in `directory`.
+  v1::ErrorCode Assign(DirectoryId directory, const std::string& topic = "a", int partition = 0) {
+    const auto reply = cluster_.Run(Request(directory, topic, partition));
+    EXPECT_OK(reply);
+    return reply.ok() ? reply->replicas(0).code() : v1::ERROR_CODE_UNKNOWN_SERVER_ERROR;
+  }
+  internal::v1::AssignReplicasToDirsRequest Request(DirectoryId directory, const std::string& topic,
+                                                    int partition) {
+    internal::v1::AssignReplicasToDirsRequest request;
+    request.set_broker_id(1);
+    request.set_broker_epoch(EpochOf(1).value());
+    internal::v1::ReplicaDirectory* const replica = request.add_replicas();
+    replica->set_topic_id(cluster_.IdOf(topic).ToBytes());
+    replica->set_partition(partition);
+    replica->set_directory_id(directory.ToBytes());
+    return request;
+  }
+
+  const DirectoryId kFresh{Uuid(4000, 2)};
+  // Of broker 1, where partition 1 lies.
+  DirectoryId kept_;
+};
+
+TEST_F(LostDirectoryTest, KIP858_AReplicaThatWasMadeAnewIsWhereItsBrokerSays) {
+  ASSERT_EQ(cluster_.Partition("a").DirectoryOf(NodeId(1)), first_);
+  const PartitionImage other = cluster_.Partition("a", 1);
+  const PartitionEpoch before = cluster_.Partition("a").partition_epoch;
+  EXPECT_EQ(Assign(kFresh), v1::ERROR_CODE_UNSPECIFIED);
+  const PartitionImage after = cluster_.Partition("a");
+  EXPECT_EQ(after.DirectoryOf(NodeId(1)), kFresh);
+  EXPECT_EQ(after.partition_epoch, before + 1);
+  EXPECT_THAT(Ids(after.isr), ElementsAre(2, 3));
+  EXPECT_EQ(cluster_.Partition("a", 1), other);
+  // Told again it is a read.
+  const size_t entries = cluster_.log().size();
+  EXPECT_EQ(Assign(kFresh), v1::ERROR_CODE_UNSPECIFIED);
+  EXPECT_EQ(cluster_.log().size(), entries);
+}
+
+TEST_F(LostDirectoryTest, S05_ASeatDoesNotGoWithAReplicaToAnotherDirectory) {
+  // Of a new topic it is in sync, and leads.
+  cluster_.CreateOn("b", {1, 2});
+  const DirectoryId there = cluster_.Partition("b").DirectoryOf(NodeId(1));
+  ASSERT_EQ(cluster_.Partition("b").leader, NodeId(1));
+  const LeaderEpoch epoch = cluster_.Partition("b").leader_epoch;
+  EXPECT_EQ(Assign(there == kFresh ? kept_ : kFresh, "b"), v1::ERROR_CODE_UNSPECIFIED);
+  EXPECT_THAT(Ids(cluster_.Partition("b").isr), ElementsAre(2));
+  EXPECT_EQ(cluster_.Partition("b").leader, NodeId(2));
+  EXPECT_EQ(cluster_.Partition("b").leader_epoch, epoch + 1);
+}
+
+TEST_F(LostDirectoryTest, S05_TheLastCopyStaysWhereItWas) {
+  cluster_.CreateOn("alone", {1});
+  const PartitionImage before = cluster_.Partition("alone");
+  const DirectoryId there = before.DirectoryOf(NodeId(1));
+  EXPECT_EQ(Assign(there == kFresh ? kept_ : kFresh, "alone"), v1::ERROR_CODE_INELIGIBLE_REPLICA);
+  EXPECT_EQ(cluster_.Partition("alone"), before);
+}
+
+TEST_F(LostDirectoryTest, S05_WhoLedWithADirectoryThatIsGoneIsNotElectedForIt) {
+  cluster_.CreateOn("b", {1, 2}, {{"min.insync.replicas", "2"}});
+  cluster_.Fence(2);
+  ASSERT_EQ(cluster_.Partition("b").leader, NodeId(1));
+  const DirectoryId left =
+      cluster_.Partition("b").DirectoryOf(NodeId(1)) == kFresh ? kept_ : kFresh;
+  ASSERT_OK(cluster_.Run(TestCluster::Registration(1, 3, {{left, EpochOf(1).value(), false}})));
+  cluster_.Activate(1);
+  ASSERT_EQ(cluster_.Partition("b").last_known_leader, NodeId(1));
+  EXPECT_EQ(Assign(left, "b"), v1::ERROR_CODE_UNSPECIFIED);
+  EXPECT_EQ(cluster_.Partition("b").last_known_leader, kNoNode);
+  EXPECT_EQ(cluster_.Partition("b").leader, kNoNode);
+  EXPECT_THAT(Ids(cluster_.Partition("b").elr), ElementsAre(2));
+}
+
+TEST_F(LostDirectoryTest, WhatIsNotThereIsRefusedOneByOne) {
+  EXPECT_EQ(Assign(DirectoryId(Uuid(77, 77))), v1::ERROR_CODE_DIRECTORY_UNAVAILABLE);
+  EXPECT_EQ(Assign(kFresh, "a", 9), v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  cluster_.CreateOn("others", {2, 3});
+  EXPECT_EQ(Assign(kFresh, "others"), v1::ERROR_CODE_INVALID_REQUEST);
+  internal::v1::AssignReplicasToDirsRequest request = Request(kFresh, "a", 9);
+  *request.add_replicas() = Request(kFresh, "a", 0).replicas(0);
+  *request.add_replicas() = request.replicas(1);
+  ASSERT_OK_AND_ASSIGN(const auto reply, cluster_.Run(request));
+  EXPECT_EQ(reply.replicas(0).code(), v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  EXPECT_EQ(reply.replicas(1).code(), v1::ERROR_CODE_UNSPECIFIED);
+  EXPECT_EQ(reply.replicas(2).code(), v1::ERROR_CODE_INVALID_REQUEST);
+  EXPECT_EQ(cluster_.Partition("a").DirectoryOf(NodeId(1)), kFresh);
+}
+
+TEST_F(LostDirectoryTest, OnlyTheLatestProcessSaysWhereReplicasLie) {
+  internal::v1::AssignReplicasToDirsRequest request = Request(kFresh, "a", 0);
+  request.set_broker_epoch(1);
+  EXPECT_THAT(cluster_.Run(request), HasCode(ErrorCode::kStaleBrokerEpoch));
+}
+
 }  // namespace
 }  // namespace millrace::controller

@@ -16,7 +16,7 @@ namespace {
 bool MayGoBack(const Electorate& electorate, const PartitionImage& partition) {
   const metadata::ReplicaImage& first = partition.replicas.front();
   return partition.leader != kNoNode && partition.leader != first.broker &&
-         partition.InIsr(first.broker) && electorate.MayLead(first);
+         partition.InIsr(first.broker) && electorate.MayLead(first) && electorate.IsWell(first);
 }
 
 }  // namespace

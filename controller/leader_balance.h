@@ -2,7 +2,7 @@
 //
 // Placement spreads first replicas evenly; every failure moves leaderships away from them, and
 // nothing but this moves them back. Only members of the ISR are given leadership, so that nothing
-// acknowledged is lost.
+// acknowledged is lost, and none whose disk is slow (slow_directories.h).
 //
 // Thread: any (pure functions).
 // Source: Kafka's auto.leader.rebalance.enable, as its quorum does it (KAFKA-18743).

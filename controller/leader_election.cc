@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
+
 namespace millrace::controller {
 
 using metadata::BrokerList;
@@ -19,22 +21,27 @@ bool Contains(const BrokerList& list, NodeId broker) {
   return std::find(list.begin(), list.end(), broker) != list.end();
 }
 
-// The first replica, in order of preference, that is in `set` and may lead; kNoNode if none.
+// The first replica, in order of preference, that is in `set` and may lead, those on slow disks
+// last; kNoNode if none.
 NodeId FirstIn(const BrokerList& set, const Electorate& electorate,
                const PartitionImage& partition) {
+  NodeId slow = kNoNode;
   for (const ReplicaImage& replica : partition.replicas) {
-    if (Contains(set, replica.broker) && electorate.MayLead(replica)) return replica.broker;
+    if (!Contains(set, replica.broker) || !electorate.MayLead(replica)) continue;
+    if (electorate.IsWell(replica)) return replica.broker;
+    if (slow == kNoNode) slow = replica.broker;
   }
-  return kNoNode;
+  return slow;
 }
 
 void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) {
   if (!partition->InIsr(leader)) partition->isr = {leader};
   Remove(leader, &partition->elr);
   if (static_cast<int>(partition->isr.size()) >= rules.min_isr) partition->elr.clear();
+  const bool again = partition->leader == leader || partition->last_known_leader == leader;
   partition->leader = leader;
   partition->last_known_leader = kNoNode;
-  ++partition->leader_epoch;
+  if (!again || !MUTANT("controller.leads-again-in-its-epoch")) ++partition->leader_epoch;
 }
 
 // A leader for a partition whose ISR and ELR cannot give one; kNoNode if that is not allowed.
@@ -59,17 +66,32 @@ NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rul
 
 }  // namespace
 
+const metadata::BrokerImage* Electorate::Find(NodeId broker) const {
+  return override_.id == broker ? &override_ : image_.FindBroker(broker);
+}
+
+bool Electorate::IsWell(const ReplicaImage& replica) const {
+  const metadata::BrokerImage* const broker = Find(replica.broker);
+  return broker == nullptr || !broker->HasSlowLogDir(replica.directory);
+}
+
 bool Electorate::MayLead(const ReplicaImage& replica) const {
-  const metadata::BrokerImage* broker =
-      override_.id == replica.broker ? &override_ : image_.FindBroker(replica.broker);
-  return broker != nullptr && broker->state == metadata::BrokerState::kActive &&
-         broker->HasWorkingLogDir(replica.directory);
+  const metadata::BrokerImage* const broker = Find(replica.broker);
+  if (broker == nullptr) return false;
+  if (broker->state != metadata::BrokerState::kActive &&
+      !MUTANT("controller.fenced-broker-elected")) {
+    return false;
+  }
+  return broker->HasWorkingLogDir(replica.directory);
 }
 
 void LeaveIsr(NodeId broker, int min_isr, PartitionImage* partition) {
   if (!partition->InIsr(broker)) return;
   Remove(broker, &partition->isr);
-  if (static_cast<int>(partition->isr.size()) >= min_isr) return;
+  if (static_cast<int>(partition->isr.size()) >= min_isr &&
+      !MUTANT("controller.eligible-beside-enough-in-sync")) {
+    return;
+  }
   const BrokerList before = partition->elr;
   partition->elr.clear();
   for (const ReplicaImage& replica : partition->replicas) {
@@ -97,7 +119,7 @@ void ReplaceIsr(const BrokerList& isr, int min_isr, PartitionImage* partition) {
 
 void LoseTrust(NodeId broker, PartitionImage* partition) {
   Remove(broker, &partition->isr);
-  Remove(broker, &partition->elr);
+  if (!MUTANT("controller.eligible-though-not-trusted")) Remove(broker, &partition->elr);
 }
 
 ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,

@@ -1,5 +1,7 @@
 // Who leads a partition, and who is in its in-sync set after a member left.
 //
+// Of those that may lead, one whose disk is well is taken before one whose disk is slow.
+//
 // Leaders come from the ISR, then from the eligible leader replicas, and only where it is allowed
 // from those that may lack acknowledged records. A leader epoch is raised by every election and
 // every loss of a leader, also if the same broker leads again (S-01), by the removal of a replica
@@ -27,8 +29,12 @@ class Electorate {
 
   // Active, and with that directory among its registered ones (S-05), which has not failed.
   bool MayLead(const metadata::ReplicaImage& replica) const;
+  // Its directory's disk is not known to be much slower than others.
+  bool IsWell(const metadata::ReplicaImage& replica) const;
 
  private:
+  const metadata::BrokerImage* Find(NodeId broker) const;
+
   const metadata::Image& image_;
   metadata::BrokerImage override_;
 };

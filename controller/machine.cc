@@ -7,10 +7,12 @@
 #include "controller/directory_commands.h"
 #include "controller/election_commands.h"
 #include "controller/feature_commands.h"
+#include "controller/last_copies.h"
 #include "controller/leader_balance.h"
 #include "controller/partition_commands.h"
 #include "controller/reassignment_commands.h"
 #include "controller/request_memory.h"
+#include "controller/slow_directories.h"
 #include "controller/topic_commands.h"
 #include "controller/topic_creation.h"
 #include "metadata/apply.h"
@@ -120,6 +122,22 @@ rsm::Decision<FailDirectoriesReply> Machine::Decide(const State& state,
                                                     const FailDirectoriesCommand& command,
                                                     rsm::Now) {
   return IfFounded(state, [&] { return FailDirectories(state, command); });
+}
+
+rsm::Decision<MarkSlowDirectoriesReply> Machine::Decide(const State& state,
+                                                        const MarkSlowDirectoriesCommand& command,
+                                                        rsm::Now) {
+  return IfFounded(state, [&] { return MarkSlowDirectories(state, command); });
+}
+
+rsm::Decision<internal::v1::AssignReplicasToDirsResponse> Machine::Decide(
+    const State& state, const internal::v1::AssignReplicasToDirsRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return AssignReplicasToDirs(state, request); });
+}
+
+rsm::Decision<internal::v1::ReportLastCopiesResponse> Machine::Decide(
+    const State& state, const internal::v1::ReportLastCopiesRequest& request, rsm::Now) {
+  return IfFounded(state, [&] { return ReportLastCopies(state, request); });
 }
 
 rsm::Decision<internal::v1::AllocateProducerIdsResponse> Machine::Decide(

@@ -63,6 +63,14 @@ struct Machine {
   // Log directories (directory_commands.h).
   static rsm::Decision<FailDirectoriesReply> Decide(const State&, const FailDirectoriesCommand&,
                                                     rsm::Now);
+  // Slow disks (slow_directories.h).
+  static rsm::Decision<MarkSlowDirectoriesReply> Decide(const State&,
+                                                        const MarkSlowDirectoriesCommand&,
+                                                        rsm::Now);
+  static rsm::Decision<internal::v1::ReportLastCopiesResponse> Decide(
+      const State&, const internal::v1::ReportLastCopiesRequest&, rsm::Now);
+  static rsm::Decision<internal::v1::AssignReplicasToDirsResponse> Decide(
+      const State&, const internal::v1::AssignReplicasToDirsRequest&, rsm::Now);
   static rsm::Decision<internal::v1::AllocateProducerIdsResponse> Decide(
       const State&, const internal::v1::AllocateProducerIdsRequest&, rsm::Now);
   // Brokers that leave for good (decommission_commands.h).

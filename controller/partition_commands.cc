@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "controller/current_broker.h"
 #include "controller/entry.h"
@@ -54,7 +55,8 @@ absl::Status CheckPosition(const PartitionImage& partition, NodeId proposer,
                                 ", not ", proposer.value()),
                    "broker_id", proposer.value());
   }
-  if (proposal.partition_epoch() != partition.partition_epoch.value()) {
+  if (proposal.partition_epoch() != partition.partition_epoch.value() &&
+      !MUTANT("controller.partition-epoch-not-compared")) {
     return Refused(
         ErrorCode::kInvalidUpdateVersion,
         absl::StrCat("the proposal starts from partition epoch ", proposal.partition_epoch(),
@@ -77,6 +79,7 @@ absl::Status CheckMember(const State& state, const PartitionImage& partition,
       CurrentBroker(state.image, id, BrokerEpoch(member.broker_epoch()));
   // The position that the leader knows is that of a process that is gone: what its successor has
   // may be less (KIP-903).
+  if (MUTANT("controller.joins-as-an-earlier-run") && !found.ok()) return absl::OkStatus();
   if (!found.ok()) {
     return Refused(ErrorCode::kIneligibleReplica, std::string(found.status().message()), "new_isr",
                    id.value());
@@ -90,7 +93,8 @@ absl::Status CheckMember(const State& state, const PartitionImage& partition,
         "new_isr", id.value());
   }
   // A broker that is leaving may keep what only it can lead, so that others can catch up there.
-  if (!partition.InIsr(id) && broker.state != BrokerState::kActive) {
+  if (!partition.InIsr(id) && broker.state != BrokerState::kActive &&
+      !MUTANT("controller.fenced-broker-joins")) {
     return Refused(ErrorCode::kIneligibleReplica,
                    absl::StrCat("broker ", id.value(), " is ",
                                 broker.state == BrokerState::kFenced ? "fenced" : "shutting down",
@@ -134,9 +138,9 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
     }
     isr.push_back(NodeId(member.broker_id()));
   }
-  if (!members.contains(proposer)) {
-    return Refused(ErrorCode::kInvalidRequest, "the leader is always one of its in-sync replicas",
-                   "new_isr", proposer.value());
+  if (isr.empty()) {
+    return Refused(ErrorCode::kInvalidRequest, "somebody is always in sync", "new_isr",
+                   proposer.value());
   }
   PartitionImage after = before;
   ASSIGN_OR_RETURN(after.recovery_state, RecoveryAfter(before, proposal));
@@ -146,6 +150,15 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
                    proposal.recovery_state());
   }
   ReplaceIsr(isr, rules.ForPartition(before).min_isr, &after);
+  if (!members.contains(proposer)) {
+    // S-35: what it has is damaged. One of those that it leaves in sync leads from now on.
+    Elect(Electorate(state.image), rules.ForPartition(before), &after);
+    if (!members.contains(after.leader)) {
+      return Refused(ErrorCode::kIneligibleReplica,
+                     "none of those whom the leader would leave in sync may lead", "new_isr",
+                     proposer.value());
+    }
+  }
   CompleteReassignment(Electorate(state.image), rules, &after);
   return after;
 }

@@ -197,9 +197,39 @@ TEST_F(PartitionCommandsTest, BrokerWithoutAReplicaIsRefused) {
   ExpectRefused(Proposal({1, 2, 4}), ErrorCode::kInvalidRequest);
 }
 
-TEST_F(PartitionCommandsTest, TheLeaderIsAlwaysInSync) {
-  ExpectRefused(Proposal({2, 3}), ErrorCode::kInvalidRequest);
+TEST_F(PartitionCommandsTest, SomebodyIsAlwaysInSync) {
   ExpectRefused(Proposal({}), ErrorCode::kInvalidRequest);
+}
+
+TEST_F(PartitionCommandsTest, S35_LeaderThatLeavesHandsOverToOneItLeavesInSync) {
+  const PartitionImage before = cluster_.Partition("t");
+  const PartitionProposalResult result = Propose({2, 3});
+  EXPECT_EQ(result.code(), 0) << result.message();
+  const PartitionImage& after = cluster_.Partition("t");
+  EXPECT_EQ(after.leader, NodeId(2));
+  EXPECT_EQ(after.leader_epoch, before.leader_epoch + 1);
+  EXPECT_THAT(Ids(after.isr), ElementsAre(2, 3));
+  EXPECT_THAT(Ids(after.elr), IsEmpty());
+  EXPECT_EQ(result.state().leader(), 2);
+  EXPECT_EQ(result.state().leader_epoch(), after.leader_epoch.value());
+  // It has no say any more.
+  ExpectRefused(Proposal({1, 2, 3}), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(Ask(2, Proposal({1, 2, 3})).code(), 0);
+}
+
+TEST_F(PartitionCommandsTest, S35_WithTooFewLeftTheDamagedOneStaysTheLastResort) {
+  ASSERT_EQ(Propose({1, 2}).code(), 0);
+  ASSERT_EQ(Propose({2}).code(), 0);
+  EXPECT_EQ(cluster_.Partition("t").leader, NodeId(2));
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(1));
+  cluster_.Fence(2);
+  EXPECT_EQ(cluster_.Partition("t").leader, NodeId(1));
+}
+
+TEST_F(PartitionCommandsTest, S35_NobodyIsHandedAPartitionThatMayNotLead) {
+  ASSERT_EQ(Propose({1, 2}).code(), 0);
+  ASSERT_OK(cluster_.Heartbeat(2, false, /*shutdown=*/true));
+  ExpectRefused(Proposal({2}), ErrorCode::kIneligibleReplica);
 }
 
 TEST_F(PartitionCommandsTest, MemberNamedTwiceIsRefused) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 
 namespace millrace::controller {
@@ -67,6 +68,7 @@ struct Holders {
   Replicas replicas;
   BrokerList target = {};
   BrokerList adding = {};
+  int64_t throttle_bytes_per_s = 0;
 };
 
 // The partition held so. Whoever holds it no more is in neither set, and leads it no more.
@@ -76,6 +78,8 @@ absl::StatusOr<PartitionImage> HeldBy(Holders holders, const Electorate& elector
   after.replicas = std::move(holders.replicas);
   after.target = std::move(holders.target);
   after.adding = std::move(holders.adding);
+  // In whichever way a reassignment ends, it ends here: no throttle outlives it.
+  after.throttle_bytes_per_s = after.adding.empty() ? 0 : holders.throttle_bytes_per_s;
   after.isr = Ordered(before.isr, after.replicas);
   after.elr = Ordered(before.elr, after.replicas);
   const bool had_proof = !before.isr.empty() || !before.elr.empty();
@@ -97,16 +101,16 @@ absl::StatusOr<PartitionImage> HeldBy(Holders holders, const Electorate& elector
   const bool somebody_leaves =
       std::any_of(before.replicas.begin(), before.replicas.end(),
                   [&](const ReplicaImage& replica) { return !after.IsReplica(replica.broker); });
-  if (somebody_leaves) ++after.leader_epoch;
+  if (somebody_leaves && !MUTANT("controller.removal-keeps-the-epoch")) ++after.leader_epoch;
   return after;
 }
 
 }  // namespace
 
 absl::Status Reassign(const Electorate& electorate, const TopicRules& rules, const Replicas& target,
-                      PartitionImage* partition) {
+                      int64_t throttle_bytes_per_s, PartitionImage* partition) {
   CHECK(!target.empty());
-  Holders holders{.replicas = Original(*partition)};
+  Holders holders{.replicas = Original(*partition), .throttle_bytes_per_s = throttle_bytes_per_s};
   const Replicas original = holders.replicas;
   for (const ReplicaImage& replica : target) {
     if (Holds(original, replica.broker)) continue;
@@ -136,7 +140,7 @@ void CompleteReassignment(const Electorate& electorate, const TopicRules& rules,
   const bool same_brokers = partition->adding.empty() && partition->Removing().empty();
   const bool in_sync = std::all_of(partition->target.begin(), partition->target.end(),
                                    [&](NodeId broker) { return partition->InIsr(broker); });
-  if (!in_sync && !same_brokers) return;
+  if (!in_sync && !same_brokers && !MUTANT("controller.done-before-in-sync")) return;
   Holders holders;
   for (const NodeId broker : partition->target) {
     holders.replicas.push_back({broker, partition->DirectoryOf(broker)});

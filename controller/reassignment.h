@@ -11,6 +11,8 @@
 #ifndef CONTROLLER_REASSIGNMENT_H_
 #define CONTROLLER_REASSIGNMENT_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "controller/leader_election.h"
 #include "controller/topic_rules.h"
@@ -22,9 +24,11 @@ namespace millrace::controller {
 // nobody to catch up. In place of one that is under way: who came with that and is not in `target`
 // leaves. `partition` is unchanged on errors: INELIGIBLE_REPLICA, if nobody in sync would be left.
 // REQUIRES: `target` is not empty and has no broker twice. Directories of those that hold the
-// partition already are ignored.
+// partition already are ignored. `throttle_bytes_per_s` (0: none) limits what is sent to those that
+// come, and takes the place of the one before; where nobody comes there is none.
 absl::Status Reassign(const Electorate& electorate, const TopicRules& rules,
-                      const metadata::Replicas& target, metadata::PartitionImage* partition);
+                      const metadata::Replicas& target, int64_t throttle_bytes_per_s,
+                      metadata::PartitionImage* partition);
 
 // Takes a reassignment back; nothing, where there is none. Errors as above.
 absl::Status CancelReassignment(const Electorate& electorate, const TopicRules& rules,

@@ -77,13 +77,26 @@ class Reassignments {
     if (wanted.replicas().empty()) {
       RETURN_IF_ERROR(CancelReassignment(electorate_, rules, after));
     } else {
+      RETURN_IF_ERROR(CheckThrottle(wanted.throttle_bytes_per_s()));
       ASSIGN_OR_RETURN(const metadata::Replicas target, Target(wanted, rules, before));
-      RETURN_IF_ERROR(Reassign(electorate_, rules, target, after));
+      RETURN_IF_ERROR(Reassign(electorate_, rules, target, wanted.throttle_bytes_per_s(), after));
     }
     RETURN_IF_ERROR(CheckReplicasPerBroker(before, *after));
     Entry::Part part;
     AddPartitionChange(id, before, *after, &part);
     return part.empty() ? absl::OkStatus() : entry_.Add(part, "reassigning partitions");
+  }
+
+  absl::Status CheckThrottle(int64_t bytes_per_s) const {
+    if (bytes_per_s == 0) return absl::OkStatus();
+    if (bytes_per_s < 0) {
+      return Refuse(
+          ErrorCode::kInvalidRequest,
+          absl::StrCat("a throttle is in bytes per second, not ", bytes_per_s, "; 0 is none"),
+          "throttle_bytes_per_s", absl::StrCat(bytes_per_s));
+    }
+    return CheckFeatureLevel(state_.image, metadata::kThrottleAndSlownessLevel,
+                             "a throttle of reassignments");
   }
 
   absl::StatusOr<metadata::Replicas> Target(const v1::PartitionReassignment& wanted,
@@ -171,6 +184,7 @@ v1::PartitionReassignmentState ReassignmentStateOf(absl::string_view topic, Part
   for (const NodeId broker : partition.Removing()) state.add_removing(broker.value());
   for (const NodeId broker : partition.isr) state.add_in_sync_replicas(broker.value());
   state.set_leader_id(partition.leader.value());
+  state.set_throttle_bytes_per_s(partition.throttle_bytes_per_s);
   return state;
 }
 

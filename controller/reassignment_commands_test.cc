@@ -2,6 +2,7 @@
 
 #include "controller/limits.h"
 #include "controller/testing/test_cluster.h"
+#include "metadata/record_types.h"
 
 namespace millrace::controller {
 namespace {
@@ -75,6 +76,36 @@ TEST_F(ReassignmentCommandsTest, TheSameAgainChangesNothing) {
   const size_t entries = cluster_.log().size();
   EXPECT_FALSE(Ask({4, 2, 3}).changed());
   EXPECT_EQ(cluster_.log().size(), entries);
+}
+
+TEST_F(ReassignmentCommandsTest, AThrottleIsListedAndChangedInPlace) {
+  AlterReassignmentsCommand command;
+  Add(&command, "t", 0, {4, 2, 3});
+  command.request.mutable_reassignments(0)->set_throttle_bytes_per_s(1000);
+  EXPECT_EQ(cluster_.Run(command)->results(0).state().throttle_bytes_per_s(), 1000);
+  EXPECT_EQ(List().reassignments(0).throttle_bytes_per_s(), 1000);
+  command.request.mutable_reassignments(0)->set_throttle_bytes_per_s(2000);
+  const LeaderEpoch epoch = cluster_.Partition("t").leader_epoch;
+  EXPECT_TRUE(cluster_.Run(command)->results(0).changed());
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 2000);
+  EXPECT_EQ(cluster_.Partition("t").leader_epoch, epoch) << "nobody has to attach anew";
+  cluster_.Sync("t", {1, 2, 3, 4});
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 0);
+}
+
+TEST_F(ReassignmentCommandsTest, AThrottleIsNotNegativeAndNeedsLevel4) {
+  AlterReassignmentsCommand command;
+  Add(&command, "t", 0, {4, 2, 3});
+  command.request.mutable_reassignments(0)->set_throttle_bytes_per_s(-1);
+  EXPECT_EQ(cluster_.Run(command)->results(0).code(), v1::ERROR_CODE_INVALID_REQUEST);
+  State old = cluster_.state();
+  metadata::records::FeatureLevelRecord level;
+  level.set_feature_level(metadata::kReassignmentLevel);
+  old = Machine::Apply(old, cluster_.index() + 1, {metadata::Encode(level)});
+  command.request.mutable_reassignments(0)->set_throttle_bytes_per_s(1000);
+  const auto decision = AlterPartitionReassignments(old, command);
+  EXPECT_EQ(decision.reply->results(0).code(), v1::ERROR_CODE_UNSUPPORTED_VERSION);
+  EXPECT_THAT(decision.records, IsEmpty());
 }
 
 TEST_F(ReassignmentCommandsTest, WithoutReplicasItIsTakenBack) {

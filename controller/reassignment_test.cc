@@ -24,10 +24,10 @@ class ReassignmentTest : public ::testing::Test {
     partition_.leader_epoch = LeaderEpoch(7);
   }
   static metadata::ReplicaImage On(int id) { return {NodeId(id), TestCluster::DirectoryOf(id)}; }
-  absl::Status To(const std::vector<int>& target) {
+  absl::Status To(const std::vector<int>& target, int64_t throttle_bytes_per_s = 0) {
     Replicas replicas;
     for (const int id : target) replicas.push_back(On(id));
-    return Reassign(electorate_, rules_, replicas, &partition_);
+    return Reassign(electorate_, rules_, replicas, throttle_bytes_per_s, &partition_);
   }
   absl::Status Cancel() { return CancelReassignment(electorate_, rules_, &partition_); }
   void Sync(const std::vector<int>& isr) {
@@ -124,6 +124,39 @@ TEST_F(ReassignmentTest, AnotherTargetReplacesTheFirstAndDropsWhoCameWithIt) {
   ASSERT_OK(To({1, 2, 3}));
   EXPECT_FALSE(partition_.IsReassigned());
   EXPECT_THAT(Ids(partition_.replicas), ElementsAre(1, 2, 3));
+}
+
+TEST_F(ReassignmentTest, AThrottleEndsWithItsReassignmentHoweverThatEnds) {
+  ASSERT_OK(To({4, 2, 3}, 1000));
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 1000);
+  Sync({1, 2, 3});
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 1000);
+  Sync({1, 2, 3, 4});
+  EXPECT_FALSE(partition_.IsReassigned());
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 0) << "done";
+  ASSERT_OK(To({1, 2, 3}, 1000));
+  ASSERT_OK(Cancel());
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 0) << "taken back";
+  ASSERT_OK(To({1, 2, 4}, 1000));
+  ASSERT_OK(To({1, 2, 3}));
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 0) << "without one now";
+}
+
+TEST_F(ReassignmentTest, AnotherThrottleForTheSameTargetChangesNothingElse) {
+  ASSERT_OK(To({4, 2, 3}, 1000));
+  PartitionImage wanted = partition_;
+  wanted.throttle_bytes_per_s = 5000;
+  ASSERT_OK(To({4, 2, 3}, 5000));
+  EXPECT_EQ(partition_, wanted);
+}
+
+TEST_F(ReassignmentTest, WhereNobodyComesThereIsNoThrottle) {
+  ASSERT_OK(To({3, 2, 1}, 1000));
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 0);
+  partition_.isr = {NodeId(3), NodeId(1)};
+  ASSERT_OK(To({3, 2}, 1000));
+  EXPECT_TRUE(partition_.IsReassigned()) << "2 is behind";
+  EXPECT_EQ(partition_.throttle_bytes_per_s, 0);
 }
 
 TEST_F(ReassignmentTest, NothingIsTakenBackIfOnlyThoseWhoCameAreInSync) {

@@ -50,6 +50,12 @@ struct Applier {
         dir.failed = dir.failed || dir.id == IdFrom<DirectoryId>(bytes);
       }
     }
+    if (record.has_slow_directories()) {
+      for (LogDirImage& dir : after.log_dirs) {
+        const auto& slow = record.slow_directories().ids();
+        dir.slow = std::find(slow.begin(), slow.end(), dir.id.ToBytes()) != slow.end();
+      }
+    }
     image.SetBroker(std::move(after));
   }
 

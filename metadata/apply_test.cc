@@ -101,6 +101,20 @@ TEST(ApplyTest, CordonOutlivesRegistrationsUntilItIsLifted) {
   EXPECT_FALSE(image.FindBroker(NodeId(1))->cordoned);
 }
 
+TEST(ApplyTest, DirectoriesAreSlowUntilARecordSaysOtherwiseOrTheBrokerRegistersAnew) {
+  const int64_t epoch = TestImage().FindBroker(NodeId(1))->epoch.value();
+  const auto is_slow = [](const Image& image) {
+    return image.FindBroker(NodeId(1))->HasSlowLogDir(TestDirectory(1));
+  };
+  Image image = Next(TestImage(), {DirectoryBecame(1, epoch, true)});
+  EXPECT_TRUE(is_slow(image));
+  image = Next(image, {BrokerBecame(1, epoch, records::BROKER_STATE_FENCED)});
+  EXPECT_TRUE(is_slow(image)) << "the record does not speak of directories";
+  EXPECT_FALSE(is_slow(Next(image, {DirectoryBecame(1, epoch, false)})));
+  EXPECT_TRUE(is_slow(Next(image, {DirectoryBecame(1, epoch - 1, false)})));
+  EXPECT_FALSE(is_slow(Next(image, {Registered(1, 2)})));
+}
+
 TEST(ApplyTest, RemovedBrokerTakesItsConfigsAndALaterRegistrationStays) {
   Image image = Next(TestImage(), {Configured(ConfigOwner::Broker(NodeId(1)), "a", "1")});
   const int64_t epoch = image.FindBroker(NodeId(1))->epoch.value();
@@ -126,7 +140,7 @@ TEST(ApplyTest, UnknownTypeVersionOrLevelIsRefusedByName) {
   records::FeatureLevelRecord level;
   level.set_feature_level(kFeatureLevelMax + 1);
   record = Encode(level);
-  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 4"));
+  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 5"));
 }
 
 }  // namespace

@@ -37,6 +37,20 @@ ConfigSchema<Config> MakeSchema() {
                                            .default_value = "true",
                                            .doc = "Whether topics can be deleted at all.",
                                            .dynamic = true})
+      .Int(
+          &Config::log_scrub_interval_ms,
+          {.name = "log.scrub.interval.ms",
+           .default_value = "604800000",
+           .doc = "How often a broker reads all of its logs to find damage, which is then repaired "
+                  "from other replicas; -1: never by itself.",
+           .min = -1,
+           .dynamic = true})
+      .Int(&Config::log_scrub_max_bytes_per_second,
+           {.name = "log.scrub.max.bytes.per.second",
+            .default_value = "10485760",
+            .doc = "Bytes that it reads per second at most for that, over all log directories.",
+            .min = 1024,
+            .dynamic = true})
       .Int(&Config::max_connections,
            {.name = "max.connections",
             .default_value = "2147483647",

@@ -23,6 +23,8 @@ namespace millrace::metadata {
 struct BrokerConfig {
   int64_t default_replication_factor = 0;
   bool delete_topic_enable = false;
+  int64_t log_scrub_interval_ms = 0;
+  int64_t log_scrub_max_bytes_per_second = 0;
   int64_t max_connections = 0;
   int64_t max_connections_per_ip = 0;
   int64_t max_connection_creation_rate = 0;

@@ -25,6 +25,11 @@ bool BrokerImage::HasWorkingLogDir(DirectoryId directory) const {
   return dir != nullptr && !dir->failed;
 }
 
+bool BrokerImage::HasSlowLogDir(DirectoryId directory) const {
+  const LogDirImage* const dir = FindLogDir(directory);
+  return dir != nullptr && dir->slow;
+}
+
 const LogDirImage* BrokerImage::FindLogDir(DirectoryId directory) const {
   for (const LogDirImage& dir : log_dirs) {
     if (dir.id == directory) return &dir;

@@ -27,11 +27,13 @@ namespace millrace::metadata {
 // Registrations of programs whose range of levels does not hold the cluster's are refused. A new
 // cluster begins at the highest.
 inline constexpr int kFeatureLevelMin = 1;
-inline constexpr int kFeatureLevelMax = 3;
+inline constexpr int kFeatureLevelMax = 4;
 // Requests are remembered (completed_requests.h) from this level on.
 inline constexpr int kCompletedRequestsLevel = 2;
 // Partitions are reassigned, and brokers cordoned and removed, from this level on.
 inline constexpr int kReassignmentLevel = 3;
+// Reassignments have throttles, and log directories may be slow, from this level on.
+inline constexpr int kThrottleAndSlownessLevel = 4;
 
 struct Listener {
   std::string name;
@@ -52,6 +54,8 @@ struct LogDirImage {
   bool trusted = true;
   // It failed while the broker runs: nothing in it can be read or written (KIP-858).
   bool failed = false;
+  // Its disk is much slower than others: what another may lead is not led in it.
+  bool slow = false;
 
   friend bool operator==(const LogDirImage&, const LogDirImage&) = default;
 };
@@ -80,6 +84,8 @@ struct BrokerImage {
   const LogDirImage* FindLogDir(DirectoryId directory) const;
   // Whether replicas in that directory can be served: it is registered and has not failed.
   bool HasWorkingLogDir(DirectoryId directory) const;
+  // Whether its disk is known to be much slower than others.
+  bool HasSlowLogDir(DirectoryId directory) const;
   // Where other brokers reach it: the listener named so (inter.broker.listener.name of whoever
   // asks), or the first if it has none of that name. Null if it has no listener at all.
   const Listener* ListenerFor(absl::string_view name) const;
@@ -118,6 +124,9 @@ struct PartitionImage {
   BrokerList target;
   // Of `replicas`, those that came with the reassignment; the others held it before.
   BrokerList adding;
+  // Of the reassignment: what a broker that leads such partitions may send per second to those that
+  // come; 0: as much as it can. Always 0 where nobody comes, so that none is left behind.
+  int64_t throttle_bytes_per_s = 0;
 
   bool IsReassigned() const { return !target.empty(); }
   bool IsAdding(NodeId broker) const;
@@ -129,6 +138,8 @@ struct PartitionImage {
   bool IsReplica(NodeId broker) const;
   bool InIsr(NodeId broker) const;
   bool InElr(NodeId broker) const;
+  // There is no leader, and no replica that is known to have all that was acknowledged (S-32).
+  bool IsLost() const { return leader == kNoNode && isr.empty() && elr.empty(); }
   // Zero if `broker` holds no replica.
   DirectoryId DirectoryOf(NodeId broker) const;
   friend bool operator==(const PartitionImage&, const PartitionImage&) = default;

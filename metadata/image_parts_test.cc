@@ -49,6 +49,7 @@ void ExpectEveryPartComesBack(const Image& image) {
 TEST(ImagePartsTest, EveryPartComesBack) {
   ExpectEveryPartComesBack(TestImageOfLevel2());
   ExpectEveryPartComesBack(TestImageOfLevel3());
+  ExpectEveryPartComesBack(TestImageOfLevel4());
 }
 
 TEST(ImagePartsTest, BrokersStateOutlivesItsRegistration) {

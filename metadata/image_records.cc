@@ -58,7 +58,8 @@ PartitionImage PartitionFrom(const records::PartitionRecord& record) {
           .partition_epoch = PartitionEpoch(record.partition_epoch()),
           .recovery_state = RecoveryFrom(record.recovery_state()),
           .target = BrokersFrom(record.target()),
-          .adding = BrokersFrom(record.adding())};
+          .adding = BrokersFrom(record.adding()),
+          .throttle_bytes_per_s = record.throttle_bytes_per_s()};
 }
 
 records::PartitionRecord PartitionRecordOf(const TopicPartition& id,
@@ -76,6 +77,7 @@ records::PartitionRecord PartitionRecordOf(const TopicPartition& id,
   record.set_last_known_leader(partition.last_known_leader.value());
   BrokersTo(partition.target, record.mutable_target());
   BrokersTo(partition.adding, record.mutable_adding());
+  record.set_throttle_bytes_per_s(partition.throttle_bytes_per_s);
   return record;
 }
 
@@ -107,6 +109,9 @@ records::PartitionChangeRecord PartitionChangeOf(const TopicPartition& id,
   if (after.adding != before.adding) {
     BrokersTo(after.adding, record.mutable_adding()->mutable_ids());
   }
+  if (after.throttle_bytes_per_s != before.throttle_bytes_per_s) {
+    record.set_throttle_bytes_per_s(after.throttle_bytes_per_s);
+  }
   return record;
 }
 
@@ -127,6 +132,9 @@ PartitionImage ChangedPartition(const PartitionImage& before,
   }
   if (change.has_target()) after.target = BrokersFrom(change.target().ids());
   if (change.has_adding()) after.adding = BrokersFrom(change.adding().ids());
+  if (change.has_throttle_bytes_per_s()) {
+    after.throttle_bytes_per_s = change.throttle_bytes_per_s();
+  }
   return after;
 }
 
@@ -149,7 +157,8 @@ BrokerImage BrokerFrom(const records::BrokerRegistrationRecord& record, BrokerEp
                                .last_open_epoch = BrokerEpoch(dir.last_open_broker_epoch()),
                                .suspect = dir.suspect(),
                                .trusted = dir.trusted(),
-                               .failed = dir.failed()});
+                               .failed = dir.failed(),
+                               .slow = dir.slow()});
   }
   return broker;
 }
@@ -172,6 +181,7 @@ records::BrokerRegistrationRecord RegistrationRecordOf(const BrokerImage& broker
     message->set_suspect(dir.suspect);
     message->set_trusted(dir.trusted);
     message->set_failed(dir.failed);
+    message->set_slow(dir.slow);
   }
   record.set_feature_level_min(broker.feature_level_min);
   record.set_feature_level_max(broker.feature_level_max);

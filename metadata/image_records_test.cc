@@ -44,6 +44,16 @@ TEST(ImageRecordsTest, ReassignmentSurvivesItsRecordsAndEndsInOne) {
   EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
 }
 
+TEST(ImageRecordsTest, ThrottleSurvivesItsRecordsAndGoesByOne) {
+  const PartitionImage partition = ThrottledPartition();
+  EXPECT_EQ(PartitionFrom(PartitionRecordOf(kId, partition)), partition);
+  PartitionImage after = partition;
+  after.partition_epoch = PartitionEpoch(1);
+  EXPECT_FALSE(PartitionChangeOf(kId, partition, after).has_throttle_bytes_per_s());
+  after.throttle_bytes_per_s = 0;
+  EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
+}
+
 TEST(ImageRecordsTest, BrokerSurvivesItsRecord) {
   const BrokerImage broker = *TestImage().FindBroker(NodeId(1));
   EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);

@@ -100,10 +100,11 @@ TEST(ImageSnapshotTest, BytesAreThoseOfEarlierVersions) {
   EXPECT_EQ(second, TestImageOfLevel2());
 }
 
-TEST(ImageSnapshotTest, ImageOfLevel3ComesBack) {
-  const Image image = TestImageOfLevel3();
-  ASSERT_OK_AND_ASSIGN(const Image decoded, DecodeImageSnapshot(EncodeImageSnapshot(image)));
-  EXPECT_EQ(decoded, image);
+TEST(ImageSnapshotTest, ImagesOfLevels3And4ComeBack) {
+  for (const Image& image : {TestImageOfLevel3(), TestImageOfLevel4()}) {
+    ASSERT_OK_AND_ASSIGN(const Image decoded, DecodeImageSnapshot(EncodeImageSnapshot(image)));
+    EXPECT_EQ(decoded, image);
+  }
 }
 
 TEST(ImageSnapshotTest, NewerFormatOrFeatureLevelIsUnsupported) {
@@ -114,7 +115,8 @@ TEST(ImageSnapshotTest, NewerFormatOrFeatureLevelIsUnsupported) {
   const std::string head =
       absl::StrCat("\x12\x10", std::string(16, 'i'), "\x18", std::string(1, kFeatureLevelMax + 1));
   EXPECT_THAT(DecodeImageSnapshot(Whole({{'h', head}})),
-              IsError(ErrorCode::kUnsupportedVersion, "feature level 4"));
+              IsError(ErrorCode::kUnsupportedVersion,
+                      absl::StrCat("feature level ", kFeatureLevelMax + 1)));
 }
 
 TEST(ImageSnapshotTest, EveryPartMissingTwiceOrOutOfPlaceIsDamage) {

@@ -52,7 +52,9 @@ bool HasGoodIds(const records::BrokerRegistrationRecord& r) {
   return IsId(r.incarnation_id());
 }
 bool HasGoodIds(const records::BrokerChangeRecord& r) {
-  return std::all_of(r.failed_directories().begin(), r.failed_directories().end(), IsId);
+  const auto& slow = r.slow_directories().ids();
+  return std::all_of(r.failed_directories().begin(), r.failed_directories().end(), IsId) &&
+         std::all_of(slow.begin(), slow.end(), IsId);
 }
 bool HasGoodIds(const records::TopicRecord& r) { return IsId(r.topic_id()); }
 bool HasGoodIds(const records::TopicRemovedRecord& r) { return IsId(r.topic_id()); }

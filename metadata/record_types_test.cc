@@ -61,6 +61,14 @@ TEST(RecordTypesTest, ReassignmentsAreFieldsThatCameWithLevel3) {
             kGoldenReassignments);
 }
 
+TEST(RecordTypesTest, ThrottlesAndSlowDirectoriesAreFieldsThatCameWithLevel4) {
+  const TopicPartition id{TestTopicId(1), PartitionIndex(300)};
+  EXPECT_EQ(Line(Encode(PartitionRecordOf(id, ThrottledPartition()))) +
+                Line(PartitionBecame(1, 300, ReassignedPartition(), ThrottledPartition())) +
+                Line(DirectoryBecame(1, 300, true)) + Line(DirectoryBecame(1, 300, false)),
+            kGoldenThrottles);
+}
+
 TEST(RecordTypesTest, EveryTypeSurvivesTheWayThroughBytes) {
   int type = 0;
   for (const rsm::Record& record : Samples()) {

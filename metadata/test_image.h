@@ -51,6 +51,17 @@ inline rsm::Record BrokerBecame(int id, int64_t epoch, records::BrokerState stat
   return Encode(record);
 }
 
+// Active, with only its own directory slow, or none.
+inline rsm::Record DirectoryBecame(int id, int64_t epoch, bool slow) {
+  records::BrokerChangeRecord record;
+  record.set_broker_id(id);
+  record.set_broker_epoch(epoch);
+  record.set_state(records::BROKER_STATE_ACTIVE);
+  records::DirectoryIdList* const list = record.mutable_slow_directories();
+  if (slow) list->add_ids(TestDirectory(static_cast<uint64_t>(id)).ToBytes());
+  return Encode(record);
+}
+
 inline rsm::Record TopicMade(uint64_t n, std::string name) {
   records::TopicRecord record;
   record.set_topic_id(TestTopicId(n).ToBytes());
@@ -81,6 +92,13 @@ inline PartitionImage ReassignedPartition() {
   partition.replicas.push_back({NodeId(4), TestDirectory(4)});
   partition.target = {NodeId(4), NodeId(2), NodeId(3)};
   partition.adding = {NodeId(4)};
+  return partition;
+}
+
+// The same, with a throttle.
+inline PartitionImage ThrottledPartition() {
+  PartitionImage partition = ReassignedPartition();
+  partition.throttle_bytes_per_s = 300;
   return partition;
 }
 
@@ -163,6 +181,13 @@ inline Image TestImageOfLevel2() {
 inline Image TestImageOfLevel3() {
   return Next(TestImage(), {LevelBecame(3), Cordoned(1, true),
                             PartitionBecame(1, 1, TestPartition(), ReassignedPartition())});
+}
+
+// With what came with feature level 4: a throttled reassignment, a slow directory.
+inline Image TestImageOfLevel4() {
+  const int64_t epoch = TestImage().FindBroker(NodeId(1))->epoch.value();
+  return Next(TestImage(), {LevelBecame(4), DirectoryBecame(1, epoch, true),
+                            PartitionBecame(1, 1, TestPartition(), ThrottledPartition())});
 }
 
 }  // namespace millrace::metadata

@@ -45,11 +45,13 @@ absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
 }
 
 BrokerRole::BrokerRole(const NodeConfig& config, const Env& env,
-                       const metadata::Authorizer* authorizer, broker::ReplicaChannel* replicas)
+                       const metadata::Authorizer* authorizer, broker::ReplicaChannel* replicas,
+                       broker::RepairChannel* repairs)
     : config_(config),
       env_(env),
       authorizer_(authorizer),
       replicas_(replicas),
+      repairs_(repairs),
       incarnation_(IncarnationId::Draw(*env.random)),
       random_(env.make_random()) {}
 
@@ -90,7 +92,8 @@ void BrokerRole::Open(ClusterId cluster_id) {
                                                   .shards = env_.shards,
                                                   .cold_reads = env_.cold_reads,
                                                   .make_disk_executor = env_.make_disk_executor,
-                                                  .replica_channel = replicas_});
+                                                  .replica_channel = replicas_,
+                                                  .repair_channel = repairs_});
   broker_->SetOnLogDirFailed([this](DirectoryId directory, const absl::Status& status) {
     LOG_ERROR("node", "a log directory failed: its partitions are offline",
               {{"directory", directory.ToString()}, {"error", status.ToString()}});
@@ -150,6 +153,7 @@ void BrokerRole::OnRecorded(const absl::Status& status) {
   busy_ = false;
   if (may_close_) return Close();
   if (!status.ok()) return Finish(status);
+  session_->SetDiskSpeeds([this] { return broker_->MeasureDisks(); });
   session_->feed().Subscribe(
       env_.controller, [this](const metadata::Update& update) { broker_->OnMetadata(update); });
   session_->Activate([this](const absl::Status& active) {
@@ -180,9 +184,12 @@ void BrokerRole::Stop(absl::Duration drain, Done done) {
   if (session_ == nullptr) return Close();
   // It serves meanwhile: clients are told of the new leaders before this one has gone.
   session_->Leave(absl::Milliseconds(config_.settings.controlled_shutdown_timeout_ms), [this] {
-    serving_.store(false);
-    may_close_ = true;
-    if (!busy_) Close();
+    // Behind the metadata that has come: with it the broker answers those who wait for what it led.
+    env_.controller->Post([this] {
+      serving_.store(false);
+      may_close_ = true;
+      if (!busy_) Close();
+    });
   });
 }
 
@@ -210,6 +217,33 @@ void BrokerRole::AfterFollowed(LogIndex index, Task then) {
   };
   broker_->AwaitMetadata(index, run_once);
   if (*shared != nullptr) env_.controller->PostAt(env_.clock->Now() + kFollowBound, run_once);
+}
+
+void BrokerRole::ChecksumReplica(
+    const v1::ChecksumReplicaRequest& request, const metadata::Principal& principal,
+    absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done) {
+  if (broker_ == nullptr) {
+    return std::move(done)(MakeError(ErrorCode::kBrokerNotAvailable,
+                                     "the log directories are not open yet; retry later"));
+  }
+  api::PartitionName name;
+  name.topic = request.topic();
+  name.partition = PartitionIndex(request.partition());
+  if (!request.topic_id().empty()) {
+    const absl::StatusOr<TopicId> id = TopicId::FromBytes(request.topic_id());
+    if (!id.ok()) return std::move(done)(id.status());
+    name.topic_id = *id;
+  }
+  broker::ChecksumQuery query;
+  if (request.has_leader_epoch()) query.leader_epoch = LeaderEpoch(request.leader_epoch());
+  query.from = Offset(request.from_offset());
+  query.to = Offset(request.to_offset());
+  query.bytes_max = static_cast<size_t>(std::max(request.max_bytes(), 0));
+  broker_->Checksum(
+      name, query, {.listener = {}, .principal = principal, .forwarded = true},
+      [self = config_.node_id, done = std::move(done)](const broker::ReplicaChecksum& sum) mutable {
+        std::move(done)(DescriptionOf(self, sum));
+      });
 }
 
 void BrokerRole::DescribeLogDirs(
@@ -240,6 +274,7 @@ broker::BrokerOptions BrokerRole::MakeOptions(ClusterId cluster_id) const {
   const metadata::BrokerConfig broker =
       metadata::BrokerConfigOf(metadata::Image(), config_.node_id, config_.given);
   options.replica_lag_time_max = absl::Milliseconds(broker.replica_lag_time_max_ms);
+  options.reads_by_rack = settings.replica_selector_class == "rack";
   options.metrics_partitions_max = static_cast<int>(settings.metrics_partitions_max);
   return options;
 }

@@ -42,9 +42,9 @@ class BrokerRole {
   using Done = absl::AnyInvocable<void(absl::Status) &&>;
 
   // All outlive this, but `config` and `env`, which are copied.
-  // `replicas`: the way to other brokers; null if there is none.
+  // `replicas`, `repairs`: the ways to other brokers; null if there are none.
   BrokerRole(const NodeConfig& config, const Env& env, const metadata::Authorizer* authorizer,
-             broker::ReplicaChannel* replicas = nullptr);
+             broker::ReplicaChannel* replicas = nullptr, broker::RepairChannel* repairs = nullptr);
   ~BrokerRole();
 
   // `done` runs once the broker is active, or when it cannot be. `known`: what ClusterOfLogDirs
@@ -68,6 +68,9 @@ class BrokerRole {
   // directory that hangs must not keep the controller's answer back.
   void AfterFollowed(LogIndex index, Task then);
 
+  void ChecksumReplica(
+      const v1::ChecksumReplicaRequest& request, const metadata::Principal& principal,
+      absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done);
   void DescribeLogDirs(
       absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done);
 
@@ -89,6 +92,7 @@ class BrokerRole {
   const Env env_;
   const metadata::Authorizer* const authorizer_;
   broker::ReplicaChannel* const replicas_;
+  broker::RepairChannel* const repairs_;
   const IncarnationId incarnation_;
   std::unique_ptr<Random> random_;
   ControllerSession* session_ = nullptr;

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "base/status.h"
+#include "raft/host/founding_channel.h"
 
 namespace millrace::node {
 namespace {
@@ -27,10 +29,12 @@ bool IsFinal(const absl::Status& status) {
     case ErrorCode::kUnsupportedFormatVersion:
     case ErrorCode::kInvalidDirectory:
     case ErrorCode::kInvalidRequest:
-    case ErrorCode::kAuthorizationFailed:
     case ErrorCode::kStaleBrokerEpoch:
     case ErrorCode::kBrokerIdNotRegistered:
       return true;
+    case ErrorCode::kAuthorizationFailed:
+      // One controller with a wrong config must not stop a broker that the others take in.
+      return DetailOf(status).name != raft::kUntrustedPeer;
     default:
       return false;
   }

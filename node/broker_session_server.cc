@@ -33,6 +33,15 @@ std::set<DirectoryId> DirectoriesOf(const BrokerSessionRequest& request) {
   return directories;
 }
 
+controller::DiskSpeeds::Syncs SyncsOf(const BrokerSessionRequest& request) {
+  controller::DiskSpeeds::Syncs syncs;
+  for (const internal::v1::LogDirSpeed& speed : request.log_dir_speeds()) {
+    const absl::StatusOr<DirectoryId> id = DirectoryId::FromBytes(speed.directory_id());
+    if (id.ok() && speed.sync_us() >= 0) syncs[*id] = absl::Microseconds(speed.sync_us());
+  }
+  return syncs;
+}
+
 BrokerEpoch EpochOf(const BrokerSessionRequest& request) {
   return request.broker_epoch() > 0 ? BrokerEpoch(request.broker_epoch()) : kNoBrokerEpoch;
 }
@@ -101,7 +110,8 @@ void BrokerSessionServer::OnRequest(StreamId id, const BrokerSessionRequest& req
                            .applied = stream.applied,
                            .want_active = request.want_active(),
                            .want_shutdown = request.want_shutdown(),
-                           .failed_directories = DirectoriesOf(request)},
+                           .failed_directories = DirectoriesOf(request),
+                           .syncs = SyncsOf(request)},
                           stream.heard);
   }
   Wake();
@@ -287,17 +297,22 @@ void BrokerSessionServer::Work() {
 
 void BrokerSessionServer::SendTo(Stream* stream) {
   if (!stream->sendable || stream->metadata == nullptr) return;
-  const bool may_stop = stream->has_session() && sessions_.MayStop(stream->broker);
-  if (stream->state_due || may_stop != stream->told_may_stop) {
+  if (stream->state_due) {
     stream->sendable = stream->state_due = false;
-    stream->told_may_stop = may_stop;
     return stream->stream->Send(StateFor(*stream));
   }
-  std::optional<BrokerSessionResponse> next =
-      stream->metadata->Next(entries_, [this] { return EncodeImage(); });
-  if (!next.has_value()) return;
+  if (std::optional<BrokerSessionResponse> next =
+          stream->metadata->Next(entries_, [this] { return EncodeImage(); })) {
+    stream->sendable = false;
+    return stream->stream->Send(*std::move(next));
+  }
+  // Behind the metadata: one that stops must know before that others lead what it led, so that it
+  // tells those who wait for it.
+  const bool may_stop = stream->has_session() && sessions_.MayStop(stream->broker);
+  if (may_stop == stream->told_may_stop) return;
+  stream->told_may_stop = may_stop;
   stream->sendable = false;
-  stream->stream->Send(*std::move(next));
+  stream->stream->Send(StateFor(*stream));
 }
 
 BrokerSessionResponse BrokerSessionServer::StateFor(const Stream& stream) const {

@@ -32,6 +32,7 @@ struct Peer {
   BrokerSessionServer::StreamId id;
   std::deque<internal::v1::BrokerSessionState> states;
   std::optional<absl::Status> ended;
+  std::optional<LogIndex> applied_when_it_may_stop;
   int messages = 0;
   int image_chunks = 0;
   // It reads no more.
@@ -43,6 +44,9 @@ struct Peer {
   void Receive(const BrokerSessionResponse& response) {
     ++messages;
     if (response.has_state()) states.push_back(response.state());
+    if (response.state().may_stop() && !applied_when_it_may_stop.has_value()) {
+      applied_when_it_may_stop = follower.applied();
+    }
     if (response.has_image()) {
       ++image_chunks;
       EXPECT_OK(follower.OnImageChunk(LogIndex(response.image().index()), response.image().data(),
@@ -364,6 +368,8 @@ TEST_F(BrokerSessionServerTest, ABrokerThatWantsToStopIsToldWhenItMay) {
   EXPECT_TRUE(peer->states.back().may_stop());
   EXPECT_EQ(peer->states.back().state(), internal::v1::BROKER_STATE_SHUTTING_DOWN);
   EXPECT_EQ(cluster_.Partition("t").leader, NodeId(2));
+  // It knows by then who leads in its place.
+  EXPECT_EQ(peer->applied_when_it_may_stop, images_.index());
   EXPECT_FALSE(other->states.back().may_stop());
 }
 

@@ -10,6 +10,7 @@
 #include "base/file_system.h"
 #include "base/status.h"
 #include "metadata/broker_config.h"
+#include "node/listener_security.h"
 #include "node/quorum_voters.h"
 
 namespace millrace::node {
@@ -193,10 +194,6 @@ absl::Status CheckSupported(const NodeSettings& settings) {
     return Invalid("auto.create.topics.enable", "true",
                    "is not supported: create topics with `millrace topic create`");
   }
-  if (settings.controller_quorum_auto_join_enable) {
-    return Invalid("controller.quorum.auto.join.enable", "true",
-                   "is not supported: add the controller with `millrace quorum add`");
-  }
   if (settings.metadata_log_segment_bytes % 4096 != 0) {
     return Invalid("metadata.log.segment.bytes", absl::StrCat(settings.metadata_log_segment_bytes),
                    "is not a multiple of 4096");
@@ -267,6 +264,8 @@ absl::StatusOr<raft::Options> RaftOptionsOf(const NodeSettings& settings) {
   options.heartbeat_interval = absl::Milliseconds(settings.controller_quorum_heartbeat_interval_ms);
   options.election_timeout_min = absl::Milliseconds(settings.controller_quorum_election_timeout_ms);
   options.election_timeout_max = options.election_timeout_min * 1.375;
+  // Longer than from one change to the next under load, and not worth a key.
+  options.commit_notice_delay = absl::Milliseconds(20);
   if (options.heartbeat_interval * 3 > options.election_timeout_min) {
     return Invalid("controller.quorum.heartbeat.interval.ms",
                    absl::StrCat(settings.controller_quorum_heartbeat_interval_ms),
@@ -283,6 +282,7 @@ absl::Status ResolveQuorum(NodeConfig* config) {
   RETURN_IF_ERROR(ResolveVoters(config));
   RETURN_IF_ERROR(SplitListeners(config));
   RETURN_IF_ERROR(CheckInterBrokerListener(*config));
+  RETURN_IF_ERROR(ResolveSecurity(config));
   WarnOfPorts(config);
   ASSIGN_OR_RETURN(config->raft, RaftOptionsOf(config->settings));
   return absl::OkStatus();

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,19 @@ struct NodeSettings {
   std::vector<std::string> advertised_listeners;
   std::vector<std::string> controller_listener_names;
   std::string inter_broker_listener_name;
+  std::vector<std::string> listener_security_protocol_map;
+  bool allow_plaintext_between_nodes = false;
+  std::string ssl_keystore_location;
+  std::string ssl_keystore_type;
+  std::string ssl_truststore_location;
+  std::string ssl_truststore_type;
+  std::string ssl_client_auth;
+  std::string ssl_cluster_name;
   std::string broker_rack;
+  std::string replica_selector_class;
   std::string controller_quorum_voters;
   bool controller_quorum_auto_join_enable = false;
+  int64_t controller_quorum_auto_join_wait_ms = 0;
   int64_t initial_feature_level = 0;
   int64_t controller_quorum_heartbeat_interval_ms = 0;
   int64_t controller_quorum_election_timeout_ms = 0;
@@ -60,8 +71,10 @@ struct NodeSettings {
   int64_t producer_id_expiration_ms = 0;
   int64_t broker_heartbeat_interval_ms = 0;
   int64_t broker_session_timeout_ms = 0;
+  int64_t log_dir_slow_sync_ms = 0;
   bool auto_leader_rebalance_enable = false;
   int64_t leader_imbalance_check_interval_seconds = 0;
+  int64_t unclean_recovery_timeout_ms = 0;
   int64_t controlled_shutdown_timeout_ms = 0;
   int64_t metrics_partitions_max = 0;
   std::string log_level;
@@ -82,6 +95,11 @@ struct NodeConfig {
   std::vector<metadata::Listener> controller_listeners;
   // What clients are told, by the names of `listeners`; port 0: the port that was bound.
   std::vector<metadata::Listener> advertised;
+  // The names of listeners that take TLS only; those of other processes may be among them.
+  std::set<std::string> tls_listeners;
+  // Whether controllers, and brokers, are connected to by TLS.
+  bool controllers_by_tls = false;
+  bool brokers_by_tls = false;
   // Of /metrics and the probes; absent: not served.
   std::optional<metadata::Listener> http;
   // The first voters of the quorum, sorted by id; empty: this process alone. Holds this process if,
@@ -104,6 +122,8 @@ struct NodeConfig {
   // processes of their own. Otherwise, if it is a controller, it is the whole quorum of a broker
   // in the same process.
   bool in_quorum() const { return is_controller && (quorum_voters.size() > 1 || !is_broker); }
+  // Whether anything here takes or makes TLS connections.
+  bool uses_tls() const { return !tls_listeners.empty(); }
   // Whether its broker, if it is one, finds the active controller over the network.
   bool has_remote_session() const { return is_broker && (in_quorum() || !is_controller); }
 };

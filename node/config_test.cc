@@ -68,7 +68,6 @@ TEST(NodeConfig, MalformedListenersAreNamed) {
 TEST(NodeConfig, WhatIsNotBuiltYetIsRefusedInsteadOfIgnored) {
   EXPECT_FALSE(ErrorOf({{"process.roles", ""}}).ok());
   EXPECT_FALSE(ErrorOf({{"auto.create.topics.enable", "true"}}).ok());
-  EXPECT_FALSE(ErrorOf({{"controller.quorum.auto.join.enable", "true"}}).ok());
 }
 
 // A config of node 2 of three controllers, with `more` over it.
@@ -77,7 +76,8 @@ ConfigValues Controller(const ConfigValues& more = {}) {
                          {"process.roles", "controller"},
                          {"controller.quorum.voters", "1@a:9093,2@b:9093,3@c:9093"},
                          {"listeners", "PLAINTEXT://b:9092,CONTROLLER://0.0.0.0:9093"},
-                         {"controller.listener.names", "CONTROLLER"}};
+                         {"controller.listener.names", "CONTROLLER"},
+                         {"allow.plaintext.between.nodes", "true"}};
   for (const auto& [key, value] : more) values[key] = value;
   return values;
 }
@@ -187,19 +187,21 @@ TEST(NodeConfig, WhatWouldKeepTheQuorumOrItsUsersWaitingIsWarnedOf) {
 TEST(NodeConfig, TimesOfTheQuorumMustFitEachOther) {
   const NodeConfig config =
       ParseNodeConfig({{"controller.quorum.election.timeout.ms", "1000"}}, "d").value();
-  EXPECT_EQ(config.raft.heartbeat_interval, absl::Milliseconds(150));
+  EXPECT_EQ(config.raft.heartbeat_interval, absl::Milliseconds(300));
   EXPECT_EQ(config.raft.election_timeout_min, absl::Seconds(1));
   EXPECT_EQ(config.raft.election_timeout_max, absl::Milliseconds(1375));
-  const absl::Status status = ErrorOf({{"controller.quorum.heartbeat.interval.ms", "300"}});
+  const absl::Status status = ErrorOf({{"controller.quorum.heartbeat.interval.ms", "301"}});
   EXPECT_EQ(DetailOf(status).name, "controller.quorum.heartbeat.interval.ms");
-  EXPECT_EQ(DetailOf(status).value, "300");
+  EXPECT_EQ(DetailOf(status).value, "301");
 }
 
-TEST(NodeConfig, TheDefaultTimesOfTheQuorumAreThoseOfTheCore) {
+// A stopped leader is replaced within a second and a half, and an idle quorum sleeps most of the
+// time.
+TEST(NodeConfig, TheDefaultTimesOfTheQuorum) {
   const raft::Options options = ParseNodeConfig({}, "d").value().raft;
-  EXPECT_EQ(options.heartbeat_interval, raft::Options().heartbeat_interval);
-  EXPECT_EQ(options.election_timeout_min, raft::Options().election_timeout_min);
-  EXPECT_EQ(options.election_timeout_max, raft::Options().election_timeout_max);
+  EXPECT_EQ(options.heartbeat_interval, absl::Milliseconds(300));
+  EXPECT_EQ(options.election_timeout_min, absl::Milliseconds(900));
+  EXPECT_LT(options.election_timeout_max, absl::Milliseconds(1300));
 }
 
 TEST(NodeConfig, ASegmentOfTheMetadataLogIsAMultipleOfABlock) {

@@ -91,7 +91,8 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
     ASSIGN_OR_RETURN(metadata::StoredImage stored, host->LoadImage(snapshot));
     host->stored_ = stored.image;
     if (stored.position.index > start.position.index) start = std::move(stored);
-    host->saver_ = std::make_unique<ImageSaver>(host->store_, deps.owner, deps.image_disk);
+    host->saver_ =
+        std::make_unique<ImageSaver>(host->store_, deps.clock, deps.owner, deps.image_disk);
   }
   auto state = std::make_shared<const controller::State>(
       controller::MakeState(std::move(start.image), host->settings_));
@@ -135,6 +136,23 @@ void ControllerHost::Start(std::function<void()> led,
   log_->Start(host_.get());
 }
 
+void ControllerHost::Submit(internal::v1::ReportLastCopiesRequest request,
+                            Host::Callback<internal::v1::ReportLastCopiesRequest> done) {
+  last_copies_.Complete(committed_image(), dependencies_.clock->Now(), &request);
+  Submit<internal::v1::ReportLastCopiesRequest>(
+      request,
+      [done = std::move(done)](absl::StatusOr<internal::v1::ReportLastCopiesResponse> response,
+                               LogIndex index) mutable {
+        if (response.ok() && response->elected() > 0) {
+          LOG_WARN("node",
+                   "after the loss of all in-sync replicas the greatest copies lead: what was "
+                   "acknowledged as `replicated` last may be lost",
+                   {{"partitions", response->elected()}});
+        }
+        std::move(done)(std::move(response), index);
+      });
+}
+
 // Of this node's own leadership it is told only when that has begun for the machine too.
 void ControllerHost::UpdateLeader() {
   LeaderHint hint = log_->leader_hint();
@@ -157,7 +175,7 @@ void ControllerHost::Save(std::shared_ptr<const metadata::Image> image,
   const std::optional<Term> term = log_->TermAt(index);
   CHECK(term.has_value()) << "what was just committed is in memory";
   const metadata::LogPosition position{.index = index, .term = *term, .hash = log_hash_};
-  saver_->Save(std::move(image), std::move(delta), position);
+  saver_->Save(std::move(image), *delta, position);
 }
 
 std::shared_ptr<const metadata::Image> ControllerHost::CommittedImage() const {

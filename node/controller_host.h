@@ -26,6 +26,7 @@
 #include "base/executor.h"
 #include "base/file_system.h"
 #include "base/random.h"
+#include "controller/last_copy_reports.h"
 #include "controller/leader_watch.h"
 #include "controller/machine.h"
 #include "metadata/feed.h"
@@ -71,6 +72,8 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
     // Told all that is committed, and when this node leads; null: no brokers are served.
     BrokerSessionServer* sessions = nullptr;
     std::unique_ptr<Random> election_random = nullptr;
+    // unclean.recovery.timeout.ms
+    absl::Duration last_copies_wait = absl::Minutes(5);
   };
   using Host = rsm::Host<controller::Machine, controller::State>;
 
@@ -96,6 +99,10 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
     });
   }
 
+  // Completed by what other brokers have reported.
+  void Submit(internal::v1::ReportLastCopiesRequest request,
+              Host::Callback<internal::v1::ReportLastCopiesRequest> done);
+
   // REQUIRES: started.
   raft::QuorumLog& log() { return *log_; }
 
@@ -108,7 +115,8 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   const raft::WalRecovery& recovery() const { return log_->recovery(); }
 
  private:
-  explicit ControllerHost(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
+  explicit ControllerHost(Dependencies dependencies)
+      : dependencies_(std::move(dependencies)), last_copies_(dependencies_.last_copies_wait) {}
 
   absl::StatusOr<metadata::StoredImage> LoadSnapshot();
   absl::StatusOr<metadata::StoredImage> LoadImage(const EntryId& snapshot);
@@ -133,6 +141,7 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   void InstallState(LogIndex index, std::shared_ptr<const controller::State> state);
 
   const Dependencies dependencies_;
+  controller::LastCopyReports last_copies_;
   // Tells this log's positions from another's in the image store.
   uint64_t log_hash_ = 0;
   // What the store held when it was opened.

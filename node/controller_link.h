@@ -50,6 +50,14 @@ class ControllerLink {
                               const internal::v1::AlterPartitionRequest& request,
                               absl::Duration timeout,
                               Done<internal::v1::AlterPartitionResponse> done) = 0;
+  virtual void ReportLastCopies(const std::string& address,
+                                const internal::v1::ReportLastCopiesRequest& request,
+                                absl::Duration timeout,
+                                Done<internal::v1::ReportLastCopiesResponse> done) = 0;
+  virtual void AssignReplicasToDirs(const std::string& address,
+                                    const internal::v1::AssignReplicasToDirsRequest& request,
+                                    absl::Duration timeout,
+                                    Done<internal::v1::AssignReplicasToDirsResponse> done) = 0;
   virtual void AllocateProducerIds(const std::string& address,
                                    const internal::v1::AllocateProducerIdsRequest& request,
                                    absl::Duration timeout,

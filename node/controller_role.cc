@@ -17,6 +17,7 @@ namespace {
 BrokerSessionServer::Options SessionOptions(const NodeConfig& config) {
   BrokerSessionServer::Options options;
   options.sessions.timeout = absl::Milliseconds(config.settings.broker_session_timeout_ms);
+  options.sessions.disks.slow_min = absl::Milliseconds(config.settings.log_dir_slow_sync_ms);
   if (config.is_broker) options.own_broker = config.node_id;
   return options;
 }
@@ -51,6 +52,10 @@ ControllerRole::ControllerRole(const NodeConfig& config, const Env& env, OpenIma
       image_disk_(env.make_disk_executor("image-disk")),
       founding_random_(network == nullptr ? nullptr : env.make_random()) {
   quorum_->SetObservers([this] { return sessions_.Observers(); });
+  if (network_ == nullptr) return;
+  replacer_ = std::make_unique<DirectoryReplacer>(
+      absl::Milliseconds(config_.settings.controller_quorum_auto_join_wait_ms), env_.clock,
+      env_.controller, [network] { return network->Heard(); });
 }
 
 ControllerRole::~ControllerRole() {
@@ -104,19 +109,20 @@ absl::Status ControllerRole::OpenHost(QuorumPlace place) {
   // 0: never by age.
   const int64_t interval_ms = config_.settings.metadata_log_max_snapshot_interval_ms;
   if (interval_ms > 0) place.snapshot_interval = absl::Milliseconds(interval_ms);
-  absl::StatusOr<std::unique_ptr<ControllerHost>> host =
-      ControllerHost::Open(*dir_, config_.node_id, std::move(settings), std::move(place),
-                           {.files = env_.files,
-                            .clock = env_.clock,
-                            .random = env_.random,
-                            .metrics = env_.metrics,
-                            .owner = env_.controller,
-                            .disk = metadata_disk_.get(),
-                            .image_disk = image_disk_.get(),
-                            .images = images_.get(),
-                            .leaders = leaders_,
-                            .sessions = &sessions_,
-                            .election_random = env_.make_random()});
+  absl::StatusOr<std::unique_ptr<ControllerHost>> host = ControllerHost::Open(
+      *dir_, config_.node_id, std::move(settings), std::move(place),
+      {.files = env_.files,
+       .clock = env_.clock,
+       .random = env_.random,
+       .metrics = env_.metrics,
+       .owner = env_.controller,
+       .disk = metadata_disk_.get(),
+       .image_disk = image_disk_.get(),
+       .images = images_.get(),
+       .leaders = leaders_,
+       .sessions = &sessions_,
+       .election_random = env_.make_random(),
+       .last_copies_wait = absl::Milliseconds(config_.settings.unclean_recovery_timeout_ms)});
   if (!host.ok()) {
     return Annotate(host.status(), absl::StrCat("metadata directory '", config_.metadata_dir, "'"));
   }
@@ -124,8 +130,9 @@ absl::Status ControllerRole::OpenHost(QuorumPlace place) {
   return absl::OkStatus();
 }
 
-void ControllerRole::Start(Done done) {
+void ControllerRole::Start(Done done, Task belongs) {
   started_ = std::move(done);
+  belongs_ = std::move(belongs);
   config_.in_quorum() ? JoinQuorum() : StartHost();
 }
 
@@ -197,6 +204,7 @@ void ControllerRole::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
       network_->SetCluster(cluster_id_, generation_);
       leaders_->Subscribe([this](const LeaderHint& leader) { OnLeader(leader); });
       StartHost();
+      if (belongs_ != nullptr) std::exchange(belongs_, nullptr)();
     });
   });
 }
@@ -217,9 +225,14 @@ void ControllerRole::StartHost() {
                });
   quorum_->SetHost(host_.get());
   leaders_->Subscribe([this, alive = std::weak_ptr<const bool>(alive_)](const LeaderHint& leader) {
-    if (alive.expired()) return;
-    leader.leader == config_.node_id ? balancer_.OnLed() : balancer_.OnLostLeadership();
+    if (!alive.expired()) OnLeadership(leader.leader == config_.node_id);
   });
+}
+
+void ControllerRole::OnLeadership(bool leads) {
+  leads ? balancer_.OnLed() : balancer_.OnLostLeadership();
+  if (replacer_ == nullptr) return;
+  leads ? replacer_->OnLed(&host_->log()) : replacer_->OnLostLeadership();
 }
 
 void ControllerRole::BalanceLeaders() {

@@ -23,6 +23,7 @@
 #include "node/broker_session_server.h"
 #include "node/config.h"
 #include "node/controller_host.h"
+#include "node/directory_replacer.h"
 #include "node/leader_balancer.h"
 #include "node/metadata_dir.h"
 #include "node/quorum_founding.h"
@@ -50,8 +51,9 @@ class ControllerRole {
   absl::Status Open();
 
   // `done` runs once commands are taken: here, with the cluster founded, where this is the whole
-  // quorum; else by whoever leads. REQUIRES: Open succeeded.
-  void Start(Done done);
+  // quorum; else by whoever leads. `belongs`: one of several is known, durably, to belong to its
+  // cluster. REQUIRES: Open succeeded.
+  void Start(Done done, Task belongs = nullptr);
 
   // REQUIRES: Open succeeded. Thread: any.
   raft::VoterId voter_id() const { return {config_.node_id, dir_->directory_id()}; }
@@ -85,6 +87,8 @@ class ControllerRole {
 
   absl::Status OpenHost(QuorumPlace place);
   absl::Status SetAsideIfDamaged();
+  // What only the leader does begins, or ends.
+  void OnLeadership(bool leads);
   void BalanceLeaders();
 
   const NodeConfig config_;
@@ -95,6 +99,8 @@ class ControllerRole {
   RaftQuorumControl* const quorum_;
   BrokerSessionServer sessions_;
   LeaderBalancer balancer_;
+  // Null for the whole quorum.
+  std::unique_ptr<DirectoryReplacer> replacer_;
   // Of the metadata directory: the log's, and the image store's.
   std::unique_ptr<Executor> metadata_disk_;
   std::unique_ptr<Executor> image_disk_;
@@ -108,6 +114,7 @@ class ControllerRole {
   std::unique_ptr<storage::KvStore> images_;
   std::unique_ptr<ControllerHost> host_;
   Done started_;
+  Task belongs_;
   std::atomic<bool> led_{false};
   std::atomic<bool> failed_{false};
   // Held weakly by what subscribes for longer.

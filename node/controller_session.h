@@ -9,6 +9,7 @@
 #define NODE_CONTROLLER_SESSION_H_
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -27,6 +28,7 @@ class ControllerSession {
  public:
   template <class T>
   using Done = absl::AnyInvocable<void(absl::StatusOr<T>) &&>;
+  using DiskSpeeds = std::function<std::map<DirectoryId, absl::Duration>()>;
 
   virtual ~ControllerSession() = default;
 
@@ -43,6 +45,8 @@ class ControllerSession {
   virtual void Activate(absl::AnyInvocable<void(absl::Status) &&> done) = 0;
   // From here on the controller is told, in each heartbeat, that this directory has failed.
   virtual void ReportFailedDirectory(DirectoryId directory) = 0;
+  // From here on the controller is told, in each heartbeat, what this returns: how long syncs take.
+  virtual void SetDiskSpeeds(DiskSpeeds speeds) = 0;
   // Hands over all that another broker can lead; `done` runs, once, when that is done or after
   // `max`. The broker must go on serving until then.
   virtual void Leave(absl::Duration max, Task done) = 0;

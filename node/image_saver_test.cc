@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sim/sim_clock.h"
 #include "base/sim/sim_executor.h"
 #include "base/sim/sim_random.h"
 #include "base/status.h"
@@ -28,7 +29,7 @@ class ImageSaverTest : public ::testing::Test {
  protected:
   void Commit(const std::vector<rsm::Record>& records) {
     auto next = std::make_shared<const Image>(metadata::Next(*image_, records));
-    auto delta = std::make_shared<const metadata::Delta>(DeltaOf(*image_, *next, records));
+    const metadata::Delta delta = DeltaOf(*image_, *next, records);
     image_ = next;
     images_[next->index()] = next;
     owner_->RunNow([&] { saver_->Save(next, delta, {next->index(), Term(1), 7}); });
@@ -42,19 +43,30 @@ class ImageSaverTest : public ::testing::Test {
   }
 
   sim::SimLoop loop_{1};
+  sim::SimClock clock_{loop_.time()};
   std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner");
   std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk");
   storage::FakeKvStore kv_;
   std::unique_ptr<ImageSaver> saver_ = std::make_unique<ImageSaver>(
-      std::make_shared<metadata::ImageStore>(&kv_), owner_.get(), disk_.get());
+      std::make_shared<metadata::ImageStore>(&kv_), &clock_, owner_.get(), disk_.get());
   std::shared_ptr<const Image> image_ = std::make_shared<const Image>();
   // By index.
   std::map<LogIndex, std::shared_ptr<const Image>> images_;
 };
 
+TEST_F(ImageSaverTest, ChangesThatFollowEachOtherAreOneBatch) {
+  Commit({metadata::Founded()});
+  for (uint64_t n = 1; n <= 100; ++n) Commit({TopicMade(n, std::to_string(n))});
+  EXPECT_EQ(kv_.writes(), 0);
+  loop_.RunFor(ImageSaver::kDelay);
+  EXPECT_EQ(kv_.writes(), 1);
+  EXPECT_EQ(Stored().image, *image_);
+}
+
 TEST_F(ImageSaverTest, WhatIsCommittedDuringASaveIsOneMoreBatch) {
   disk_->Pause();
   Commit({metadata::Founded()});
+  loop_.RunFor(ImageSaver::kDelay);
   for (uint64_t n = 1; n <= 100; ++n) {
     Commit({TopicMade(n, std::to_string(n)), metadata::PartitionMade(n, 0)});
   }
@@ -68,6 +80,7 @@ TEST_F(ImageSaverTest, WhatIsCommittedDuringASaveIsOneMoreBatch) {
 TEST_F(ImageSaverTest, WhatCameAndWentDuringASaveLeavesNothing) {
   disk_->Pause();
   Commit({metadata::Founded(), TopicMade(1, "a"), metadata::PartitionMade(1, 0)});
+  loop_.RunFor(ImageSaver::kDelay);
   Commit({TopicMade(2, "b"), metadata::PartitionMade(2, 0)});
   Commit({metadata::Configured(metadata::ConfigOwner::Topic(metadata::TestTopicId(2)), "k", "v")});
   Commit({TopicGone(2), TopicGone(1)});
@@ -93,6 +106,7 @@ TEST_F(ImageSaverTest, ABatchThatFailedGoesWithTheNextOne) {
 TEST_F(ImageSaverTest, AfterItsEndNothingIsWaitedFor) {
   disk_->Pause();
   Commit({metadata::Founded()});
+  loop_.RunFor(ImageSaver::kDelay);
   Commit({TopicMade(1, "a")});
   saver_.reset();
   disk_->Resume();

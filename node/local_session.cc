@@ -48,6 +48,20 @@ void LocalSession::AlterPartition(internal::v1::AlterPartitionRequest request,
                                         LogIndex) mutable { std::move(done)(std::move(reply)); });
 }
 
+void LocalSession::AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest request,
+                                        Done<internal::v1::AssignReplicasToDirsResponse> done) {
+  controller_->Submit(request, [done = std::move(done)](
+                                   absl::StatusOr<internal::v1::AssignReplicasToDirsResponse> reply,
+                                   LogIndex) mutable { std::move(done)(std::move(reply)); });
+}
+
+void LocalSession::ReportLastCopies(internal::v1::ReportLastCopiesRequest request,
+                                    Done<internal::v1::ReportLastCopiesResponse> done) {
+  controller_->Submit(request, [done = std::move(done)](
+                                   absl::StatusOr<internal::v1::ReportLastCopiesResponse> reply,
+                                   LogIndex) mutable { std::move(done)(std::move(reply)); });
+}
+
 void LocalSession::AllocateProducerIds(internal::v1::AllocateProducerIdsRequest request,
                                        Done<internal::v1::AllocateProducerIdsResponse> done) {
   controller_->Submit(request, [done = std::move(done)](

@@ -32,6 +32,8 @@ class LocalSession final : public ControllerSession, private broker::ControllerC
   void Activate(absl::AnyInvocable<void(absl::Status) &&> done) override;
   // Its partitions have no other place.
   void ReportFailedDirectory(DirectoryId /*directory*/) override {}
+  // There is no other disk to compare with.
+  void SetDiskSpeeds(DiskSpeeds /*speeds*/) override {}
   void Leave(absl::Duration /*max*/, Task done) override { std::move(done)(); }
   metadata::Feed& feed() override { return controller_->feed(); }
   broker::ControllerChannel& channel() override { return *this; }
@@ -41,6 +43,10 @@ class LocalSession final : public ControllerSession, private broker::ControllerC
   // broker::ControllerChannel.
   void AlterPartition(internal::v1::AlterPartitionRequest request,
                       Done<internal::v1::AlterPartitionResponse> done) override;
+  void ReportLastCopies(internal::v1::ReportLastCopiesRequest request,
+                        Done<internal::v1::ReportLastCopiesResponse> done) override;
+  void AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest request,
+                            Done<internal::v1::AssignReplicasToDirsResponse> done) override;
   void AllocateProducerIds(internal::v1::AllocateProducerIdsRequest request,
                            Done<internal::v1::AllocateProducerIdsResponse> done) override;
 

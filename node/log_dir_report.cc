@@ -47,6 +47,7 @@ v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
     out->set_message(std::string(dir.status.message()));
     out->set_total_bytes(static_cast<int64_t>(dir.total_bytes));
     out->set_free_bytes(static_cast<int64_t>(dir.free_bytes));
+    out->set_slow(dir.slow);
     for (const broker::ReplicaState& replica : dir.replicas) {
       v1::LogDirPartition* partition = out->add_partitions();
       partition->set_topic(replica.topic);
@@ -57,6 +58,22 @@ v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
       partition->set_end_offset(replica.end_offset.value());
     }
   }
+  return response;
+}
+
+v1::ChecksumReplicaResponse DescriptionOf(NodeId broker, const broker::ReplicaChecksum& sum) {
+  v1::ChecksumReplicaResponse response;
+  response.set_code(static_cast<v1::ErrorCode>(sum.outcome.code));
+  response.set_message(sum.outcome.message);
+  response.set_broker_id(broker.value());
+  response.set_leader_epoch(sum.leader_epoch.value());
+  response.set_is_leader(sum.is_leader);
+  response.set_log_start_offset(sum.log_start_offset.value());
+  response.set_end_offset(sum.end_offset.value());
+  response.set_from_offset(sum.from_offset.value());
+  response.set_next_offset(sum.next_offset.value());
+  response.set_bytes(sum.bytes);
+  response.set_crc32c(sum.crc32c);
   return response;
 }
 

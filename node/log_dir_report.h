@@ -1,5 +1,5 @@
-// What is told of the log directories of a broker: to operators when they were opened, and to
-// whoever asks for their description.
+// What is told of the log directories of a broker and of what is in them: to operators when they
+// were opened, and to whoever asks.
 //
 // Thread: any (pure functions, but for the log lines).
 #ifndef NODE_LOG_DIR_REPORT_H_
@@ -18,6 +18,8 @@ void LogOpenedDirs(const std::vector<broker::OpenedLogDir>& dirs);
 
 v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
                                           const std::vector<broker::LogDirDescription>& dirs);
+
+v1::ChecksumReplicaResponse DescriptionOf(NodeId broker, const broker::ReplicaChecksum& sum);
 
 }  // namespace millrace::node
 

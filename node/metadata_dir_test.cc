@@ -35,14 +35,27 @@ TEST_F(MetadataDirTest, ANewDirectoryGetsAnIdThatItKeeps) {
   EXPECT_EQ(dir->start_count(), 2);
 }
 
-TEST_F(MetadataDirTest, TheIdSurvivesALossOfAllThatWasNotSynced) {
+TEST_F(MetadataDirTest, S18_TheIdIsDurableBeforeItIsToldToAnybody) {
   const DirectoryId id = Open().value()->directory_id();
   const auto crashed = files_.CrashImage(sim::CrashMode::kLoseAll, random_);
   const auto dir = MetadataDir::Open(crashed.get(), "data/metadata", NodeId(1), &random_).value();
   EXPECT_EQ(dir->directory_id(), id);
 }
 
-TEST_F(MetadataDirTest, BelongsToOneClusterForGood) {
+// A copy of the directory would otherwise count as the same start.
+TEST_F(MetadataDirTest, S19_EachStartIsCountedDurably) {
+  EXPECT_EQ(Open().value()->start_count(), 1);
+  auto crashed = files_.CrashImage(sim::CrashMode::kLoseAll, random_);
+  for (int64_t start = 2; start <= 4; ++start) {
+    EXPECT_EQ(MetadataDir::Open(crashed.get(), "data/metadata", NodeId(1), &random_)
+                  .value()
+                  ->start_count(),
+              start);
+    crashed = crashed->CrashImage(sim::CrashMode::kLoseAll, random_);
+  }
+}
+
+TEST_F(MetadataDirTest, S18_BelongsToOneClusterForGood) {
   const auto dir = Open().value();
   const ClusterId cluster = ClusterId::Draw(random_);
   ASSERT_TRUE(dir->SetClusterId(cluster).ok());
@@ -84,7 +97,7 @@ TEST_F(CheckFoundingTest, EmptyDirectoriesMayBecomeACluster) {
   EXPECT_TRUE(Check().ok());
 }
 
-TEST_F(CheckFoundingTest, ALogDirectoryOfAClusterWithoutItsMetadataIsRefusedAndNothingWritten) {
+TEST_F(CheckFoundingTest, S18_ALogDirectoryOfAClusterWithoutItsMetadataIsRefusedAndNothingWritten) {
   MakeLogDir("data/logs", identity_);
   const absl::Status status = Check();
   EXPECT_EQ(CodeOf(status), ErrorCode::kInconsistentClusterId);

@@ -38,7 +38,8 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
   CHECK_EQ(config_.in_quorum(), network_.quorum != nullptr);
   CHECK_EQ(config_.has_remote_session(), network_.controllers != nullptr);
   if (config_.is_broker) {
-    broker_ = std::make_unique<BrokerRole>(config_, env_, authorizer, network_.replicas);
+    broker_ = std::make_unique<BrokerRole>(config_, env_, authorizer, network_.replicas,
+                                           network_.repairs);
   }
   if (config_.is_controller) {
     controller_ = std::make_unique<ControllerRole>(config_, env_, std::move(open_images),
@@ -70,18 +71,24 @@ void Node::Start(std::vector<metadata::Listener> advertised, Done done) {
       [this, advertised = std::move(advertised), done = std::move(done)]() mutable {
         advertised_ = std::move(advertised);
         started_ = std::move(done);
-        if (controller_ != nullptr) StartController();
+        if (controller_ != nullptr) return StartController();
         if (config_.has_remote_session()) StartBroker(log_dirs_cluster_);
       });
 }
 
 void Node::StartController() {
-  controller_->Start([this](const absl::Status& status) {
-    if (!status.ok() || broker_ == nullptr) return Finish(status);
-    if (!config_.has_remote_session()) {
-      StartBroker(controller_->host()->committed_image().cluster_id());
-    }
-  });
+  controller_->Start(
+      [this](const absl::Status& status) {
+        if (!status.ok() || broker_ == nullptr) return Finish(status);
+        if (!config_.has_remote_session()) {
+          StartBroker(controller_->host()->committed_image().cluster_id());
+        }
+      },
+      // Not before: log directories of a cluster beside a metadata directory of none look as if
+      // that were lost, and no later start would take them (S-18).
+      [this] {
+        if (config_.has_remote_session()) StartBroker(log_dirs_cluster_);
+      });
 }
 
 void Node::StartBroker(ClusterId known) {
@@ -197,23 +204,38 @@ void Node::RaiseFeatureLevel(v1::RaiseFeatureLevelRequest request,
   });
 }
 
+absl::Status Node::CheckIsBroker(std::optional<int32_t> broker_id) const {
+  if (broker_id.has_value() && NodeId(*broker_id) != config_.node_id) {
+    return MakeError(
+        ErrorCode::kBrokerIdNotRegistered,
+        absl::StrCat("there is no broker ", *broker_id, "; this is ", config_.node_id.value()),
+        {.name = "broker_id", .value = absl::StrCat(*broker_id)});
+  }
+  if (broker_ != nullptr) return absl::OkStatus();
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("node ", config_.node_id.value(),
+                                " is a controller and no broker: it has no log directories"),
+                   {.name = "process.roles"});
+}
+
+void Node::ChecksumReplica(
+    v1::ChecksumReplicaRequest request, const metadata::Principal& principal,
+    absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done) {
+  const absl::Status here =
+      CheckIsBroker(request.has_broker_id() ? std::optional(request.broker_id()) : std::nullopt);
+  if (!here.ok()) return std::move(done)(here);
+  env_.controller->Post(
+      [this, request = std::move(request), principal, done = std::move(done)]() mutable {
+        broker_->ChecksumReplica(request, principal, std::move(done));
+      });
+}
+
 void Node::DescribeLogDirs(
     const v1::DescribeLogDirsRequest& request,
     absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done) {
-  if (request.has_broker_id() && NodeId(request.broker_id()) != config_.node_id) {
-    return std::move(done)(
-        MakeError(ErrorCode::kBrokerIdNotRegistered,
-                  absl::StrCat("there is no broker ", request.broker_id(), "; this is ",
-                               config_.node_id.value()),
-                  {.name = "broker_id", .value = absl::StrCat(request.broker_id())}));
-  }
-  if (broker_ == nullptr) {
-    return std::move(done)(
-        MakeError(ErrorCode::kBrokerNotAvailable,
-                  absl::StrCat("node ", config_.node_id.value(),
-                               " is a controller and no broker: it has no log directories"),
-                  {.name = "process.roles"}));
-  }
+  const absl::Status here =
+      CheckIsBroker(request.has_broker_id() ? std::optional(request.broker_id()) : std::nullopt);
+  if (!here.ok()) return std::move(done)(here);
   env_.controller->Post(
       [this, done = std::move(done)]() mutable { broker_->DescribeLogDirs(std::move(done)); });
 }

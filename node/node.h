@@ -18,6 +18,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,6 +60,8 @@ class Node {
     ControllerLink* controllers = nullptr;
     // To other brokers; null: none can be followed.
     broker::ReplicaChannel* replicas = nullptr;
+    // The same, for repairs of damaged logs.
+    broker::RepairChannel* repairs = nullptr;
   };
 
   // `env` and `authorizer` outlive the node. Its executors must run until Stop is done; the node is
@@ -140,9 +143,17 @@ class Node {
       const v1::DescribeLogDirsRequest& request,
       absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done);
 
+  // Answered by the broker itself, of its own replica. Errors: as above.
+  void ChecksumReplica(
+      v1::ChecksumReplicaRequest request, const metadata::Principal& principal,
+      absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done);
+
   const NodeConfig& config() const { return config_; }
 
  private:
+  // Whether this node is the broker that is asked for, or any if none is named.
+  absl::Status CheckIsBroker(std::optional<int32_t> broker_id) const;
+
   void StartController();
   void StartBroker(ClusterId known);
   void StopController(Done done);

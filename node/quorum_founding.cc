@@ -114,6 +114,15 @@ void QuorumFounding::OnAnswer(const raft::FoundingQuestion& question,
   if (theirs.ok() && raft::CheckFoundingState(*theirs).ok()) {
     core_.OnAnswer(question.peer, question.round, *theirs, now);
   } else {
+    // Somebody is there, and it is not who was asked for; or this node is not who they take in.
+    const bool untrusted = CodeOf(theirs.status()) == ErrorCode::kAuthorizationFailed ||
+                           DetailOf(theirs.status()).name == raft::kUntrustedPeer;
+    if (untrusted && strangers_.insert(question.peer).second) {
+      LOG_ERROR(kComponent, "a controller of controller.quorum.voters is not to be trusted",
+                {{"controller", question.peer},
+                 {"address", question.address},
+                 {"reason", theirs.status().message()}});
+    }
     core_.OnNoAnswer(question.peer, question.round, now);
   }
   Drain();

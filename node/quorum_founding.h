@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,8 @@ class QuorumFounding {
   // It belonged to its cluster before this process began.
   const bool was_founded_;
   bool failed_ = false;
+  // Whose certificate was not what was expected; told once.
+  std::set<NodeId> strangers_;
   // What is on its way elsewhere asks whether this object still lives.
   std::shared_ptr<QuorumFounding*> alive_;
 };

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "base/ids.h"
 #include "raft/host/founding_channel.h"
@@ -30,6 +31,8 @@ class QuorumNetwork {
   // What the newest process of another voter said of its program; null if none was heard since
   // this process began.
   virtual const raft::ProgramFeatures* FeaturesOf(const raft::VoterId& voter) const = 0;
+  // The newest process of each directory that was heard of, voters and others, by id.
+  virtual std::vector<raft::HeardPeer> Heard() const = 0;
 };
 
 }  // namespace millrace::node

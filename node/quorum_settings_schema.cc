@@ -26,8 +26,17 @@ void DeclareQuorum(ConfigSchema<NodeSettings>* schema) {
       .Bool(&NodeSettings::controller_quorum_auto_join_enable,
             {.name = "controller.quorum.auto.join.enable",
              .default_value = "false",
-             .doc = "Whether a controller that is no voter of the quorum, or has lost its "
-                    "directory, asks to become one. Only false is supported."})
+             .doc = "Whether a controller that was a voter and lost its metadata directory asks "
+                    "to vote again on the new, empty one, in the place of the lost. One whose id "
+                    "is no voter's is added with `millrace quorum add`."})
+      .Int(
+          &NodeSettings::controller_quorum_auto_join_wait_ms,
+          {.name = "controller.quorum.auto.join.wait.ms",
+           .default_value = "600000",
+           .doc = "How long the leader must have heard nothing of a lost directory, with all other "
+                  "voters well, before it puts the one that asks in its place.",
+           .min = 1000,
+           .max = kMaxInt})
       .Int(
           &NodeSettings::initial_feature_level,
           {.name = "initial.feature.level",
@@ -39,14 +48,14 @@ void DeclareQuorum(ConfigSchema<NodeSettings>* schema) {
            .max = metadata::kFeatureLevelMax})
       .Int(&NodeSettings::controller_quorum_heartbeat_interval_ms,
            {.name = "controller.quorum.heartbeat.interval.ms",
-            .default_value = "150",
+            .default_value = "300",
             .doc = "How often the leader of the quorum lets the others hear of it; at most a third "
                    "of controller.quorum.election.timeout.ms.",
             .min = 1,
             .max = kMaxInt})
       .Int(&NodeSettings::controller_quorum_election_timeout_ms,
            {.name = "controller.quorum.election.timeout.ms",
-            .default_value = "800",
+            .default_value = "900",
             .doc = "Silence of the leader after which a voter asks whether it may lead; each time "
                    "drawn between this and 1.375 times as much.",
             .min = 100,

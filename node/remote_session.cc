@@ -157,6 +157,12 @@ internal::v1::BrokerSessionRequest RemoteSession::Heartbeat() const {
   for (const DirectoryId& directory : failed_directories_) {
     request.add_failed_directories(directory.ToBytes());
   }
+  if (disk_speeds_ == nullptr) return request;
+  for (const auto& [directory, sync] : disk_speeds_()) {
+    internal::v1::LogDirSpeed* const speed = request.add_log_dir_speeds();
+    speed->set_directory_id(directory.ToBytes());
+    speed->set_sync_us(absl::ToInt64Microseconds(sync));
+  }
   return request;
 }
 
@@ -281,6 +287,16 @@ void RemoteSession::GiveUpCalls() {
 void RemoteSession::AlterPartition(internal::v1::AlterPartitionRequest request,
                                    Done<internal::v1::AlterPartitionResponse> done) {
   Ask(&ControllerLink::AlterPartition, request, std::move(done));
+}
+
+void RemoteSession::ReportLastCopies(internal::v1::ReportLastCopiesRequest request,
+                                     Done<internal::v1::ReportLastCopiesResponse> done) {
+  Ask(&ControllerLink::ReportLastCopies, request, std::move(done));
+}
+
+void RemoteSession::AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest request,
+                                         Done<internal::v1::AssignReplicasToDirsResponse> done) {
+  Ask(&ControllerLink::AssignReplicasToDirs, request, std::move(done));
 }
 
 void RemoteSession::AllocateProducerIds(internal::v1::AllocateProducerIdsRequest request,

@@ -70,6 +70,7 @@ class RemoteSession final : public ControllerSession, private broker::Controller
   void Register(internal::v1::RegisterBrokerRequest request, Done<BrokerEpoch> done) override;
   void Activate(absl::AnyInvocable<void(absl::Status) &&> done) override;
   void ReportFailedDirectory(DirectoryId directory) override;
+  void SetDiskSpeeds(DiskSpeeds speeds) override { disk_speeds_ = std::move(speeds); }
   void Leave(absl::Duration max, Task done) override;
   metadata::Feed& feed() override { return feed_; }
   broker::ControllerChannel& channel() override { return *this; }
@@ -79,6 +80,10 @@ class RemoteSession final : public ControllerSession, private broker::Controller
   // broker::ControllerChannel.
   void AlterPartition(internal::v1::AlterPartitionRequest request,
                       Done<internal::v1::AlterPartitionResponse> done) override;
+  void ReportLastCopies(internal::v1::ReportLastCopiesRequest request,
+                        Done<internal::v1::ReportLastCopiesResponse> done) override;
+  void AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest request,
+                            Done<internal::v1::AssignReplicasToDirsResponse> done) override;
   void AllocateProducerIds(internal::v1::AllocateProducerIdsRequest request,
                            Done<internal::v1::AllocateProducerIdsResponse> done) override;
 
@@ -114,6 +119,8 @@ class RemoteSession final : public ControllerSession, private broker::Controller
   std::unique_ptr<ControllerLink::Stream> stream_;
   internal::v1::RegisterBrokerRequest registration_;
   std::set<DirectoryId> failed_directories_;
+  // Null before the broker gives it.
+  DiskSpeeds disk_speeds_;
   // Questions under way; each fails with the status it is given.
   std::map<uint64_t, absl::AnyInvocable<void(const absl::Status&) &&>> calls_;
   uint64_t next_call_ = 0;

@@ -1,5 +1,6 @@
 #include "node/session_decisions.h"
 
+#include <string>
 #include <utility>
 
 #include "base/log.h"
@@ -8,6 +9,7 @@ namespace millrace::node {
 
 using controller::FailDirectoriesReply;
 using controller::FenceBrokerReply;
+using controller::MarkSlowDirectoriesReply;
 using controller::SessionDecision;
 using internal::v1::BrokerHeartbeatResponse;
 
@@ -17,6 +19,15 @@ void WarnOfLeaderless(int partitions, NodeId broker) {
   if (partitions == 0) return;
   LOG_WARN("node", "partitions have no leader until a broker with their records is back",
            {{"partitions", partitions}, {"broker", broker.value()}});
+}
+
+void TellMoves(NodeId broker, const std::string& why, const MarkSlowDirectoriesReply& reply) {
+  LOG_WARN("node", "a disk has become much slower than others, or is well again",
+           {{"broker", broker.value()},
+            {"reason", why},
+            {"leaderships_moved", reply.moved},
+            {"leaderships_kept", reply.kept},
+            {"leaderships_given_back", reply.given_back}});
 }
 
 internal::v1::BrokerHeartbeatRequest HeartbeatFor(const SessionDecision& decision) {
@@ -48,6 +59,14 @@ void CarryOut(ControllerHost* host, const SessionDecision& decision, SessionDeci
           [broker, done = std::move(done)](absl::StatusOr<FailDirectoriesReply> reply,
                                            LogIndex) mutable {
             if (reply.ok()) WarnOfLeaderless(reply->partitions_without_leader, broker);
+            std::move(done)(reply.status(), false);
+          });
+    case SessionDecision::Kind::kSlowDirectories:
+      return host->Submit(
+          controller::MarkSlowDirectoriesCommand{broker, decision.epoch, decision.directories},
+          [broker, why = decision.why, done = std::move(done)](
+              absl::StatusOr<MarkSlowDirectoriesReply> reply, LogIndex) mutable {
+            if (reply.ok()) TellMoves(broker, why, *reply);
             std::move(done)(reply.status(), false);
           });
     case SessionDecision::Kind::kActivate:

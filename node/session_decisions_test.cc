@@ -107,6 +107,8 @@ TEST_F(SessionDecisionsTest, EachDecisionIsACommandAndItsOutcomeComesBack) {
   ASSERT_OK_AND_ASSIGN(bool may_stop, Do(Kind::kActivate));
   EXPECT_EQ(Broker().state, BrokerState::kActive);
   EXPECT_FALSE(may_stop);
+  ASSERT_OK(Do(Kind::kSlowDirectories));
+  EXPECT_TRUE(Broker().log_dirs[0].slow);
   ASSERT_OK(Do(Kind::kFailDirectories));
   EXPECT_TRUE(Broker().log_dirs[0].failed);
   ASSERT_OK_AND_ASSIGN(may_stop, Do(Kind::kShutDown));

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "node/config.h"
+#include "node/listener_security.h"
 #include "node/quorum_settings_schema.h"
 
 namespace millrace::node {
@@ -26,7 +27,15 @@ void DeclareIdentity(Schema* schema) {
              .allowed = {"controller", "broker"}})
       .String(&NodeSettings::broker_rack,
               {.name = "broker.rack",
-               .doc = "Rack of this broker; replicas of a partition are spread over racks."});
+               .doc = "Rack of this broker; replicas of a partition are spread over racks."})
+      .String(&NodeSettings::replica_selector_class,
+              {.name = "replica.selector.class",
+               .default_value = "rack",
+               .doc = "Which replica serves a reader. rack: an in-sync one in the rack that the "
+                      "reader names (client.rack), the leader if there is none or none is named; "
+                      "leader: always the leader. Kafka has class names here, and the leader for "
+                      "default.",
+               .allowed = {"rack", "leader"}});
 }
 
 void DeclareListeners(Schema* schema) {
@@ -177,6 +186,14 @@ void DeclareCluster(Schema* schema) {
             .doc = "How often it does.",
             .min = 1,
             .max = kMaxInt})
+      .Int(&NodeSettings::unclean_recovery_timeout_ms,
+           {.name = "unclean.recovery.timeout.ms",
+            .default_value = "300000",
+            .doc = "How long all replicas of a `replicated` partition are waited for when every "
+                   "in-sync one may have lost its end, as after a power loss of all, before the "
+                   "greatest of those that are back leads.",
+            .min = 0,
+            .max = kMaxInt})
       .Int(&NodeSettings::broker_heartbeat_interval_ms,
            {.name = "broker.heartbeat.interval.ms",
             .default_value = "500",
@@ -188,6 +205,15 @@ void DeclareCluster(Schema* schema) {
             .default_value = "3000",
             .doc = "Silence after which a broker is fenced.",
             .min = 100,
+            .max = kMaxInt})
+      .Int(&NodeSettings::log_dir_slow_sync_ms,
+           {.name = "log.dir.slow.sync.ms",
+            .default_value = "500",
+            .doc = "Of controllers: a log directory is slow when a sync in it takes at least so "
+                   "long, and ten times as long as in the median of all others, for 5 seconds. "
+                   "What other brokers can lead is then led there, until it is well again. 0: "
+                   "never.",
+            .min = 0,
             .max = kMaxInt})
       .Int(&NodeSettings::controlled_shutdown_timeout_ms,
            {.name = "controlled.shutdown.timeout.ms",
@@ -205,6 +231,7 @@ const ConfigSchema<NodeSettings>& NodeSettingsSchema() {
     DeclareIdentity(s);
     DeclareQuorum(s);
     DeclareListeners(s);
+    DeclareSecurity(s);
     DeclareDirectories(s);
     DeclareLimits(s);
     DeclareCluster(s);

@@ -298,7 +298,7 @@ void Leader::Tick() {
 MonotonicTime Leader::next_deadline() const {
   const MonotonicTime heartbeat = peers_.empty() ? MonotonicTime::Never() : next_heartbeat_;
   const MonotonicTime majority = HeardMajorityAt() + state_.options.election_timeout_max;
-  return std::min({heartbeat, majority, transfer_.deadline()});
+  return std::min({heartbeat, majority, transfer_.deadline(), commit_notice_});
 }
 
 // ---- Sending ----
@@ -319,16 +319,35 @@ void Leader::SyncPeers(LogIndex next) {
   peers_ = std::move(peers);
 }
 
+bool Leader::CommitNoticeDue() {
+  if (state_.commit() <= told_commit_) return false;
+  if (commit_notice_ == MonotonicTime::Never()) {
+    commit_notice_ = state_.now + state_.options.commit_notice_delay;
+  }
+  // Who is removed should learn it, and then be left alone.
+  return state_.now >= commit_notice_ || VotersSettledAfter(told_commit_);
+}
+
+bool Leader::CommitTold() const {
+  return std::all_of(peers_.begin(), peers_.end(), [&](const auto& peer) {
+    return peer.second.told_commit() >= state_.commit();
+  });
+}
+
+bool Leader::VotersSettledAfter(LogIndex index) const {
+  const LogIndex latest = state_.membership.latest().id.index;
+  return latest > index && latest <= state_.commit();
+}
+
 void Leader::FillMessages() {
-  // Followers learn at once what is committed: they too have somebody who waits for it.
-  const bool force = everybody_ || state_.commit() > told_commit_;
+  const bool force = CommitNoticeDue() || everybody_;
   const size_t before = state_.send_now.size();
   for (auto& [id, progress] : peers_) SendTo(id, &progress, force);
   everybody_ = false;
-  if (state_.commit() > told_commit_) {
-    const bool voters_told = state_.membership.latest().id.index > told_commit_ &&
-                             state_.membership.latest().id.index <= state_.commit();
+  if (state_.commit() > told_commit_ && (force || CommitTold())) {
+    const bool voters_told = VotersSettledAfter(told_commit_);
     told_commit_ = state_.commit();
+    commit_notice_ = MonotonicTime::Never();
     if (voters_told) SyncPeers(state_.log.last().index + 1);
   }
   if (transfer_.active()) {
@@ -354,7 +373,8 @@ void Leader::SendTo(const VoterId& peer, Progress* progress, bool force) {
   }
   if (progress->state() == Progress::State::kSnapshot) return SendSnapshot(peer, progress, force);
   // One that fell behind hears of the commit when its answer shows that it can use it.
-  force = force || std::min(state_.commit(), progress->match()) > progress->told_commit();
+  const bool fell_behind = std::min(state_.commit(), progress->match()) > progress->told_commit();
+  force = force || (fell_behind && commit_notice_ == MonotonicTime::Never());
   bool sent = false;
   while (progress->CanSend(state_.options) && progress->next() <= log.last().index) {
     const LogIndex next = progress->next();

@@ -81,6 +81,12 @@ class Leader {
   // Of the voters that count, the one whose log is furthest ahead and that answers.
   std::optional<VoterId> BestSuccessor() const;
 
+  // Notes when the newest commit index must have been told; whether that is now.
+  bool CommitNoticeDue();
+  // Everybody was.
+  bool CommitTold() const;
+  // The newest set of voters came after this entry, and is committed.
+  bool VotersSettledAfter(LogIndex index) const;
   void SendTo(const VoterId& peer, Progress* progress, bool force);
   void SendSnapshot(const VoterId& peer, Progress* progress, bool force);
   void SendAppend(const VoterId& peer, Progress* progress, LogIndex next,
@@ -97,8 +103,10 @@ class Leader {
   MonotonicTime next_heartbeat_;
   // Everybody hears something in the next sending: a heartbeat is due, or a read waits.
   bool everybody_ = false;
-  // The commit index that the last sending carried.
+  // The commit index that everybody was told.
   LogIndex told_commit_;
+  // When the news of a later one is sent by itself; Never() without such news.
+  MonotonicTime commit_notice_ = MonotonicTime::Never();
 };
 
 }  // namespace millrace::raft

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using testing::Id;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -76,6 +77,45 @@ TEST(Leader, ProposalsOfOneSyncLeaveInOneAppend) {
   EXPECT_THAT(sent[0].entries, SizeIs(5));
 }
 
+// A leader that lets the news of commits wait, and has told all of it.
+TestNode MakePatientLeader() {
+  Options options;
+  options.commit_notice_delay = absl::Milliseconds(20);
+  TestNode node = MakeLeader(options);
+  node.TickAtDeadline();
+  node.Sent();
+  return node;
+}
+
+TEST(Leader, NewsOfACommitGoesWithTheNextAppend) {
+  TestNode node = MakePatientLeader();
+  ASSERT_OK(node.Propose("a"));
+  node.Acknowledge(2, 2);
+  node.Acknowledge(3, 2);
+  EXPECT_EQ(node->commit(), LogIndex(2));
+  EXPECT_THAT(node.SentOf<AppendRequest>(2),
+              ElementsAre(Field(&AppendRequest::entries, SizeIs(1))));
+  ASSERT_OK(node.Propose("b"));
+  EXPECT_THAT(node.SentOf<AppendRequest>(2),
+              ElementsAre(Field(&AppendRequest::commit, LogIndex(2))));
+  // Told, so nothing more is due before the heartbeat.
+  const MonotonicTime told = node.now();
+  node.TickAtDeadline();
+  EXPECT_GT(node.now() - told, absl::Milliseconds(20));
+}
+
+TEST(Leader, NewsOfACommitThatNoAppendCarriesIsSentByItself) {
+  TestNode node = MakePatientLeader();
+  ASSERT_OK(node.Propose("a"));
+  node.Acknowledge(2, 2);
+  node.Sent();
+  const MonotonicTime committed = node.now();
+  node.TickAtDeadline();
+  EXPECT_EQ(node.now() - committed, absl::Milliseconds(20));
+  const auto news = Field(&AppendRequest::commit, LogIndex(2));
+  EXPECT_THAT(node.SentOf<AppendRequest>(), ElementsAre(news, news));
+}
+
 TEST(Leader, RefusesProposalsAtItsBounds) {
   Options options;
   options.uncommitted_bytes_max = 1000;
@@ -128,7 +168,7 @@ TEST(Leader, S12ANewLeaderReadsOnlyAfterItsNoOpIsCommitted) {
   EXPECT_THAT(node.reads, ElementsAre(ReadResult{id, true, LogIndex(3)}));
 }
 
-TEST(Leader, LosingLeadershipFailsReads) {
+TEST(Leader, S11LosingLeadershipFailsReads) {
   TestNode node = MakeLeader();
   ASSERT_OK_AND_ASSIGN(const ReadId id, node.Read());
   node.Receive(2, 5, AppendResponse{});
@@ -145,7 +185,7 @@ TEST(Leader, ALoneVoterConfirmsReadsAtOnce) {
 
 // ---- Membership: thesis 4 ----
 
-TEST(Leader, OneChangeAtATime) {
+TEST(Leader, S17OneChangeAtATime) {
   TestNode node = MakeLeader();
   ASSERT_OK(node.Change({Kind::kAddLearner, V(4)}));
   EXPECT_THAT(node.Change({Kind::kAddLearner, V(5)}), HasCode(ErrorCode::kResourceExhausted));
@@ -154,7 +194,7 @@ TEST(Leader, OneChangeAtATime) {
 }
 
 // The correction of 2015 to thesis 4.1.
-TEST(Leader, NoChangeBeforeAnEntryOfTheOwnTermIsCommitted) {
+TEST(Leader, S17NoChangeBeforeAnEntryOfTheOwnTermIsCommitted) {
   TestNode node(1, Start(Voters({1, 2, 3})));
   node.Elect({2});
   EXPECT_THAT(node.Change({Kind::kAddLearner, V(4)}), HasCode(ErrorCode::kResourceExhausted));
@@ -177,7 +217,7 @@ TEST(Leader, ALearnerThatNeverAnsweredIsNotPromotedHoweverShortTheLog) {
   EXPECT_THAT(node.Change({Kind::kPromote, V(4)}), HasCode(ErrorCode::kResourceExhausted));
 }
 
-TEST(Leader, ALearnerIsPromotedWhenItHasCaughtUp) {
+TEST(Leader, S17ALearnerIsPromotedWhenItHasCaughtUp) {
   Options options;
   options.promote_lag_max = 0;
   TestNode node = MakeLeader(options);

@@ -2,11 +2,9 @@
 // a process of its own, since some end it by a CHECK. Prints the table: mutant, seeds needed, who
 // found it.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
-#include "base/mutant.h"
+#include "base/testing/mutant_hunt.h"
 #include "gtest/gtest.h"
 #include "raft/testing/sim_scenario.h"
 
@@ -14,7 +12,6 @@ namespace millrace::raft {
 namespace {
 
 using testing::RunSeed;
-using testing::SimResult;
 
 #ifdef MILLRACE_SIM_SEEDS
 constexpr uint64_t kSeedsMax = MILLRACE_SIM_SEEDS;
@@ -53,48 +50,15 @@ constexpr const char* kMutants[] = {
     "raft.vote-without-log-check",
 };
 
-// Ends the process: 1 if the mutant was found, 0 if it survived.
-[[noreturn]] void Hunt(const std::string& mutant) {
-  TestSwitches::Get().SetMutant(mutant);
-  for (uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
-    const SimResult result = RunSeed(seed);
-    if (result.violation.empty()) continue;
-    std::printf("%-36s %5llu  %s\n", mutant.c_str(), static_cast<unsigned long long>(seed),
-                result.violation.c_str());
-    std::fflush(stdout);
-    std::exit(1);
-  }
-  std::exit(0);
-}
+std::string ViolationOfSeed(uint64_t seed) { return RunSeed(seed).violation; }
 
 class MutantTest : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(MutantTest, IsFound) {
-  const std::string mutant = GetParam();
-  const auto found = [&mutant](int status) {
-    const bool by_check = (status & 0x7f) != 0;
-    if (by_check) std::printf("%-36s        a CHECK of the core\n", mutant.c_str());
-    return status != 0;
-  };
-  EXPECT_EXIT(Hunt(mutant), found, "") << mutant << " survives " << kSeedsMax << " seeds";
-}
-
-std::string NameOf(const ::testing::TestParamInfo<const char*>& info) {
-  std::string name = info.param;
-  for (char& c : name) {
-    if (c == '.' || c == '-') c = '_';
-  }
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(Raft, MutantTest, ::testing::ValuesIn(kMutants), NameOf);
+TEST_P(MutantTest, IsFound) { ExpectFoundBySeeds(GetParam(), kSeedsMax, &ViolationOfSeed); }
+INSTANTIATE_TEST_SUITE_P(Raft, MutantTest, ::testing::ValuesIn(kMutants), MutantTestName);
 
 TEST(Mutants, NoneAliveNothingIsFound) {
-  TestSwitches::Get().SetMutant("");
-  for (uint64_t seed = 1; seed <= 30; ++seed) EXPECT_EQ(RunSeed(seed).violation, "");
-  // Each site of the table exists, and is reached.
-  for (const char* mutant : kMutants) {
-    EXPECT_GT(TestSwitches::Get().mutants().count(mutant), 0u) << mutant;
-  }
+  ExpectNothingIsFoundWithoutMutants(kMutants, 30, &ViolationOfSeed);
 }
 
 }  // namespace

@@ -76,6 +76,19 @@ TEST(Node, S10AnEntryOverwrittenOnItsWayIsAcknowledgedOnlyByItsOwnWrite) {
   EXPECT_EQ(node.committed[2], E(3, 3));
 }
 
+// A state machine never runs ahead of its own log.
+TEST(Node, S10WhatIsCommittedIsHandedOverOnceItIsDurableHere) {
+  TestNode node(1, Start(Voters({1, 2, 3}), 1));
+  node.HoldDisk();
+  node.Receive(2, 1, AppendRequest{Id(0, 0), {E(1, 1)}, LogIndex(1), Round(1)});
+  EXPECT_THAT(node.committed, IsEmpty());
+  // Nor is it acknowledged.
+  EXPECT_THAT(node.Sent(), IsEmpty());
+  node.ReleaseDisk();
+  EXPECT_THAT(node.committed, SizeIs(1));
+  EXPECT_EQ(node.SentOf<AppendResponse>(2).at(0).match, LogIndex(1));
+}
+
 TEST(Node, TheCommitIndexAloneIsNotWritten) {
   TestNode node(1, Start(Voters({1, 2, 3}), 1));
   node.Receive(2, 1, AppendRequest{Id(0, 0), {E(1, 1)}, LogIndex(0), Round(1)});

@@ -1,7 +1,8 @@
 // Options: the times and bounds of the Raft core.
 //
 // Times are Raft's own; nothing here is a policy of what is replicated. Every queue of the core has
-// its bound here. The defaults are meant for controllers in one region.
+// its bound here. The defaults are those of tests; a node's times are
+// in its settings.
 //
 // Thread: any (values).
 // Source: Raft paper 5.6 (broadcast time << election timeout << time between failures).
@@ -18,6 +19,10 @@ namespace millrace::raft {
 struct Options {
   // A leader lets each follower hear of it at least this often.
   absl::Duration heartbeat_interval = absl::Milliseconds(150);
+  // How long the news that entries are committed may wait for an append that carries it; after that
+  // it is sent by itself, with an answer to each. Nobody waits for it at a follower: what clients
+  // ask is answered by the leader.
+  absl::Duration commit_notice_delay = absl::ZeroDuration();
   // A follower that heard nothing for a time drawn from this range asks whether it may be elected.
   // The lower end is also how long it holds on to a leader it has heard; the upper end is how long
   // a leader goes on without hearing of a majority.

@@ -29,6 +29,9 @@ constexpr uint64_t kWakeup = ~uint64_t{0};
 // Pause after a failed accept: out of descriptors or memory, which others may give back.
 constexpr absl::Duration kErrorPause = absl::Milliseconds(50);
 
+// The first byte of a TLS connection: its record type. HTTP/2 in plaintext begins with 'P'.
+constexpr char kTlsHandshake = 22;
+
 // Connections taken from one listener before others get a turn.
 constexpr int kAcceptsPerTurn = 64;
 
@@ -73,8 +76,10 @@ void Watch(int epoll, int fd, uint32_t events, uint64_t data) {
 }  // namespace
 
 Acceptor::Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits,
-                   const Clock* clock, MetricRegistry* metrics, HandOver hand_over)
+                   absl::Duration first_byte_max, const Clock* clock, MetricRegistry* metrics,
+                   HandOver hand_over)
     : sockets_(std::move(sockets)),
+      first_byte_max_(first_byte_max),
       clock_(clock),
       hand_over_(std::move(hand_over)),
       accepted_(&metrics->AddCounter("millrace_connections_accepted_total",
@@ -127,21 +132,25 @@ int64_t Acceptor::open_connections() const {
   return static_cast<int64_t>(connections_.size());
 }
 
-// Waits without polling; a timeout is used only while accepting pauses.
+int Acceptor::TimeoutMs() const {
+  MonotonicTime next = MonotonicTime::Never();
+  if (!sockets_.empty() && !watching_) next = paused_until_;
+  if (!silent_until_.empty()) next = std::min(next, silent_until_.front().first);
+  if (next == MonotonicTime::Never()) return -1;
+  const int64_t left_ms = absl::ToInt64Milliseconds(next - clock_->Now());
+  return static_cast<int>(std::clamp<int64_t>(left_ms + 1, 0, 60'000));
+}
+
+// Waits without polling; a timeout is used only while accepting pauses, or a connection is silent.
 void Acceptor::Run() {
   pthread_setname_np(pthread_self(), "accept");
   std::array<epoll_event, 64> events;
   while (true) {
-    int timeout_ms = -1;
-    if (!sockets_.empty() && !watching_) {
-      const absl::Duration left = paused_until_ - clock_->Now();
-      timeout_ms =
-          static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0, 60'000));
-    }
     const int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), TimeoutMs());
     CHECK(count >= 0 || errno == EINTR) << "errno " << errno;
     if (!watching_ && clock_->Now() >= paused_until_) WatchListeners(true);
+    EndSilent();
     for (int i = 0; i < count; ++i) {
       const uint64_t what = events[i].data.u64;
       if (what == kWakeup) {
@@ -149,8 +158,10 @@ void Acceptor::Run() {
         eventfd_read(wakeup_.get(), &ignored);
       } else if ((what & kListenerBit) != 0) {
         AcceptFrom(what & ~kListenerBit);
-      } else {
+      } else if ((events[i].events & (EPOLLHUP | EPOLLERR)) != 0) {
         Ended(what);
+      } else {
+        Decide(what);
       }
     }
     bool stop_accepting = false;
@@ -212,6 +223,9 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
   const int on = 1;
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   const int duplicate_fd = duplicate.get();
+  const bool tls = sockets_[listener].address.security.tls;
+  const int listener_fd = sockets_[listener].fd.get();
+  const int plaintext_fd = tls ? -1 : fd.Release();
   uint64_t id = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -220,13 +234,45 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
     connections_.emplace(id, Connection{.duplicate = std::move(duplicate),
                                         .address = std::move(address),
                                         .peer = std::move(peer),
-                                        .listener = static_cast<int>(listener)});
+                                        .listener = static_cast<int>(listener),
+                                        .undecided = std::move(fd)});
     open_->Set(static_cast<double>(connections_.size()));
   }
   accepted_->Add();
+  if (tls) {
+    silent_until_.emplace_back(clock_->Now() + first_byte_max_, id);
+    return Watch(epoll_.get(), duplicate_fd, EPOLLIN, id);
+  }
   // No events asked for: EPOLLHUP and EPOLLERR always come.
   Watch(epoll_.get(), duplicate_fd, 0, id);
-  hand_over_(sockets_[listener].fd.get(), fd.Release());
+  hand_over_(listener_fd, plaintext_fd, false);
+}
+
+void Acceptor::Decide(uint64_t id) {
+  // Only this thread changes what is in the map.
+  const auto entry = connections_.find(id);
+  if (entry == connections_.end() || entry->second.undecided.get() < 0) return;
+  Connection& connection = entry->second;
+  char first = 0;
+  const ssize_t got = recv(connection.undecided.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // Closing gives back the connection's place, in the same way as if it had ended by itself.
+  if (got <= 0 || sockets_.empty()) return Ended(id);
+  epoll_event event{};
+  event.data.u64 = id;
+  CHECK_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.duplicate.get(), &event), 0);
+  const int fd = connection.undecided.Release();
+  hand_over_(sockets_[connection.listener].fd.get(), fd, first == kTlsHandshake);
+}
+
+void Acceptor::EndSilent() {
+  const MonotonicTime now = clock_->Now();
+  while (!silent_until_.empty() && silent_until_.front().first <= now) {
+    const uint64_t id = silent_until_.front().second;
+    silent_until_.pop_front();
+    const auto entry = connections_.find(id);
+    if (entry != connections_.end() && entry->second.undecided.get() >= 0) Ended(id);
+  }
 }
 
 void Acceptor::Ended(uint64_t id) {

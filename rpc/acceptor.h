@@ -6,19 +6,26 @@
 // shut down. gRPC shuts a socket down before it closes it, so this comes at the end and not before;
 // the duplicate is closed at once, and wakes nobody while data flows.
 //
+// A listener that takes TLS only lets plaintext in as well, as such: each call by it is then
+// refused with a text that says so, where a broken handshake would say nothing. The first byte
+// tells.
+//
 // Thread: its own; the public functions: any.
 #ifndef RPC_ACCEPTOR_H_
 #define RPC_ACCEPTOR_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "rpc/connection_limits.h"
@@ -28,12 +35,15 @@ namespace millrace::rpc {
 
 class Acceptor {
  public:
-  // Takes a connected socket over; `listener_fd` is the one it came in by.
-  using HandOver = std::function<void(int listener_fd, int fd)>;
+  // Takes a connected socket over; `listener_fd` is the one it came in by. `tls`: its first byte is
+  // that of a TLS handshake.
+  using HandOver = std::function<void(int listener_fd, int fd, bool tls)>;
 
-  // Accepts from now on. `clock` and `metrics` outlive the acceptor.
-  Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits, const Clock* clock,
-           MetricRegistry* metrics, HandOver hand_over);
+  // Accepts from now on. `first_byte_max`: how long a connection to a listener with TLS may be
+  // silent in the beginning. `clock` and `metrics` outlive the acceptor.
+  Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits,
+           absl::Duration first_byte_max, const Clock* clock, MetricRegistry* metrics,
+           HandOver hand_over);
   // Closes the listening sockets; connections stay with gRPC.
   ~Acceptor();
 
@@ -53,12 +63,20 @@ class Acceptor {
     std::string address;
     std::string peer;
     int listener = 0;
+    // Until its first byte is here.
+    FileDescriptor undecided = FileDescriptor();
   };
 
   void Run();
   // Accepts what waits on one listening socket, as far as the creation rate allows.
   void AcceptFrom(size_t listener);
   void Take(size_t listener, FileDescriptor fd, std::string address, std::string peer);
+  // The first byte of a connection is here: hands it over.
+  void Decide(uint64_t id);
+  // Closes those whose first byte did not come in time.
+  void EndSilent();
+  // -1: nothing is waited for but events.
+  int TimeoutMs() const;
   void Ended(uint64_t id);
   // Stops or restarts listening for connections, for the creation rate.
   void WatchListeners(bool watch);
@@ -66,6 +84,7 @@ class Acceptor {
 
   std::vector<ListenSocket> sockets_;
   std::vector<std::string> listener_names_;
+  const absl::Duration first_byte_max_;
   const Clock* const clock_;
   const HandOver hand_over_;
   Counter* accepted_;
@@ -81,6 +100,8 @@ class Acceptor {
   bool watching_ = false;
   // Accepting pauses until then, for the creation rate or for lack of descriptors.
   MonotonicTime paused_until_;
+  // When connections are given up that are silent; in order. Those that spoke are in it too.
+  std::deque<std::pair<MonotonicTime, uint64_t>> silent_until_;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.

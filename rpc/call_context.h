@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/executor.h"
+#include "base/ids.h"
 #include "base/monotonic_time.h"
 
 namespace millrace::rpc {
@@ -28,6 +29,12 @@ struct CallContext {
   // Name of the listener the connection came in by; empty if it is gone already.
   std::string listener;
   Principal principal;
+  // What the caller has shown is not to be read or changed on its way.
+  bool encrypted = false;
+  // Of the caller: the URI of a node, or a subject; empty if it showed none.
+  std::string certificate;
+  // Of this cluster, by its certificate.
+  NodeId node = kNoNode;
   // By the server's clock; Never() if the client set none.
   MonotonicTime deadline = MonotonicTime::Never();
   // Another node of the cluster passed it on: it is answered here, and not passed on again (S-40).

@@ -1,7 +1,6 @@
 #include "rpc/channel_pool.h"
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
@@ -26,7 +25,8 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options_.keepalive_timeout));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(options_.reconnect_backoff_min));
+  // In spite of its name, the time that an attempt has.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(options_.connect_timeout));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    Milliseconds(options_.reconnect_backoff_min));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Milliseconds(options_.reconnect_backoff_max));
@@ -40,8 +40,10 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Equal targets would else share a connection between channels.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  channel = grpc::CreateCustomChannel(std::string(address), grpc::InsecureChannelCredentials(),
-                                      arguments);
+  channel = grpc::CreateCustomChannel(
+      std::string(address),
+      options_.credentials != nullptr ? options_.credentials : grpc::InsecureChannelCredentials(),
+      arguments);
   return channel;
 }
 

@@ -9,6 +9,7 @@
 #define RPC_CHANNEL_POOL_H_
 
 #include <grpcpp/channel.h>
+#include <grpcpp/security/credentials.h>
 
 #include <cstdint>
 #include <map>
@@ -27,13 +28,17 @@ struct ChannelOptions {
   absl::Duration keepalive_time = absl::Seconds(20);
   absl::Duration keepalive_timeout = absl::Seconds(5);
   absl::Duration reconnect_backoff_min = absl::Milliseconds(50);
+  // An attempt to connect that takes longer has failed: more than a busy server needs to answer.
+  absl::Duration connect_timeout = absl::Milliseconds(500);
   absl::Duration reconnect_backoff_max = absl::Seconds(1);
   int64_t receive_message_bytes_max = 64 << 20;
+  // Plaintext, or TLS to whoever was meant when they were made.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
 };
 
 class ChannelPool {
  public:
-  explicit ChannelPool(ChannelOptions options) : options_(options) {}
+  explicit ChannelPool(ChannelOptions options) : options_(std::move(options)) {}
 
   // The channel to `address` ("host:port") for `purpose`, made at first use.
   std::shared_ptr<grpc::Channel> Get(absl::string_view purpose, absl::string_view address);

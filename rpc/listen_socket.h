@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rpc/peer_identity.h"
 
 namespace millrace::rpc {
 
@@ -22,6 +23,8 @@ struct ListenerAddress {
   std::string host;
   // 0: any free port.
   int port = 0;
+  // What is asked of those who connect.
+  ListenerSecurity security = {};
 
   friend bool operator==(const ListenerAddress&, const ListenerAddress&) = default;
 };

@@ -14,6 +14,7 @@
 
 #include "rpc/call_context.h"
 #include "rpc/completion_queue_executor.h"
+#include "rpc/peer_identity.h"
 #include "rpc/read_gate.h"
 
 namespace millrace::rpc {
@@ -24,6 +25,8 @@ struct CallHost {
   std::shared_ptr<ReadGate> gate;
   // The listener by which a peer's connection came in.
   std::function<std::string(const std::string& peer)> listener_of;
+  // Which calls are let in.
+  CallPolicy policy = {};
   // Calls that each method keeps ready for clients, per queue.
   int ready_calls_per_method = 8;
   // Unsent bytes of a stream from which it is not writable.

@@ -24,6 +24,17 @@ int ToInt(int64_t value) {
   return static_cast<int>(std::min<int64_t>(value, std::numeric_limits<int>::max()));
 }
 
+// Empty where no listener takes TLS: nothing is asked then.
+CallPolicy PolicyOf(const ServerOptions& options) {
+  CallPolicy policy;
+  policy.cluster = options.cluster;
+  if (options.tls == nullptr) return policy;
+  for (const ListenerAddress& listener : options.listeners) {
+    policy.listeners[listener.name] = listener.security;
+  }
+  return policy;
+}
+
 }  // namespace
 
 Server::Server(ServerOptions options, const Clock* clock, std::shared_ptr<ReadGate> gate,
@@ -34,6 +45,9 @@ Server::Server(ServerOptions options, const Clock* clock, std::shared_ptr<ReadGa
       builder_(std::make_unique<grpc::ServerBuilder>()),
       gate_(std::move(gate)) {
   CHECK_GE(options_.queue_count, 1);
+  for (const ListenerAddress& listener : options_.listeners) {
+    CHECK(!listener.security.tls || options_.tls != nullptr) << listener.name;
+  }
   for (int i = 0; i < options_.queue_count; ++i) {
     queues_.push_back(std::make_unique<CompletionQueueExecutor>(builder_->AddCompletionQueue(),
                                                                 clock_, absl::StrCat("shard-", i)));
@@ -102,6 +116,11 @@ absl::Status Server::Start() {
   hand_over_ = builder_->experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       grpc::InsecureServerCredentials());
+  if (options_.tls != nullptr) {
+    hand_over_tls_ = builder_->experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        options_.tls->ForServer());
+  }
   server_ = builder_->BuildAndStart();
   CHECK(server_ != nullptr) << "gRPC refused to start a server that binds no port itself";
 
@@ -109,13 +128,15 @@ absl::Status Server::Start() {
   host->gate = gate_;
   host->ready_calls_per_method = options_.ready_calls_per_method;
   host->stream_write_bytes_max = options_.stream_write_bytes_max;
+  host->policy = PolicyOf(options_);
   acceptor_ = std::make_unique<Acceptor>(
-      std::move(sockets_), options_.connection_limits, clock_, metrics_,
-      [hand_over = hand_over_.get()](int listener_fd, int fd) {
+      std::move(sockets_), options_.connection_limits, options_.handshake_timeout, clock_, metrics_,
+      [plaintext = hand_over_.get(), with_tls = hand_over_tls_.get()](int listener_fd, int fd,
+                                                                      bool tls) {
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
         connection.listener_fd = listener_fd;
         connection.fd = fd;
-        hand_over->HandleNewConnection(&connection);
+        (tls ? with_tls : plaintext)->HandleNewConnection(&connection);
       });
   host->listener_of = [acceptor = acceptor_.get()](const std::string& peer) {
     return acceptor->ListenerOf(peer);

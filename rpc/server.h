@@ -30,6 +30,7 @@
 #include "rpc/listen_socket.h"
 #include "rpc/method.h"
 #include "rpc/read_gate.h"
+#include "rpc/tls.h"
 
 namespace millrace::rpc {
 
@@ -50,9 +51,13 @@ struct ServerOptions {
   absl::Duration client_ping_interval_min = absl::Seconds(10);
   // A connection without a call for this long is closed.
   absl::Duration connection_idle_max = absl::Minutes(10);
-  // Time a client has from connecting to a complete HTTP/2 (later also TLS) handshake.
+  // Time a client has from connecting to a complete TLS and HTTP/2 handshake.
   absl::Duration handshake_timeout = absl::Seconds(10);
   ConnectionLimitOptions connection_limits = {};
+  // What is shown on the listeners that take TLS; null only if there are none.
+  std::shared_ptr<const Tls> tls = nullptr;
+  // The cluster that its nodes' certificates name.
+  std::string cluster = {};
 };
 
 class HealthService;
@@ -115,6 +120,8 @@ class Server {
   std::vector<ListenSocket> sockets_;
   std::vector<ListenerAddress> bound_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> hand_over_;
+  // The same for TLS; null without.
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> hand_over_tls_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Acceptor> acceptor_;
   bool shut_down_ = false;

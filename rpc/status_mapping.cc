@@ -61,6 +61,13 @@ absl::Status FromErrorInfo(const v1::ErrorInfo& info, const std::string& message
   return MakeError(static_cast<ErrorCode>(info.code()), message, std::move(detail));
 }
 
+// TLS to a server that has another certificate, or none, or one that is not believed.
+bool IsHandshakeFailure(const std::string& message) {
+  return absl::StrContains(message, "Ssl handshake failed: SSL_ERROR_SSL") ||
+         absl::StrContains(message, "Custom verification check failed") ||
+         absl::StrContains(message, "Hostname Verification Check failed");
+}
+
 // The code of a status that gRPC itself made.
 ErrorCode CodeOfForeign(const grpc::Status& status) {
   switch (status.error_code()) {
@@ -110,7 +117,10 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   }
   const std::string message =
       status.error_message().empty() ? "the server gave no reason" : status.error_message();
-  return MakeError(CodeOfForeign(status), message);
+  // Another server may be the one that was meant.
+  ErrorDetail detail;
+  if (IsHandshakeFailure(message)) detail.name = kUntrustedName;
+  return MakeError(CodeOfForeign(status), message, std::move(detail));
 }
 
 }  // namespace millrace::rpc

@@ -91,5 +91,16 @@ TEST(StatusMapping, LongTextsAreCutToFitTrailers) {
   EXPECT_THAT(FromGrpcStatus(wire), HasCode(ErrorCode::kInvalidRequest));
 }
 
+TEST(StatusMapping, AServerThatIsNotTrustedIsNotThereAndSaysWhy) {
+  const absl::Status status = FromGrpcStatus(
+      grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                   "failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: "
+                   "SSL_ERROR_SSL: error:0A000086:SSL routines::certificate verify failed"));
+  EXPECT_THAT(status, IsError(ErrorCode::kBrokerNotAvailable, "certificate verify failed"));
+  EXPECT_EQ(DetailOf(status).name, kUntrustedName);
+  EXPECT_EQ(DetailOf(FromGrpcStatus(grpc::Status(grpc::StatusCode::UNAVAILABLE, "reset"))).name,
+            "");
+}
+
 }  // namespace
 }  // namespace millrace::rpc

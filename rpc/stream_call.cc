@@ -53,6 +53,14 @@ class ServerStreamCall final : public StreamCall {
   OutboundStream stream_;
 };
 
+// Of a stream that is not let in.
+class RefusedHandler final : public StreamHandler {
+ public:
+  void OnMessage(Bytes) override {}
+  void OnHalfClose() override {}
+  void OnDone(bool) override {}
+};
+
 }  // namespace
 
 StreamCall::StreamCall(std::shared_ptr<StreamMethod> method)
@@ -74,6 +82,10 @@ void StreamCall::Accepted(bool ok) {
   method_->AcceptOne();
   queue()->AddCall(this);
   call_context_ = MakeCallContext(grpc_context_, method_->host(), queue());
+  if (absl::Status let_in = method_->host().policy.Check(call_context_); !let_in.ok()) {
+    handler_ = std::make_unique<RefusedHandler>();
+    return FinishHere(std::move(let_in));
+  }
   handler_ = method_->MakeHandler(shared_from_this());
   if (request() == nullptr) return ReadNext();
   inbound_.Swap(request());

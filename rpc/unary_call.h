@@ -173,6 +173,10 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
   // The request is counted: the place among the ready calls is filled again, and the handler runs.
   void Run(Reservation reservation) {
     method_->AcceptOne();
+    if (const absl::Status let_in = method_->host_->policy.Check(call_context_); !let_in.ok()) {
+      reservation_ = std::move(reservation);
+      return AnswerHere(let_in);
+    }
     auto request = MessageTraits<Request>::Receive(&request_, &reservation);
     // Empty if the bytes took it with them.
     reservation_ = std::move(reservation);

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "base/sim/sample_step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/testing/log_fixture.h"
@@ -179,7 +180,7 @@ class BitFlipTest : public testing::Test {
       uint64_t dense = bits;
       if (kind == "partitions" || kind == "sync-journal")
         dense = std::min<uint64_t>(bits, 8 * 1024);
-      for (uint64_t bit = 0; bit < bits; bit += bit < dense ? 1 : 10007) {
+      for (uint64_t bit = 0; bit < bits; bit += bit < dense ? sim::SampleStep() : 10007) {
         SCOPED_TRACE(absl::StrCat(path, " byte ", bit / 8, " bit ", bit % 8));
         detected_of_flips[kind].second++;
         if (Detected(path, bit)) detected_of_flips[kind].first++;

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "base/sim/sample_step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/testing/log_fixture.h"
@@ -135,7 +136,7 @@ class CrashImageTest : public testing::Test {
 
   void OnCall(const sim::SimCall& call) {
     if (testing::Test::HasFailure()) return;
-    ++calls_;
+    if (static_cast<uint64_t>(++calls_) % sim::SampleStep() != 0) return;
     const Model model = Now();
     SCOPED_TRACE(call.ToString());
     for (int i = 0; i < 6; ++i) {
@@ -236,6 +237,14 @@ class CrashImageTest : public testing::Test {
       world_->dir->DeleteReplica(Tp(topic), world_->shard.get(), std::move(done));
     }));
     replica.may_be_there = false;
+  }
+
+  void SetAside(int topic) {
+    model_.replicas[Tp(topic)].durable = logs_[Tp(topic)]->durable_offset();
+    logs_.erase(Tp(topic));
+    ASSERT_OK(world_->Await([&](LogDir::Done done) {
+      world_->dir->MarkStray(Tp(topic), world_->shard.get(), std::move(done));
+    }));
   }
 
   void CloseAll() {
@@ -347,6 +356,42 @@ TEST_F(CrashImageTest, PartitionsAreDeletedAndMadeAgain) {
   Open(4, "b");
   Delete(3);
   Stage(4, 2, LeaderEpoch(1));
+}
+
+TEST_F(CrashImageTest, APartitionIsDeletedAndComesBack) {
+  Open(1, "a");
+  Stage(1, 6, LeaderEpoch(1));
+  Delete(1);
+  model_.replicas[Tp(1)] = ReplicaModel();
+  Open(1, "a");
+  Stage(1, 4, LeaderEpoch(2));
+  Restart();
+  Open(1, "a");
+  Stage(1, 2, LeaderEpoch(3));
+}
+
+// Every image is opened in full, which takes back what lies aside in it.
+TEST_F(CrashImageTest, PartitionsAreSetAsideAndTakenBack) {
+  Open(1, "a");
+  Open(2, "b", Durability::kReplicated);
+  Stage(1, 8, LeaderEpoch(1));
+  Stage(2, 4, LeaderEpoch(1));
+  SetAside(1);
+  SetAside(2);
+  Open(1, "a");
+  Stage(1, 3, LeaderEpoch(2));
+  SetAside(1);
+  Restart();
+  Open(1, "a");
+  Truncate(1, Boundary(1, 0.5));
+  Stage(1, 3, LeaderEpoch(3));
+  CloseAll();
+  Restart();
+  Open(2, "b", Durability::kReplicated);
+  Stage(2, 2, LeaderEpoch(2));
+  SetAside(2);
+  Open(1, "a");
+  Stage(1, 2, LeaderEpoch(3));
 }
 
 TEST_F(CrashImageTest, AFollowerBelowItsLeadersStartBeginsAgain) {

@@ -18,6 +18,7 @@ constexpr absl::string_view kMetaKind = "log-directory";
 constexpr absl::string_view kOpenKind = "open-record";
 constexpr absl::string_view kCleanKind = "clean-shutdown";
 constexpr uint64_t kMetaBytesMax = 1 << 16;
+constexpr uint64_t kFileBytesMax = uint64_t{256} << 20;
 
 absl::Status BadLines(absl::string_view path) {
   return MakeError(ErrorCode::kCorruptLog,
@@ -156,6 +157,36 @@ absl::StatusOr<std::optional<DirIdentity>> CheckDirIdentity(FileSystem& files,
         {.name = directory, .value = absl::StrCat(identity.node_id.value())});
   }
   return identity;
+}
+
+absl::StatusOr<HowItWasLeft> LoadHowItWasLeft(FileSystem& files, const std::string& directory) {
+  HowItWasLeft left;
+  const std::string open_path = JoinPath(directory, kOpenRecordFile);
+  ASSIGN_OR_RETURN(const bool open_found, files.Exists(open_path));
+  if (open_found) {
+    ASSIGN_OR_RETURN(const std::string open, ReadWholeFile(files, open_path, kFileBytesMax));
+    const absl::StatusOr<OpenRecord> record = DecodeOpenRecord(open, open_path);
+    if (CodeOf(record.status()) == ErrorCode::kUnsupportedFormatVersion) return record.status();
+    // A damaged one proves nothing: never open as far as we know, and suspect.
+    left.open = record.ok() ? *record : OpenRecord{kNoBrokerEpoch, true};
+  }
+  const std::string clean_path = JoinPath(directory, kCleanShutdownFile);
+  ASSIGN_OR_RETURN(const bool clean_found, files.Exists(clean_path));
+  if (clean_found) {
+    ASSIGN_OR_RETURN(const std::string clean, ReadWholeFile(files, clean_path, kFileBytesMax));
+    absl::StatusOr<CleanShutdown> shutdown = DecodeCleanShutdown(clean, clean_path);
+    if (CodeOf(shutdown.status()) == ErrorCode::kUnsupportedFormatVersion) {
+      return shutdown.status();
+    }
+    // Valid only for the epoch it was last open under (S-21).
+    if (shutdown.ok() && open_found && shutdown->broker_epoch == left.open.broker_epoch) {
+      left.clean = true;
+      left.clean_ends = std::move(shutdown->log_ends);
+    }
+  }
+  // Never opened for appends: nothing can be missing.
+  if (!open_found && !clean_found) left.clean = true;
+  return left;
 }
 
 }  // namespace millrace::storage

@@ -51,6 +51,18 @@ absl::StatusOr<OpenRecord> DecodeOpenRecord(Slice contents, absl::string_view pa
 std::string EncodeCleanShutdown(const CleanShutdown& shutdown);
 absl::StatusOr<CleanShutdown> DecodeCleanShutdown(Slice contents, absl::string_view path);
 
+// What the open record and the clean-shutdown file of an earlier process say.
+struct HowItWasLeft {
+  OpenRecord open;
+  // The last process stopped cleanly under that epoch (S-21); or there was none that appended.
+  bool clean = false;
+  // Of a clean stop.
+  std::map<TopicPartition, Offset> clean_ends;
+};
+
+// Errors: UNSUPPORTED_FORMAT_VERSION; those of the file system. Damage costs what is damaged.
+absl::StatusOr<HowItWasLeft> LoadHowItWasLeft(FileSystem& files, const std::string& directory);
+
 // Whether meta.properties at `directory` is there and names this cluster and node; nullopt if it is
 // missing and the directory holds nothing but what an interrupted creation leaves. Errors:
 // INCONSISTENT_CLUSTER_ID, INCONSISTENT_NODE_ID, INVALID_DIRECTORY (somebody else's files),

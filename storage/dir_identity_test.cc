@@ -109,5 +109,27 @@ TEST_F(DirIdentityTest, EveryFlippedBitOfTheIdentityIsNoticed) {
   }
 }
 
+TEST(HowItWasLeftTest, OnlyAStopOfTheLastEpochIsClean_S21) {
+  sim::SimFileSystem files;
+  ASSERT_OK(files.CreateDirectory("d"));
+  ASSERT_OK_AND_ASSIGN(HowItWasLeft left, LoadHowItWasLeft(files, "d"));
+  EXPECT_TRUE(left.clean) << "nothing was ever appended";
+  ASSERT_OK(ReplaceFile(files, "d/open-record", EncodeOpenRecord({BrokerEpoch(7), false})));
+  ASSERT_OK_AND_ASSIGN(left, LoadHowItWasLeft(files, "d"));
+  EXPECT_FALSE(left.clean);
+  EXPECT_EQ(left.open.broker_epoch, BrokerEpoch(7));
+  for (const int64_t epoch : {6, 7}) {
+    ASSERT_OK(
+        ReplaceFile(files, "d/clean-shutdown", EncodeCleanShutdown({BrokerEpoch(epoch), {}})));
+    ASSERT_OK_AND_ASSIGN(left, LoadHowItWasLeft(files, "d"));
+    EXPECT_EQ(left.clean, epoch == 7);
+  }
+  files.FlipBit("d/open-record", 300);
+  ASSERT_OK_AND_ASSIGN(left, LoadHowItWasLeft(files, "d"));
+  EXPECT_FALSE(left.clean);
+  EXPECT_TRUE(left.open.suspect);
+  EXPECT_EQ(left.open.broker_epoch, kNoBrokerEpoch);
+}
+
 }  // namespace
 }  // namespace millrace::storage

@@ -65,13 +65,17 @@ absl::Status DiskLog::CreateSegment(Offset base, bool* created) {
 absl::Status DiskLog::OpenActive(Offset base, bool* created) {
   if (active_base != base) {
     CHECK(!active_base.has_value() || log_file == nullptr) << "the segment before is not sealed";
-    return CreateSegment(base, created);
+    absl::Status status = CreateSegment(base, created);
+    // May be tried again when there is room.
+    if (!status.ok()) ForgetFiles();
+    return status;
   }
   if (log_file != nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(log_file, files_->Open(Path(base, kLogSuffix), OpenMode::kReadWrite));
   ASSIGN_OR_RETURN(index_file,
                    files_->Open(Path(base, kOffsetIndexSuffix), OpenMode::kOpenOrCreate));
   ASSIGN_OR_RETURN(time_file, files_->Open(Path(base, kTimeIndexSuffix), OpenMode::kOpenOrCreate));
+  // Last: where it is open, all are.
+  ASSIGN_OR_RETURN(log_file, files_->Open(Path(base, kLogSuffix), OpenMode::kReadWrite));
   ASSIGN_OR_RETURN(allocated, log_file->Size());
   return absl::OkStatus();
 }
@@ -89,13 +93,17 @@ absl::Status DiskLog::Allocate(uint64_t end, uint64_t bytes, int64_t step_min, i
                                              static_cast<uint64_t>(std::max(step_min, step_max)));
   const uint64_t length = std::max(step, end - allocated);
   const absl::Status filled = log_file->ZeroFill(allocated, length);
-  // Too little room for the step may still be enough for the batch: the write will tell.
-  if (CodeOf(filled) == ErrorCode::kStorageFull) {
-    RETURN_IF_ERROR(log_file->Truncate(allocated));
-    return absl::OkStatus();
-  }
+  // Too little room for the step may still be enough for the batch: the write will tell. What there
+  // is of the step is room all the same.
+  if (CodeOf(filled) == ErrorCode::kStorageFull) return NoteAllocated();
   RETURN_IF_ERROR(filled);
   allocated += length;
+  return absl::OkStatus();
+}
+
+absl::Status DiskLog::NoteAllocated() {
+  ASSIGN_OR_RETURN(const uint64_t file_size, log_file->Size());
+  allocated = std::max(allocated, file_size);
   return absl::OkStatus();
 }
 
@@ -112,11 +120,14 @@ absl::Status DiskLog::FinishActive() {
   bool created = false;
   RETURN_IF_ERROR(OpenActive(*active_base, &created));
   std::string times;
-  builder.Finish(&times);
+  // Ours only when it is written: where there is no room, this is called again.
+  IndexBuilder finished = builder;
+  finished.Finish(&times);
   if (!times.empty()) {
     RETURN_IF_ERROR(time_file->WriteAt(time_size, times));
     time_size += times.size();
   }
+  builder = finished;
   if (allocated != size) {
     RETURN_IF_ERROR(log_file->Truncate(size));
     allocated = size;

@@ -56,6 +56,9 @@ class DiskLog {
   // `step_min` makes its own room: each byte is then written once, and one change of size is little
   // beside it. Blocks. REQUIRES: OpenActive.
   absl::Status Allocate(uint64_t end, uint64_t bytes, int64_t step_min, int64_t step_max);
+  // A write found no room and may have left a part: the file is perhaps larger than was known.
+  // REQUIRES: OpenActive.
+  absl::Status NoteAllocated();
   // The active segment is full: trimmed, synced, closed. Blocks.
   absl::Status Seal(int64_t index_interval_bytes);
   // Syncs the active segment's log file, if written since the last sync. Blocks.

@@ -152,15 +152,13 @@ absl::StatusOr<JournalContents> ReadJournal(FileSystem& files, const std::string
 }
 
 absl::Status Journal::Rewrite(const std::vector<std::string>& entries) {
-  file_.reset();
-  pending_.clear();
-  frame_.clear();
   std::string contents = EncodeHeader(kind_);
   std::string payload;
   // One frame for all: the file appears whole, by rename.
   for (const std::string& entry : entries) AppendEntry(entry, &payload);
   contents += EncodeFrame(kind_, ++sequence_, payload);
   RETURN_IF_ERROR(ReplaceFile(*files_, path_, contents));
+  pending_.clear();
   ASSIGN_OR_RETURN(file_, files_->Open(path_, OpenMode::kReadWrite));
   size_ = allocated_ = rewritten_size_ = contents.size();
   return absl::OkStatus();
@@ -169,14 +167,15 @@ absl::Status Journal::Rewrite(const std::vector<std::string>& entries) {
 void Journal::Add(Slice entry) { AppendEntry(entry, &pending_); }
 
 absl::Status Journal::Begin(FileWrite* write) {
-  CHECK(file_ != nullptr && frame_.empty() && !pending_.empty());
-  frame_ = EncodeFrame(kind_, ++sequence_, pending_);
-  pending_.clear();
-  if (size_ + frame_.size() > allocated_) {
-    const uint64_t length = std::max<uint64_t>(kAllocationStep, frame_.size());
-    RETURN_IF_ERROR(file_->ZeroFill(allocated_, length));
-    allocated_ += length;
+  CHECK(file_ != nullptr && has_pending());
+  if (!frame_.empty()) {
+    // Its write may have left a part.
+    ASSIGN_OR_RETURN(const uint64_t file_size, file_->Size());
+    allocated_ = std::max(allocated_, file_size);
   }
+  frame_ = EncodeFrame(kind_, ++sequence_, pending_);
+  framed_ = pending_.size();
+  RETURN_IF_ERROR(Allocate());
   write->file = file_.get();
   write->offset = size_;
   write->pieces.assign(1, Slice(frame_));
@@ -184,8 +183,25 @@ absl::Status Journal::Begin(FileWrite* write) {
   return absl::OkStatus();
 }
 
+absl::Status Journal::Allocate() {
+  if (size_ + frame_.size() <= allocated_) return absl::OkStatus();
+  const uint64_t length = std::max<uint64_t>(kAllocationStep, frame_.size());
+  const absl::Status filled = file_->ZeroFill(allocated_, length);
+  if (CodeOf(filled) == ErrorCode::kStorageFull) {
+    // Too little room for the step may still be enough for the frame: its write will tell. What
+    // there is of the step is room all the same.
+    ASSIGN_OR_RETURN(allocated_, file_->Size());
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(filled);
+  allocated_ += length;
+  return absl::OkStatus();
+}
+
 void Journal::Finish() {
   size_ += frame_.size();
+  allocated_ = std::max(allocated_, size_);
+  pending_.erase(0, framed_);
   frame_.clear();
 }
 

@@ -57,14 +57,17 @@ class Journal {
   // Of the last frame begun.
   uint64_t sequence() const { return sequence_; }
   // Replaces the file by one that holds `entries`, durably. Forgets what was added and not written.
+  // On STORAGE_FULL all is as before.
   absl::Status Rewrite(const std::vector<std::string>& entries);
 
   // Notes an entry for the next frame. REQUIRES: entry.size() < 65536.
   void Add(Slice entry);
+  // Entries that no finished frame holds.
   bool has_pending() const { return !pending_.empty(); }
 
-  // Makes the frame of all that was added; `write` refers to memory of this object until Finish.
-  // REQUIRES: Rewrite was called; has_pending(); no frame is under way.
+  // Makes the frame of all that was added; `write` refers to memory of this object until Finish. It
+  // takes the place of one that was begun and not finished, because its write found no room.
+  // REQUIRES: Rewrite was called; has_pending().
   absl::Status Begin(FileWrite* write);
   // The frame is durable.
   void Finish();
@@ -74,6 +77,9 @@ class Journal {
   bool grown() const { return size_ > bytes_max_ && size_ > 4 * rewritten_size_; }
 
  private:
+  // Room for the frame, ahead of the write.
+  absl::Status Allocate();
+
   FileSystem* const files_;
   const std::string path_;
   const JournalKind kind_;
@@ -84,7 +90,9 @@ class Journal {
   uint64_t rewritten_size_ = 0;
   uint64_t sequence_ = 0;
   std::string pending_;
+  // The frame under way, which holds the first so many bytes of pending_.
   std::string frame_;
+  size_t framed_ = 0;
 };
 
 }  // namespace millrace::storage

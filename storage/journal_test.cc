@@ -52,6 +52,25 @@ TEST_F(JournalTest, DamageBeforeAValidFrameIsToldFromATornEnd) {
   EXPECT_THAT(Read().entries, ElementsAre("aaaaaaaa"));
 }
 
+TEST_F(JournalTest, AFrameThatFoundNoRoomIsWrittenLaterWithWhatCameMeanwhile) {
+  ASSERT_OK(journal_.Rewrite({"a"}));
+  files_.SetCapacity(files_.used_bytes() + 4);
+  for (const char* entry : {"b", "c"}) {
+    journal_.Add(entry);
+    EXPECT_THAT(journal_.Flush(), HasCode(ErrorCode::kStorageFull));
+    EXPECT_TRUE(journal_.has_pending());
+    EXPECT_THAT(Read().entries, ElementsAre("a"));
+  }
+  EXPECT_THAT(journal_.Rewrite({"all"}), HasCode(ErrorCode::kStorageFull));
+  // Too little for the step ahead, and enough for the frame.
+  files_.SetCapacity(files_.used_bytes() + 1000);
+  ASSERT_OK(journal_.Flush());
+  EXPECT_FALSE(journal_.has_pending());
+  Write("d");
+  EXPECT_THAT(Read().entries, ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(Read().sequence, journal_.sequence());
+}
+
 TEST_F(JournalTest, AnotherKindIsRefused) {
   ASSERT_OK(journal_.Rewrite({"a"}));
   EXPECT_THAT(ReadJournal(files_, "j", JournalKind::kPartitions),

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "storage/file_names.h"
 #include "storage/partition_metadata.h"
@@ -15,10 +16,13 @@ std::string NameOf(const ReplicaRecord& replica) {
   return PartitionName(replica.topic_name, replica.topic_partition.partition);
 }
 
-// Whether the directory of the replica's name holds its data, not those of another topic that has
+// Whether the directory of the name of a deleted replica holds its data, not those of whoever has
 // the name now.
 absl::StatusOr<bool> IsItsOwn(FileSystem& files, const std::string& path,
                               const ReplicaRecord& replica, const PartitionsJournal& partitions) {
+  // Made again since: it came back to this broker, and what is there is what it has now.
+  const bool again = partitions.Find(replica.topic_partition) != nullptr;
+  if (again && !MUTANT("storage.deletion-finished-on-what-came-back")) return false;
   const std::string directory = JoinPath(path, NameOf(replica));
   ASSIGN_OR_RETURN(const bool exists, files.Exists(directory));
   if (!exists) return false;

@@ -2,9 +2,9 @@
 // get done: directories of deleted and of stray replicas, temporary files.
 //
 // A directory of a deleted replica's name may be its successor's by now: a topic may be made again
-// under its old name. What the directory itself says decides (partition_metadata.h); the journal
-// may not know yet that the successor holds data, which a `replicated` topic acknowledges before
-// anything is synced.
+// under its old name, and the same partition may come back to this broker. What the directory
+// itself says decides (partition_metadata.h); the journal may not know yet that the successor holds
+// data, which a `replicated` topic acknowledges before anything is synced.
 //
 // Thread: the disk executor (blocks).
 #ifndef STORAGE_LEFTOVERS_H_

@@ -72,6 +72,15 @@ TEST_F(LeftoversTest, ADeletedTopicsSuccessorKeepsItsDirectory) {
   EXPECT_TRUE(Exists("d/topic-0"));
 }
 
+// Its partition was moved to other brokers, and back here.
+TEST_F(LeftoversTest, AReplicaThatWasDeletedAndMadeAgainKeepsItsDirectory) {
+  partitions_.Delete(first_);
+  partitions_.SetHasData(partitions_.Create(Partition(1), "topic"));
+  DirectoryIsOf(1);
+  Remove();
+  EXPECT_TRUE(Exists("d/topic-0"));
+}
+
 TEST_F(LeftoversTest, ADeletedTopicsDirectoryGoesThoughItsNameIsUsedAgain) {
   partitions_.Delete(first_);
   partitions_.Create(Partition(2), "topic");

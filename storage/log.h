@@ -38,6 +38,7 @@ namespace millrace::storage {
 
 class DiskLog;
 class Segment;
+class SegmentRepair;
 class StagingPort;
 struct LogFilesIdentity;
 struct LogHandle;
@@ -50,6 +51,12 @@ struct StagedRange {
   Offset base_offset;
   Offset end_offset;
   size_t bytes = 0;
+};
+
+// The offsets of one segment.
+struct SegmentSpan {
+  Offset base;
+  Offset end;
 };
 
 class Log {
@@ -126,6 +133,18 @@ class Log {
   absl::StatusOr<TimestampPlan> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to);
   // The record of the greatest timestamp below `up_to`, the first of these if several.
   absl::StatusOr<TimestampPlan> OffsetOfMaxTimestamp(Offset up_to);
+
+  // Where the segment begins and ends that holds `at`, or would.
+  SegmentSpan SegmentOf(Offset at) const;
+  // The segment that holds `at`, to be copied and made whole on the cold-read pool; an active one
+  // is sealed first. It stays as it is until FinishRepair. Errors: OFFSET_OUT_OF_RANGE;
+  // OFFSET_NOT_AVAILABLE while not all of it is written (ask again); STORAGE_ERROR.
+  absl::StatusOr<std::shared_ptr<SegmentRepair>> BeginRepair(Offset at, WallTime now);
+  // Puts the whole copy in the segment's place; `done` is called when that is durable. Errors:
+  // OFFSET_NOT_AVAILABLE if the log was cut or the segment deleted meanwhile: what was found is
+  // void (S-22).
+  void FinishRepair(std::shared_ptr<SegmentRepair> repair,
+                    absl::AnyInvocable<void(absl::Status) &&> done);
 
   // Prefix deletion (DeleteRecords): raises log_start_offset() at once; `done` is called when that
   // is durable. Whole segments below are deleted. No effect below the current start.

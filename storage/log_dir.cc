@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "storage/dir_identity.h"
 #include "storage/file_names.h"
@@ -16,12 +17,16 @@
 #include "storage/partitions_journal.h"
 #include "storage/recovery_points.h"
 #include "storage/recovery_progress.h"
+#include "storage/replica_directory.h"
 #include "storage/sync_journal.h"
 
 namespace millrace::storage {
 namespace {
 
-constexpr uint64_t kSmallFileBytesMax = uint64_t{256} << 20;
+// How long a small file that found no room on the disk waits before it is tried again.
+constexpr absl::Duration kRoomDelay = absl::Milliseconds(200);
+// And how often: then the directory is offline, and the broker goes on with the others.
+constexpr int kRoomTries = 150;
 
 }  // namespace
 
@@ -34,15 +39,19 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
         flags_(std::make_shared<LogDirFlags>()),
         syncs_(deps.files, Path(kSyncJournalFile), options.journal_bytes_max),
         partitions_(deps.files, Path(kPartitionsJournalFile), options.journal_bytes_max, &syncs_),
-        points_(deps.files, Path(kRecoveryPointsFile)) {}
+        points_(deps.files, Path(kRecoveryPointsFile)) {
+    flags_->directory = options.path;
+    flags_->reserve_bytes = options.reserve_bytes;
+  }
 
   absl::Status Open();
-  void BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done);
-  void RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done done);
+  void BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done, int tries = kRoomTries);
+  void RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done done,
+                             int tries = kRoomTries);
   void OpenLog(const TopicPartition& topic_partition, const std::string& topic_name,
                const LogConfig& config, Executor* owner, LogDone done);
-  void DeleteReplica(const TopicPartition& topic_partition, Executor* executor, Done done);
-  void MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done);
+  // Deletes a replica, or sets it aside; where there is no room, when there is.
+  void Leave(const TopicPartition& topic_partition, bool aside, Executor* executor, Done done);
   void Close(Executor* executor, Done done);
   void OnFailure(Executor* executor, absl::AnyInvocable<void(absl::Status)> callback);
 
@@ -58,14 +67,22 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   absl::Status OpenIdentity();
   absl::Status LoadHowItWasLeft();
   absl::Status RecoverReplicas();
+  RecoveryInput InputOf(const ReplicaRecord& replica) const;
+  // Recovers one log, and notes what that finished or proved.
+  absl::StatusOr<RecoveredLog> Recover(const RecoveryInput& input);
+  // Recovery synced what it kept: that is vouched for from here on.
+  void VouchFor(const RecoveredLog& log);
   absl::Status MakeWriter();
-  absl::StatusOr<std::string> ReadSmallFile(absl::string_view name, bool* found);
   absl::Status WriteOpenRecord(const OpenRecord& record);
   absl::StatusOr<RecoveredLog> TakeReplica(const TopicPartition& topic_partition,
                                            const std::string& topic_name, bool* created);
-  absl::Status DeleteNow(const TopicPartition& topic_partition);
-  absl::Status MarkStrayNow(const TopicPartition& topic_partition);
+  // Makes a stray replica one of those that were recovered.
+  absl::Status TakeBack(const ReplicaRecord& replica);
+  // Can be called again where it found no room.
+  absl::Status LeaveNow(const TopicPartition& topic_partition, bool aside);
   absl::Status CloseNow();
+  absl::Status BeginEpochNow(BrokerEpoch epoch);
+  void WhenThereMayBeRoom(Task task);
   // The directory's own failure, if `status` is one of the disk.
   absl::Status Checked(const absl::Status& status);
   std::shared_ptr<StagingPort> PortOf(Executor* owner);
@@ -84,17 +101,13 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   // Recovered and not opened yet; and the disk side of all others.
   std::map<TopicPartition, RecoveredLog> recovered_;
   std::map<TopicPartition, std::shared_ptr<DiskLog>> opened_;
+  // Deleted or (true) set aside, and not all of that is on the disk yet.
+  std::map<TopicPartition, std::pair<ReplicaRecord, bool>> leaving_;
   std::vector<std::shared_ptr<StagingPort>> ports_;
   std::shared_ptr<LogWriter> writer_;
   Executor* failure_executor_ = nullptr;
   absl::AnyInvocable<void(absl::Status)> on_failure_;
 };
-
-absl::StatusOr<std::string> LogDir::Impl::ReadSmallFile(absl::string_view name, bool* found) {
-  ASSIGN_OR_RETURN(*found, files().Exists(Path(name)));
-  if (!*found) return std::string();
-  return ReadWholeFile(files(), Path(name), kSmallFileBytesMax);
-}
 
 absl::Status LogDir::Impl::Open() {
   RETURN_IF_ERROR(files().CreateDirectory(options_.path));
@@ -133,33 +146,15 @@ absl::Status LogDir::Impl::OpenIdentity() {
 }
 
 absl::Status LogDir::Impl::LoadHowItWasLeft() {
-  bool found = false;
-  ASSIGN_OR_RETURN(const std::string open, ReadSmallFile(kOpenRecordFile, &found));
-  if (found) {
-    const absl::StatusOr<OpenRecord> record = DecodeOpenRecord(open, Path(kOpenRecordFile));
-    if (CodeOf(record.status()) == ErrorCode::kUnsupportedFormatVersion) return record.status();
-    // A damaged one proves nothing: never open as far as we know, and suspect.
-    open_record_ = record.ok() ? *record : OpenRecord{kNoBrokerEpoch, true};
-  }
-  bool clean_found = false;
-  ASSIGN_OR_RETURN(const std::string clean, ReadSmallFile(kCleanShutdownFile, &clean_found));
-  if (clean_found) {
-    absl::StatusOr<CleanShutdown> shutdown = DecodeCleanShutdown(clean, Path(kCleanShutdownFile));
-    if (CodeOf(shutdown.status()) == ErrorCode::kUnsupportedFormatVersion) {
-      return shutdown.status();
-    }
-    // Valid only for the epoch it was last open under (S-21).
-    if (shutdown.ok() && found && shutdown->broker_epoch == open_record_.broker_epoch) {
-      state_.clean = true;
-      clean_ends_ = std::move(shutdown->log_ends);
-    }
-  }
-  // Never opened for appends: nothing can be missing.
-  const bool untouched = !found && !clean_found;
-  if (untouched) state_.clean = true;
+  ASSIGN_OR_RETURN(HowItWasLeft left, storage::LoadHowItWasLeft(files(), options_.path));
+  open_record_ = left.open;
+  state_.clean = left.clean;
+  clean_ends_ = std::move(left.clean_ends);
   state_.last_broker_epoch = open_record_.broker_epoch;
   // A damaged sync journal may have vouched for more than is known now.
   state_.suspect = open_record_.suspect || !state_.clean || syncs_.damaged();
+  if (MUTANT("storage.stop-taken-for-clean")) state_.suspect = open_record_.suspect;
+  if (MUTANT("storage.suspicion-not-sticky")) state_.suspect = !state_.clean || syncs_.damaged();
   return absl::OkStatus();
 }
 
@@ -168,6 +163,35 @@ std::shared_ptr<LogFilesIdentity> LogDir::Impl::MakeIdentity(const ReplicaRecord
   identity->name = PartitionName(replica.topic_name, replica.topic_partition.partition);
   identity->directory = Path(identity->name);
   return identity;
+}
+
+RecoveryInput LogDir::Impl::InputOf(const ReplicaRecord& replica) const {
+  RecoveryInput input;
+  input.replica = replica;
+  input.identity = MakeIdentity(replica);
+  const auto mark = syncs_.marks().find(replica.number);
+  if (mark != syncs_.marks().end()) input.mark = mark->second;
+  input.vouched_epochs = syncs_.epochs(replica.number);
+  input.index_interval_bytes = options_.index_interval_bytes;
+  return input;
+}
+
+absl::StatusOr<RecoveredLog> LogDir::Impl::Recover(const RecoveryInput& input) {
+  ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
+  if (log.status.ok() && log.log_start != input.replica.log_start) {
+    partitions_.SetLogStart(input.replica.number, log.log_start);  // Before anything else is.
+  }
+  if (log.proven_end.has_value()) {
+    syncs_.SetDurable(input.replica.number,
+                      std::max(*log.proven_end, input.mark.value_or(Offset(0))));
+  }
+  return log;
+}
+
+void LogDir::Impl::VouchFor(const RecoveredLog& log) {
+  if (!log.status.ok() || !log.disk->exists) return;
+  syncs_.SetDurable(log.disk->number(), log.end);
+  syncs_.SetEpochs(log.disk->number(), log.epochs);
 }
 
 absl::Status LogDir::Impl::RecoverReplicas() {
@@ -182,12 +206,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
     report.has_data = replica.has_data;
     report.log_start_offset = report.end_offset = replica.log_start;
     if (!replica.stray) {
-      RecoveryInput input;
-      input.replica = replica;
-      input.identity = MakeIdentity(replica);
-      const auto mark = syncs_.marks().find(number);
-      if (mark != syncs_.marks().end()) input.mark = mark->second;
-      input.vouched_epochs = syncs_.epochs(number);
+      RecoveryInput input = InputOf(replica);
       input.round_end = syncs_.round_end(number);
       const auto end = clean_ends_.find(replica.topic_partition);
       if (end != clean_ends_.end()) {
@@ -197,14 +216,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       }
       input.progress = &progress;
       input.point = points_.Find(replica.topic_partition);
-      input.index_interval_bytes = options_.index_interval_bytes;
-      ASSIGN_OR_RETURN(RecoveredLog log, RecoverLog(files(), input));
-      if (log.status.ok() && log.log_start != input.replica.log_start) {
-        partitions_.SetLogStart(number, log.log_start);  // Written before anything else is.
-      }
-      if (log.proven_end.has_value()) {
-        syncs_.SetDurable(number, std::max(*log.proven_end, input.mark.value_or(Offset(0))));
-      }
+      ASSIGN_OR_RETURN(RecoveredLog log, Recover(input));
       report.status = log.status;
       report.log_start_offset = log.log_start;
       report.end_offset = log.end;
@@ -227,12 +239,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
 }
 
 absl::Status LogDir::Impl::MakeWriter() {
-  // Recovery synced what it kept: that is vouched for from here on.
-  for (const auto& [topic_partition, log] : recovered_) {
-    if (!log.status.ok() || !log.disk->exists) continue;
-    syncs_.SetDurable(log.disk->number(), log.end);
-    syncs_.SetEpochs(log.disk->number(), log.epochs);
-  }
+  for (const auto& [topic_partition, log] : recovered_) VouchFor(log);
   std::vector<uint32_t> unknown;
   for (const auto& [number, end] : syncs_.marks()) {
     if (number != SyncJournal::kPartitionsJournal && partitions_.replicas().count(number) == 0) {
@@ -254,19 +261,9 @@ absl::Status LogDir::Impl::MakeWriter() {
   options.idle_close_delay = options_.idle_close_delay;
   options.checkpoint_interval = options_.checkpoint_interval;
   options.checkpoint_bytes_min = options_.checkpoint_bytes_min;
-  LogWriter::Metrics metrics;
-  if (deps_.metrics != nullptr) {
-    const MetricLabels labels = {{"directory", options_.path}};
-    metrics.round_seconds = &deps_.metrics->AddHistogram(
-        "millrace_storage_round_seconds", "Time of a round of group commit, its syncs included.",
-        1e-5, labels);
-    metrics.round_bytes = &deps_.metrics->AddHistogram(
-        "millrace_storage_round_bytes", "Bytes appended by a round of group commit.", 256, labels);
-    metrics.round_logs = &deps_.metrics->AddHistogram(
-        "millrace_storage_round_partitions", "Partitions in a round of group commit.", 1, labels);
-    metrics.written_bytes = &deps_.metrics->AddCounter("millrace_storage_written_bytes_total",
-                                                       "Bytes appended to partitions.", labels);
-  }
+  const LogWriter::Metrics metrics = deps_.metrics == nullptr
+                                         ? LogWriter::Metrics()
+                                         : LogWriter::MetricsIn(deps_.metrics, options_.path);
   writer_ = std::make_shared<LogWriter>(
       options, deps_.files, deps_.disk, deps_.clock, &partitions_, &syncs_, &points_, flags_,
       metrics, [this](const absl::Status& status) {
@@ -289,34 +286,62 @@ absl::Status LogDir::Impl::Checked(const absl::Status& status) {
   return status;
 }
 
-void LogDir::Impl::BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done) {
+absl::Status LogDir::Impl::BeginEpochNow(BrokerEpoch epoch) {
+  RETURN_IF_ERROR(WriteOpenRecord({epoch, open_record_.suspect}));
+  ASSIGN_OR_RETURN(const bool clean, files().Exists(Path(kCleanShutdownFile)));
+  if (!clean) return absl::OkStatus();
+  RETURN_IF_ERROR(files().RemoveFile(Path(kCleanShutdownFile)));
+  return files().SyncDirectory(options_.path);
+}
+
+void LogDir::Impl::BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done, int tries) {
   absl::Status status = writer_->status();
   if (status.ok()) {
-    const auto begin = [&]() -> absl::Status {
-      RETURN_IF_ERROR(WriteOpenRecord({epoch, open_record_.suspect}));
-      ASSIGN_OR_RETURN(const bool clean, files().Exists(Path(kCleanShutdownFile)));
-      if (!clean) return absl::OkStatus();
-      RETURN_IF_ERROR(files().RemoveFile(Path(kCleanShutdownFile)));
-      return files().SyncDirectory(options_.path);
-    };
-    status = Checked(begin());
+    status = BeginEpochNow(epoch);
+    if (CodeOf(status) == ErrorCode::kStorageFull && tries > 1) {
+      return WhenThereMayBeRoom([this, epoch, executor, done = std::move(done), tries]() mutable {
+        // Not if a later registration has overtaken this one meanwhile.
+        BeginEpoch(std::max(epoch, open_record_.broker_epoch), executor, std::move(done),
+                   tries - 1);
+      });
+    }
+    Checked(status).IgnoreError();
   }
   executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
 }
 
-void LogDir::Impl::RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done done) {
+void LogDir::Impl::RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done done,
+                                         int tries) {
   absl::Status status = writer_->status();
   // An older registration says nothing about what this epoch found.
   if (status.ok() && open_record_.suspect && epoch == open_record_.broker_epoch) {
-    status = Checked(WriteOpenRecord({epoch, false}));
+    status = WriteOpenRecord({epoch, false});
+    if (CodeOf(status) == ErrorCode::kStorageFull && tries > 1) {
+      return WhenThereMayBeRoom([this, epoch, executor, done = std::move(done), tries]() mutable {
+        RegistrationCommitted(epoch, executor, std::move(done), tries - 1);
+      });
+    }
+    Checked(status).IgnoreError();
   }
   executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
+}
+
+void LogDir::Impl::WhenThereMayBeRoom(Task task) {
+  deps_.disk->PostAt(deps_.clock->Now() + kRoomDelay,
+                     [weak = weak_from_this(), task = std::move(task)]() mutable {
+                       if (const auto self = weak.lock()) std::move(task)();
+                     });
 }
 
 absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& topic_partition,
                                                        const std::string& topic_name,
                                                        bool* created) {
   RETURN_IF_ERROR(writer_->status());
+  const ReplicaRecord* other = partitions_.Find(topic_partition);
+  const std::string name = PartitionName(topic_name, topic_partition.partition);
+  if (other != nullptr && other->stray && partitions_.FindByName(name) == nullptr) {
+    RETURN_IF_ERROR(TakeBack(*other));
+  }
   const auto found = recovered_.find(topic_partition);
   if (found != recovered_.end()) {
     RETURN_IF_ERROR(found->second.status);
@@ -324,15 +349,13 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
     recovered_.erase(found);
     return log;
   }
-  const std::string name = PartitionName(topic_name, topic_partition.partition);
-  const ReplicaRecord* other = partitions_.Find(topic_partition);
-  if (other == nullptr) other = partitions_.FindByName(name);
+  if (other == nullptr || other->stray) other = partitions_.FindByName(name);
   if (other != nullptr) {
-    return MakeError(ErrorCode::kInvalidDirectory,
-                     absl::StrCat("log directory '", options_.path, "' has a replica ", name,
-                                  " of topic ", other->topic_partition.topic_id.ToString(),
-                                  other->stray ? ", set aside" : " already"),
-                     {.name = name});
+    return MakeError(
+        ErrorCode::kInvalidDirectory,
+        absl::StrCat("log directory '", options_.path, "' has a replica ", name, " of topic ",
+                     other->topic_partition.topic_id.ToString(), " already"),
+        {.name = name});
   }
   *created = true;
   RecoveredLog log;
@@ -342,6 +365,28 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
   log.disk = std::make_shared<DiskLog>(deps_.files, number, topic_partition,
                                        MakeIdentity(partitions_.replicas().at(number)));
   return log;
+}
+
+absl::Status LogDir::Impl::TakeBack(const ReplicaRecord& replica) {
+  RETURN_IF_ERROR(writer_->Drain());
+  const ReplicaRecord stray = replica;
+  const absl::Status moved = TakeReplicaDirectoryBack(files(), options_.path, stray);
+  // It stays aside, and the directory lives.
+  if (CodeOf(moved) == ErrorCode::kInvalidDirectory) return moved;
+  // Nor does a full one fail for it.
+  if (CodeOf(moved) == ErrorCode::kStorageFull) return moved;
+  RETURN_IF_ERROR(Checked(moved));
+  const auto recover = [&]() -> absl::Status {
+    // Only now: until then the next start sets it aside again.
+    partitions_.TakeBack(stray.number);
+    RETURN_IF_ERROR(partitions_.Flush());
+    ASSIGN_OR_RETURN(RecoveredLog log, Recover(InputOf(partitions_.replicas().at(stray.number))));
+    VouchFor(log);
+    recovered_[stray.topic_partition] = std::move(log);
+    return writer_->Drain();
+  };
+  const absl::Status recovered = recover();
+  return CodeOf(recovered) == ErrorCode::kStorageFull ? recovered : Checked(recovered);
 }
 
 void LogDir::Impl::OpenLog(const TopicPartition& topic_partition, const std::string& topic_name,
@@ -386,68 +431,55 @@ std::shared_ptr<StagingPort> LogDir::Impl::PortOf(Executor* owner) {
   return ports_.back();
 }
 
-absl::Status LogDir::Impl::DeleteNow(const TopicPartition& topic_partition) {
+absl::Status LogDir::Impl::LeaveNow(const TopicPartition& topic_partition, bool aside) {
   const ReplicaRecord* found = partitions_.Find(topic_partition);
-  if (found == nullptr) return absl::OkStatus();
-  const ReplicaRecord replica = *found;
-  if (const auto opened = opened_.find(topic_partition); opened != opened_.end()) {
-    opened->second->gone = true;
-    RETURN_IF_ERROR(opened->second->CloseFiles());
-    writer_->RemoveLog(*opened->second);
-    opened_.erase(opened);
+  auto leaving = leaving_.find(topic_partition);
+  if (found != nullptr && leaving == leaving_.end() && !(aside && found->stray)) {
+    const ReplicaRecord replica = *found;
+    if (const auto opened = opened_.find(topic_partition); opened != opened_.end()) {
+      opened->second->gone = true;
+      opened->second->identity()->LeaveDirectory();
+      if (aside) RETURN_IF_ERROR(opened->second->FinishActive());
+      RETURN_IF_ERROR(opened->second->CloseFiles());
+      if (aside && opened->second->exists) writer_->Vouch(*opened->second);
+      writer_->RemoveLog(*opened->second);
+      opened_.erase(opened);
+    }
+    recovered_.erase(topic_partition);
+    RETURN_IF_ERROR(points_.RemoveNow(topic_partition));
+    if (aside) {
+      RETURN_IF_ERROR(syncs_.Flush());
+      partitions_.SetStray(replica.number);
+    } else {
+      partitions_.Delete(replica.number);
+      syncs_.Forget(replica.number);
+    }
+    leaving = leaving_.emplace(topic_partition, std::pair(replica, aside)).first;
   }
-  recovered_.erase(topic_partition);
-  RETURN_IF_ERROR(points_.RemoveNow(topic_partition));
+  if (leaving == leaving_.end()) return absl::OkStatus();
+  if (leaving->second.second != aside) {
+    return MakeError(ErrorCode::kStorageFull, "what was asked for before comes first");
+  }
   // First the decision, durably, then the files.
-  partitions_.Delete(replica.number);
-  syncs_.Forget(replica.number);
   RETURN_IF_ERROR(partitions_.Flush());
-  const std::string name = PartitionName(replica.topic_name, topic_partition.partition);
-  const std::string from = Path(
-      replica.stray ? AsideName(replica.topic_name, topic_partition, kStrayDirectorySuffix) : name);
-  ASSIGN_OR_RETURN(const bool exists, files().Exists(from));
-  if (!exists) return absl::OkStatus();
-  // Aside, so that a topic of the same name can be made at once.
-  const std::string aside =
-      Path(AsideName(replica.topic_name, topic_partition, kDeletedDirectorySuffix));
-  RETURN_IF_ERROR(files().Rename(from, aside));
-  RETURN_IF_ERROR(files().SyncDirectory(options_.path));
-  return RemoveTree(files(), aside);
+  const ReplicaRecord& replica = leaving->second.first;
+  RETURN_IF_ERROR(aside ? SetReplicaDirectoryAside(files(), options_.path, replica)
+                        : RemoveReplicaDirectory(files(), options_.path, replica));
+  leaving_.erase(leaving);
+  return absl::OkStatus();
 }
 
-void LogDir::Impl::DeleteReplica(const TopicPartition& topic_partition, Executor* executor,
-                                 Done done) {
+void LogDir::Impl::Leave(const TopicPartition& topic_partition, bool aside, Executor* executor,
+                         Done done) {
   absl::Status status = writer_->Drain();
-  if (status.ok()) status = Checked(DeleteNow(topic_partition));
-  executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
-}
-
-absl::Status LogDir::Impl::MarkStrayNow(const TopicPartition& topic_partition) {
-  const ReplicaRecord* found = partitions_.Find(topic_partition);
-  if (found == nullptr || found->stray) return absl::OkStatus();
-  const ReplicaRecord replica = *found;
-  if (const auto opened = opened_.find(topic_partition); opened != opened_.end()) {
-    opened->second->gone = true;
-    RETURN_IF_ERROR(opened->second->FinishActive());
-    RETURN_IF_ERROR(opened->second->CloseFiles());
-    writer_->RemoveLog(*opened->second);
-    opened_.erase(opened);
+  if (status.ok()) status = LeaveNow(topic_partition, aside);
+  if (CodeOf(status) == ErrorCode::kStorageFull && writer_->status().ok()) {
+    return WhenThereMayBeRoom(
+        [this, topic_partition, aside, executor, done = std::move(done)]() mutable {
+          Leave(topic_partition, aside, executor, std::move(done));
+        });
   }
-  recovered_.erase(topic_partition);
-  RETURN_IF_ERROR(points_.RemoveNow(topic_partition));
-  partitions_.SetStray(replica.number);
-  RETURN_IF_ERROR(partitions_.Flush());
-  const std::string name = Path(PartitionName(replica.topic_name, topic_partition.partition));
-  ASSIGN_OR_RETURN(const bool exists, files().Exists(name));
-  if (!exists) return absl::OkStatus();
-  RETURN_IF_ERROR(files().Rename(
-      name, Path(AsideName(replica.topic_name, topic_partition, kStrayDirectorySuffix))));
-  return files().SyncDirectory(options_.path);
-}
-
-void LogDir::Impl::MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done) {
-  absl::Status status = writer_->Drain();
-  if (status.ok()) status = Checked(MarkStrayNow(topic_partition));
+  Checked(status).IgnoreError();
   executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
 }
 
@@ -471,6 +503,12 @@ absl::Status LogDir::Impl::CloseNow() {
 
 void LogDir::Impl::Close(Executor* executor, Done done) {
   absl::Status status = writer_->Drain();
+  if (status.ok() && writer_->waits_for_room()) {
+    status = Checked(MakeError(ErrorCode::kStorageFull,
+                               absl::StrCat("log directory '", options_.path,
+                                            "' has no room for what it still has to write"),
+                               {.name = options_.path}));
+  }
   if (status.ok()) status = Checked(CloseNow());
   executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
 }
@@ -507,6 +545,14 @@ uint64_t LogDir::free_bytes() const { return impl_->flags().free_bytes.load(); }
 uint64_t LogDir::total_bytes() const { return impl_->flags().total_bytes.load(); }
 bool LogDir::failed() const { return impl_->flags().failed.load(); }
 
+SyncTimes LogDir::sync_times() const {
+  const LogDirFlags& flags = impl_->flags();
+  const int64_t began = flags.sync_began_nanos.load(std::memory_order_relaxed);
+  return {.measured = flags.syncs_measured.load(std::memory_order_relaxed),
+          .total = absl::Nanoseconds(flags.syncs_nanos.load(std::memory_order_relaxed)),
+          .began = began == 0 ? MonotonicTime::Never() : MonotonicTime::FromNanos(began)};
+}
+
 void LogDir::OnFailure(Executor* executor, absl::AnyInvocable<void(absl::Status)> callback) {
   impl_->disk()->Post([impl = impl_, executor, callback = std::move(callback)]() mutable {
     impl->OnFailure(executor, std::move(callback));
@@ -535,13 +581,13 @@ void LogDir::OpenLog(const TopicPartition& topic_partition, const std::string& t
 
 void LogDir::DeleteReplica(const TopicPartition& topic_partition, Executor* executor, Done done) {
   impl_->disk()->Post([impl = impl_, topic_partition, executor, done = std::move(done)]() mutable {
-    impl->DeleteReplica(topic_partition, executor, std::move(done));
+    impl->Leave(topic_partition, /*aside=*/false, executor, std::move(done));
   });
 }
 
 void LogDir::MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done) {
   impl_->disk()->Post([impl = impl_, topic_partition, executor, done = std::move(done)]() mutable {
-    impl->MarkStray(topic_partition, executor, std::move(done));
+    impl->Leave(topic_partition, /*aside=*/true, executor, std::move(done));
   });
 }
 

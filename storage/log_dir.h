@@ -27,6 +27,7 @@
 #include "base/executor.h"
 #include "base/file_system.h"
 #include "base/ids.h"
+#include "base/monotonic_time.h"
 #include "base/random.h"
 #include "storage/log.h"
 #include "storage/log_config.h"
@@ -95,6 +96,14 @@ struct LogDirState {
   std::vector<ReplicaReport> replicas;
 };
 
+// How fast the disk syncs. Of all syncs a few each second are measured.
+struct SyncTimes {
+  int64_t measured = 0;
+  absl::Duration total;
+  // The one under way; Never(): there is none.
+  MonotonicTime began = MonotonicTime::Never();
+};
+
 class LogDir {
  public:
   using Done = absl::AnyInvocable<void(absl::Status) &&>;
@@ -129,14 +138,16 @@ class LogDir {
   void RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done done);
 
   // The log of a replica, made if new: creation is journalled and group-committed, files appear at
-  // the first append. The Log belongs to `owner`, where `done` runs. Errors: those in its report
-  // (CORRUPT_LOG, ...); INVALID_DIRECTORY if the replica is stray or open already; STORAGE_ERROR.
+  // the first append. One that was set aside is taken back as it was left (S-20): its last segment
+  // is read first, while the directory does nothing else. The Log belongs to `owner`, where `done`
+  // runs. Errors: those in its report (CORRUPT_LOG, ...); INVALID_DIRECTORY if the replica is open
+  // already, or another one has its name; STORAGE_ERROR.
   void OpenLog(const TopicPartition& topic_partition, const std::string& topic_name,
                const LogConfig& config, Executor* owner, LogDone done);
   // Deletes a replica and its data: journalled durably first, then renamed aside and removed.
   // REQUIRES: its Log, if it was opened, is destroyed. OK if there is no such replica.
   void DeleteReplica(const TopicPartition& topic_partition, Executor* executor, Done done);
-  // Sets a replica aside as `-stray` (S-20). REQUIRES: as above.
+  // Sets a replica aside as `-stray` (S-20), until OpenLog or DeleteReplica. REQUIRES: as above.
   void MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done);
 
   // After every Log's Close is done: recovery points and the clean-shutdown file (S-21).
@@ -146,6 +157,8 @@ class LogDir {
   uint64_t free_bytes() const;
   uint64_t total_bytes() const;
   bool failed() const;
+  // Since it was opened. Thread: any.
+  SyncTimes sync_times() const;
 
  private:
   class Impl;

@@ -201,28 +201,137 @@ TEST_F(LogDirTest, IdlePartitionTakesLessThanFourKiBOfMemory) {
   EXPECT_LT(each, 4096u - 1024u) << "with room for a segment and an epoch";
 }
 
-TEST_F(LogDirTest, StrayReplicaIsSetAsideAndNotDeleted) {
+// A directory with replica 0 of "topic" set aside, which has a batch at offset 0.
+class StrayReplicaTest : public LogDirTest {
+ protected:
+  void SetUp() override {
+    world_ = World();
+    ASSERT_OK(world_->Open());
+    ASSERT_OK(world_->Begin(5));
+    ASSERT_OK_AND_ASSIGN(auto log, world_->OpenLog(0));
+    ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world_->Now()));
+    world_->RunBriefly();
+    log.reset();
+    ASSERT_OK(world_->Await([&](LogDir::Done done) {
+      world_->dir->MarkStray(LogFixture::Partition(0), world_->shard.get(), std::move(done));
+    }));
+  }
+  void Restart() {
+    world_.reset();
+    world_ = World();
+    ASSERT_OK(world_->Open());
+  }
+  bool IsAside() {
+    const std::string id = LogFixture::Partition(0).topic_id.ToString();
+    return files_->Exists(absl::StrCat("data/topic-0.", id, "-stray")).value();
+  }
+  // Opens replica 0, and finds what was left there.
+  void TakeBack() {
+    ASSERT_OK_AND_ASSIGN(auto log, world_->OpenLog(0));
+    EXPECT_FALSE(IsAside());
+    EXPECT_EQ(log->end_offset(), Offset(1));
+    EXPECT_EQ(ReadAll(*log, Offset(0), Offset(1)),
+              MakeStampedBatch(Offset(0), LeaderEpoch(1), "a"));
+    ASSERT_OK(log->StageAsLeader(MakeBatch("b"), LeaderEpoch(2), world_->Now()));
+    world_->RunBriefly();
+    EXPECT_EQ(log->durable_offset(), Offset(2));
+  }
+  std::unique_ptr<LogFixture> world_;
+};
+
+TEST_F(StrayReplicaTest, IsSetAsideAndNotDeleted_S20) {
+  EXPECT_TRUE(IsAside());
+  Restart();
+  ASSERT_EQ(world_->dir->opened().replicas.size(), 1u);
+  EXPECT_TRUE(world_->dir->opened().replicas[0].stray);
+  EXPECT_TRUE(IsAside());
+}
+
+TEST_F(StrayReplicaTest, IsTheLogOfItsPartitionWhenThatIsOpenedAgain_S20) {
+  TakeBack();
+  Restart();
+  ASSERT_EQ(world_->dir->opened().replicas.size(), 1u);
+  EXPECT_FALSE(world_->dir->opened().replicas[0].stray);
+  EXPECT_EQ(world_->dir->opened().replicas[0].end_offset, Offset(2));
+}
+
+TEST_F(StrayReplicaTest, IsTakenBackByALaterProcess_S20) {
+  Restart();
+  ASSERT_OK(world_->Begin(6));
+  TakeBack();
+}
+
+TEST_F(StrayReplicaTest, StaysAsideWhileAnotherTopicHasItsName) {
+  const TopicPartition other{TopicId(Uuid(11, 21)), PartitionIndex(0)};
+  ASSERT_OK_AND_ASSIGN(auto log, world_->OpenLog(other, "topic"));
+  EXPECT_EQ(log->end_offset(), Offset(0));
+  EXPECT_THAT(world_->OpenLog(0), IsError(ErrorCode::kInvalidDirectory, other.topic_id.ToString()));
+  EXPECT_TRUE(IsAside());
+  log.reset();
+  ASSERT_OK(world_->Await([&](LogDir::Done done) {
+    world_->dir->DeleteReplica(other, world_->shard.get(), std::move(done));
+  }));
+  TakeBack();
+}
+
+TEST_F(StrayReplicaTest, StaysAsideWhereItsPlaceIsTaken) {
+  ASSERT_OK(files_->CreateDirectory("data/topic-0"));
+  EXPECT_THAT(world_->OpenLog(0), IsError(ErrorCode::kInvalidDirectory, "move it away"));
+  EXPECT_TRUE(IsAside());
+  EXPECT_FALSE(world_->dir->failed());
+}
+
+TEST_F(StrayReplicaTest, WhatItWasVouchedForIsMissedWhenItIsTakenBack_S08) {
+  const std::string id = LogFixture::Partition(0).topic_id.ToString();
+  const std::string segment = absl::StrCat("data/topic-0.", id, "-stray/00000000000000000000.log");
+  files_->FlipBit(segment, 8 * 70);
+  EXPECT_THAT(world_->OpenLog(0), HasCode(ErrorCode::kCorruptLog));
+  EXPECT_FALSE(world_->dir->failed());
+  // It is damaged for good, and can be deleted.
+  EXPECT_THAT(world_->OpenLog(0), HasCode(ErrorCode::kCorruptLog));
+  ASSERT_OK(world_->Await([&](LogDir::Done done) {
+    world_->dir->DeleteReplica(LogFixture::Partition(0), world_->shard.get(), std::move(done));
+  }));
+  ASSERT_OK_AND_ASSIGN(auto log, world_->OpenLog(0));
+  EXPECT_EQ(log->end_offset(), Offset(0));
+}
+
+TEST_F(LogDirTest, FullDirectoryDeletesAndSetsAsideWhenThereIsRoomAndDoesNotFail) {
   auto world = World();
   ASSERT_OK(world->Open());
   ASSERT_OK(world->Begin(5));
-  ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(0));
-  ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
-  world->RunBriefly();
-  log.reset();
-  ASSERT_OK(world->Await([&](LogDir::Done done) {
-    world->dir->MarkStray(LogFixture::Partition(0), world->shard.get(), std::move(done));
-  }));
-  ASSERT_OK_AND_ASSIGN(
-      const bool aside,
-      files_->Exists(
-          absl::StrCat("data/topic-0.", LogFixture::Partition(0).topic_id.ToString(), "-stray")));
-  EXPECT_TRUE(aside);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(i));
+    ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+    world->RunBriefly();
+  }
+  // Not even for a record of what was decided, or for a name.
+  files_->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    const bool may_do = !call.mutating() || call.kind == sim::SimCall::Kind::kRemove ||
+                        call.kind == sim::SimCall::Kind::kSync ||
+                        call.kind == sim::SimCall::Kind::kSyncDirectory;
+    return may_do ? std::nullopt : std::optional(sim::SimFault::kNoSpace);
+  });
+  int done = 0;
+  const auto count = [&](const absl::Status& status) {
+    EXPECT_OK(status);
+    ++done;
+  };
+  world->dir->DeleteReplica(LogFixture::Partition(0), world->shard.get(), count);
+  world->dir->MarkStray(LogFixture::Partition(1), world->shard.get(), count);
+  world->Run(absl::Seconds(2));
+  EXPECT_EQ(done, 0);
+  EXPECT_FALSE(world->dir->failed());
+  files_->SetFaults(nullptr);
+  world->Run(absl::Seconds(2));
+  EXPECT_EQ(done, 2);
+  EXPECT_FALSE(files_->Exists("data/topic-0").value());
+  EXPECT_FALSE(files_->Exists("data/topic-1").value());
   world.reset();
   world = World();
   ASSERT_OK(world->Open());
   ASSERT_EQ(world->dir->opened().replicas.size(), 1u);
   EXPECT_TRUE(world->dir->opened().replicas[0].stray);
-  EXPECT_THAT(world->OpenLog(0), HasCode(ErrorCode::kInvalidDirectory));
 }
 
 TEST_F(LogDirTest, FailureIsTold) {

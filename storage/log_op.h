@@ -27,6 +27,7 @@ namespace millrace::storage {
 
 class DiskLog;
 class Log;
+class SegmentRepair;
 
 // A log start from here on is none: the log is being emptied, to begin at what lies beyond the mark
 // (Log::ResetTo).
@@ -45,6 +46,7 @@ struct LogOp {
     kTruncate,    // Cut at `to`; `segment_base` becomes the active segment.
     kRestart,     // Empty the log; it begins again at `to`.
     kLogStart,    // Note `to` as log start, then delete `segments`.
+    kReplace,     // Put `repair` in the place of its segment.
     kCheckpoint,  // Sync, write the hints, note a recovery point.
     kClose,       // Finish the active segment, write the hints.
   };
@@ -64,8 +66,8 @@ struct LogOp {
   int64_t index_interval_bytes = 4096;
   int64_t preallocate_bytes_min = 0;
   int64_t preallocate_bytes_max = 0;
-  // All but kAppend and kLogStart: the epoch checkpoint as of then. kRoll, kCheckpoint, kClose: a
-  // producer snapshot of `to`.
+  // All but kAppend, kLogStart and kReplace: the epoch checkpoint as of then. kRoll, kCheckpoint,
+  // kClose: a producer snapshot of `to`.
   std::string epochs;
   std::string snapshot;
   Offset to;
@@ -73,6 +75,8 @@ struct LogOp {
   // kLogStart: no longer in the log; deleted when nobody else refers to them.
   std::vector<std::shared_ptr<const Segment>> segments;
   int64_t delete_delay_ms = 0;
+  // kReplace: a whole copy of a sealed segment.
+  std::shared_ptr<SegmentRepair> repair;
   // Called on the owner executor when the operation is durable, or failed. May be null.
   absl::AnyInvocable<void(absl::Status) &&> done;
 };
@@ -101,11 +105,19 @@ void Deliver(LogProgress& progress);
 
 // What the directory's strand lets every thread know.
 struct LogDirFlags {
-  // The reserve is reached: nothing more is staged.
+  // Set before it is shared.
+  std::string directory;
+  uint64_t reserve_bytes = 0;
+  // The reserve is reached, or a write found no room: nothing more is staged.
   std::atomic<bool> full{false};
   std::atomic<bool> failed{false};
   std::atomic<uint64_t> free_bytes{0};
   std::atomic<uint64_t> total_bytes{0};
+  // Of the syncs of rounds, some each second are measured: how many, and their time together. When
+  // the one under way began (of the monotonic clock); 0: there is none.
+  std::atomic<int64_t> syncs_measured{0};
+  std::atomic<int64_t> syncs_nanos{0};
+  std::atomic<int64_t> sync_began_nanos{0};
 };
 
 }  // namespace millrace::storage

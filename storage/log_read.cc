@@ -56,9 +56,11 @@ absl::StatusOr<ReadPlan> Log::Read(Offset from, const ReadLimits& limits) {
   plan.limits_.up_to = std::min(limits.up_to, end_);
   plan.result_.next_offset = from;
   if (from >= plan.limits_.up_to) return plan;
-  if (std::optional<ReadResult> cached = ReadFromCache(from, plan.limits_)) {
-    plan.result_ = *std::move(cached);
-    return plan;
+  if (!limits.from_files || from >= written_) {
+    if (std::optional<ReadResult> cached = ReadFromCache(from, plan.limits_)) {
+      plan.result_ = *std::move(cached);
+      return plan;
+    }
   }
   // What is not in the cache was written.
   const auto after = std::upper_bound(

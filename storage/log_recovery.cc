@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "storage/batch_cursor.h"
 #include "storage/checked_text.h"
@@ -355,6 +356,8 @@ class Recovery {
       log_.producers.Clear();
       return log_.disk->WriteEpochs(EncodeEpochCheckpoint(log_.epochs, log_.end));
     }
+    if (MUTANT("storage.producers-forgotten")) log_.producers.Clear();
+    if (MUTANT("storage.epochs-forgotten")) log_.epochs.Clear();
     log_.epochs.TruncateFromEnd(log_.end);
     log_.epochs.TruncateFromStart(log_.log_start);
     // Hints that speak of batches that are gone must not be believed about others that follow.

@@ -320,6 +320,27 @@ TEST_F(LogTest, StagingIsRefusedBeyondTheReserve) {
   EXPECT_OK(log_->StageAsLeader(MakeBatch("y"), epoch_, world_->Now()));
 }
 
+TEST_F(LogTest, AReadFromTheFilesSeesWhatTheTailCacheHides) {
+  Start();
+  Stage("a", 4);
+  Stage("b", 4);
+  world_->RunBriefly();
+  const std::string whole = ReadAll(*log_, Offset(0), Offset(8));
+  ReadLimits limits;
+  limits.up_to = Offset(8);
+  limits.from_files = true;
+  ASSERT_OK_AND_ASSIGN(ReadPlan plan, log_->Read(Offset(0), limits));
+  EXPECT_FALSE(plan.ready());
+  ASSERT_OK_AND_ASSIGN(const ReadResult result, plan.Execute());
+  std::string read;
+  for (const Bytes& piece : result.pieces) read += piece.ToString();
+  EXPECT_EQ(read, whole);
+  world_->files->FlipBit("data/topic-0/00000000000000000000.log", 8 * 70);
+  EXPECT_EQ(ReadAll(*log_, Offset(0), Offset(8)), whole) << "from memory";
+  ASSERT_OK_AND_ASSIGN(plan, log_->Read(Offset(0), limits));
+  EXPECT_THAT(plan.Execute(), HasCode(ErrorCode::kCorruptLog));
+}
+
 TEST_F(LogTest, StagedBytesAreBounded) {
   world_->options.staged_bytes_max = 1000;
   Start();

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "record/batch_view.h"
 #include "storage/file_names.h"
+#include "storage/segment_repair.h"
 
 namespace millrace::storage {
 namespace {
@@ -14,10 +15,18 @@ namespace {
 // How often the free space is looked at while bytes flow.
 constexpr uint64_t kSpaceCheckBytes = 4 << 20;
 constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
+// Not every sync is measured: there may be ten thousand in a second.
+constexpr absl::Duration kMeasureInterval = absl::Milliseconds(100);
 
-absl::Status FirstError(const std::vector<FileWrite>& writes) {
-  for (const FileWrite& write : writes) RETURN_IF_ERROR(write.status);
-  return absl::OkStatus();
+// The worst: that there is no room comes after all others.
+absl::Status WorstError(const std::vector<FileWrite>& writes) {
+  absl::Status worst;
+  for (const FileWrite& write : writes) {
+    if (write.status.ok()) continue;
+    if (CodeOf(write.status) != ErrorCode::kStorageFull) return write.status;
+    worst = write.status;
+  }
+  return worst;
 }
 
 }  // namespace
@@ -63,7 +72,7 @@ void LogWriter::PostRound() {
 void LogWriter::RunRound() {
   round_posted_ = false;
   if (status_.ok()) {
-    if (const absl::Status status = RunQueue(); !status.ok()) Fail(status);
+    OnError(waits_for_room_ ? WaitForRoom() : RunQueue());
   }
   if (!status_.ok()) {
     DropQueue();
@@ -79,31 +88,14 @@ absl::Status LogWriter::RunQueue() {
   if (bytes_since_space_check_ >= kSpaceCheckBytes || now - last_space_check_ > kSpaceCheckDelay) {
     RETURN_IF_ERROR(CheckSpace());
   }
+  // What found no room goes alone: the journal may know already where its round ends.
+  if (!appends_.empty()) RETURN_IF_ERROR(Commit());
   while (!queue_.empty()) {
     std::vector<Queued> queue = std::exchange(queue_, {});
     for (size_t i = 0; i < queue.size(); ++i) {
-      Queued& queued = queue[i];
-      files_open_ = true;
-      if (!queued.op.batches.empty()) {
-        ReportTo(queued.port->owner())
-            .released.emplace_back(queued.port, static_cast<int64_t>(queued.op.batches.size()));
-      }
-      absl::Status status;
-      if (queued.op.log->gone) {
-        if (queued.op.done) {
-          ReportTo(queued.port->owner())
-              .done.emplace_back(std::move(queued.op.done),
-                                 MakeError(ErrorCode::kStorageError, "the replica is gone"));
-        }
-      } else if (queued.op.kind == LogOp::Kind::kAppend) {
-        held_.push_back(std::move(queued.op));
-        status = Gather(held_.back());
-      } else {
-        if (append_of_.count(queued.op.log->number()) != 0) status = Commit();
-        if (status.ok()) status = Perform(queued.op);
-      }
+      const absl::Status status = CarryOut(queue[i]);
       if (!status.ok()) {
-        // The rest is dropped by whoever fails the writer.
+        // The rest waits for room, or is dropped by whoever fails the writer.
         queue_.assign(std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(i)),
                       std::make_move_iterator(queue.end()));
         return status;
@@ -111,6 +103,27 @@ absl::Status LogWriter::RunQueue() {
     }
   }
   return Commit();
+}
+
+absl::Status LogWriter::CarryOut(Queued& queued) {
+  LogOp& op = queued.op;
+  files_open_ = true;
+  if (!op.log->gone && op.kind != LogOp::Kind::kAppend) {
+    if (append_of_.count(op.log->number()) != 0) RETURN_IF_ERROR(Commit());
+    return Perform(op);
+  }
+  if (!op.log->gone) RETURN_IF_ERROR(Gather(op));
+  Report& report = ReportTo(queued.port->owner());
+  if (!op.batches.empty()) {
+    report.released.emplace_back(queued.port, static_cast<int64_t>(op.batches.size()));
+  }
+  if (!op.log->gone) {
+    held_.push_back(std::move(op));
+  } else if (op.done) {
+    report.done.emplace_back(std::move(op.done),
+                             MakeError(ErrorCode::kStorageError, "the replica is gone"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LogWriter::Gather(const LogOp& op) {
@@ -151,56 +164,76 @@ absl::Status LogWriter::Gather(const LogOp& op) {
   return absl::OkStatus();
 }
 
-absl::Status LogWriter::WriteAppends(bool sync) {
-  std::vector<FileWrite> writes;
-  const auto add = [&](File* file, uint64_t offset, Slice piece, bool synced) {
-    FileWrite write;
+absl::Status LogWriter::MakeReady(const Append& append) {
+  DiskLog& log = *append.log;
+  // While it waited for room, idle files were closed perhaps.
+  bool created = false;
+  RETURN_IF_ERROR(log.OpenActive(*log.active_base, &created));
+  if (!append.sync) return absl::OkStatus();
+  return log.Allocate(append.position + append.bytes, append.bytes, append.preallocate_bytes_min,
+                      append.preallocate_bytes_max);
+}
+
+void LogWriter::AddWrites(Append& append, std::vector<FileWrite>* writes) {
+  const auto add = [&](File* file, uint64_t offset, bool synced) -> FileWrite& {
+    FileWrite& write = writes->emplace_back();
     write.file = file;
     write.offset = offset;
-    if (!piece.empty()) write.pieces.push_back(piece);
     write.sync = synced;
-    writes.push_back(std::move(write));
+    return write;
   };
-  for (Append& append : appends_) {
-    if (append.sync != sync) continue;
-    DiskLog& log = *append.log;
-    if (sync) {
-      RETURN_IF_ERROR(log.Allocate(append.position + append.bytes, append.bytes,
-                                   append.preallocate_bytes_min, append.preallocate_bytes_max));
-    }
-    add(log.log_file.get(), append.position, Slice(), sync);
-    writes.back().pieces = std::move(append.pieces);
-    // The indexes are hints: synced when the segment is sealed.
-    if (!append.offset_entries.empty()) {
-      add(log.index_file.get(), log.index_size, append.offset_entries, false);
-      log.index_size += append.offset_entries.size();
-    }
-    if (!append.time_entries.empty()) {
-      add(log.time_file.get(), log.time_size, append.time_entries, false);
-      log.time_size += append.time_entries.size();
-    }
-    bytes_since_space_check_ += append.bytes;
-    if (metrics_.written_bytes != nullptr) {
-      metrics_.written_bytes->Add(static_cast<int64_t>(append.bytes));
-    }
+  DiskLog& log = *append.log;
+  append.writes_begin = writes->size();
+  add(log.log_file.get(), append.position, append.sync).pieces = std::move(append.pieces);
+  // The indexes are hints: synced when the segment is sealed.
+  if (!append.offset_entries.empty()) {
+    add(log.index_file.get(), log.index_size, false).pieces.push_back(append.offset_entries);
   }
-  bool partitions = false;
-  bool syncs = false;
+  if (!append.time_entries.empty()) {
+    add(log.time_file.get(), log.time_size, false).pieces.push_back(append.time_entries);
+  }
+  append.writes_end = writes->size();
+}
+
+absl::Status LogWriter::WriteAppends(bool sync) {
   for (const Append& append : appends_) {
-    if (!sync || !append.sync) continue;
+    if (append.sync == sync && !append.written) RETURN_IF_ERROR(MakeReady(append));
+  }
+  std::vector<FileWrite> writes;
+  for (Append& append : appends_) {
+    if (append.sync != sync || append.written) continue;
+    AddWrites(append, &writes);
+    if (!sync) continue;
     syncs_->SetRoundEnd(append.log->number(),
                         {*append.log->active_base, append.position + append.bytes, append.end});
   }
+  const size_t journals = writes.size();
+  bool partitions = false;
+  bool syncs = false;
   if (sync) RETURN_IF_ERROR(AddJournals(&writes, &partitions, &syncs));
   if (writes.empty()) return absl::OkStatus();
   files_->WriteAndSync(absl::MakeSpan(writes));
-  RETURN_IF_ERROR(FirstError(writes));
-  if (partitions) partitions_->Finish();
-  if (syncs) syncs_->Finish();
-  for (const Append& append : appends_) {
-    if (append.sync == sync) Advance(append);
+  absl::Status status = WorstError(writes);
+  if (!status.ok() && CodeOf(status) != ErrorCode::kStorageFull) return status;
+  const auto all_ok = [&](size_t from, size_t to) {
+    return std::all_of(writes.begin() + static_cast<std::ptrdiff_t>(from),
+                       writes.begin() + static_cast<std::ptrdiff_t>(to),
+                       [](const FileWrite& write) { return write.status.ok(); });
+  };
+  const bool journalled = all_ok(journals, writes.size());
+  if (partitions && writes[journals].status.ok()) partitions_->Finish();
+  if (syncs && writes.back().status.ok()) syncs_->Finish();
+  for (Append& append : appends_) {
+    if (append.sync != sync || append.written) continue;
+    if (journalled && all_ok(append.writes_begin, append.writes_end)) {
+      Advance(append);
+      continue;
+    }
+    // A part may be there. It is written again, whole, in the same place.
+    append.pieces = std::move(writes[append.writes_begin].pieces);
+    RETURN_IF_ERROR(append.log->NoteAllocated());
   }
-  return absl::OkStatus();
+  return status;
 }
 
 absl::Status LogWriter::AddJournals(std::vector<FileWrite>* writes, bool* partitions, bool* syncs) {
@@ -220,8 +253,15 @@ absl::Status LogWriter::AddJournals(std::vector<FileWrite>* writes, bool* partit
   return absl::OkStatus();
 }
 
-void LogWriter::Advance(const Append& append) {
+void LogWriter::Advance(Append& append) {
   DiskLog& log = *append.log;
+  append.written = true;
+  log.index_size += append.offset_entries.size();
+  log.time_size += append.time_entries.size();
+  bytes_since_space_check_ += append.bytes;
+  if (metrics_.written_bytes != nullptr) {
+    metrics_.written_bytes->Add(static_cast<int64_t>(append.bytes));
+  }
   log.end = append.end;
   log.last_append = clock_->Now();
   log.unsynced = !append.sync;
@@ -239,6 +279,15 @@ void LogWriter::Vouch(DiskLog& log) {
   }
 }
 
+void LogWriter::FinishWaiting() {
+  for (Waiting& waiting : std::exchange(waiting_, {})) {
+    ReportTo(waiting.owner).done.emplace_back(std::move(waiting.done), absl::OkStatus());
+  }
+  SendReports();
+  for (DoneOnDisk& done : std::exchange(after_round_, {})) std::move(done)(absl::OkStatus());
+  for (Deletion& deletion : std::exchange(deletions_, {})) DeleteWhenFree(std::move(deletion));
+}
+
 absl::Status LogWriter::Commit() {
   const MonotonicTime begin = clock_->Now();
   uint64_t bytes = 0;
@@ -251,7 +300,7 @@ absl::Status LogWriter::Commit() {
     RETURN_IF_ERROR(WriteAppends(false));
     SendReports();
   }
-  RETURN_IF_ERROR(WriteAppends(true));
+  RETURN_IF_ERROR(WriteAndMeasure());
   if (!appends_.empty() && metrics_.round_seconds != nullptr) {
     metrics_.round_seconds->Record(absl::ToDoubleSeconds(clock_->Now() - begin));
     metrics_.round_bytes->Record(static_cast<double>(bytes));
@@ -260,16 +309,34 @@ absl::Status LogWriter::Commit() {
   appends_.clear();
   append_of_.clear();
   held_.clear();
-  for (Waiting& waiting : std::exchange(waiting_, {})) {
-    ReportTo(waiting.owner).done.emplace_back(std::move(waiting.done), absl::OkStatus());
-  }
-  SendReports();
-  for (DoneOnDisk& done : std::exchange(after_round_, {})) std::move(done)(absl::OkStatus());
-  for (Deletion& deletion : std::exchange(deletions_, {})) DeleteWhenFree(std::move(deletion));
+  FinishWaiting();
   RETURN_IF_ERROR(points_->Flush());
-  if (partitions_->grown()) RETURN_IF_ERROR(partitions_->Rewrite());
-  if (syncs_->grown()) RETURN_IF_ERROR(syncs_->Rewrite());
-  return absl::OkStatus();
+  // Not needed: where there is no room for the new file, the old one goes on.
+  const auto rewrite = [](auto* journal) -> absl::Status {
+    const absl::Status status = journal->grown() ? journal->Rewrite() : absl::OkStatus();
+    return CodeOf(status) == ErrorCode::kStorageFull ? absl::OkStatus() : status;
+  };
+  RETURN_IF_ERROR(rewrite(partitions_));
+  return rewrite(syncs_);
+}
+
+absl::Status LogWriter::WriteAndMeasure() {
+  const bool syncs =
+      std::any_of(appends_.begin(), appends_.end(), [](const Append& a) { return a.sync; });
+  if (!syncs) return WriteAppends(true);
+  const MonotonicTime begin = clock_->Now();
+  flags_->sync_began_nanos.store(begin.nanos(), std::memory_order_relaxed);
+  const absl::Status status = WriteAppends(true);
+  flags_->sync_began_nanos.store(0, std::memory_order_relaxed);
+  if (begin - last_measured_ < kMeasureInterval && last_measured_ != MonotonicTime()) return status;
+  last_measured_ = begin;
+  // It has lasted until this strand is free again: a simulated disk takes its time after the call.
+  disk_->Post([flags = flags_, clock = clock_, begin] {
+    flags->syncs_nanos.fetch_add(absl::ToInt64Nanoseconds(clock->Now() - begin),
+                                 std::memory_order_relaxed);
+    flags->syncs_measured.fetch_add(1, std::memory_order_relaxed);
+  });
+  return status;
 }
 
 absl::Status LogWriter::Perform(LogOp& op) {
@@ -282,6 +349,10 @@ absl::Status LogWriter::Perform(LogOp& op) {
       return PerformTruncate(op);
     case LogOp::Kind::kRestart:
       return PerformRestart(op);
+    case LogOp::Kind::kReplace:
+      RETURN_IF_ERROR(op.repair->PutInPlace());
+      if (op.done) ReportTo(op.log->owner).done.emplace_back(std::move(op.done), absl::OkStatus());
+      return absl::OkStatus();
     case LogOp::Kind::kCheckpoint:
       return PerformCheckpoint(op);
     case LogOp::Kind::kClose:
@@ -392,7 +463,8 @@ absl::Status LogWriter::WriteHints(DiskLog& log, const LogOp& op) {
 absl::Status LogWriter::PerformCheckpoint(LogOp& op) {
   // Only a log whose files are as its owner sees them can be described.
   if (!op.log->exists || op.log->end != op.to) return absl::OkStatus();
-  return WriteHints(*op.log, op);
+  const absl::Status status = WriteHints(*op.log, op);
+  return CodeOf(status) == ErrorCode::kStorageFull ? absl::OkStatus() : status;
 }
 
 absl::Status LogWriter::PerformClose(LogOp& op) {
@@ -412,10 +484,10 @@ void LogWriter::RemoveLog(const DiskLog& log) { logs_.erase(log.number()); }
 
 absl::Status LogWriter::Drain() {
   RETURN_IF_ERROR(status_);
-  absl::Status status = RunQueue();
+  absl::Status status = waits_for_room_ ? WaitForRoom() : RunQueue();
   if (status.ok()) status = partitions_->Flush();
   if (status.ok()) status = syncs_->Flush();
-  if (!status.ok()) Fail(status);
+  OnError(status);
   return status_;
 }
 
@@ -465,6 +537,7 @@ void LogWriter::Fail(const absl::Status& status) {
   if (!status_.ok()) return;
   status_ = status;
   flags_->failed.store(true, std::memory_order_relaxed);
+  if (metrics_.offline != nullptr) metrics_.offline->Set(1);
   for (const auto& [number, log] : logs_) ReportProgress(*log, std::nullopt, status);
   for (Waiting& waiting : std::exchange(waiting_, {})) {
     ReportTo(waiting.owner).done.emplace_back(std::move(waiting.done), status);

@@ -7,7 +7,8 @@
 // owner in one task.
 //
 // Logs of `replicated` topics are written before the round's syncs, so that they do not wait for
-// others' disks. A failed write or sync fails the writer for good, and with it the directory.
+// others' disks. A failed write or sync fails the writer for good, and with it the directory. What
+// finds no room on the disk stays and is tried again until there is some (log_writer_room.cc).
 //
 // Owned by LogDir. Thread: the disk executor.
 #ifndef STORAGE_LOG_WRITER_H_
@@ -55,7 +56,12 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     Histogram* round_bytes = nullptr;
     Histogram* round_logs = nullptr;
     Counter* written_bytes = nullptr;
+    Gauge* free_bytes = nullptr;
+    Gauge* total_bytes = nullptr;
+    Gauge* full = nullptr;
+    Gauge* offline = nullptr;
   };
+  static Metrics MetricsIn(MetricRegistry* metrics, const std::string& directory);
   using DoneOnDisk = absl::AnyInvocable<void(const absl::Status&) &&>;
 
   // The journals are rewritten (opened for appending) before. `on_failure` is called once, here.
@@ -72,9 +78,13 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   // Logs that reports of failure go to, and whose idle files are closed.
   void AddLog(std::shared_ptr<DiskLog> log);
   void RemoveLog(const DiskLog& log);
+  // Lets the next frame of the sync journal vouch for what is durable of the log.
+  void Vouch(DiskLog& log);
 
-  // Carries out all that has arrived and flushes the journals. Blocks.
+  // Carries out all that has arrived, as far as there is room, and flushes the journals. Blocks.
   absl::Status Drain();
+  // Something that arrived waits for room on the disk.
+  bool waits_for_room() const { return waits_for_room_; }
   // The directory is lost for this process: tells everybody.
   void Fail(const absl::Status& status);
   const absl::Status& status() const { return status_; }
@@ -91,6 +101,10 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     uint64_t position = 0;
     uint64_t bytes = 0;
     Offset end;
+    bool written = false;
+    // Its place in the writes of the round, which its pieces have gone to.
+    size_t writes_begin = 0;
+    size_t writes_end = 0;
     std::vector<Slice> pieces;
     std::string offset_entries;
     std::string time_entries;
@@ -120,13 +134,30 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void PostRound();
   void RunRound();
   absl::Status RunQueue();
+  absl::Status CarryOut(Queued& queued);
   absl::Status Gather(const LogOp& op);
   absl::Status Commit();
   absl::Status WriteAppends(bool sync);
+  // The synced ones, and now and then how long that takes.
+  absl::Status WriteAndMeasure();
+  absl::Status MakeReady(const Append& append);
+  // What `append` writes, behind those that are there.
+  void AddWrites(Append& append, std::vector<FileWrite>* writes);
   absl::Status AddJournals(std::vector<FileWrite>* writes, bool* partitions, bool* syncs);
-  void Advance(const Append& append);
-  // Lets the next frame of the sync journal vouch for what is durable of the log.
-  void Vouch(DiskLog& log);
+  void Advance(Append& append);
+  // The journals' entries made so far are durable: tells those who wait for that.
+  void FinishWaiting();
+
+  // --- log_writer_room.cc ---
+  // Waits for room if that is all that is wrong; else fails.
+  void OnError(const absl::Status& status);
+  absl::Status WaitForRoom();
+  absl::Status TryAgain();
+  // Does ahead of what waits what frees room, or needs nothing but the journal.
+  absl::Status GoAhead();
+  bool MayGoAhead(size_t position) const;
+  // Forgets the appends that are written, and those of logs that are gone.
+  void DropAppends();
   absl::Status Perform(LogOp& op);
   absl::Status PerformRoll(LogOp& op);
   absl::Status PerformTruncate(LogOp& op);
@@ -185,8 +216,11 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool files_open_ = false;
   bool checkpoint_posted_ = false;
   bool space_check_posted_ = false;
+  bool waits_for_room_ = false;
+  bool try_again_posted_ = false;
   uint64_t bytes_since_space_check_ = 0;
   MonotonicTime last_space_check_;
+  MonotonicTime last_measured_;
 };
 
 }  // namespace millrace::storage

@@ -19,7 +19,33 @@ constexpr absl::Duration kDeleteRetryDelay = absl::Milliseconds(100);
 
 }  // namespace
 
+LogWriter::Metrics LogWriter::MetricsIn(MetricRegistry* metrics, const std::string& directory) {
+  Metrics cells;
+  const MetricLabels labels = {{"directory", directory}};
+  cells.round_seconds =
+      &metrics->AddHistogram("millrace_storage_round_seconds",
+                             "Time of a round of group commit, its syncs included.", 1e-5, labels);
+  cells.round_bytes = &metrics->AddHistogram(
+      "millrace_storage_round_bytes", "Bytes appended by a round of group commit.", 256, labels);
+  cells.round_logs = &metrics->AddHistogram("millrace_storage_round_partitions",
+                                            "Partitions in a round of group commit.", 1, labels);
+  cells.written_bytes = &metrics->AddCounter("millrace_storage_written_bytes_total",
+                                             "Bytes appended to partitions.", labels);
+  cells.free_bytes = &metrics->AddGauge(
+      "millrace_log_dir_free_bytes", "Free space of a log directory, as last looked at.", labels);
+  cells.total_bytes =
+      &metrics->AddGauge("millrace_log_dir_total_bytes", "Size of its file system.", labels);
+  cells.full =
+      &metrics->AddGauge("millrace_log_dir_full",
+                         "1 while a log directory takes no records for want of room.", labels);
+  cells.offline =
+      &metrics->AddGauge("millrace_log_dir_offline", "1 after a log directory has failed.", labels);
+  return cells;
+}
+
 void LogWriter::DeleteWhenFree(Deletion deletion) {
+  // They went with the replica's directory, or with that aside.
+  std::erase_if(deletion.segments, [](const auto& segment) { return segment->log->gone; });
   const bool free = std::all_of(deletion.segments.begin(), deletion.segments.end(),
                                 [](const auto& segment) { return segment.use_count() == 1; });
   if (!free) {
@@ -29,7 +55,16 @@ void LogWriter::DeleteWhenFree(Deletion deletion) {
     });
     return;
   }
-  if (const absl::Status status = DeleteNow(deletion); !status.ok()) Fail(status);
+  const absl::Status status = DeleteNow(deletion);
+  if (CodeOf(status) == ErrorCode::kStorageFull) {
+    // Not even for the new names.
+    After(kDeleteRetryDelay, [deletion = std::move(deletion)](LogWriter& self) mutable {
+      self.DeleteWhenFree(std::move(deletion));
+      return self.status_;
+    });
+  } else if (!status.ok()) {
+    Fail(status);
+  }
 }
 
 absl::Status LogWriter::DeleteNow(const Deletion& deletion) {
@@ -43,7 +78,9 @@ absl::Status LogWriter::DeleteNow(const Deletion& deletion) {
     }
   }
   if (deletion.segments.empty()) return absl::OkStatus();
-  After(absl::Milliseconds(deletion.delay_ms),
+  // A full disk needs the room more than anybody the files.
+  const bool full = flags_->full.load(std::memory_order_relaxed);
+  After(absl::Milliseconds(full ? 0 : deletion.delay_ms),
         [segments = deletion.segments](LogWriter& self) { return self.RemoveDeleted(segments); });
   return absl::OkStatus();
 }
@@ -66,8 +103,13 @@ absl::Status LogWriter::CheckSpace() {
   ASSIGN_OR_RETURN(const SpaceInfo space, files_->Space(options_.directory));
   flags_->free_bytes.store(space.free_bytes, std::memory_order_relaxed);
   flags_->total_bytes.store(space.total_bytes, std::memory_order_relaxed);
-  const bool full = space.free_bytes < options_.reserve_bytes;
+  const bool full = waits_for_room_ || space.free_bytes < options_.reserve_bytes;
   flags_->full.store(full, std::memory_order_relaxed);
+  if (metrics_.free_bytes != nullptr) {
+    metrics_.free_bytes->Set(static_cast<double>(space.free_bytes));
+    metrics_.total_bytes->Set(static_cast<double>(space.total_bytes));
+    metrics_.full->Set(full ? 1 : 0);
+  }
   if (full && !space_check_posted_) {
     // Nothing is written any more that would bring another look.
     space_check_posted_ = true;
@@ -147,6 +189,8 @@ void LogWriter::ScheduleCheckpoint() {
 }
 
 void LogWriter::RequestCheckpoints() {
+  // They would need room, and wait behind what does.
+  if (waits_for_room_) return;
   for (const auto& [number, log] : logs_) {
     if (log->owner == nullptr || !log->active_base.has_value() || log->size == 0) continue;
     const RecoveryPoint* const point = points_->Find(log->topic_partition());
@@ -166,9 +210,7 @@ void LogWriter::After(absl::Duration delay, absl::AnyInvocable<absl::Status(LogW
   disk_->PostAt(clock_->Now() + delay, [weak = weak_from_this(), what = std::move(what)]() mutable {
     const auto self = weak.lock();
     if (self == nullptr || !self->status_.ok()) return;
-    if (const absl::Status status = std::move(what)(*self); !status.ok()) {
-      self->Fail(status);
-    }
+    self->OnError(std::move(what)(*self));
   });
 }
 

@@ -174,5 +174,31 @@ TEST_F(LogWriterUpkeepTest, ADeletionWaitsForReadersOfTheSegment) {
   EXPECT_FALSE(world_.files->Exists("data/topic-0/00000000000000000000.log.deleted").value());
 }
 
+TEST_F(LogWriterUpkeepTest, ADeletionThatWaitedTakesNothingOfWhoHasTheNameNow) {
+  world_.config.segment_bytes = 200;
+  world_.config.tail_cache_bytes_max = 0;
+  auto log = OpenLog(0);
+  for (int i = 0; i < 10; ++i) Stage(*log);
+  world_.Run();
+  log->SetHighWatermark(log->end_offset());
+  absl::StatusOr<ReadPlan> reader = log->Read(Offset(0), {log->end_offset(), 10});
+  ASSERT_OK(reader);
+  log->RaiseLogStart(Offset(9), nullptr);
+  world_.RunBriefly();
+  log.reset();
+  ASSERT_OK(world_.Await([&](LogDir::Done done) {
+    world_.dir->DeleteReplica(LogFixture::Partition(0), world_.shard.get(), std::move(done));
+  }));
+  // Its partition comes back to this broker.
+  log = OpenLog(0);
+  for (int i = 0; i < 10; ++i) Stage(*log);
+  world_.Run();
+  EXPECT_FALSE(reader->Execute().ok());
+  reader = absl::UnknownError("gone");
+  world_.Run(absl::Seconds(10));
+  EXPECT_TRUE(world_.files->Exists("data/topic-0/00000000000000000000.log").value());
+  EXPECT_EQ(log->log_start_offset(), Offset(0));
+}
+
 }  // namespace
 }  // namespace millrace::storage

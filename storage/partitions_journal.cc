@@ -13,12 +13,13 @@ namespace {
 
 // What an entry says of the replica `number`.
 enum EntryType : uint8_t {
-  kCreated = 1,   // {16 bytes topic id, i32 partition, i64 log start, u8 flags, name}
-  kHasData = 2,   // {}
-  kDeleted = 3,   // {}
-  kStray = 4,     // {}
-  kLogStart = 5,  // {i64 log start}
-  kNext = 6,      // {}: no number below this one is free
+  kCreated = 1,    // {16 bytes topic id, i32 partition, i64 log start, u8 flags, name}
+  kHasData = 2,    // {}
+  kDeleted = 3,    // {}
+  kStray = 4,      // {}
+  kLogStart = 5,   // {i64 log start}
+  kNext = 6,       // {}: no number below this one is free
+  kTakenBack = 7,  // {}: stray no more
 };
 constexpr uint8_t kHasDataFlag = 1;
 constexpr uint8_t kStrayFlag = 2;
@@ -124,6 +125,10 @@ absl::Status PartitionsJournal::Replay(Slice entry) {
       found->second.stray = true;
       UnindexName(found->second);
       return absl::OkStatus();
+    case kTakenBack:
+      found->second.stray = false;
+      Index(found->second);
+      return absl::OkStatus();
     case kDeleted:
       deleted_.push_back(found->second);
       Unindex(found->second);
@@ -213,6 +218,15 @@ void PartitionsJournal::SetStray(uint32_t number) {
   replicas_.at(number).stray = true;
   UnindexName(replicas_.at(number));
   journal_.Add(Head(kStray, number));
+}
+
+void PartitionsJournal::TakeBack(uint32_t number) {
+  ReplicaRecord& replica = replicas_.at(number);
+  CHECK(FindByName(PartitionName(replica.topic_name, replica.topic_partition.partition)) ==
+        nullptr);
+  replica.stray = false;
+  Index(replica);
+  journal_.Add(Head(kTakenBack, number));
 }
 
 void PartitionsJournal::SetLogStart(uint32_t number, Offset log_start) {

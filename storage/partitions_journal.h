@@ -67,6 +67,8 @@ class PartitionsJournal {
   uint32_t Create(const TopicPartition& topic_partition, const std::string& topic_name);
   void SetHasData(uint32_t number);
   void SetStray(uint32_t number);
+  // It is set aside no more. REQUIRES: no other replica has its name.
+  void TakeBack(uint32_t number);
   void SetLogStart(uint32_t number, Offset log_start);
   void Delete(uint32_t number);
 

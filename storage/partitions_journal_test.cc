@@ -66,6 +66,26 @@ TEST(PartitionsJournalTest, AReplicaIsFoundByItsTopicAndByItsNameWhileItIsNotSet
   }
 }
 
+TEST(PartitionsJournalTest, AReplicaThatIsTakenBackHasItsNameAgain) {
+  sim::SimFileSystem files;
+  SyncJournal syncs(&files, "s", 1 << 20);
+  ASSERT_OK(syncs.Rewrite());
+  PartitionsJournal journal(&files, "p", 1 << 20, &syncs);
+  ASSERT_OK(journal.Rewrite());
+  const TopicPartition one{TopicId(Uuid(1, 1)), PartitionIndex(0)};
+  const uint32_t number = journal.Create(one, "topic");
+  journal.SetStray(number);
+  journal.TakeBack(number);
+  ASSERT_OK(journal.Flush());
+  PartitionsJournal read(&files, "p", 1 << 20, &syncs);
+  ASSERT_OK(read.Load());
+  EXPECT_EQ(read.replicas(), journal.replicas());
+  for (PartitionsJournal* each : {&journal, &read}) {
+    EXPECT_FALSE(each->Find(one)->stray);
+    EXPECT_EQ(each->FindByName("topic-0")->number, number);
+  }
+}
+
 TEST(PartitionsJournalTest, LossOfASyncedLastFrameIsNoticed) {
   sim::SimFileSystem files;
   SyncJournal syncs(&files, "s", 1 << 20);

@@ -35,6 +35,8 @@ struct ReadLimits {
   size_t bytes_max = 1 << 20;
   // Return the first batch even if it is larger than bytes_max.
   bool at_least_one = true;
+  // Read what was written from the files, even if the tail cache has it: to see what the disk has.
+  bool from_files = false;
 };
 
 struct ReadResult {

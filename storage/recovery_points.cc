@@ -116,7 +116,8 @@ void RecoveryPoints::Remove(const TopicPartition& topic_partition) {
 }
 
 absl::Status RecoveryPoints::RemoveNow(const TopicPartition& topic_partition) {
-  if (Find(topic_partition) == nullptr) return absl::OkStatus();
+  // Changed: perhaps by an earlier call, which found no room.
+  if (Find(topic_partition) == nullptr && !changed_) return absl::OkStatus();
   Remove(topic_partition);
   return Flush();
 }
@@ -129,9 +130,17 @@ void RecoveryPoints::KeepOnly(const std::set<TopicPartition>& logs) {
 
 absl::Status RecoveryPoints::Flush() {
   if (!changed_) return absl::OkStatus();
-  RETURN_IF_ERROR(ReplaceFile(*files_, path_, EncodeRecoveryPoints(points_)));
+  const absl::Status written = ReplaceFile(*files_, path_, EncodeRecoveryPoints(points_));
+  if (CodeOf(written) == ErrorCode::kStorageFull) return RemoveFile();
+  RETURN_IF_ERROR(written);
   changed_ = false;
   return absl::OkStatus();
+}
+
+absl::Status RecoveryPoints::RemoveFile() {
+  ASSIGN_OR_RETURN(const bool exists, files_->Exists(path_));
+  if (exists) RETURN_IF_ERROR(files_->RemoveFile(path_));
+  return files_->SyncDirectory(ParentPath(path_));
 }
 
 }  // namespace millrace::storage

@@ -49,10 +49,13 @@ class RecoveryPoints {
   // Removes all but those of these logs.
   void KeepOnly(const std::set<TopicPartition>& logs);
 
-  // Writes the file if something changed. Blocks.
+  // Writes the file if something changed. Where there is no room for it, the old one, which may say
+  // too much, goes: OK, and the next Flush tries again. Blocks.
   absl::Status Flush();
 
  private:
+  absl::Status RemoveFile();
+
   FileSystem* const files_;
   const std::string path_;
   std::map<TopicPartition, RecoveryPoint> points_;

@@ -82,6 +82,22 @@ TEST_F(RecoveryPointsTest, ADamagedFileIsNoHintAndIsMadeGood) {
   EXPECT_EQ(FileContents(files_, "points"), EncodeRecoveryPoints({}));
 }
 
+TEST_F(RecoveryPointsTest, WhereThereIsNoRoomForTheNewFileTheOldOneGoes) {
+  points_.Set(a_, SomePoint(150));
+  points_.Set(b_, SomePoint(160));
+  ASSERT_OK(points_.Flush());
+  files_.SetCapacity(files_.used_bytes());
+  ASSERT_OK(points_.RemoveNow(a_));
+  sim::SimRandom random(1);
+  const auto image = files_.CrashImage(sim::CrashMode::kLoseAll, random);
+  RecoveryPoints again(image.get(), "points");
+  ASSERT_OK(again.Load());
+  EXPECT_EQ(again.Find(a_), nullptr);
+  files_.SetCapacity(1 << 20);
+  ASSERT_OK(points_.Flush());
+  EXPECT_NE(FileContents(files_, "points"), EncodeRecoveryPoints({}));
+}
+
 TEST_F(RecoveryPointsTest, AFailedReadOrWriteIsAnError) {
   points_.Set(a_, SomePoint(150));
   files_.FailSyncs(true);

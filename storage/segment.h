@@ -28,6 +28,14 @@ struct LogFilesIdentity {
   std::string name;
   // Raised when a truncation is decided: a read that began before may have seen anything.
   std::atomic<uint64_t> truncations{0};
+  // The replica was deleted or set aside: the directory's name may be another's. Disk strand only.
+  bool gone = false;
+
+  // The same, told to readers as well: what they would find there is not what they began to read.
+  void LeaveDirectory() {
+    gone = true;
+    truncations.fetch_add(1, std::memory_order_acq_rel);
+  }
 };
 
 class Segment {

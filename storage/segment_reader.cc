@@ -109,12 +109,19 @@ class RangeRead {
       result_.bytes = collected;
       return true;
     };
+    // What is good before the damage is good: the next read, from there, is told of it.
+    const auto damaged = [&](const absl::Status& damage) -> absl::StatusOr<bool> {
+      if (collected > 0) return finish();
+      return damage;
+    };
     while (true) {
       const Slice rest = chunk.slice().substr(at);
       uint64_t size = record::kPeekBytes;
       if (rest.size() >= size) {
         const absl::StatusOr<size_t> peeked = record::PeekBatchSize(rest, kBatchBytesMax);
-        if (!peeked.ok()) return Damage(segment_, position_ + at, peeked.status().message());
+        if (!peeked.ok()) {
+          return damaged(Damage(segment_, position_ + at, peeked.status().message()));
+        }
         size = *peeked;
       }
       if (rest.size() < size) {
@@ -124,11 +131,16 @@ class RangeRead {
         return false;
       }
       const absl::StatusOr<record::BatchView> batch = record::BatchView::Parse(rest);
-      if (!batch.ok()) return Damage(segment_, position_ + at, batch.status().message());
-      RETURN_IF_ERROR(CheckPlace(anchor, *batch, position_ + at));
+      if (!batch.ok()) {
+        return damaged(Damage(segment_, position_ + at, batch.status().message()));
+      }
+      if (const absl::Status place = CheckPlace(anchor, *batch, position_ + at); !place.ok()) {
+        return damaged(place);
+      }
       if (batch->next_offset() > range_.limits.up_to) return finish();
       if (batch->last_offset() >= range_.from) {
-        RETURN_IF_ERROR(CheckEpoch(segment_, position_ + at, *batch, range_.epochs));
+        const absl::Status epoch = CheckEpoch(segment_, position_ + at, *batch, range_.epochs);
+        if (!epoch.ok()) return damaged(epoch);
         const bool too_much = collected + size > range_.limits.bytes_max;
         if (too_much && (collected > 0 || !range_.limits.at_least_one)) return finish();
         if (collected == 0) first = at;

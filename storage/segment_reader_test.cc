@@ -88,6 +88,8 @@ TEST_F(SegmentReaderTest, DamageIsNeverServed) {
     Write(kLogSuffix, damaged);
     EXPECT_THAT(Read(7), HasCode(ErrorCode::kCorruptLog)) << at - starts_[7];
     EXPECT_THAT(Read(6, 1).value(), contents_.substr(starts_[6], starts_[7] - starts_[6]));
+    // What stands before it is given, and no more.
+    EXPECT_THAT(Read(2).value(), contents_.substr(starts_[2], starts_[7] - starts_[2]));
   }
 }
 

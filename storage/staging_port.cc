@@ -13,11 +13,14 @@ absl::Status StagingPort::Admit(size_t bytes) const {
     return MakeError(ErrorCode::kStorageError, "the log directory has failed");
   }
   if (flags_->full.load(std::memory_order_relaxed)) {
+    const uint64_t free = flags_->free_bytes.load(std::memory_order_relaxed);
     return MakeError(
         ErrorCode::kStorageFull,
-        absl::StrCat(
-            "the log directory has only ", flags_->free_bytes.load(std::memory_order_relaxed),
-            " bytes left, which are its reserve: free space, or delete topics or records"));
+        absl::StrCat("log directory '", flags_->directory, "' is full: ", free, " bytes are free, ",
+                     "and log.dir.reserve.bytes keeps ", flags_->reserve_bytes,
+                     "; it takes records again when there is room: free space, or delete topics or "
+                     "records"),
+        {.name = flags_->directory, .value = absl::StrCat(free)});
   }
   // A single batch is always admitted, or a small bound would refuse it for ever.
   if (staged_bytes_ > 0 && staged_bytes_ + static_cast<int64_t>(bytes) > staged_bytes_max_) {

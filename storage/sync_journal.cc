@@ -81,8 +81,9 @@ absl::Status SyncJournal::Rewrite() {
       if (entry.start_offset < end) entries.push_back(EncodeEpoch(number, entry));
     }
   }
+  RETURN_IF_ERROR(journal_.Rewrite(entries));
   dirty_.clear();
-  return journal_.Rewrite(entries);
+  return absl::OkStatus();
 }
 
 void SyncJournal::SetDurable(uint32_t number, Offset end) {
@@ -111,9 +112,11 @@ void SyncJournal::SetRoundEnd(uint32_t number, const RoundEnd& round) {
 
 absl::Status SyncJournal::Lower(uint32_t number, Offset to) {
   const auto mark = marks_.find(number);
-  if (mark == marks_.end() || mark->second <= to) return absl::OkStatus();
-  SetDurable(number, to);
-  epochs_[number].TruncateFromEnd(to);
+  if (mark != marks_.end() && mark->second > to) {
+    SetDurable(number, to);
+    epochs_[number].TruncateFromEnd(to);
+  }
+  // Also what an earlier call lowered and found no room to write.
   return Flush();
 }
 

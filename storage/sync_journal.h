@@ -68,7 +68,8 @@ class SyncJournal {
   // The round of the next frame will end there. Behind the ends of earlier rounds.
   void SetRoundEnd(uint32_t number, const RoundEnd& round);
   void SetEpochs(uint32_t number, const EpochCache& epochs) { epochs_[number] = epochs; }
-  // Lowers the mark of a log to `to` if it is higher, and makes that durable. Blocks.
+  // Lowers the mark of a log to `to` if it is higher, and makes that durable. After STORAGE_FULL it
+  // is to be called again. Blocks.
   absl::Status Lower(uint32_t number, Offset to);
   // In the next frame, if there is a mark.
   void Forget(uint32_t number);

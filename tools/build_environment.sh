@@ -15,5 +15,6 @@ _jobs="$(awk -v cores="$(nproc)" '/^MemAvailable:/ {
     jobs = int($2 / (2 * 1024 * 1024)); if (jobs > cores) jobs = cores; print jobs < 1 ? 1 : jobs }' /proc/meminfo)"
 
 # On a terminal Bazel draws its progress in place; elsewhere a line now and then shows that it lives.
-build_flags=("--jobs=$_jobs")
+# Tests of processes mostly wait, so one test more than that runs at a time; they say by deadlines, not by speed, what is right.
+build_flags=("--jobs=$((_jobs + 1))" "--local_cpu_resources=$_jobs" "--local_test_jobs=$((_jobs + 1))")
 [[ -t 2 ]] || build_flags+=(--show_progress_rate_limit=20)

@@ -6,14 +6,14 @@ set -euo pipefail
 
 packages=(
   # Build.
-  bazel-bootstrap clang-14 libclang-rt-14-dev g++ pkg-config protobuf-compiler protobuf-compiler-grpc
+  bazel-bootstrap clang-14 lld-14 libclang-rt-14-dev g++ pkg-config protobuf-compiler protobuf-compiler-grpc
   libabsl-dev libgrpc++-dev libprotobuf-dev librocksdb-dev prometheus-cpp-dev libcivetweb-dev liburing-dev
   liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libspdlog-dev libfmt-dev libcli11-dev libre2-dev
   libyaml-cpp-dev nlohmann-json3-dev
   # Tests and checks.
   libgtest-dev libgmock-dev libbenchmark-dev clang-format-14
   python3 python3-grpcio python3-kafka python3-lz4 python3-protobuf python3-snappy python3-zstandard
-  ca-certificates git iproute2 util-linux
+  ca-certificates git iproute2 openssl util-linux
 )
 readonly packages
 readonly update_tries=5

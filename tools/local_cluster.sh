@@ -31,6 +31,8 @@ Options:
   --base-port PORT     of start: clients connect to controllers at PORT, PORT+1... and to brokers at PORT+10, PORT+11...;
                        controllers are found by all nodes from PORT+100 on, metrics from PORT+200 on and, of brokers,
                        from PORT+210 on (default: 19092)
+  --tls                of start: all connections by TLS, between nodes mutual; certificates are made with openssl, in
+                       DIR/tls (only for a new cluster)
   --millrace PROGRAM   of start: the program to run (default: the one given before, else it is built from this tree)
   --phantom-brokers N  of start: registers N brokers from 101 on that have no process, for trying out and measuring
                        the quorum alone; only without --brokers (default: 0)
@@ -68,6 +70,7 @@ phantoms=''
 brokers=''
 phantom_brokers=''
 follow=false
+tls=no
 
 whole_number() { # NAME TEXT MIN MAX
   [[ "$2" =~ ^[0-9]{1,5}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) ||
@@ -95,6 +98,7 @@ parse() {
         shift
         ;;
       --follow) follow=true ;;
+      --tls) tls=yes ;;
       -*) wrong_usage "there is no option '$1'" ;;
       *)
         if [[ -z "$command" ]]; then
@@ -123,7 +127,7 @@ parse() {
   [[ -z "$base_port" ]] || whole_number --base-port "$base_port" 1024 65000
   [[ -z "$brokers" ]] || whole_number --brokers "$brokers" 0 20
   [[ -z "$phantom_brokers" ]] || whole_number --phantom-brokers "$phantom_brokers" 0 99
-  if [[ "$command" != start && -n "$controllers$base_port$brokers$program$phantom_brokers$phantoms" ]]; then
+  if [[ "$command" != start && -n "$controllers$base_port$brokers$program$phantom_brokers$phantoms${tls#no}" ]]; then
     wrong_usage "only --data-dir is an option of all commands; the others are of start"
   fi
   if [[ "$command" != logs ]] && $follow; then wrong_usage "--follow is an option of logs"; fi
@@ -142,6 +146,7 @@ read_cluster() {
       base_port) known_base_port="$value" ;;
       program) known_program="$value" ;;
       built) known_built="$value" ;;
+      tls) known_tls="$value" ;;
     esac
   done <"$data_dir/cluster.conf"
 }
@@ -153,6 +158,9 @@ load_cluster() {
   brokers="${known_brokers:-0}"
   base_port="$known_base_port"
   program="$known_program"
+  tls="${known_tls:-no}"
+  data_dir="$(readlink -f "$data_dir")"
+  trust_cluster
 }
 
 is_broker() { (($1 > 100)); }
@@ -187,26 +195,74 @@ voters() {
   printf '%s' "$list"
 }
 
-# A broker without a process is never heard of: no session may end for its silence.
+# ---- Certificates: an authority of the cluster's own, and one for each node. ----
+
+# What this script asks the nodes, it asks by TLS then, too.
+trust_cluster() { [[ "$tls" == no ]] || export MILLRACE_TLS_CA="$data_dir/tls/authority.pem"; }
+
+make_authority() {
+  command -v openssl >/dev/null || fail '--tls needs the program openssl'
+  mkdir -p "$data_dir/tls"
+  (
+    umask 077
+    cd "$data_dir/tls"
+    [[ -f authority.pem ]] && exit 0
+    openssl ecparam -name prime256v1 -genkey -noout -out authority.key
+    openssl req -x509 -new -key authority.key -subj '/CN=local_cluster' -days 365 -out authority.pem
+  ) 2>"$data_dir/openssl.log" || fail "no authority could be made: $(cat "$data_dir/openssl.log")"
+}
+
+# Who a node is, is said by the URI; the addresses are for clients.
+make_certificate() { # ID
+  (
+    umask 077
+    cd "$data_dir/tls"
+    [[ -f "node-$1.pem" ]] && exit 0
+    openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out "node-$1.key"
+    openssl req -new -key "node-$1.key" -subj "/CN=node-$1" -out "node-$1.request"
+    printf 'subjectAltName=URI:millrace://local/node/%s,IP:%s,DNS:localhost\n' "$1" "$host" >"node-$1.extensions"
+    openssl x509 -req -in "node-$1.request" -CA authority.pem -CAkey authority.key -CAcreateserial -days 365 \
+      -extfile "node-$1.extensions" -out "node-$1.certificate"
+    cat "node-$1.key" "node-$1.certificate" >"node-$1.pem"
+    rm "node-$1.key" "node-$1.request" "node-$1.extensions" "node-$1.certificate"
+  ) 2>"$data_dir/openssl.log" || fail "no certificate for node $1 could be made: $(cat "$data_dir/openssl.log")"
+}
+
+write_security() { # ID
+  [[ "$tls" == yes ]] || return 0
+  make_certificate "$1"
+  cat >>"$(node_dir "$1")/server.yaml" <<CONFIG
+listener.security.protocol.map: CLIENTS:SSL,CONTROLLER:SSL
+ssl.keystore.location: $data_dir/tls/node-$1.pem
+ssl.truststore.location: $data_dir/tls/authority.pem
+ssl.cluster.name: local
+CONFIG
+  ! is_broker "$1" || printf 'controller.listener.names: CONTROLLER\n' >>"$(node_dir "$1")/server.yaml"
+}
+
 write_config() {
+  local clients=PLAINTEXT
+  [[ "$tls" == no ]] || clients=CLIENTS
   if is_broker "$1"; then
     cat >"$(node_dir "$1")/server.yaml" <<CONFIG
 node.id: $1
 process.roles: broker
 controller.quorum.voters: $(voters)
-listeners: PLAINTEXT://$host:$(client_port "$1")
+listeners: $clients://$host:$(client_port "$1")
 http.listener: $host:$(http_port "$1")
 CONFIG
+    write_security "$1"
     return
   fi
   cat >"$(node_dir "$1")/server.yaml" <<CONFIG
 node.id: $1
 process.roles: controller
 controller.quorum.voters: $(voters)
-listeners: PLAINTEXT://$host:$(client_port "$1"),CONTROLLER://$host:$(controller_port "$1")
+listeners: $clients://$host:$(client_port "$1"),CONTROLLER://$host:$(controller_port "$1")
 controller.listener.names: CONTROLLER
 http.listener: $host:$(http_port "$1")
 CONFIG
+  write_security "$1"
   # A broker without a process is never heard of: no session may end for its silence.
   ((phantom_brokers == 0)) || printf 'broker.session.timeout.ms: 2147483647\n' >>"$(node_dir "$1")/server.yaml"
 }
@@ -282,12 +338,16 @@ await_ready() {
 
 start() {
   local known_controllers='' known_brokers='' known_phantom_brokers='' known_base_port='' known_program='' known_built=''
+  local known_tls=''
   local built=no i started=0
   if read_cluster; then
     [[ -z "$controllers" || "$controllers" == "$known_controllers" ]] ||
       fail "the cluster in $data_dir has $known_controllers controllers, not $controllers; give another --data-dir"
     [[ -z "$base_port" || "$base_port" == "$known_base_port" ]] ||
       fail "the cluster in $data_dir has base port $known_base_port, not $base_port; give another --data-dir"
+    [[ "$tls" == no || "${known_tls:-no}" == yes ]] ||
+      fail "the cluster in $data_dir was made without --tls; give another --data-dir"
+    tls="${known_tls:-no}"
   fi
   controllers="${controllers:-${known_controllers:-3}}"
   phantom_brokers="${phantom_brokers:-${known_phantom_brokers:-0}}"
@@ -296,6 +356,7 @@ start() {
   brokers="${brokers:-${known_brokers:-3}}"
   ((phantom_brokers == 0 || brokers == 0)) ||
     fail "phantom brokers are never heard of, and brokers are watched over: have one or the other"
+  [[ "$tls" == no ]] || ((phantom_brokers == 0)) || fail "phantom brokers speak no TLS"
   base_port="${base_port:-${known_base_port:-19092}}"
   # A program that was given is kept; one that was built is built again, as the tree may have changed.
   if [[ -z "$program" && "$known_built" == no ]]; then program="$known_program"; fi
@@ -307,8 +368,10 @@ start() {
   [[ -x "$program" ]] || fail "there is no program at $program"
   mkdir -p "$data_dir"
   data_dir="$(readlink -f "$data_dir")"
-  printf 'controllers=%s\nbrokers=%s\nphantom_brokers=%s\nbase_port=%s\nprogram=%s\nbuilt=%s\n' \
-    "$controllers" "$brokers" "$phantom_brokers" "$base_port" "$program" "$built" >"$data_dir/cluster.conf"
+  printf 'controllers=%s\nbrokers=%s\nphantom_brokers=%s\nbase_port=%s\nprogram=%s\nbuilt=%s\ntls=%s\n' \
+    "$controllers" "$brokers" "$phantom_brokers" "$base_port" "$program" "$built" "$tls" >"$data_dir/cluster.conf"
+  [[ "$tls" == no ]] || make_authority
+  trust_cluster
   for i in $(controller_ids) $(broker_ids); do
     if ! pid_of "$i" >/dev/null; then
       start_node "$i"
@@ -321,6 +384,7 @@ start() {
     "$phantoms" --controllers "$(quorum_addresses)" --count "$phantom_brokers" >&2 ||
       fail 'no brokers could be registered'
   fi
+  [[ "$tls" == no ]] || say "clients believe the authority in $MILLRACE_TLS_CA (--tls-ca, or export MILLRACE_TLS_CA)"
   say 'all of them answer; clients connect to:'
   printf '%s\n' "$(bootstrap)"
 }

@@ -30,6 +30,7 @@ constexpr uint32_t kLastStableOffsetField = 7;
 constexpr uint32_t kLogStartOffsetField = 8;
 constexpr uint32_t kBatchesField = 9;
 constexpr uint32_t kResultLeaderField = 11;
+constexpr uint32_t kPreferredReplicaField = 12;
 // FetchResponse
 constexpr uint32_t kResponsePartitionsField = 1;
 // FetchStreamRequest
@@ -88,6 +89,8 @@ bool Decode(const Bytes& message, FetchPartitionResult* out) {
       const size_t begin = reader.field_begin();
       reader.Length();
       records.Add(message, begin, reader.position());
+    } else if (reader.Is(kPreferredReplicaField, WireType::kVarint)) {
+      out->preferred_read_replica = NodeId(reader.Int32());
     } else {
       reader.Skip();
     }
@@ -129,6 +132,9 @@ void Put(Sink& sink, const FetchPartitionResult& result) {
   sink.Pieces(kBatchesField, result.batches);
   sink.Encoded(result.plain_records);
   PutLeader(sink, kResultLeaderField, result.name, result.outcome);
+  if (result.preferred_read_replica) {
+    sink.PresentInt(kPreferredReplicaField, result.preferred_read_replica->value());
+  }
 }
 
 template <class Sink, class T>

@@ -14,7 +14,7 @@ void PieceReader::Advance(size_t size, Take take) {
   position_ += size;
   while (size > 0) {
     const size_t run = std::min(size, piece_->size() - used_);
-    take(piece_->data() + used_, run);
+    if (run > 0) take(piece_->data() + used_, run);  // An empty piece may be no memory at all.
     used_ += run;
     size -= run;
     if (used_ == piece_->size() && left_ + size > 0) {

@@ -61,6 +61,8 @@ class FollowerStreams::Stream : public FollowerSink {
   std::unique_ptr<FollowerStream> stream;
   // The leader has answered.
   bool open = false;
+  // It carries a word that the leader must hear, and stays for that until the metadata moves on.
+  bool lingers = false;
   std::map<TopicPartition, Carried> carried;
   FollowerMessage outgoing;
 };
@@ -95,6 +97,7 @@ void FollowerStreams::OnImage(std::shared_ptr<const metadata::Image> image, Brok
   own_epoch_ = own_epoch;
   std::vector<NodeId> outdated;
   for (const auto& [node, leader] : leaders_) {
+    for (const auto& [shard, stream] : leader.streams) stream->lingers = false;
     const auto now = Find(node);
     if (registered_again || !now.ok() || now->first != leader.epoch ||
         now->second != leader.address) {
@@ -220,6 +223,8 @@ void FollowerStreams::Detach(const DetachTo& detach) {
   // What a replica that led before says to a former follower is not for this side.
   if (!is_over(over.topic_partition, *found->second->Find(over.topic_partition))) return;
   found->second->outgoing.detaches.push_back(over);
+  // A stream that ends says nothing of why; the in-sync set would be left by lag alone (S-35).
+  if (CodeOf(over.status) == ErrorCode::kCorruptLog) found->second->lingers = true;
   Forget(over.topic_partition);
 }
 
@@ -239,7 +244,7 @@ bool FollowerStreams::Flush() {
         stream.stream->Send(std::exchange(outgoing, {}));
       }
       // Nobody follows there any more.
-      if (stream.carried.empty() && leader->second.waiting.empty()) {
+      if (stream.carried.empty() && leader->second.waiting.empty() && !stream.lingers) {
         stream.owner = nullptr;
         stream.stream.reset();
         at = leader->second.streams.erase(at);

@@ -281,6 +281,31 @@ TEST_F(FollowerStreamsTest, AReplicaThatGoesElsewhereLeavesTheStreamAndTheLastOn
   EXPECT_EQ(streams_->stream_count(), 0U);
 }
 
+TEST_F(FollowerStreamsTest, WhoeverDetachesWithDamageIsHeardBeforeTheStreamEnds_S35) {
+  Image({{1, 10}, {2, 20}});
+  Attach(0, 1);
+  hands_[0]->messages.clear();
+  DetachTo detach;
+  detach.peer = NodeId(1);
+  detach.detach.topic_partition = PartitionNumber(0);
+  detach.detach.leader_epoch = LeaderEpoch(1);
+  detach.detach.attach = 1;
+  detach.detach.status = MakeError(ErrorCode::kCorruptLog, "damaged");
+  Do([&] { streams_->Detach(detach); });
+  ASSERT_EQ(hands_[0]->messages.size(), 1U);
+  EXPECT_EQ(hands_[0]->messages[0].detaches.size(), 1U);
+  EXPECT_FALSE(hands_[0]->closed);
+  // It is used again, or else ends when the metadata moves on.
+  Attach(0, 2);
+  EXPECT_EQ(hands_.size(), 1U);
+  detach.detach.attach = 2;
+  Do([&] { streams_->Detach(detach); });
+  EXPECT_EQ(streams_->stream_count(), 1U);
+  Image({{1, 10}, {2, 20}});
+  EXPECT_TRUE(hands_[0]->closed);
+  EXPECT_EQ(streams_->stream_count(), 0U);
+}
+
 TEST_F(FollowerStreamsTest, ADetachIsToldToTheLeaderWhileOthersStay) {
   Image({{1, 10}, {2, 20}});
   Attach(0, 1);

@@ -23,6 +23,10 @@ class HandChannel : public ControllerChannel {
     requests.push_back(std::move(request));
     answer = std::move(done);
   }
+  void ReportLastCopies(wire::ReportLastCopiesRequest,
+                        Done<wire::ReportLastCopiesResponse>) override {}
+  void AssignReplicasToDirs(wire::AssignReplicasToDirsRequest,
+                            Done<wire::AssignReplicasToDirsResponse>) override {}
   void AllocateProducerIds(wire::AllocateProducerIdsRequest,
                            Done<wire::AllocateProducerIdsResponse>) override {}
 

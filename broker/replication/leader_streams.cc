@@ -38,6 +38,13 @@ class LeaderStreams::Session : public LeaderSink,
     bool ready = false;
     bool riding = false;
     bool cold = false;
+    // In `held_`.
+    bool held = false;
+  };
+  // Something to be read, and what was spent of the throttle for it.
+  struct ColdPush {
+    PendingPush push;
+    int64_t spent = 0;
   };
 
   Session(LeaderStreams* owner, const FollowerHello& hello, std::shared_ptr<LeaderStream> stream)
@@ -85,12 +92,14 @@ class LeaderStreams::Session : public LeaderSink,
   std::deque<TopicPartition> ready;
   std::vector<TopicPartition> riding;
   // Reads of the disk, the first of them under way if `reading`.
-  std::deque<PendingPush> cold;
+  std::deque<ColdPush> cold;
   bool reading = false;
 };
 
 LeaderStreams::LeaderStreams(const Deps& deps)
-    : deps_(deps), timer_(deps.executor, [this] { OnTimer(); }) {}
+    : deps_(deps),
+      timer_(deps.executor, [this] { OnTimer(); }),
+      throttle_timer_(deps.executor, [this] { OnThrottleTimer(); }) {}
 
 LeaderStreams::~LeaderStreams() {
   for (auto& [node, sessions] : sessions_) {
@@ -289,26 +298,45 @@ void LeaderStreams::TakeInto(Session* session, LeaderMessage* message) {
     if (carried == nullptr || !std::exchange(carried->ready, false)) continue;
     // Its turn comes again when the read has ended.
     if (carried->cold) continue;
-    const auto room = static_cast<size_t>(session->window);
-    std::optional<PendingPush> push =
-        deps_.replicas->TakePush(session->hello.follower.broker, partition,
-                                 std::min({room, kPartitionBytes, kMessageBytes - bytes}));
+    size_t limit =
+        std::min({static_cast<size_t>(session->window), kPartitionBytes, kMessageBytes - bytes});
+    const NodeId follower = session->hello.follower.broker;
+    const bool throttled =
+        catch_up_.is_limited() && deps_.replicas->IsThrottled(follower, partition);
+    if (throttled) {
+      const int64_t available = catch_up_.Available(deps_.clock->Now());
+      if (available <= 0) {
+        Hold(session, partition);
+        continue;
+      }
+      limit = std::min(limit, static_cast<size_t>(available));
+    }
+    std::optional<PendingPush> push = deps_.replicas->TakePush(follower, partition, limit);
     if (!push.has_value()) continue;
     carried->riding = false;
     if (!push->read.result.has_value()) {
       carried->cold = true;
-      session->cold.push_back(*std::move(push));
+      const int64_t spent = throttled ? static_cast<int64_t>(limit) : 0;
+      catch_up_.Spend(spent, deps_.clock->Now());
+      session->cold.push_back({*std::move(push), spent});
       continue;
     }
     OutgoingPush& out = message->pushes.emplace_back();
     out.push = std::move(push->header);
     out.pieces = std::move(push->read.result->pieces);
+    const auto taken = static_cast<int64_t>(push->read.result->bytes);
     bytes += push->read.result->bytes;
-    session->window -= static_cast<int64_t>(push->read.result->bytes);
+    session->window -= taken;
+    CountSent(taken, throttled);
+    if (throttled) catch_up_.Spend(taken, deps_.clock->Now());
     // There may be more.
     session->MakeReady(partition, carried);
   }
-  if (deps_.bytes_sent != nullptr) deps_.bytes_sent->Add(static_cast<int64_t>(bytes));
+}
+
+void LeaderStreams::CountSent(int64_t bytes, bool throttled) {
+  if (deps_.bytes_sent != nullptr) deps_.bytes_sent->Add(bytes);
+  if (throttled && deps_.throttled_bytes_sent != nullptr) deps_.throttled_bytes_sent->Add(bytes);
 }
 
 void LeaderStreams::ReadNextCold(Session* session) {
@@ -316,24 +344,25 @@ void LeaderStreams::ReadNextCold(Session* session) {
   const bool room = session->window >= session->hello.window_bytes / 2;
   if (session->reading || session->cold.empty() || !room || !session->stream->writable()) return;
   session->reading = true;
-  PendingPush push = std::move(session->cold.front());
+  auto [push, spent] = std::move(session->cold.front());
   session->cold.pop_front();
   // A read that waited for the pool for long must not keep the stream's memory.
   deps_.cold_reads->Post([weak = session->weak_from_this(), executor = deps_.executor,
-                          header = std::move(push.header),
+                          spent = spent, header = std::move(push.header),
                           read = std::move(push.read.cold)]() mutable {
     absl::StatusOr<storage::ReadResult> result = std::move(read)();
-    executor->Post([weak, header = std::move(header), result = std::move(result)]() mutable {
+    executor->Post([weak, spent, header = std::move(header), result = std::move(result)]() mutable {
       const std::shared_ptr<Session> self = weak.lock();
       if (self == nullptr || self->owner == nullptr) return;
-      self->owner->OnColdRead(self, header, std::move(result));
+      self->owner->OnColdRead(self, header, spent, std::move(result));
     });
   });
 }
 
 void LeaderStreams::OnColdRead(const std::shared_ptr<Session>& session, const ReplicaPush& header,
-                               absl::StatusOr<storage::ReadResult> read) {
+                               int64_t spent, absl::StatusOr<storage::ReadResult> read) {
   session->reading = false;
+  int64_t sent = 0;
   Session::Carried* const carried = session->Find(header.topic_partition);
   // Nobody waits for what was read for an attach that ended.
   if (carried != nullptr && carried->attach == header.attach) {
@@ -343,13 +372,52 @@ void LeaderStreams::OnColdRead(const std::shared_ptr<Session>& session, const Re
       OutgoingPush& out = session->outgoing.pushes.emplace_back();
       out.push = header;
       out.pieces = std::move(read->pieces);
-      session->window -= static_cast<int64_t>(read->bytes);
-      if (deps_.bytes_sent != nullptr) {
-        deps_.bytes_sent->Add(static_cast<int64_t>(read->bytes));
-      }
+      sent = static_cast<int64_t>(read->bytes);
+      session->window -= sent;
+      CountSent(sent, spent > 0);
     }
     session->MakeReady(header.topic_partition, carried);
   }
+  if (spent > 0) catch_up_.Spend(sent - spent, deps_.clock->Now());
+  deps_.replicas->Drain();
+}
+
+// --- The throttle ---
+
+void LeaderStreams::SetCatchUpRate(int64_t bytes_per_s) {
+  if (bytes_per_s == catch_up_.rate()) return;
+  catch_up_.SetRate(bytes_per_s, deps_.clock->Now());
+  // Each finds out by itself whether it has to wait on, and for how long now.
+  while (!held_.empty()) ReleaseFirst();
+  throttle_timer_.Clear();
+}
+
+void LeaderStreams::Hold(Session* session, const TopicPartition& partition) {
+  if (std::exchange(session->Find(partition)->held, true)) return;
+  held_.push_back({session->weak_from_this(), partition});
+  if (throttle_timer_.deadline() == MonotonicTime::Never()) {
+    throttle_timer_.Set(catch_up_.full_at());
+  }
+}
+
+std::shared_ptr<LeaderStreams::Session> LeaderStreams::ReleaseFirst() {
+  const Held held = std::move(held_.front());
+  held_.pop_front();
+  std::shared_ptr<Session> session = held.session.lock();
+  if (session == nullptr || session->owner == nullptr) return nullptr;
+  Session::Carried* const carried = session->Find(held.partition);
+  if (carried == nullptr || !std::exchange(carried->held, false)) return nullptr;
+  session->MakeReady(held.partition, carried);
+  return session;
+}
+
+void LeaderStreams::OnThrottleTimer() {
+  const MonotonicTime now = deps_.clock->Now();
+  while (!held_.empty() && catch_up_.Available(now) > 0) {
+    // One after the other, so that nobody who stands behind others goes without.
+    if (const std::shared_ptr<Session> session = ReleaseFirst()) Pump(session.get());
+  }
+  if (!held_.empty()) throttle_timer_.Set(catch_up_.full_at());
   deps_.replicas->Drain();
 }
 

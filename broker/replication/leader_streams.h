@@ -10,6 +10,9 @@
 // alone rides on the next message, or goes after 1 ms. Nothing is done for a partition that has
 // nothing new.
 //
+// Followers whose catch-up is throttled (ReplicaPort::IsThrottled) share one rate, over all
+// streams: while it is spent their partitions stand aside, in turn, and hold up nobody else.
+//
 // Not here: what is pushed, and what positions mean (replica.h).
 //
 // Thread: its shard's executor.
@@ -18,6 +21,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +29,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/byte_throttle.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/deadline_timer.h"
@@ -47,8 +52,9 @@ class LeaderStreams {
     Executor* cold_reads = nullptr;
     const Clock* clock = nullptr;
     ReplicaPort* replicas = nullptr;
-    // May be null: of batches.
+    // May be null: of batches; and of those, what was sent under the throttle.
     Counter* bytes_sent = nullptr;
+    Counter* throttled_bytes_sent = nullptr;
   };
 
   explicit LeaderStreams(const Deps& deps);
@@ -61,6 +67,10 @@ class LeaderStreams {
 
   // `own_epoch`: of this broker's registration, if the image shows it; hellos wait until then.
   void OnImage(std::shared_ptr<const metadata::Image> image, BrokerEpoch own_epoch);
+
+  // What may be sent per second to followers that are throttled; 0: as much as there is. Takes
+  // effect with the next Flush.
+  void SetCatchUpRate(int64_t bytes_per_s);
 
   // --- What replicas want; goes out with Flush ---
   void Reply(const AttachReplyTo& reply);
@@ -89,10 +99,23 @@ class LeaderStreams {
   void Remove(Session* session);
   void OnMessage(Session* session, FollowerMessage message);
 
+  // A partition that waits for the throttle.
+  struct Held {
+    std::weak_ptr<Session> session;
+    TopicPartition partition;
+  };
+
   void Pump(Session* session);
   void TakeInto(Session* session, LeaderMessage* message);
+  void CountSent(int64_t bytes, bool throttled);
+  // Stands aside until the throttle lets it go on.
+  void Hold(Session* session, const TopicPartition& partition);
+  // The first one that waits is ready again. The session that it is of; null: it waits no more.
+  std::shared_ptr<Session> ReleaseFirst();
+  void OnThrottleTimer();
   void ReadNextCold(Session* session);
-  void OnColdRead(const std::shared_ptr<Session>& session, const ReplicaPush& header,
+  // `spent`: of the throttle, before it was known how much it is.
+  void OnColdRead(const std::shared_ptr<Session>& session, const ReplicaPush& header, int64_t spent,
                   absl::StatusOr<storage::ReadResult> read);
   void OnTimer();
 
@@ -103,6 +126,10 @@ class LeaderStreams {
   std::map<NodeId, Sessions> sessions_;
   // For high watermarks that nothing has carried; armed only while there are some.
   DeadlineTimer timer_;
+  ByteThrottle catch_up_;
+  // In turn, over all sessions. The timer is armed while there are some.
+  std::deque<Held> held_;
+  DeadlineTimer throttle_timer_;
 };
 
 }  // namespace millrace::broker

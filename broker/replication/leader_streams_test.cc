@@ -298,6 +298,135 @@ TEST_F(LeaderStreamsTest, S37_ReadsOfTheDiskLeaveHalfOfTheWindowToOthers) {
   EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@2:100"));
 }
 
+// Partition 0 is throttled, 1 is not.
+class LeaderStreamsThrottleTest : public LeaderStreamsTest {
+ protected:
+  std::shared_ptr<HandStream> FollowThrottled(int64_t bytes_per_s) {
+    auto stream = Follow();
+    port_.throttled.insert({NodeId(2), PartitionNumber(0)});
+    SetRate(bytes_per_s);
+    return stream;
+  }
+  void SetRate(int64_t bytes_per_s) {
+    shard_->RunNow([&] {
+      streams_->SetCatchUpRate(bytes_per_s);
+      streams_->Flush();
+    });
+  }
+};
+
+TEST_F(LeaderStreamsThrottleTest, WhatIsSentOverTimeIsTheRate) {
+  const auto stream = FollowThrottled(1000);
+  for (int i = 0; i < 60; ++i) port_.Add(NodeId(2), 0, 1, i, 50);
+  Sendable({0});
+  EXPECT_THAT(stream->TakePushes(), IsEmpty()) << "nothing is saved up";
+  for (int second = 0; second < 2; ++second) {
+    for (int i = 0; i < 10; ++i) {
+      loop_.RunFor(absl::Milliseconds(100));
+      Credit(100);
+    }
+    const size_t pushes = stream->TakePushes().size();
+    EXPECT_GE(pushes, 18U);
+    EXPECT_LE(pushes, 22U);
+    EXPECT_LE(port_.last_bytes_max, 100U);
+  }
+}
+
+TEST_F(LeaderStreamsThrottleTest, OthersOnTheStreamAreNotHeldUp) {
+  const auto stream = FollowThrottled(1);
+  for (int i = 0; i < 5; ++i) {
+    port_.Add(NodeId(2), 0, 1, i, 50);
+    port_.Add(NodeId(2), 1, 1, i, 50);
+  }
+  Sendable({0, 1});
+  EXPECT_THAT(stream->TakePushes(),
+              ElementsAre("p1@0:50", "p1@1:50", "p1@2:50", "p1@3:50", "p1@4:50"));
+}
+
+TEST_F(LeaderStreamsThrottleTest, ABatchLargerThanTheRateIsSentAndPaidAfterwards) {
+  const auto stream = FollowThrottled(100);
+  port_.Add(NodeId(2), 0, 1, 0, 500);
+  port_.Add(NodeId(2), 0, 1, 1, 10);
+  Sendable({0});
+  loop_.RunFor(absl::Milliseconds(200));
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@0:500"));
+  loop_.RunFor(absl::Seconds(4));
+  EXPECT_THAT(stream->TakePushes(), IsEmpty());
+  loop_.RunFor(absl::Seconds(2));
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:10"));
+}
+
+TEST_F(LeaderStreamsThrottleTest, AnotherRateCountsAtOnce) {
+  const auto stream = FollowThrottled(1);
+  for (int i = 0; i < 4; ++i) port_.Add(NodeId(2), 0, 1, i, 100);
+  Sendable({0});
+  loop_.RunFor(absl::Seconds(2));
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@0:100"));
+  SetRate(1000);
+  loop_.RunFor(absl::Milliseconds(250));
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:100"));
+  SetRate(0);
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@2:100", "p0@3:100"));
+}
+
+TEST_F(LeaderStreamsThrottleTest, WhoIsThrottledNoMoreGoesOnAtOnce) {
+  const auto stream = FollowThrottled(1);
+  port_.Add(NodeId(2), 0, 1, 0, 100);
+  Sendable({0});
+  EXPECT_THAT(stream->TakePushes(), IsEmpty());
+  port_.throttled.clear();
+  Sendable({0});
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@0:100"));
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_THAT(stream->TakePushes(), IsEmpty());
+}
+
+TEST_F(LeaderStreamsThrottleTest, ThoseWhoWaitGoInTurnOverAllStreams) {
+  Image({{1, 10}, {2, 20}, {3, 30}});
+  const auto first = Open(Hello());
+  const auto second = Open(Hello(3, 30));
+  Attach(0, 1);
+  Attach(1, 1);
+  Attach(0, 1, 1);
+  for (const int follower : {2, 3}) {
+    for (const int partition : {0, 1}) {
+      port_.throttled.insert({NodeId(follower), PartitionNumber(partition)});
+      for (int i = 0; i < 4; ++i) port_.Add(NodeId(follower), partition, 1, i, 100);
+    }
+  }
+  SetRate(1000);
+  Sendable({0, 1});
+  shard_->RunNow([&] {
+    streams_->OnSendable({NodeId(3), PartitionNumber(0), false});
+    streams_->Flush();
+  });
+  loop_.RunFor(absl::Milliseconds(350));
+  EXPECT_THAT(first->TakePushes(), ElementsAre("p0@0:100", "p1@0:100"));
+  EXPECT_THAT(second->TakePushes(), ElementsAre("p0@0:100"));
+}
+
+TEST_F(LeaderStreamsThrottleTest, ReadsOfTheDiskCountWithWhatTheyGave) {
+  const auto stream = FollowThrottled(1000);
+  for (int i = 0; i < 3; ++i) port_.Add(NodeId(2), 0, 1, i, 200, /*cold=*/true);
+  Sendable({0});
+  loop_.RunFor(absl::Milliseconds(110));
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@0:200"));
+  loop_.RunFor(absl::Milliseconds(150));
+  EXPECT_THAT(stream->TakePushes(), IsEmpty()) << "200 bytes take 200 ms, not 100";
+  loop_.RunFor(absl::Milliseconds(100));
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:200"));
+}
+
+TEST_F(LeaderStreamsThrottleTest, AStreamThatEndsWhileItWaitsIsForgotten) {
+  FollowThrottled(1);
+  port_.Add(NodeId(2), 0, 1, 0, 100);
+  Sendable({0});
+  shard_->RunNow([&] { sinks_[0]->OnClosed(); });
+  const int takes = port_.takes;
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_EQ(port_.takes, takes);
+}
+
 TEST_F(LeaderStreamsTest, AReadThatFailsIsToldToTheReplicaAlone) {
   const auto stream = Follow();
   port_.Add(NodeId(2), 0, 1, 1, 100, true, MakeError(ErrorCode::kCorruptLog, "damaged"));

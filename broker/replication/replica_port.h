@@ -40,6 +40,9 @@ class ReplicaPort {
   // The way to the follower is broken.
   virtual void OnFollowerGone(const FollowerId& follower,
                               const TopicPartition& topic_partition) = 0;
+  // Whether the follower comes with a reassignment that has a throttle, and nobody waits for it: it
+  // is not in sync, nor about to be. A Sendable tells when that ends.
+  virtual bool IsThrottled(NodeId follower, const TopicPartition& partition) = 0;
   // What comes next for the follower; nullopt: nothing until the next Sendable.
   virtual std::optional<PendingPush> TakePush(NodeId follower, const TopicPartition& partition,
                                               size_t bytes_max) = 0;

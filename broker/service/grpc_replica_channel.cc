@@ -77,6 +77,7 @@ std::shared_ptr<grpc::Channel> FreshChannel(const std::string& address,
   rpc::ChannelOptions channel;
   channel.keepalive_time = options.keepalive_time;
   channel.keepalive_timeout = options.keepalive_timeout;
+  channel.credentials = options.credentials;
   // gRPC gives an attempt at least this long.
   channel.reconnect_backoff_min = options.connect_timeout;
   channel.reconnect_backoff_max = options.connect_timeout;

@@ -8,6 +8,8 @@
 #ifndef BROKER_SERVICE_GRPC_REPLICA_CHANNEL_H_
 #define BROKER_SERVICE_GRPC_REPLICA_CHANNEL_H_
 
+#include <grpcpp/security/credentials.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +25,8 @@ struct ReplicaChannelOptions {
   absl::Duration keepalive_time = absl::Seconds(2);
   absl::Duration keepalive_timeout = absl::Seconds(3);
   absl::Duration connect_timeout = absl::Seconds(1);
+  // What connections to brokers are made with; null: plaintext.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
 };
 
 class GrpcReplicaChannel final : public ReplicaChannel {

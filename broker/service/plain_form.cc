@@ -48,6 +48,7 @@ std::optional<Offset> UnpackSome(const api::FetchPartitionResult& in, size_t byt
   out->high_watermark = in.high_watermark;
   out->last_stable_offset = in.last_stable_offset;
   out->log_start_offset = in.log_start_offset;
+  out->preferred_read_replica = in.preferred_read_replica;
   if (in.batches.empty()) return std::nullopt;
   absl::StatusOr<api::PlainRun> run = api::UnpackPlainRun(in.batches, in.fetch_offset, bytes_max);
   if (!run.ok()) {

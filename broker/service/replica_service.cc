@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "broker/codec/replication_decoder.h"
 #include "broker/codec/replication_encoder.h"
 #include "broker/service/grpc_replica_channel.h"
+#include "rpc/parsed_call.h"
+#include "rpc/peer_identity.h"
 #include "rpc/stream_call.h"
 
 namespace millrace::broker {
@@ -59,6 +62,12 @@ class FollowHandler final : public rpc::StreamHandler {
       return Tell([message = std::move(request->message)](LeaderSink* sink) mutable {
         sink->OnMessage(std::move(message));
       });
+    }
+    if (absl::Status is_it =
+            rpc::CheckClaim(stream_->context(), request->hello->follower.broker, "a follower");
+        !is_it.ok()) {
+      LOG_WARN("replica", "refused a follower", {{"reason", is_it.message()}});
+      return stream_->Finish(std::move(is_it));
     }
     shard_ = intake_.executor_of(*request->hello);
     if (shard_ == nullptr) {
@@ -125,7 +134,38 @@ void ReplicaService::Register(rpc::Server* server) {
                    [intake = &intake_](std::shared_ptr<rpc::ServerStream> stream) {
                      return std::make_unique<FollowHandler>(intake, std::move(stream));
                    });
+    rpc::RegisterParsed<internal::v1::ReadRangeRequest, internal::v1::ReadRangeResponse>(
+        server, server->queue(i), &service_, &Service::RequestReadRange,
+        [this](const rpc::CallContext& context, const internal::v1::ReadRangeRequest& request,
+               rpc::Reply<internal::v1::ReadRangeResponse> reply) {
+          ReadRange(context, request, std::move(reply));
+        });
   }
+}
+
+void ReplicaService::ReadRange(const rpc::CallContext& context,
+                               const internal::v1::ReadRangeRequest& request,
+                               rpc::Reply<internal::v1::ReadRangeResponse> reply) const {
+  const auto read = [&]() -> absl::StatusOr<RangeQuery> {
+    RangeQuery query;
+    ASSIGN_OR_RETURN(query.cluster_id, ClusterId::FromBytes(request.cluster_id()));
+    query.broker = NodeId(request.broker_id());
+    RETURN_IF_ERROR(rpc::CheckClaim(context, query.broker, "a broker that repairs its log"));
+    ASSIGN_OR_RETURN(query.topic_partition.topic_id, TopicId::FromBytes(request.topic_id()));
+    query.topic_partition.partition = PartitionIndex(request.partition());
+    query.from = Offset(request.from_offset());
+    query.to = Offset(request.to_offset());
+    query.bytes_max = static_cast<size_t>(std::max(request.max_bytes(), 0));
+    return query;
+  };
+  const absl::StatusOr<RangeQuery> query = read();
+  if (!query.ok()) return reply(query.status());
+  intake_.read_range(*query, [reply = std::move(reply)](absl::StatusOr<Bytes> batches) mutable {
+    if (!batches.ok()) return reply(batches.status());
+    internal::v1::ReadRangeResponse response;
+    response.set_batches(batches->data(), batches->size());
+    reply(std::move(response));
+  });
 }
 
 }  // namespace millrace::broker

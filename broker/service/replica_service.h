@@ -1,5 +1,5 @@
-// ReplicaService: what followers call on the inter-broker listener: the leader's end of the
-// replication streams, in front of a broker's ReplicaIntake.
+// ReplicaService: what other brokers call on the inter-broker listener: the leader's end of the
+// replication streams, and reads of ranges for repairs, in front of a broker's ReplicaIntake.
 //
 // Every queue of the server takes every stream; one that did not arrive at the shard which it is
 // for is handed on to it, message by message.
@@ -13,6 +13,7 @@
 #include "broker/replica_channel.h"
 #include "millrace/internal/v1/replica_service.grpc.pb.h"
 #include "rpc/server.h"
+#include "rpc/unary_call.h"
 
 namespace millrace::broker {
 
@@ -29,7 +30,10 @@ class ReplicaService {
 
  private:
   using V1 = internal::v1::ReplicaService;
-  using Service = V1::WithRawMethod_Follow<V1::Service>;
+  using Service = V1::WithRawMethod_Follow<V1::WithRawMethod_ReadRange<V1::Service>>;
+
+  void ReadRange(const rpc::CallContext& context, const internal::v1::ReadRangeRequest& request,
+                 rpc::Reply<internal::v1::ReadRangeResponse> reply) const;
 
   const ReplicaIntake intake_;
   Service service_;

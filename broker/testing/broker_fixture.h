@@ -56,6 +56,7 @@ class BrokerFixture {
     deps.random = &random;
     deps.metrics = &metrics;
     deps.budget = &budget;
+    deps.controller = controller;
     deps.home = home.get();
     for (const auto& shard : shards) deps.shards.push_back(shard.get());
     deps.cold_reads = cold.get();
@@ -99,6 +100,7 @@ class BrokerFixture {
     self.id = kSelf;
     self.incarnation = IncarnationId(Uuid(5, 5));
     self.feature_level_min = self.feature_level_max = 1;
+    self.rack = "here";
     self.listeners = {{"PUBLIC", "localhost", 9092}};
     return metadata::Encode(metadata::RegistrationRecordOf(self));
   }
@@ -232,6 +234,7 @@ class BrokerFixture {
   std::unique_ptr<sim::SimExecutor> cold;
   std::vector<std::unique_ptr<sim::SimExecutor>> shards;
   BrokerOptions options;
+  ControllerChannel* controller = nullptr;
   Caller caller{"PUBLIC", {}};
   std::vector<OpenedLogDir> found;
   BrokerEpoch broker_epoch;

@@ -55,6 +55,10 @@ class ClusterFixture {
         std::move(done)(cluster->Alter(request));
       });
     }
+    void ReportLastCopies(internal::v1::ReportLastCopiesRequest,
+                          Done<internal::v1::ReportLastCopiesResponse>) override {}
+    void AssignReplicasToDirs(internal::v1::AssignReplicasToDirsRequest,
+                              Done<internal::v1::AssignReplicasToDirsResponse>) override {}
     void AllocateProducerIds(internal::v1::AllocateProducerIdsRequest,
                              Done<internal::v1::AllocateProducerIdsResponse>) override {}
 
@@ -66,6 +70,7 @@ class ClusterFixture {
     std::unique_ptr<MetricRegistry> metrics;
     std::unique_ptr<MemoryBudget> budget;
     std::unique_ptr<ReplicaChannel> channel;
+    std::unique_ptr<RepairChannel> repairs;
     std::unique_ptr<sim::SimExecutor> home;
     std::unique_ptr<sim::SimExecutor> cold;
     std::vector<std::unique_ptr<sim::SimExecutor>> shards;
@@ -96,6 +101,7 @@ class ClusterFixture {
     self.id = NodeId(id);
     self.incarnation = IncarnationId(Uuid(5, static_cast<uint64_t>(image->index().value() + 1)));
     self.feature_level_min = self.feature_level_max = 1;
+    self.rack = RackOf(id);
     self.listeners = {{"PUBLIC", "public", 9092}, {"INTERNAL", absl::StrCat("host", id), 9093}};
     Commit({metadata::Encode(metadata::RegistrationRecordOf(self))});
     member.epoch = image->FindBroker(NodeId(id))->epoch;
@@ -257,6 +263,7 @@ class ClusterFixture {
       return StateOf(id, partition).high_watermark == Offset(offset);
     });
   }
+  static std::string RackOf(int id) { return absl::StrCat("rack", id); }
   static std::string AddressOf(int id) { return absl::StrCat("host", id, ":9093"); }
 
   sim::SimLoop loop{1};
@@ -271,6 +278,7 @@ class ClusterFixture {
     member->metrics = std::make_unique<MetricRegistry>();
     member->budget = std::make_unique<MemoryBudget>(64 << 20);
     member->channel = network.MakeChannel();
+    member->repairs = network.MakeRepairChannel();
     const auto make = [&](const std::string& name) {
       return loop.MakeExecutor(absl::StrCat(name, "@", member->id), &member->clock);
     };
@@ -294,6 +302,7 @@ class ClusterFixture {
     deps.cold_reads = member->cold.get();
     deps.make_disk_executor = make;
     deps.replica_channel = member->channel.get();
+    deps.repair_channel = member->repairs.get();
     deps.controller = member;
     member->broker = std::make_unique<Broker>(options, deps);
     network.Listen(AddressOf(member->id), member->broker->replica_intake());
@@ -305,7 +314,8 @@ class ClusterFixture {
           broker->OnMetadata(update);
         });
   }
-  // What a controller does with proposals: compare-and-set on the partition epoch.
+  // What a controller does with proposals: compare-and-set on the partition epoch; whoever leaves
+  // itself out leads no more.
   internal::v1::AlterPartitionResponse Alter(const internal::v1::AlterPartitionRequest& request) {
     internal::v1::AlterPartitionResponse response;
     std::vector<rsm::Record> records;
@@ -328,6 +338,10 @@ class ClusterFixture {
             }
           }
           ++after.partition_epoch;
+          if (!after.InIsr(after.leader)) {
+            after.leader = after.isr.front();
+            ++after.leader_epoch;
+          }
           records.push_back(metadata::Encode(metadata::PartitionChangeOf(id, partition, after)));
           partition = after;
         } else {

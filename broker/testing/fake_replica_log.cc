@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "record/batch_stamp.h"
 #include "record/batch_view.h"
+#include "storage/segment_repair.h"
 
 namespace millrace::broker {
 
@@ -175,7 +176,9 @@ absl::StatusOr<LogRead> FakeReplicaLog::Read(Offset from, const storage::ReadLim
   }
   LogRead read;
   if (cold_) {
-    read.cold = [result = ReadNow(from, limits)]() mutable -> absl::StatusOr<storage::ReadResult> {
+    read.cold = [error = cold_error_,
+                 result = ReadNow(from, limits)]() mutable -> absl::StatusOr<storage::ReadResult> {
+      RETURN_IF_ERROR(error);
       return std::move(result);
     };
   } else {
@@ -204,6 +207,11 @@ absl::StatusOr<TimeLookup> FakeReplicaLog::OffsetOfMaxTimestamp(Offset up_to) {
     found = {batch->max_timestamp_ms(), batch->base_offset(), batch->leader_epoch()};
   }
   return TimeLookup([found] { return found; });
+}
+
+void FakeReplicaLog::FinishRepair(std::shared_ptr<storage::SegmentRepair> repair,
+                                  absl::AnyInvocable<void(absl::Status) &&> done) {
+  std::move(done)(repair->PutInPlace());
 }
 
 void FakeReplicaLog::RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) {

@@ -10,6 +10,7 @@
 #define BROKER_TESTING_FAKE_REPLICA_LOG_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/executor.h"
+#include "base/status.h"
 #include "broker/replica_log.h"
 #include "record/batch_builder.h"
 #include "storage/epoch_cache.h"
@@ -54,6 +56,11 @@ class FakeReplicaLog : public ReplicaLog {
   void set_cold(bool cold) { cold_ = cold; }
   void set_stage_error(absl::Status status) { stage_error_ = std::move(status); }
   void set_read_error(absl::Status status) { read_error_ = std::move(status); }
+  // Of cold reads when they are carried out.
+  void set_cold_error(absl::Status status) { cold_error_ = std::move(status); }
+  // Where the segment to repair comes from, and that is all of this log that is on a disk.
+  using MakeRepair = std::function<absl::StatusOr<std::shared_ptr<storage::SegmentRepair>>()>;
+  void set_repair(MakeRepair repair) { repair_ = std::move(repair); }
   void set_auto_advance(bool on) { auto_advance_ = on; }
   const storage::LogConfig& config() const { return config_; }
   Offset told_high_watermark() const { return high_watermark_; }
@@ -91,6 +98,12 @@ class FakeReplicaLog : public ReplicaLog {
   absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
   absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;
   absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) override;
+  storage::SegmentSpan SegmentOf(Offset) const override { return {start_, end_}; }
+  absl::StatusOr<std::shared_ptr<storage::SegmentRepair>> BeginRepair(Offset, WallTime) override {
+    return repair_();
+  }
+  void FinishRepair(std::shared_ptr<storage::SegmentRepair> repair,
+                    absl::AnyInvocable<void(absl::Status) &&> done) override;
   void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done) override;
   void Housekeep(WallTime) override { ++housekeepings; }
   void Close(absl::AnyInvocable<void(absl::Status) &&> done) override;
@@ -108,6 +121,10 @@ class FakeReplicaLog : public ReplicaLog {
   absl::Status status_;
   absl::Status stage_error_;
   absl::Status read_error_;
+  absl::Status cold_error_;
+  MakeRepair repair_ = [] {
+    return MakeError(ErrorCode::kOffsetOutOfRange, "there is no file to repair");
+  };
   bool cold_ = false;
   bool auto_advance_ = true;
   bool closed_ = false;

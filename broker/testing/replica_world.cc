@@ -359,21 +359,14 @@ void ReplicaWorld::PassTime(bool far) {
 }
 
 void ReplicaWorld::Fetch(Node* node) {
-  if (node->replica == nullptr || !node->replica->is_leader()) return;
+  if (node->replica == nullptr) return;
+  if (!node->replica->is_leader()) return FetchNearby(node);
   const Offset from =
       node->log->log_start_offset() +
       static_cast<int64_t>(
           Draw(static_cast<uint64_t>(node->log->end_offset() - node->log->log_start_offset() + 1)));
   FetchAnswer answer = node->replica->Fetch({.offset = from, .bytes_max = 1 << 20});
-  if (answer.outcome.ok() && answer.read.result) {
-    for (const Bytes& piece : answer.read.result->pieces) {
-      const auto known = committed_.find(ViewOf(piece).base_offset());
-      if (known == committed_.end() || !(known->second == piece)) {
-        return Fail(absl::StrCat("a consumer was given what is not committed, at ",
-                                 ViewOf(piece).base_offset().value()));
-      }
-    }
-  }
+  CheckServed(answer);
   const absl::StatusOr<Offset> latest = node->replica->LatestOffset(std::nullopt);
   if (!latest.ok() || node->replica->leader_epoch() < latest_epoch_) return;
   if (*latest < latest_) {
@@ -381,6 +374,33 @@ void ReplicaWorld::Fetch(Node* node) {
   }
   latest_ = *latest;
   latest_epoch_ = node->replica->leader_epoch();
+}
+
+// S-38.
+void ReplicaWorld::FetchNearby(Node* node) {
+  const Offset start = node->log->log_start_offset();
+  for (const Offset from : {start, node->replica->high_watermark(), node->log->end_offset() + 1}) {
+    FetchAnswer answer =
+        node->replica->Fetch({.offset = from, .bytes_max = 1 << 20, .nearby = true});
+    if (answer.outcome.code == ErrorCode::kOffsetOutOfRange) {
+      return Fail(absl::StrCat("a follower said that ", from.value(), " is out of range"));
+    }
+    if (answer.outcome.ok() && !node->replica->is_attached()) {
+      return Fail("a follower that is not attached has served a reader");
+    }
+    CheckServed(answer);
+  }
+}
+
+void ReplicaWorld::CheckServed(const FetchAnswer& answer) {
+  if (!answer.outcome.ok() || !answer.read.result) return;
+  for (const Bytes& piece : answer.read.result->pieces) {
+    const auto known = committed_.find(ViewOf(piece).base_offset());
+    if (known == committed_.end() || !(known->second == piece)) {
+      return Fail(absl::StrCat("a consumer was given what is not committed, at ",
+                               ViewOf(piece).base_offset().value()));
+    }
+  }
 }
 
 // --- Faults ---

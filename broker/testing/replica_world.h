@@ -111,6 +111,8 @@ class ReplicaWorld {
   void Answer(Node* node);
   void PassTime(bool far);
   void Fetch(Node* node);
+  void FetchNearby(Node* node);
+  void CheckServed(const FetchAnswer& answer);
 
   // --- Faults ---
   void Fault();

@@ -16,7 +16,8 @@ namespace {
 
 using Positions = std::map<client::NamedPartition, client::Position>;
 
-// Lines of "partition offset". A partition that the file does not name begins at its first record.
+// Lines of "partition offset epoch". A partition that the file does not name begins at its first
+// record.
 Positions ReadPositions(const std::string& path, const std::string& topic,
                         const std::vector<PartitionIndex>& partitions) {
   Positions positions;
@@ -26,9 +27,11 @@ Positions ReadPositions(const std::string& path, const std::string& topic,
   std::ifstream file(path);
   int32_t partition = 0;
   int64_t offset = 0;
-  while (file >> partition >> offset) {
+  int32_t epoch = 0;
+  while (file >> partition >> offset >> epoch) {
     positions[{topic, PartitionIndex(partition)}] = {.kind = client::Position::Kind::kOffset,
-                                                     .offset = Offset(offset)};
+                                                     .offset = Offset(offset),
+                                                     .leader_epoch = LeaderEpoch(epoch)};
   }
   return positions;
 }
@@ -37,9 +40,10 @@ absl::Status KeepPositions(client::Consumer* consumer, const std::string& path,
                            const Positions& assigned) {
   std::ofstream file(path + ".new");
   for (const auto& [name, begun_at] : assigned) {
-    ASSIGN_OR_RETURN(const Offset next, consumer->PositionOf(name));
+    ASSIGN_OR_RETURN(const client::Position next, consumer->ResumePositionOf(name));
     // Not looked up yet: nothing was read there.
-    if (next != kNoOffset) file << name.partition << " " << next << "\n";
+    if (next.kind != client::Position::Kind::kOffset) continue;
+    file << name.partition << " " << next.offset << " " << next.leader_epoch << "\n";
   }
   file.close();
   // The file is there as a whole, old or new.

@@ -152,7 +152,10 @@ class AdminForwarder::RoutedCall : public std::enable_shared_from_this<RoutedCal
 
 AdminForwarder::AdminForwarder(const AdminForwarderOptions& options, NodeId self,
                                rpc::CompletionQueueExecutor* queue)
-    : options_(options), self_(self), queue_(queue) {}
+    : options_(options),
+      self_(self),
+      queue_(queue),
+      channels_(rpc::ChannelOptions{.credentials = options.credentials}) {}
 
 AdminForwarder::~AdminForwarder() = default;
 

@@ -28,6 +28,8 @@ struct AdminForwarderOptions {
   AdminRouteOptions route = {};
   // Of a forwarded call whose caller has set no deadline.
   absl::Duration forward_max = absl::Minutes(1);
+  // What connections to controllers are made with; null: plaintext.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
   // Requests under way; beyond it the next is refused at once.
   size_t calls_max = 4096;
 };
@@ -65,7 +67,7 @@ class AdminForwarder {
   const AdminForwarderOptions options_;
   const NodeId self_;
   rpc::CompletionQueueExecutor* const queue_;
-  rpc::ChannelPool channels_{rpc::ChannelOptions{}};
+  rpc::ChannelPool channels_;
   LeaderHint leader_;
   // Those that are not answered yet, oldest first.
   std::map<uint64_t, std::shared_ptr<RoutedCall>> calls_;

@@ -14,7 +14,8 @@ struct AdminMethods {
       V1::WithRawMethod_AddController<V1::WithRawMethod_RemoveController<
           V1::WithRawMethod_TransferControllerLeadership<V1::Service>>>>;
   using Features = V1::WithRawMethod_DescribeFeatures<V1::WithRawMethod_RaiseFeatureLevel<Quorum>>;
-  using Cluster = V1::WithRawMethod_DescribeCluster<V1::WithRawMethod_DescribeLogDirs<Features>>;
+  using Cluster = V1::WithRawMethod_DescribeCluster<
+      V1::WithRawMethod_DescribeLogDirs<V1::WithRawMethod_ChecksumReplica<Features>>>;
   using Configs =
       V1::WithRawMethod_DescribeConfigs<V1::WithRawMethod_IncrementalAlterConfigs<Cluster>>;
   using Partitions = V1::WithRawMethod_ElectLeaders<V1::WithRawMethod_AlterPartitionReassignments<

@@ -54,7 +54,7 @@ auto AdminService::Command(Operation operation) {
 void AdminService::Register(rpc::Server* server) {
   server->AddService(&service_, v1::AdminService::service_full_name());
   rpc::CompletionQueueExecutor* queue = server->queue(0);
-  forwarder_ = std::make_unique<AdminForwarder>(AdminForwarderOptions(), quorum_.self, queue);
+  forwarder_ = std::make_unique<AdminForwarder>(ForwarderOptions(quorum_), quorum_.self, queue);
   const RoutedMethods methods{.service = v1::AdminService::service_full_name(),
                               .server = server,
                               .queue = queue,
@@ -156,7 +156,18 @@ void AdminService::RegisterCluster(const RoutedMethods& methods) {
   RegisterRouted<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(
       methods, &service_, &AdminGrpc::RequestDescribeCluster, "DescribeCluster", Access::kRead,
       Command<v1::DescribeClusterRequest, v1::DescribeClusterResponse>(Operation::kDescribe));
-  // The node's own directories: the one call that every node answers for itself.
+  // The node's own directories and replicas: what every node answers for itself.
+  RegisterParsed<v1::ChecksumReplicaRequest, v1::ChecksumReplicaResponse>(
+      methods.server, methods.queue, &service_, &AdminGrpc::RequestChecksumReplica,
+      [this](const rpc::CallContext& context, v1::ChecksumReplicaRequest request,
+             rpc::Reply<v1::ChecksumReplicaResponse> reply) {
+        const absl::Status allowed =
+            AuthorizeOnCluster(*authorizer_, context, Operation::kDescribe);
+        if (!allowed.ok()) return reply(allowed);
+        node_->ChecksumReplica(
+            std::move(request), PrincipalOf(context),
+            [reply = std::move(reply)](auto response) mutable { reply(std::move(response)); });
+      });
   RegisterParsed<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse>(
       methods.server, methods.queue, &service_, &AdminGrpc::RequestDescribeLogDirs,
       [this](const rpc::CallContext& context, v1::DescribeLogDirsRequest request,

@@ -234,12 +234,26 @@ TEST_F(AdminServiceTest, WhoMayNotIsTold) {
 TEST_F(AdminServiceTest, BytesThatAreNoRequestAreRefusedByEveryMethodWithItsType) {
   rpc::CompletionQueueExecutor client(&clock_, "client");
   rpc::ChannelPool channels{rpc::ChannelOptions{}};
-  for (const std::string method :
-       {"CreateTopics", "CreatePartitions", "DeleteTopics", "ListTopics", "DescribeTopics",
-        "ElectLeaders", "AlterPartitionReassignments", "ListPartitionReassignments", "CordonBroker",
-        "DecommissionBroker", "UnregisterBroker", "DescribeConfigs", "IncrementalAlterConfigs",
-        "DescribeCluster", "DescribeLogDirs", "DescribeQuorum", "AddController", "RemoveController",
-        "TransferControllerLeadership"}) {
+  for (const std::string method : {"CreateTopics",
+                                   "CreatePartitions",
+                                   "DeleteTopics",
+                                   "ListTopics",
+                                   "DescribeTopics",
+                                   "ElectLeaders",
+                                   "AlterPartitionReassignments",
+                                   "ListPartitionReassignments",
+                                   "CordonBroker",
+                                   "DecommissionBroker",
+                                   "UnregisterBroker",
+                                   "DescribeConfigs",
+                                   "IncrementalAlterConfigs",
+                                   "DescribeCluster",
+                                   "DescribeLogDirs",
+                                   "ChecksumReplica",
+                                   "DescribeQuorum",
+                                   "AddController",
+                                   "RemoveController",
+                                   "TransferControllerLeadership"}) {
     Outcome done;
     rpc::StartUnary(&client, channels.Get("test", address()),
                     absl::StrCat("/millrace.v1.AdminService/", method),

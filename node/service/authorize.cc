@@ -5,10 +5,13 @@
 
 namespace millrace::node {
 
+metadata::Principal PrincipalOf(const rpc::CallContext& context) {
+  return {absl::StrCat(context.principal.type, ":", context.principal.name)};
+}
+
 absl::Status AuthorizeOnCluster(const metadata::Authorizer& authorizer,
                                 const rpc::CallContext& context, metadata::Operation operation) {
-  const metadata::Principal principal{
-      absl::StrCat(context.principal.type, ":", context.principal.name)};
+  const metadata::Principal principal = PrincipalOf(context);
   if (authorizer.Allows(principal, operation, {.type = metadata::ResourceType::kCluster})) {
     return absl::OkStatus();
   }

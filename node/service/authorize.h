@@ -10,6 +10,9 @@
 
 namespace millrace::node {
 
+// Who calls, as the authorizer knows them.
+metadata::Principal PrincipalOf(const rpc::CallContext& context);
+
 // Errors: AUTHORIZATION_FAILED, naming the principal.
 absl::Status AuthorizeOnCluster(const metadata::Authorizer& authorizer,
                                 const rpc::CallContext& context, metadata::Operation operation);

@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "millrace/internal/v1/controller_service.pb.h"
 #include "node/service/authorize.h"
 #include "rpc/message.h"
+#include "rpc/peer_identity.h"
 
 namespace millrace::node {
 namespace {
@@ -93,7 +95,12 @@ class SessionHandler final : public rpc::StreamHandler {
 
   void OnMessage(Bytes message) override {
     absl::StatusOr<BrokerSessionRequest> request = rpc::ParseMessage<BrokerSessionRequest>(message);
-    if (!request.ok()) return stream_->Finish(request.status());
+    absl::Status status = request.status();
+    if (status.ok()) {
+      status = rpc::CheckClaim(stream_->context(), NodeId(request->broker_id()), "a node");
+      if (!status.ok()) LOG_WARN("node", "refused a session", {{"reason", status.message()}});
+    }
+    if (!status.ok()) return stream_->Finish(std::move(status));
     link_->Tell([request = *std::move(request)](BrokerSessionServer* server,
                                                 BrokerSessionServer::StreamId id) {
       server->OnRequest(id, request);

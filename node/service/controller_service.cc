@@ -28,8 +28,12 @@ template <class Request, class Response>
 auto Command(Node* node, const metadata::Authorizer* authorizer) {
   return [node, authorizer](const rpc::CallContext& context, Request request,
                             rpc::Reply<Response> reply) {
-    const absl::Status allowed =
+    absl::Status allowed =
         AuthorizeOnCluster(*authorizer, context, metadata::Operation::kClusterAction);
+    // Of one that was passed on, the certificate is that of the controller in between.
+    if (allowed.ok() && !context.forwarded) {
+      allowed = rpc::CheckClaim(context, NodeId(request.broker_id()), "a broker");
+    }
     if (!allowed.ok()) return reply(allowed);
     node->Submit(request, [node, request, reply = std::move(reply)](
                               absl::StatusOr<Response> response, LogIndex index) mutable {
@@ -49,7 +53,7 @@ ControllerService::ControllerService(Node* node, const metadata::Authorizer* aut
 void ControllerService::Register(rpc::Server* server) {
   server->AddService(&service_, V1::service_full_name());
   forwarder_ =
-      std::make_unique<AdminForwarder>(AdminForwarderOptions(), quorum_.self, server->queue(0));
+      std::make_unique<AdminForwarder>(ForwarderOptions(quorum_), quorum_.self, server->queue(0));
   const RoutedMethods methods{.service = V1::service_full_name(),
                               .server = server,
                               .queue = server->queue(0),
@@ -69,6 +73,14 @@ void ControllerService::Register(rpc::Server* server) {
   RegisterRouted<api::AlterPartitionRequest, api::AlterPartitionResponse>(
       methods, &service_, &Service::RequestAlterPartition, "AlterPartition", Access::kChange,
       Command<api::AlterPartitionRequest, api::AlterPartitionResponse>(node_, authorizer_));
+  RegisterRouted<api::AssignReplicasToDirsRequest, api::AssignReplicasToDirsResponse>(
+      methods, &service_, &Service::RequestAssignReplicasToDirs, "AssignReplicasToDirs",
+      Access::kChange,
+      Command<api::AssignReplicasToDirsRequest, api::AssignReplicasToDirsResponse>(node_,
+                                                                                   authorizer_));
+  RegisterRouted<api::ReportLastCopiesRequest, api::ReportLastCopiesResponse>(
+      methods, &service_, &Service::RequestReportLastCopies, "ReportLastCopies", Access::kChange,
+      Command<api::ReportLastCopiesRequest, api::ReportLastCopiesResponse>(node_, authorizer_));
   rpc::RegisterStream(server, server->queue(0), &service_, &Service::RequestBrokerSession,
                       [node = node_, owner = quorum_.executor,
                        authorizer = authorizer_](std::shared_ptr<rpc::ServerStream> stream) {

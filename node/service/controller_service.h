@@ -32,7 +32,8 @@ class ControllerService {
   using V1 = internal::v1::ControllerService;
   using Service = V1::WithRawMethod_RegisterBroker<
       V1::WithRawMethod_BrokerHeartbeat<V1::WithRawMethod_AllocateProducerIds<
-          V1::WithRawMethod_AlterPartition<V1::WithRawMethod_BrokerSession<V1::Service>>>>>;
+          V1::WithRawMethod_AlterPartition<V1::WithRawMethod_AssignReplicasToDirs<
+              V1::WithRawMethod_ReportLastCopies<V1::WithRawMethod_BrokerSession<V1::Service>>>>>>>;
 
   Node* const node_;
   const metadata::Authorizer* const authorizer_;

@@ -178,6 +178,17 @@ TEST_F(ControllerServiceTest, ProposalsForInSyncSetsAreDecidedHere) {
   EXPECT_EQ(response.topics(0).partitions(0).code(), v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
 }
 
+TEST_F(ControllerServiceTest, WhereReplicasLieIsDecidedHere) {
+  api::AssignReplicasToDirsRequest request;
+  request.set_broker_id(7);
+  request.set_broker_epoch(Register(7));
+  api::ReplicaDirectory* replica = request.add_replicas();
+  replica->set_topic_id(TopicId(Uuid(1, 1)).ToBytes());
+  ASSERT_OK_AND_ASSIGN(const api::AssignReplicasToDirsResponse response,
+                       CallOn(stub_.get(), &Stub::AssignReplicasToDirs, request));
+  EXPECT_EQ(response.replicas(0).code(), v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+}
+
 TEST_F(ControllerServiceTest, BrokersNeedThePermission) {
   authorizer_.refused = static_cast<int>(metadata::Operation::kClusterAction);
   SessionClient broker(stub_.get());

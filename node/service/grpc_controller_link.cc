@@ -12,8 +12,11 @@ namespace {
 constexpr char kService[] = "/millrace.internal.v1.ControllerService/";
 
 // Never failed before: no back-off of gRPC's stands before the session's own.
-std::shared_ptr<grpc::Channel> FreshChannel(const std::string& address) {
-  return rpc::ChannelPool(rpc::ChannelOptions{}).Get("controller", address);
+std::shared_ptr<grpc::Channel> FreshChannel(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  rpc::ChannelOptions options;
+  options.credentials = credentials;
+  return rpc::ChannelPool(std::move(options)).Get("controller", address);
 }
 
 // What a stream's handler and its owner share. The function stays as it is while it runs, whatever
@@ -69,7 +72,7 @@ std::unique_ptr<ControllerLink::Stream> GrpcControllerLink::OpenSession(
     Received received) {
   CHECK(queue_->IsCurrent());
   session_address_ = address;
-  session_channel_ = FreshChannel(address);
+  session_channel_ = FreshChannel(address, credentials_);
   auto receiver = std::make_shared<Receiver>(Receiver{.received = std::move(received)});
   rpc::ClientCallOptions options;
   options.timeout = absl::InfiniteDuration();
@@ -98,7 +101,7 @@ void GrpcControllerLink::Ask(const char* method, const std::string& address,
 
 std::shared_ptr<grpc::Channel> GrpcControllerLink::ChannelTo(const std::string& address) {
   if (address == session_address_) return session_channel_;
-  return FreshChannel(address);
+  return FreshChannel(address, credentials_);
 }
 
 void GrpcControllerLink::RegisterBroker(const std::string& address,
@@ -113,6 +116,19 @@ void GrpcControllerLink::AlterPartition(const std::string& address,
                                         absl::Duration timeout,
                                         Done<internal::v1::AlterPartitionResponse> done) {
   Ask("AlterPartition", address, request, timeout, std::move(done));
+}
+
+void GrpcControllerLink::ReportLastCopies(const std::string& address,
+                                          const internal::v1::ReportLastCopiesRequest& request,
+                                          absl::Duration timeout,
+                                          Done<internal::v1::ReportLastCopiesResponse> done) {
+  Ask("ReportLastCopies", address, request, timeout, std::move(done));
+}
+
+void GrpcControllerLink::AssignReplicasToDirs(
+    const std::string& address, const internal::v1::AssignReplicasToDirsRequest& request,
+    absl::Duration timeout, Done<internal::v1::AssignReplicasToDirsResponse> done) {
+  Ask("AssignReplicasToDirs", address, request, timeout, std::move(done));
 }
 
 void GrpcControllerLink::AllocateProducerIds(

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "node/controller_link.h"
 #include "rpc/channel_pool.h"
@@ -19,8 +20,10 @@ namespace millrace::node {
 
 class GrpcControllerLink final : public ControllerLink {
  public:
-  // `queue` outlives this.
-  explicit GrpcControllerLink(rpc::CompletionQueueExecutor* queue) : queue_(queue) {}
+  // `queue` outlives this. `credentials`: null for plaintext.
+  explicit GrpcControllerLink(rpc::CompletionQueueExecutor* queue,
+                              std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr)
+      : queue_(queue), credentials_(std::move(credentials)) {}
 
   std::unique_ptr<Stream> OpenSession(const std::string& address,
                                       const internal::v1::BrokerSessionRequest& first,
@@ -31,6 +34,14 @@ class GrpcControllerLink final : public ControllerLink {
   void AlterPartition(const std::string& address,
                       const internal::v1::AlterPartitionRequest& request, absl::Duration timeout,
                       Done<internal::v1::AlterPartitionResponse> done) override;
+  void ReportLastCopies(const std::string& address,
+                        const internal::v1::ReportLastCopiesRequest& request,
+                        absl::Duration timeout,
+                        Done<internal::v1::ReportLastCopiesResponse> done) override;
+  void AssignReplicasToDirs(const std::string& address,
+                            const internal::v1::AssignReplicasToDirsRequest& request,
+                            absl::Duration timeout,
+                            Done<internal::v1::AssignReplicasToDirsResponse> done) override;
   void AllocateProducerIds(const std::string& address,
                            const internal::v1::AllocateProducerIdsRequest& request,
                            absl::Duration timeout,
@@ -47,6 +58,7 @@ class GrpcControllerLink final : public ControllerLink {
   std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
 
   rpc::CompletionQueueExecutor* const queue_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   std::string session_address_;
   std::shared_ptr<grpc::Channel> session_channel_;
 };

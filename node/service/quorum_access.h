@@ -4,6 +4,8 @@
 #ifndef NODE_SERVICE_QUORUM_ACCESS_H_
 #define NODE_SERVICE_QUORUM_ACCESS_H_
 
+#include <memory>
+
 #include "base/executor.h"
 #include "base/ids.h"
 #include "controller/leader_watch.h"
@@ -21,7 +23,15 @@ struct QuorumAccess {
   controller::LeaderWatch* leaders = nullptr;
   // The controller executor, for both.
   Executor* executor = nullptr;
+  // What connections to other controllers are made with; null: plaintext.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
 };
+
+inline AdminForwarderOptions ForwarderOptions(const QuorumAccess& quorum) {
+  AdminForwarderOptions options;
+  options.credentials = quorum.credentials;
+  return options;
+}
 
 // Keeps `forwarder` told of who leads. REQUIRES: it outlives the executor's tasks.
 inline void FollowLeader(const QuorumAccess& quorum, AdminForwarder* forwarder) {

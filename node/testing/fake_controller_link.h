@@ -48,6 +48,17 @@ class FakeControllerLink final : public ControllerLink {
                       Done<internal::v1::AlterPartitionResponse> done) override {
     proposals.push_back({address, request, std::move(done)});
   }
+  void ReportLastCopies(const std::string& address,
+                        const internal::v1::ReportLastCopiesRequest& request, absl::Duration,
+                        Done<internal::v1::ReportLastCopiesResponse> done) override {
+    reports.push_back({address, request, std::move(done)});
+  }
+  void AssignReplicasToDirs(const std::string& address,
+                            const internal::v1::AssignReplicasToDirsRequest& request,
+                            absl::Duration,
+                            Done<internal::v1::AssignReplicasToDirsResponse> done) override {
+    assignments.push_back({address, request, std::move(done)});
+  }
   void AllocateProducerIds(const std::string& address,
                            const internal::v1::AllocateProducerIdsRequest& request, absl::Duration,
                            Done<internal::v1::AllocateProducerIdsResponse> done) override {
@@ -72,6 +83,11 @@ class FakeControllerLink final : public ControllerLink {
       registrations;
   std::deque<Call<internal::v1::AlterPartitionRequest, internal::v1::AlterPartitionResponse>>
       proposals;
+  std::deque<
+      Call<internal::v1::AssignReplicasToDirsRequest, internal::v1::AssignReplicasToDirsResponse>>
+      assignments;
+  std::deque<Call<internal::v1::ReportLastCopiesRequest, internal::v1::ReportLastCopiesResponse>>
+      reports;
   std::deque<
       Call<internal::v1::AllocateProducerIdsRequest, internal::v1::AllocateProducerIdsResponse>>
       allocations;

@@ -166,6 +166,11 @@ void SimServer::LosePower(CrashMode mode) {
   images_.LoseLatest(static_cast<int>(random_.Below(kImageWritesLostMax + 1)));
 }
 
+void SimServer::Wipe() {
+  CHECK(process_ == nullptr) << "the disk is in use";
+  UseDisk(std::make_unique<SimFileSystem>(random_.Next()));
+}
+
 void SimServer::ArmCrash(uint64_t calls, std::optional<CrashMode> mode) {
   armed_mode_ = mode;
   disk_->SetOnCall([this, left = calls](const SimCall&) mutable {

@@ -84,6 +84,8 @@ class SimServer {
   SimExecutor& controller() { return *process_->controller; }
 
   SimFileSystem& disk() { return *disk_; }
+  // An empty disk takes the place of this one. REQUIRES: nothing runs.
+  void Wipe();
   // Takes over another machine's disk, which gets an empty one. REQUIRES: nothing runs on either.
   void UseDiskOf(SimServer* other) { disk_.swap(other->disk_); }
   SimClock& clock() { return clock_; }

@@ -30,6 +30,7 @@ void ToWire(const Hello& hello, wire::Hello* out) {
   out->set_feature_level_max(hello.features.level_max);
   out->set_program_version(hello.features.version);
   out->set_quorum_generation(hello.generation);
+  out->set_asks_to_join(hello.asks_to_join);
 }
 
 absl::StatusOr<Hello> FromWire(const wire::Hello& in) {
@@ -68,6 +69,7 @@ absl::StatusOr<Hello> FromWire(const wire::Hello& in) {
                     .level_max = in.feature_level_max(),
                     .version = in.program_version()};
   hello.generation = in.quorum_generation();
+  hello.asks_to_join = in.asks_to_join();
   return hello;
 }
 

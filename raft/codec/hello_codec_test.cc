@@ -22,6 +22,7 @@ Hello Sample() {
   hello.to = NodeId(2);
   hello.features = {1, 3, "0.2.0"};
   hello.generation = 4;
+  hello.asks_to_join = true;
   return hello;
 }
 

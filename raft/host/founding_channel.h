@@ -16,6 +16,9 @@
 
 namespace millrace::raft {
 
+// The name that an error of an exchange is about when whoever answers there is not to be trusted.
+inline constexpr char kUntrustedPeer[] = "certificate";
+
 class FoundingChannel {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<FoundingState>) &&>;

@@ -52,8 +52,22 @@ struct Hello {
   // How often the quorum was recovered after it had lost its majority: voters of an earlier
   // generation were given up (S-20).
   int64_t generation = 0;
+  // If its node is a voter on another directory, which is lost, it wants to take the place of that
+  // (voter_replacement.h).
+  bool asks_to_join = false;
 
   friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+// The newest process that was accepted on a directory.
+struct HeardPeer {
+  VoterId id;
+  std::string address;
+  bool asks_to_join = false;
+  // It has a stream to here.
+  bool connected = false;
+  // Higher with each hello of it that was accepted.
+  uint64_t hellos = 0;
 };
 
 }  // namespace millrace::raft

@@ -102,7 +102,7 @@ TEST_F(LoneVoterTest, S10_TheVoteIsDurableBeforeTheNoOpIsWritten) {
   }
 }
 
-TEST_F(LoneVoterTest, AnEntryCommitsWhenItIsDurableAndNotBefore) {
+TEST_F(LoneVoterTest, S10_AnEntryCommitsWhenItIsDurableAndNotBefore) {
   ASSERT_OK(Open());
   Start();
   bed_.disk_strand().Pause();
@@ -223,7 +223,7 @@ class Quiet : public rsm::HostListener<Words> {
   void OnFailed(const absl::Status& status) override { ADD_FAILURE() << status; }
 };
 
-TEST_F(LoneVoterTest, WhatAHostAnsweredSurvivesAPowerLossAtAnyMoment) {
+TEST_F(LoneVoterTest, S09_WhatAHostAnsweredSurvivesAPowerLossAtAnyMoment) {
   using WordHost = rsm::Host<WordMachine, Words>;
   struct Crash {
     std::unique_ptr<sim::SimFileSystem> image;

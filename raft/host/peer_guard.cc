@@ -91,7 +91,8 @@ void PeerGuard::Remember(const Hello& hello) {
     auto heard = [](const auto& a, const auto& b) { return a.second.heard < b.second.heard; };
     known_.erase(std::min_element(known_.begin(), known_.end(), heard));
   }
-  known_[hello.from] = Known{hello.process, hello.features, ++heard_};
+  known_[hello.from] =
+      Known{hello.process, hello.features, hello.address, hello.asks_to_join, ++heard_};
   auto first = refused_.lower_bound({hello.from, ErrorCode::kNone});
   while (first != refused_.end() && first->first == hello.from) first = refused_.erase(first);
 }
@@ -99,6 +100,17 @@ void PeerGuard::Remember(const Hello& hello) {
 const ProgramFeatures* PeerGuard::FeaturesOf(const VoterId& voter) const {
   auto known = known_.find(voter);
   return known == known_.end() ? nullptr : &known->second.features;
+}
+
+std::vector<HeardPeer> PeerGuard::Heard() const {
+  std::vector<HeardPeer> all;
+  for (const auto& [id, known] : known_) {
+    all.push_back({.id = id,
+                   .address = known.address,
+                   .asks_to_join = known.asks_to_join,
+                   .hellos = known.heard});
+  }
+  return all;
 }
 
 bool PeerGuard::IsCurrent(const Hello& hello) const {

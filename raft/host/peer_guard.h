@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/error_code.h"
@@ -61,6 +63,9 @@ class PeerGuard {
   // What the newest accepted process of `voter` said of its program; null if there was none.
   const ProgramFeatures* FeaturesOf(const VoterId& voter) const;
 
+  // All that are remembered, by id; whether they are connected is not known here.
+  std::vector<HeardPeer> Heard() const;
+
   // Whether the process that said this hello is still the newest on its directory.
   bool IsCurrent(const Hello& hello) const;
 
@@ -77,6 +82,8 @@ class PeerGuard {
   struct Known {
     ProcessId process;
     ProgramFeatures features;
+    std::string address;
+    bool asks_to_join = false;
     // Orders by when it was heard of.
     uint64_t heard = 0;
   };

@@ -206,7 +206,7 @@ TEST_F(QuorumLogTest, ATransferOfLeadershipGoesToTheTarget) {
   ASSERT_TRUE(bed_.RunUntil([&] { return bed_.leader() == target; }, absl::Milliseconds(200)));
 }
 
-TEST_F(QuorumLogTest, AChangeThatLeadershipWasLostInHasAnUnknownOutcome) {
+TEST_F(QuorumLogTest, S11_AChangeThatLeadershipWasLostInHasAnUnknownOutcome) {
   const int old = bed_.leader();
   bed_.Isolate(old);
   absl::Status outcome;

@@ -64,7 +64,7 @@ TEST_F(SnapshotStoreTest, IdIsThatOfTheFilesBytes) {
   EXPECT_EQ(offer.id.checksum, Crc32c(bytes));
 }
 
-TEST_F(SnapshotStoreTest, NewestTwoAreKept) {
+TEST_F(SnapshotStoreTest, S09_NewestTwoAreKept) {
   const SnapshotOffer first = Write(At(2, 100));
   const SnapshotOffer second = Write(At(2, 200));
   EXPECT_OK(store().ReadBody(first.id));

@@ -93,7 +93,7 @@ TEST(WalTest, S10_CallbacksRunInTheOrderOfTheAppends) {
   EXPECT_EQ(bed.persisted(), expected);
 }
 
-TEST(WalTest, NothingIsPersistedBeforeItsSync) {
+TEST(WalTest, S10_NothingIsPersistedBeforeItsSync) {
   WalTestBed bed;
   ASSERT_OK(bed.Open());
   bool synced = false;
@@ -208,7 +208,7 @@ TEST(WalTest, UnsyncedBytesAreBounded) {
   EXPECT_OK(bed.wal().Append(more, [] {}));
 }
 
-TEST(WalTest, AFailedSyncIsFinalAndReportedOnce) {
+TEST(WalTest, S09_AFailedSyncIsFinalAndReportedOnce) {
   WalTestBed bed;
   ASSERT_OK(bed.Open());
   bed.AppendEntry(1, 1);

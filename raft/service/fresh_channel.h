@@ -15,9 +15,11 @@
 
 namespace millrace::raft {
 
-inline std::shared_ptr<grpc::Channel> FreshChannel(const std::string& address,
+// `peer`: who has to be there, if connections show that; kNoNode: any node.
+inline std::shared_ptr<grpc::Channel> FreshChannel(NodeId peer, const std::string& address,
                                                    const TransportOptions& options) {
   rpc::ChannelOptions channel;
+  if (options.credentials != nullptr) channel.credentials = options.credentials(peer);
   channel.keepalive_time = options.keepalive_time;
   channel.keepalive_timeout = options.keepalive_timeout;
   // gRPC gives an attempt at least this long.

@@ -110,6 +110,15 @@ int64_t GrpcTransport::QueuedBytes(NodeId peer) const {
   return link == links_.end() ? 0 : link->second->queued_bytes();
 }
 
+std::vector<HeardPeer> GrpcTransport::HeardPeers() const {
+  std::vector<HeardPeer> all = guard_.Heard();
+  for (HeardPeer& peer : all) {
+    peer.connected = std::any_of(inbound_.begin(), inbound_.end(),
+                                 [&](const auto& stream) { return stream.second.from == peer.id; });
+  }
+  return all;
+}
+
 // ---- What comes in ----
 
 InboundPort GrpcTransport::port() {
@@ -117,6 +126,11 @@ InboundPort GrpcTransport::port() {
 }
 
 void GrpcTransport::OnOpened(const std::shared_ptr<InboundStream>& stream, const Hello& hello) {
+  // First: of a process that is not that node nothing is believed.
+  if (!stream->claim().ok()) {
+    stream->Finish(stream->claim());
+    return LogRefusal(hello, stream->claim());
+  }
   if (const absl::Status status = guard_.Accept(hello); !status.ok()) {
     stream->Finish(status);
     LogRefusal(hello, status);
@@ -210,6 +224,7 @@ Hello GrpcTransport::HelloTo(NodeId peer) {
   hello.to = peer;
   hello.features = options_.features;
   hello.generation = guard_.generation();
+  hello.asks_to_join = options_.asks_to_join;
   return hello;
 }
 
@@ -257,7 +272,7 @@ void GrpcTransport::Exchange(std::string address, FoundingState mine, Callback c
   rpc::ClientCallOptions options;
   options.timeout = options_.founding_timeout;
   rpc::StartUnaryTyped<wire::ExchangeFoundingResponse>(
-      deps_.queue, FreshChannel(address, options_), kExchangeFounding, request, options,
+      deps_.queue, FreshChannel(kNoNode, address, options_), kExchangeFounding, request, options,
       [owner = deps_.owner, weak = weak_from_this(), callback = std::move(callback)](
           absl::StatusOr<wire::ExchangeFoundingResponse> response) mutable {
         absl::StatusOr<FoundingState> theirs =

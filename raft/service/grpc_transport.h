@@ -54,6 +54,9 @@ class GrpcTransport final : public Transport,
   // What a voter's newest process said of its program; null if none was heard.
   const ProgramFeatures* FeaturesOf(const VoterId& voter) const { return guard_.FeaturesOf(voter); }
 
+  // The newest accepted process on each directory, by id.
+  std::vector<HeardPeer> HeardPeers() const;
+
   // Answers peers' questions; until set they get BROKER_NOT_AVAILABLE.
   void SetFoundingAnswer(FoundingAnswer answer) { founding_answer_ = std::move(answer); }
 

@@ -48,6 +48,8 @@ class ReplicateHandler final : public rpc::StreamHandler {
     if (!request.hello.has_value()) return Refuse(Unexpected("no hello"));
     if (!request.messages.empty()) return Refuse(Unexpected("messages beside the hello"));
     greeted_ = true;
+    inbound_->SetClaim(
+        rpc::CheckClaim(stream_->context(), request.hello->from.node, "a controller"));
     Tell([hello = *request.hello](InboundSink* sink, const auto& inbound) {
       if (sink != nullptr) return sink->OnOpened(inbound, hello);
       inbound->Finish(MakeError(ErrorCode::kShuttingDown, "this node's quorum has shut down"));

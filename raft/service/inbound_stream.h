@@ -32,6 +32,11 @@ class InboundStream {
   void Answer(const Hello& hello);
   void Finish(const absl::Status& status);
 
+  // Whether the speaker's certificate is that of the node which its hello names. Set before the
+  // sink hears of the stream.
+  void SetClaim(absl::Status claim) { claim_ = std::move(claim); }
+  const absl::Status& claim() const { return claim_; }
+
   // So many bytes wait for the owner, or no longer do. True if the stream must not be read now.
   // Thread: the queue's.
   bool Waits(int64_t bytes);
@@ -43,6 +48,7 @@ class InboundStream {
   const std::weak_ptr<rpc::ServerStream> stream_;
   const int64_t waiting_max_;
   std::atomic<int64_t> waiting_{0};
+  absl::Status claim_;
 };
 
 // Who hears of inbound streams, on the owner's executor.

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "raft/codec/hello_codec.h"
 #include "raft/service/fresh_channel.h"
+#include "rpc/status_mapping.h"
 
 namespace millrace::raft {
 namespace {
@@ -25,6 +26,7 @@ absl::Status Replaced() {
 // means that it cannot be reached.
 bool IsRefusal(ErrorCode code) {
   switch (code) {
+    case ErrorCode::kAuthorizationFailed:
     case ErrorCode::kNotController:
     case ErrorCode::kInconsistentClusterId:
     case ErrorCode::kInconsistentNodeId:
@@ -106,7 +108,7 @@ void OutboundLink::Open() {
   rpc::ClientCallOptions call;
   call.timeout = absl::InfiniteDuration();
   call.stream_write_bytes_max = options_.queued_bytes_max;
-  stream_ = rpc::StartStream(deps_.queue, FreshChannel(address_, options_), kMethod, call,
+  stream_ = rpc::StartStream(deps_.queue, FreshChannel(peer_, address_, options_), kMethod, call,
                              [owner = deps_.owner, link = weak_from_this(),
                               number](const std::shared_ptr<rpc::ClientStream>&) {
                                return std::make_unique<Handler>(owner, link, number);
@@ -174,10 +176,10 @@ void OutboundLink::OnAnswer(uint64_t stream, const absl::StatusOr<Hello>& hello)
 void OutboundLink::OnDone(uint64_t stream, const absl::Status& status) {
   if (stream != stream_number_ || stream_ == nullptr) return;
   const bool refused = IsRefusal(CodeOf(status));
-  if (refused) {
-    LogOnce(status);
-    events_->OnRefused(peer_, status);
-  }
+  // Somebody is there, but not that peer.
+  const bool untrusted = DetailOf(status).name == rpc::kUntrustedName;
+  if (refused || untrusted) LogOnce(status);
+  if (refused) events_->OnRefused(peer_, status);
   Break(status, established_ || !refused);
 }
 

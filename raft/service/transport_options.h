@@ -4,7 +4,11 @@
 #ifndef RAFT_SERVICE_TRANSPORT_OPTIONS_H_
 #define RAFT_SERVICE_TRANSPORT_OPTIONS_H_
 
+#include <grpcpp/security/credentials.h>
+
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
@@ -26,6 +30,10 @@ struct TransportOptions {
   ProcessId process;
   // Said to peers.
   ProgramFeatures features = {};
+  // Said to peers: see Hello.
+  bool asks_to_join = false;
+  // What connections to a peer are made with; kNoNode: to any node. Null: plaintext.
+  std::function<std::shared_ptr<grpc::ChannelCredentials>(NodeId peer)> credentials = {};
 
   // Unsent bytes to one peer beyond which messages to it are dropped.
   int64_t queued_bytes_max = 32 << 20;

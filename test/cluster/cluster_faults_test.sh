@@ -4,40 +4,17 @@
 # all replicas are back in sync; and the longest time without an acknowledgement is told for each fault.
 set -euo pipefail
 
-readonly cluster_script="$PWD/tools/local_cluster.sh"
-readonly millrace="$PWD/tools/millrace/millrace"
+source "$PWD/test/cluster/cluster_of_processes.sh"
 readonly check="$PWD/tools/bench/probe/delivery_check"
-readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/cluster_faults_test.XXXXXX")"
-readonly data="$work/cluster"
 
-cluster() { "$cluster_script" "$@" --data-dir "$data"; }
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  tail -n 25 "$data"/node-*/log "$work"/check.err >&2 || true
-  exit 1
-}
 checker=''
-clean_up() {
+before_clean_up() {
   [[ -z "$checker" ]] || kill -9 "$checker" 2>/dev/null || true
   for n in 101 102 103; do cluster resume "$n" >/dev/null 2>&1 || true; done
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$work"
 }
-trap clean_up EXIT
 
-# Ports that others may have taken meanwhile: another range then.
-bootstrap=''
-for attempt in 1 2 3; do
-  base=$((20000 + (RANDOM % 400) * 100))
-  if bootstrap="$(cluster start --controllers 3 --brokers 3 --base-port "$base" --millrace "$millrace" \
-    2>"$work/start.log")"; then break; fi
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$data"
-  bootstrap=''
-done
-[[ -n "$bootstrap" ]] || fail "the cluster does not start: $(cat "$work/start.log")"
+start_cluster --controllers 3 --brokers 3
 
-ask() { "$millrace" "$@" --timeout 20 --bootstrap "$bootstrap"; }
 topic() { # EXPRESSION: what it says of the description of the topic
   ask topic describe events -o json |
     /usr/bin/python3 -c "import json, sys; ps = json.load(sys.stdin)['topics'][0]['partitions']; print($1)"

@@ -21,6 +21,7 @@
 #include "test/cluster/api_client.h"
 #include "test/cluster/server_process.h"
 #include "test/cluster/tcp_connection.h"
+#include "test/cluster/wait_until.h"
 
 namespace millrace::test {
 namespace {
@@ -114,7 +115,8 @@ TEST(LifecycleTest, ProbesSayOkWhileItServes) {
   ServerProcess server;
   ASSERT_OK(server.Start());
   EXPECT_EQ(HttpGet(server.http_port(), "/healthz").status, 200);
-  EXPECT_EQ(HttpGet(server.http_port(), "/readyz").status, 200);
+  // It serves before it is ready: what it leads must be open too.
+  EXPECT_TRUE(WaitUntil([&] { return HttpGet(server.http_port(), "/readyz").status == 200; }));
   EXPECT_EQ(HttpGet(server.http_port(), "/nothing").status, 404);
 }
 

@@ -81,7 +81,7 @@ start_node() { # NODE ROLE LISTENERS
   local dir="$work/node-$1"
   mkdir -p "$dir"
   printf '%s\n' "node.id: $1" "process.roles: $2" "controller.quorum.voters: $voters" "listeners: $3" \
-    "http.listener: 127.0.0.1:0" >"$dir/server.yaml"
+    "http.listener: 127.0.0.1:0" "allow.plaintext.between.nodes: true" >"$dir/server.yaml"
   [[ "$2" == broker ]] || printf 'controller.listener.names: CONTROLLER\n' >>"$dir/server.yaml"
   run_at "$1" "$millrace" server --config "$dir/server.yaml" --data-dir "$dir/data" >"$dir/log" 2>&1 </dev/null &
   disown

@@ -3,37 +3,12 @@
 # down: it never votes with it, keeps the damaged files, comes back as another voter, and everything acknowledged is there.
 set -euo pipefail
 
-readonly cluster_script="$PWD/tools/local_cluster.sh"
-readonly millrace="$PWD/tools/millrace/millrace"
+source "$PWD/test/cluster/cluster_of_processes.sh"
 readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
-readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/quorum_damage_test.XXXXXX")"
-readonly data="$work/cluster"
 
-cluster() { "$cluster_script" "$@" --data-dir "$data"; }
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  tail -n 20 "$data"/node-*/log >&2 || true
-  exit 1
-}
-clean_up() {
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
-
-bootstrap=''
-for attempt in 1 2 3; do
-  base=$((20000 + (RANDOM % 400) * 100))
-  if bootstrap="$(cluster start --controllers 3 --phantom-brokers 3 --base-port "$base" --millrace "$millrace" \
-    --phantoms "$phantoms" 2>"$work/start.log")"; then break; fi
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$data"
-  bootstrap=''
-done
-[[ -n "$bootstrap" ]] || fail "the cluster does not start: $(cat "$work/start.log")"
+start_cluster --controllers 3 --phantom-brokers 3 --phantoms "$phantoms"
 
 json() { /usr/bin/python3 -c "import json, sys; it = json.load(sys.stdin); print($1)"; }
-ask() { "$millrace" "$@" --timeout 20 --bootstrap "$bootstrap"; }
 topics() { "$millrace" topic list --timeout 20 --bootstrap "$1" -o json |
   json '"\n".join(sorted(t["name"] for t in it["topics"]))'; }
 await() { # WHAT COMMAND...

@@ -3,42 +3,20 @@
 # every topic; new voters are added to it; and a lost voter that comes back after all is refused.
 set -euo pipefail
 
-readonly cluster_script="$PWD/tools/local_cluster.sh"
-readonly millrace="$PWD/tools/millrace/millrace"
+source "$PWD/test/cluster/cluster_of_processes.sh"
 readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
-readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/quorum_recover_test.XXXXXX")"
-readonly data="$work/cluster"
-
-cluster() { "$cluster_script" "$@" --data-dir "$data"; }
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  tail -n 20 "$data"/node-*/log >&2 || true
-  exit 1
-}
-single=''
-clean_up() {
-  [[ -z "$single" ]] || kill -KILL "$single" 2>/dev/null || true
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
-
-# Ports that others may have taken meanwhile: another range then. The cluster begins below the highest feature level.
 export MILLRACE_INITIAL_FEATURE_LEVEL=1
-bootstrap=''
-for attempt in 1 2 3; do
-  base=$((20000 + (RANDOM % 400) * 100))
-  if bootstrap="$(cluster start --controllers 3 --phantom-brokers 3 --base-port "$base" --millrace "$millrace" \
-    --phantoms "$phantoms" 2>"$work/start.log")"; then break; fi
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$data"
-  bootstrap=''
-done
-[[ -n "$bootstrap" ]] || fail "the cluster does not start: $(cat "$work/start.log")"
+
+single=''
+before_clean_up() {
+  [[ -z "$single" ]] || kill -KILL "$single" 2>/dev/null || true
+}
+
+# The cluster begins below the highest feature level.
+start_cluster --controllers 3 --phantom-brokers 3 --phantoms "$phantoms"
 IFS=',' read -r -a addresses <<<"$bootstrap"
 
 json() { /usr/bin/python3 -c "import json, sys; it = json.load(sys.stdin); print($1)"; }
-ask() { "$millrace" "$@" --timeout 20 --bootstrap "$bootstrap"; }
 topics() { ask topic list -o json | json '"\n".join(sorted(t["name"] for t in it["topics"]))'; }
 await() { # WHAT COMMAND...
   local what="$1" deadline=$(($(date +%s) + 60))
@@ -91,6 +69,21 @@ grep -q 'Nothing was changed' "$work/found.txt" || fail "said: $(cat "$work/foun
 new="$(sed -n 's/^directory.id=//p' "$metadata/meta.properties")"
 [[ "$(json '(it["recovered"], it["generation"], it["directory_id"])' <"$work/recovered.json")" == "(True, 1, '$new')" &&
   "$new" != "$old" ]] || fail "recovered: $(cat "$work/recovered.json")"
+
+# What it prints is what docs/cli.md says.
+/usr/bin/python3 - "$work/found.json" "$work/recovered.json" <<'PYTHON' || fail 'other keys than docs/cli.md lists'
+import json, re, sys
+section = open("docs/cli.md").read().split("### `millrace quorum recover`")[1].split("\n### ")[0]
+listed = dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", section, re.M))
+names = {bool: "boolean", int: "integer", str: "string"}
+for path in sys.argv[1:]:
+    found = {}
+    for key, value in json.load(open(path)).items():
+        is_list = isinstance(value, list)
+        found[key + ("[]" if is_list else "")] = names[type(value[0] if is_list else value)]
+    if found != listed:
+        sys.exit(f"{path}: {sorted(found.items() ^ listed.items())}")
+PYTHON
 
 # The others come with empty directories, and wait to be added.
 cluster start >/dev/null 2>"$work/start.log" &

@@ -3,37 +3,15 @@
 # acknowledged is there at the end, on each; and a voter whose disk is lost comes back as another one.
 set -euo pipefail
 
-readonly cluster_script="$PWD/tools/local_cluster.sh"
-readonly millrace="$PWD/tools/millrace/millrace"
+source "$PWD/test/cluster/cluster_of_processes.sh"
 readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
-readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/quorum_test.XXXXXX")"
-readonly data="$work/cluster"
 
-cluster() { "$cluster_script" "$@" --data-dir "$data"; }
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  tail -n 20 "$data"/node-*/log >&2 || true
-  exit 1
-}
 creator=''
-clean_up() {
+before_clean_up() {
   [[ -z "$creator" ]] || kill "$creator" 2>/dev/null || true
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$work"
 }
-trap clean_up EXIT
 
-# Ports that others may have taken meanwhile: another range then.
-bootstrap=''
-for attempt in 1 2 3; do
-  base=$((20000 + (RANDOM % 400) * 100))
-  if bootstrap="$(cluster start --controllers 3 --phantom-brokers 3 --base-port "$base" --millrace "$millrace" \
-    --phantoms "$phantoms" 2>"$work/start.log")"; then break; fi
-  cluster stop >/dev/null 2>&1 || true
-  rm -rf "$data"
-  bootstrap=''
-done
-[[ -n "$bootstrap" ]] || fail "the cluster does not start: $(cat "$work/start.log")"
+start_cluster --controllers 3 --phantom-brokers 3 --phantoms "$phantoms"
 IFS=',' read -r -a addresses <<<"$bootstrap"
 
 describe() { "$millrace" quorum describe --timeout 20 --bootstrap "$bootstrap" -o json; }

@@ -10,9 +10,8 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "broker/broker.h"
+#include "controller/commands.h"
 #include "millrace/v1/admin_service.pb.h"
-#include "record/batch_builder.h"
-#include "test/sim/record_clients.h"
 
 namespace millrace::sim {
 namespace {
@@ -165,9 +164,48 @@ void ClusterClients::Describe() {
                          .in_sync = {partition.in_sync_replicas().begin(),
                                      partition.in_sync_replicas().end()},
                          .eligible = {partition.eligible_leader_replicas().begin(),
-                                      partition.eligible_leader_replicas().end()}});
+                                      partition.eligible_leader_replicas().end()},
+                         .reassigned = !partition.adding_replicas().empty() ||
+                                       !partition.removing_replicas().empty()});
           }
         }
+      });
+}
+
+void ClusterClients::Reassign() {
+  const auto topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  SimRandom& random = world_.random;
+  controller::AlterReassignmentsCommand command;
+  v1::PartitionReassignment* wanted = command.request.add_reassignments();
+  wanted->set_topic(topic->name);
+  wanted->set_partition(world_.AnyPartition(*topic).partition.value());
+  command.placement_seed = random.Next();
+  // Those that come first in an order of its own; none, to take it back.
+  std::vector<int> brokers = world_.broker_hosts();
+  for (size_t i = brokers.size(); i > 1; --i) std::swap(brokers[i - 1], brokers[random.Below(i)]);
+  const size_t count = OneIn(random, 5) ? 0 : 2 + random.Below(2);
+  for (size_t i = 0; i < count; ++i) wanted->add_replicas(brokers[i]);
+  if (OneIn(random, 2)) {
+    wanted->set_throttle_bytes_per_s(20'000 + static_cast<int64_t>(random.Below(200'000)));
+  }
+  using Answer = absl::StatusOr<v1::AlterPartitionReassignmentsResponse>;
+  world_.Ask<Answer>(
+      1 + static_cast<int>(random.Below(static_cast<uint64_t>(world_.options.controllers))),
+      absl::Seconds(2),
+      [command](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().Submit(command,
+                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, count](const absl::StatusOr<Answer>& answer) {
+        if (!answer.ok() || !answer->ok()) return world_.Reached("reassign-unanswered");
+        const v1::PartitionReassignmentResult& result = (*answer)->results(0);
+        const bool refused = result.code() != v1::ERROR_CODE_UNSPECIFIED;
+        world_.Reached(refused             ? absl::StrCat("reassign-",
+                                                          ErrorCodeName(static_cast<ErrorCode>(result.code())))
+                       : !result.changed() ? "reassign-unchanged"
+                       : count == 0        ? "reassign-taken-back"
+                                           : "reassign-begun");
       });
 }
 
@@ -185,6 +223,7 @@ void ClusterClients::OnDescribed(LogIndex at, const TopicPartition& partition, D
     if (now.in_sync.size() < before.in_sync.size()) world_.Reached("isr-shrunk");
     if (now.in_sync.size() > before.in_sync.size()) world_.Reached("isr-grown");
     if (!now.eligible.empty()) world_.Reached("eligible-leaders");
+    if (before.reassigned && !now.reassigned) world_.Reached("reassign-over");
     if (now.leader.value() < 0) world_.Reached("no-leader");
     if (now.leader.value() >= 0 && now.epoch > before.epoch) {
       world_.Reached(now.leader == before.leader ? "same-leader-anew" : "other-leader");
@@ -197,36 +236,16 @@ void ClusterClients::OnDescribed(LogIndex at, const TopicPartition& partition, D
 
 // ---- Producers ----
 
-ClusterClients::Batch ClusterClients::Build(const TopicPartition& partition, History::Lane lane,
-                                            const api::ProducerIdentity& identity,
-                                            int32_t sequence) {
-  SimRandom& random = world_.random;
-  record::BatchBuilder::Options options;
-  if (OneIn(random, 4)) options.compression = record::kAllCompressions[random.Below(5)];
-  if (identity.id != kNoProducerId) {
-    options.producer_id = identity.id;
-    options.producer_epoch = identity.epoch;
-    options.base_sequence = sequence;
-  }
-  record::BatchBuilder builder(options);
-  Batch batch;
-  const int count = 1 + static_cast<int>(random.Below(5));
-  for (int i = 0; i < count; ++i) {
-    // Some are large, so that segments roll and windows fill.
-    const size_t filling = OneIn(random, 40) ? random.Below(60000) : random.Below(100);
-    const int64_t number = world_.history.OnSent(partition, lane, filling);
-    const std::string value = world_.history.ValueOf(number);
-    const std::optional<std::string> key = world_.history.KeyOf(number);
-    builder.Add(SimClock::kWallOrigin + world_.loop.now().nanos() / 1'000'000,
-                key ? absl::optional<Slice>(*key) : absl::nullopt, absl::string_view(value));
-    batch.numbers.push_back(number);
-  }
-  batch.bytes = builder.Build();
-  world_.report.produced += count;
+SimBatch ClusterClients::Build(const TopicPartition& partition, History::Lane lane,
+                               const api::ProducerIdentity& identity, int32_t sequence) {
+  SimBatch batch = BuildSimBatch(&world_.history, &world_.random, partition, lane,
+                                 SimClock::kWallOrigin + world_.loop.now().nanos() / 1'000'000,
+                                 identity, sequence);
+  world_.report.produced += static_cast<int64_t>(batch.numbers.size());
   return batch;
 }
 
-void ClusterClients::Send(const TopicPartition& partition, const Batch& batch, api::Acks acks,
+void ClusterClients::Send(const TopicPartition& partition, const SimBatch& batch, api::Acks acks,
                           absl::Duration timeout,
                           std::function<void(absl::StatusOr<api::ProducePartitionResult>)> done) {
   api::ProduceRequest request;
@@ -252,7 +271,7 @@ void ClusterClients::Send(const TopicPartition& partition, const Batch& batch, a
       });
 }
 
-void ClusterClients::OnAcknowledged(const Batch& batch, Offset base) {
+void ClusterClients::OnAcknowledged(const SimBatch& batch, Offset base) {
   world_.report.acknowledged += static_cast<int64_t>(batch.numbers.size());
   for (size_t i = 0; i < batch.numbers.size(); ++i) {
     world_.Note(world_.history.OnAcknowledged(batch.numbers[i], base + static_cast<int64_t>(i)));
@@ -263,7 +282,7 @@ void ClusterClients::Produce() {
   const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
   if (topic == nullptr) return;
   const TopicPartition partition = world_.AnyPartition(*topic);
-  const Batch batch = Build(partition, 0, {}, 0);
+  const SimBatch batch = Build(partition, 0, {}, 0);
   constexpr api::Acks kSome[] = {api::Acks::kNone, api::Acks::kLeader, api::Acks::kAll,
                                  api::Acks::kAll};
   const api::Acks acks = kSome[world_.random.Below(4)];
@@ -281,11 +300,11 @@ void ClusterClients::Produce() {
        });
 }
 
-int64_t ClusterClients::PendingBut(const std::set<TopicPartition>& except) const {
+int64_t ClusterClients::Pending() const {
   int64_t pending = 0;
   for (const Producer& producer : producers_) {
     for (const auto& [partition, sequence] : producer.partitions) {
-      if (!sequence.batch.numbers.empty() && !except.contains(partition)) ++pending;
+      if (!sequence.batch.numbers.empty()) ++pending;
     }
   }
   return pending;
@@ -318,7 +337,7 @@ void ClusterClients::ProduceIdempotent() {
   if (topic == nullptr) return;
   const TopicPartition partition = world_.AnyPartition(*topic);
   Sequence& sequence = producer.partitions[partition];
-  if (!sequence.batch.numbers.empty()) return;
+  if (sequence.ended || !sequence.batch.numbers.empty()) return;
   if (sequence.lane == 0) sequence.lane = next_lane_++;
   sequence.batch = Build(partition, sequence.lane, producer.identity, sequence.next);
   sequence.attempts = 0;
@@ -340,7 +359,7 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
                               const absl::StatusOr<api::ProducePartitionResult>& result) {
   Sequence& sequence = producer->partitions.at(partition);
   if (result.ok() && result->outcome.ok()) {
-    const Batch batch = std::exchange(sequence.batch, Batch());
+    const SimBatch batch = std::exchange(sequence.batch, SimBatch());
     sequence.next += static_cast<int32_t>(batch.numbers.size());
     if (sequence.attempts > 1) world_.Reached("acknowledged-after-retry");
     return OnAcknowledged(batch, result->base_offset);
@@ -352,6 +371,15 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
         "VIOLATION: ", world_.NameOf(partition), ": a batch of producer ",
         producer->identity.id.value(), " at sequence ", sequence.next, " is refused as ",
         ErrorCodeName(code), ": ", result.ok() ? result->outcome.message : "")));
+    return;
+  }
+  // What it follows on is lost.
+  const bool lost =
+      code == ErrorCode::kOutOfOrderSequenceNumber && world_.history.damaged(partition);
+  if (IsWrong(code) || lost) {
+    world_.Reached("sequence-lost");
+    sequence.batch = SimBatch();
+    sequence.ended = true;
     return;
   }
   const absl::Duration pause =
@@ -399,24 +427,9 @@ void ClusterClients::OnFetched(const TopicPartition& partition, Offset from,
   if (!result.outcome.ok()) {
     return world_.Reached(absl::StrCat("fetch-", ErrorCodeName(result.outcome.code)));
   }
-  const absl::StatusOr<std::vector<ReadRecord>> records = RecordsOf(result, from);
+  const auto records = CheckedRecordsOf(&world_.history, partition, result, from);
   if (!records.ok()) return world_.Note(records.status());
-  Offset next = records->empty() ? from : records->front().offset;
-  for (const ReadRecord& record : *records) {
-    if (record.offset >= result.high_watermark) {
-      world_.Note(absl::InternalError(absl::StrCat("VIOLATION: offset ", record.offset.value(),
-                                                   " was served beyond the high watermark ",
-                                                   result.high_watermark.value())));
-    }
-    if (record.offset != next) {
-      world_.Note(
-          absl::InternalError(absl::StrCat("VIOLATION: a fetch leaves out offset ", next.value(),
-                                           " before ", record.offset.value())));
-    }
-    next = record.offset + 1;
-    world_.Note(world_.history.CheckRead(partition, record));
-    ++world_.report.records_read;
-  }
+  world_.report.records_read += static_cast<int64_t>(records->size());
 }
 
 // ---- For the judgement ----
@@ -462,7 +475,7 @@ absl::Status ClusterClients::ProduceNow(const TopicPartition& partition, absl::D
   absl::Status last = absl::InternalError("nobody was asked");
   while (world_.loop.now() < end) {
     // A new record each time: what was refused must never be seen.
-    const Batch batch = Build(partition, 0, {}, 0);
+    const SimBatch batch = Build(partition, 0, {}, 0);
     std::optional<absl::StatusOr<api::ProducePartitionResult>> result;
     Send(partition, batch, api::Acks::kAll, absl::Seconds(2),
          [&](absl::StatusOr<api::ProducePartitionResult> answer) { result = std::move(answer); });

@@ -18,6 +18,7 @@
 
 #include "api/fetch.h"
 #include "api/produce.h"
+#include "test/sim/client_records.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
@@ -33,9 +34,11 @@ class ClusterClients {
   void Fetch();
   // Asks a controller how the topics are; checks that no leader epoch has two leaders, and falls.
   void Describe();
+  // Asks for other brokers for a partition, or for those of before.
+  void Reassign();
 
-  // Idempotent batches without their acknowledgement yet, of all partitions but these.
-  int64_t PendingBut(const std::set<TopicPartition>& except) const;
+  // Idempotent batches without their acknowledgement yet.
+  int64_t Pending() const;
 
   // Asks until somebody answers, for up to `bound`; drives the loop. For the judgement.
   absl::StatusOr<api::FetchPartitionResult> FetchNow(const TopicPartition& partition, Offset offset,
@@ -44,17 +47,15 @@ class ClusterClients {
   absl::Status ProduceNow(const TopicPartition& partition, absl::Duration bound);
 
  private:
-  struct Batch {
-    Bytes bytes;
-    std::vector<int64_t> numbers;
-  };
   // One partition of one idempotent producer.
   struct Sequence {
     History::Lane lane = 0;
     int32_t next = 0;
     // Not acknowledged yet; empty: none.
-    Batch batch;
+    SimBatch batch;
     int attempts = 0;
+    // The broker has lost what it was sent before, and with it the thread of the sequence.
+    bool ended = false;
   };
   struct Producer {
     api::ProducerIdentity identity;
@@ -62,16 +63,16 @@ class ClusterClients {
     std::map<TopicPartition, Sequence> partitions;
   };
 
-  Batch Build(const TopicPartition& partition, History::Lane lane,
-              const api::ProducerIdentity& identity, int32_t sequence);
-  void Send(const TopicPartition& partition, const Batch& batch, api::Acks acks,
+  SimBatch Build(const TopicPartition& partition, History::Lane lane,
+                 const api::ProducerIdentity& identity, int32_t sequence);
+  void Send(const TopicPartition& partition, const SimBatch& batch, api::Acks acks,
             absl::Duration timeout,
             std::function<void(absl::StatusOr<api::ProducePartitionResult>)> done);
   void AskProducerId(Producer* producer);
   void SendAgain(Producer* producer, TopicPartition partition);
   void OnAnswer(Producer* producer, TopicPartition partition,
                 const absl::StatusOr<api::ProducePartitionResult>& result);
-  void OnAcknowledged(const Batch& batch, Offset base);
+  void OnAcknowledged(const SimBatch& batch, Offset base);
   void OnFetched(const TopicPartition& partition, Offset from,
                  const api::FetchPartitionResult& result);
   // The broker that probably leads it.
@@ -84,6 +85,7 @@ class ClusterClients {
     NodeId leader = kNoNode;
     std::set<int> in_sync;
     std::set<int> eligible;
+    bool reassigned = false;
   };
   void OnDescribed(LogIndex at, const TopicPartition& partition, Described now);
 

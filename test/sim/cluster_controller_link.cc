@@ -189,6 +189,19 @@ void ClusterControllerLink::AlterPartition(const std::string& address,
   Ask(address, request, timeout, std::move(done));
 }
 
+void ClusterControllerLink::ReportLastCopies(const std::string& address,
+                                             const internal::v1::ReportLastCopiesRequest& request,
+                                             absl::Duration timeout,
+                                             Done<internal::v1::ReportLastCopiesResponse> done) {
+  Ask(address, request, timeout, std::move(done));
+}
+
+void ClusterControllerLink::AssignReplicasToDirs(
+    const std::string& address, const internal::v1::AssignReplicasToDirsRequest& request,
+    absl::Duration timeout, Done<internal::v1::AssignReplicasToDirsResponse> done) {
+  Ask(address, request, timeout, std::move(done));
+}
+
 void ClusterControllerLink::AllocateProducerIds(
     const std::string& address, const internal::v1::AllocateProducerIdsRequest& request,
     absl::Duration timeout, Done<internal::v1::AllocateProducerIdsResponse> done) {

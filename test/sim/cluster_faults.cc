@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/file_system.h"
 
 namespace millrace::sim {
 namespace {
@@ -18,23 +20,7 @@ CrashMode AnyMode(SimRandom& random) {
 
 }  // namespace
 
-ClusterFaults::ClusterFaults(ClusterState* world) : world_(*world) {
-  const bool fast = OneIn(world_.random, 4);
-  for (const int host : world_.hosts()) {
-    world_.server(host).SetLatency(
-        [this, host, fast,
-         random = world_.random.Fork(absl::StrCat("disk-", host))](const SimCall& call) mutable {
-          const absl::Duration more = disk_delay_[host];
-          if (fast && more == absl::ZeroDuration()) return;
-          const bool syncs =
-              call.kind == SimCall::Kind::kSync || call.kind == SimCall::Kind::kSyncDirectory;
-          absl::Duration delay =
-              Between(random, absl::Microseconds(1), absl::Microseconds(syncs ? 600 : 9));
-          if (syncs) delay += more;
-          world_.loop.Delay(delay);
-        });
-  }
-}
+ClusterFaults::ClusterFaults(ClusterState* world) : world_(*world), disks_(world) {}
 
 int ClusterFaults::AnyHost() { return world_.any(world_.hosts()); }
 
@@ -64,6 +50,9 @@ void ClusterFaults::EnsureRunning() {
     const bool ended = !refused && !server.node().Healthy().ok();
     if (!refused && !ended) continue;
     world_.Reached(refused ? "start-refused" : "restart-after-failure");
+    if (ended && disks_.full(host) && !world_.is_controller(host)) {
+      world_.Note(absl::InternalError(absl::StrCat("VIOLATION: a full disk ends broker ", host)));
+    }
     Kill(host);
     Restart(host);
   }
@@ -138,6 +127,7 @@ void ClusterFaults::AfterEvent() {
 void ClusterFaults::StopCleanly(int host) {
   SimServer& server = world_.server(host);
   if (!server.serving() || server.paused() || !stopping_.insert(host).second) return;
+  disks_.OnStopping(host);
   server.Stop([this, host, incarnation = server.incarnation()](const absl::Status& status) {
     world_.clients->PostAt(world_.loop.now(), [this, host, incarnation, status] {
       SimServer& stopped = world_.server(host);
@@ -214,20 +204,35 @@ void ClusterFaults::SlowDown() {
     return world_.network.SetSlow(AnyHost(), AnyHost(),
                                   Between(random, absl::Milliseconds(1), absl::Milliseconds(300)));
   }
-  const int host = AnyHost();
-  if (OneIn(random, 2)) {
-    disk_delay_.erase(host);
-    return;
+  if (OneIn(random, 2)) return disks_.Hang(AnyHost());
+  disks_.SlowDown(AnyHost());
+}
+
+// Two copies acknowledge, so that one may be lost; a voter's own disk only an operator may replace.
+void ClusterFaults::Wipe(int host) {
+  // Nor where the disk of another one is in trouble: the last two copies might go.
+  if (wiped_ || disks_.troubled() || !world_.is_broker(host)) return;
+  wiped_ = true;
+  SimServer& server = world_.server(host);
+  LosePower(host, CrashMode::kLoseAll);
+  if (world_.is_controller(host) || OneIn(world_.random, 2)) {
+    world_.Reached("log-dir-wiped");
+    const std::string directory = AnyLogDir(world_.random);
+    const absl::Status removed = RemoveTree(server.disk(), directory);
+    if (removed.ok()) CHECK_OK(server.disk().SyncDirectory(ParentPath(directory)));
+  } else {
+    world_.Reached("disk-wiped");
+    server.Wipe();
   }
-  world_.Reached("slow-disk");
-  disk_delay_[host] = Between(random, absl::Milliseconds(1), absl::Milliseconds(120));
+  disks_.Replaced(host);
+  Restart(host);
 }
 
 void ClusterFaults::Inject() {
   const ClusterOptions& options = world_.options;
   SimRandom& random = world_.random;
   const int host = AnyHost();
-  switch (random.Below(16)) {
+  switch (random.Below(21)) {
     case 0:
     case 1:
       if (!options.kills) return;
@@ -267,15 +272,28 @@ void ClusterFaults::Inject() {
       if (!options.cuts) return;
       world_.Reached("reset");
       return world_.network.Break(host, AnyHost());
-    default:
+    case 14:
+    case 15:
       if (options.slow_disks) SlowDown();
+      return;
+    case 16:
+      if (options.wipes) Wipe(host);
+      return;
+    case 17:
+    case 18:
+      if (options.full_disks && !wiped_) disks_.Fill(host);
+      return;
+    default:
+      if (options.disk_errors && !wiped_) disks_.Fail(host);
       return;
   }
 }
 
 void ClusterFaults::Heal() {
   world_.network.HealAll();
-  disk_delay_.clear();
+  disks_.GiveRoom();
+  for (const int host : disks_.ailing()) Kill(host);
+  disks_.Heal();
   // One that is asked to stop will be started again by nobody.
   for (const int host : std::set<int>(stopping_)) Kill(host);
   for (const int host : world_.hosts()) {

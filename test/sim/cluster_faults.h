@@ -1,6 +1,7 @@
 // ClusterFaults: what goes wrong in a simulated cluster, drawn from its seed: processes that are
 // killed, stopped, paused; machines that lose power, one or all; cuts of one direction or both,
-// resets, slow links and disks; and who starts things again.
+// resets, slow links; and who starts things again. The disks have a part of their own
+// (cluster_disks.h).
 //
 // They stop when the safety phase ends; Heal then ends what is still broken.
 //
@@ -12,6 +13,7 @@
 #include <optional>
 #include <set>
 
+#include "test/sim/cluster_disks.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
@@ -43,15 +45,17 @@ class ClusterFaults {
   void Pause(int host);
   void CutSome();
   void SlowDown();
+  void Wipe(int host);
   int AnyHost();
 
   ClusterState& world_;
+  ClusterDisks disks_;
   // Brokers that have lost power: a `replicated` record is promised while one has not.
   std::set<int> powerless_;
-  std::map<int, absl::Duration> disk_delay_;
   // Crashes that wait for a call to the disk, and whether by loss of power.
   std::map<int, bool> armed_;
   std::set<int> stopping_;
+  bool wiped_ = false;
 };
 
 }  // namespace millrace::sim

@@ -64,6 +64,8 @@ class ClusterQuorumLink final : public node::QuorumNetwork,
   const raft::ProgramFeatures* FeaturesOf(const raft::VoterId&) const override {
     return &features_;
   }
+  // Directories are not lost in whole clusters: quorum_sim_test has that.
+  std::vector<raft::HeardPeer> Heard() const override { return {}; }
 
   // A connection to the peer's process was reset.
   void OnPeerDown(int host);
@@ -102,6 +104,14 @@ class ClusterControllerLink final : public node::ControllerLink {
   void AlterPartition(const std::string& address,
                       const internal::v1::AlterPartitionRequest& request, absl::Duration timeout,
                       Done<internal::v1::AlterPartitionResponse> done) override;
+  void ReportLastCopies(const std::string& address,
+                        const internal::v1::ReportLastCopiesRequest& request,
+                        absl::Duration timeout,
+                        Done<internal::v1::ReportLastCopiesResponse> done) override;
+  void AssignReplicasToDirs(const std::string& address,
+                            const internal::v1::AssignReplicasToDirsRequest& request,
+                            absl::Duration timeout,
+                            Done<internal::v1::AssignReplicasToDirsResponse> done) override;
   void AllocateProducerIds(const std::string& address,
                            const internal::v1::AllocateProducerIdsRequest& request,
                            absl::Duration timeout,

@@ -30,10 +30,13 @@ ConfigValues ConfigOf(const ClusterOptions& options, int host, bool controller, 
                          {"process.roles", absl::StrJoin(roles, ",")},
                          {"listeners", absl::StrJoin(listeners, ",")},
                          {"controller.listener.names", "CONTROLLER"},
+                         {"allow.plaintext.between.nodes", "true"},
                          {"controller.quorum.voters", absl::StrJoin(voters, ",")},
                          {"metadata.log.max.record.bytes.between.snapshots",
                           OneIn(random, 2) ? "1048576" : "20971520"},
                          {"leader.imbalance.check.interval.seconds", "2"},
+                         // Well below what the cluster has to heal.
+                         {"unclean.recovery.timeout.ms", "20000"},
                          {"http.listener", ""}};
   if (broker) {
     config["log.dirs"] = "disk-a,disk-b";

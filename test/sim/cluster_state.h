@@ -45,6 +45,14 @@ struct ClusterOptions {
   bool pauses = true;
   bool cuts = true;
   bool slow_disks = true;
+  // Partitions move to other brokers, get more and fewer replicas, and are moved back.
+  bool reassignments = false;
+  // Log directories fail.
+  bool disk_errors = true;
+  // Disks fill up, and get room again.
+  bool full_disks = true;
+  // One broker, at most, gets an empty disk, or an empty log directory.
+  bool wipes = true;
 };
 
 // What a run was made of; printed by the runner, and summed over seeds to see what was reached.

@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "broker/broker.h"
 #include "record/batch_view.h"
-#include "test/sim/record_clients.h"
+#include "test/sim/client_records.h"
 
 namespace millrace::sim {
 namespace {
@@ -103,9 +103,11 @@ std::optional<v1::DescribeTopicsResponse> ClusterVerdict::Describe() {
 std::string ClusterVerdict::WhatIsNotHealthy() {
   for (const int host : world_.hosts()) {
     SimServer& server = world_.server(host);
-    if (!server.serving()) return absl::StrCat("node ", host, " does not serve");
+    if (!server.serving()) {
+      return absl::StrCat("node ", host, " does not serve: ",
+                          server.started() ? server.started()->ToString() : "it starts");
+    }
   }
-  waiting_for_an_operator_.clear();
   if (world_.topics.empty()) return "";
   const std::optional<v1::DescribeTopicsResponse> described = Describe();
   if (!described) return "no controller answers";
@@ -116,25 +118,19 @@ std::string ClusterVerdict::WhatIsNotHealthy() {
     }
     for (const v1::PartitionDescription& partition : topic.partitions()) {
       if (partition.leader_id() >= 0 &&
-          partition.in_sync_replicas_size() == partition.replicas_size()) {
-        continue;
-      }
-      const TopicPartition id{TopicId::FromBytes(topic.topic_id()).value(),
-                              PartitionIndex(partition.partition())};
-      // After an unclean stop of each, no copy is trusted.
-      if (partition.leader_id() < 0 && partition.in_sync_replicas_size() == 0 &&
-          partition.eligible_leader_replicas_size() == 0 && !world_.Find(id.topic_id)->durable) {
-        waiting_for_an_operator_.insert(id);
+          partition.in_sync_replicas_size() == partition.replicas_size() &&
+          partition.adding_replicas().empty() && partition.removing_replicas().empty()) {
         continue;
       }
       return absl::StrCat(topic.name(), "-", partition.partition(), " has leader ",
                           partition.leader_id(), " in epoch ", partition.leader_epoch(),
-                          ", replicas ", absl::StrJoin(partition.replicas(), ","), ", in sync ",
+                          ", replicas ", absl::StrJoin(partition.replicas(), ","), ", coming ",
+                          absl::StrJoin(partition.adding_replicas(), ","), ", in sync ",
                           absl::StrJoin(partition.in_sync_replicas(), ","), ", eligible ",
                           absl::StrJoin(partition.eligible_leader_replicas(), ","));
     }
   }
-  if (const int64_t pending = clients_.PendingBut(waiting_for_an_operator_); pending > 0) {
+  if (const int64_t pending = clients_.Pending(); pending > 0) {
     return absl::StrCat(pending, " batches of producers are not acknowledged");
   }
   return "";
@@ -156,16 +152,9 @@ absl::Status ClusterVerdict::AwaitHealth() {
                                           " without faults: ", what));
 }
 
-bool ClusterVerdict::IsToBeJudged(const TopicPartition& partition) {
-  if (!waiting_for_an_operator_.contains(partition)) return true;
-  world_.Reached("waits-for-an-operator");
-  return false;
-}
-
 absl::Status ClusterVerdict::ReadEverything() {
   for (const auto& topic : world_.topics) {
     for (int i = 0; i < topic->partitions; ++i) {
-      if (!IsToBeJudged(topic->Partition(i))) continue;
       RETURN_IF_ERROR(AwaitEqualEnds(*topic, topic->Partition(i)));
       RETURN_IF_ERROR(ReadPartition(*topic, topic->Partition(i)));
       RETURN_IF_ERROR(CompareLogs(*topic, topic->Partition(i)));
@@ -287,7 +276,6 @@ absl::Status ClusterVerdict::WriteEverywhere() {
   for (const auto& topic : world_.topics) {
     for (int i = 0; i < topic->partitions; ++i) {
       const TopicPartition partition = topic->Partition(i);
-      if (!IsToBeJudged(partition)) continue;
       const absl::Status written = clients_.ProduceNow(partition, kCallBound);
       RETURN_IF_ERROR(world_.violation);
       if (!written.ok()) return Liveness(*topic, partition, written.ToString());

@@ -7,7 +7,6 @@
 #define TEST_SIM_CLUSTER_VERDICT_H_
 
 #include <optional>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -42,14 +41,9 @@ class ClusterVerdict {
   std::string LogOn(int host, const ClusterTopic& topic, int partition);
   absl::Status CompareLogs(const ClusterTopic& topic, const TopicPartition& partition);
 
-  // Whether the partition is to be judged: one of a `replicated` topic whose copies may all have
-  // been lost may wait for an operator (S-32).
-  bool IsToBeJudged(const TopicPartition& partition);
-
   ClusterState& world_;
   ClusterClients& clients_;
   ClusterFaults& faults_;
-  std::set<TopicPartition> waiting_for_an_operator_;
 };
 
 }  // namespace millrace::sim

@@ -34,6 +34,7 @@ class ClusterWorld {
   void ScheduleClients();
   void ActAsSomeClient();
   absl::Status Judge();
+  absl::Status LossesAreAccountedFor();
 
   ClusterState state_;
   ClusterClients clients_;

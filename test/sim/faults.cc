@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "test/sim/disk_faults.h"
 
 namespace millrace::sim {
 namespace {
@@ -20,15 +20,6 @@ CrashMode AnyMode(SimRandom& random) {
 }
 
 std::string NameOf(CrashMode mode) { return kModeNames[static_cast<int>(mode)]; }
-
-bool IsBelow(const std::string& path, const std::string& directory) {
-  return absl::StrContains(path, directory);
-}
-
-bool NeedsRoom(const SimCall& call) {
-  return call.kind == SimCall::Kind::kCreate || call.kind == SimCall::Kind::kWrite ||
-         call.kind == SimCall::Kind::kZeroFill || call.kind == SimCall::Kind::kCreateDirectory;
-}
 
 }  // namespace
 
@@ -207,25 +198,16 @@ void Faults::InjectDiskFault() {
         return disk.FailSyncs(true);
       default:
         world_.Reached("directory-error");
-        return FailDirectory(kLogDirs[random.Below(2)], SimFault::kIoError);
+        return FailDirectory(&disk, kLogDirs[random.Below(2)], SimFault::kIoError);
     }
   }
   if (kind < 3 || !world_.options.full_disks) return;
   if (kind == 3) {
     world_.Reached("directory-full");
-    return FailDirectory(kLogDirs[random.Below(2)], SimFault::kNoSpace);
+    return FailDirectory(&disk, kLogDirs[random.Below(2)], SimFault::kNoSpace);
   }
   world_.Reached("full-disk");
   disk.SetCapacity(disk.used_bytes() + random.Below(2000000));
-}
-
-void Faults::FailDirectory(const std::string& directory, SimFault fault) {
-  world_.server.disk().SetFaults(
-      [directory, fault](const SimCall& call) -> std::optional<SimFault> {
-        if (!IsBelow(call.path, directory)) return std::nullopt;
-        if (fault == SimFault::kNoSpace && !NeedsRoom(call)) return std::nullopt;
-        return fault;
-      });
 }
 
 void Faults::ClearDiskFaults() {
@@ -233,7 +215,7 @@ void Faults::ClearDiskFaults() {
   world_.server.disk().ClearFaults();
   world_.server.disk().FailSyncs(false);
   world_.server.disk().SetFaults(nullptr);
-  world_.server.disk().SetCapacity(uint64_t{1} << 40);
+  world_.server.disk().SetCapacity(kPlentyOfRoom);
 }
 
 // A bit of one partition's files. Its directory tells whose it is.

@@ -41,8 +41,6 @@ class Faults {
   void Restart();
   void ArmDuringStart();
   void FlipBits();
-  // Fails calls below one log directory: all, or those that need room.
-  void FailDirectory(const std::string& directory, SimFault fault);
   void ClearDiskFaults();
   void NotePowerLoss();
   // Nothing runs, and what ran last ended by itself, all on disk: a power loss takes nothing.

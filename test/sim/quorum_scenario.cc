@@ -24,7 +24,8 @@ class Scenario {
  public:
   explicit Scenario(uint64_t seed)
       : choice_(SimRandom(seed).Fork("choice")),
-        world_(seed, OneIn(choice_, 4) ? 5 : 3),
+        replace_after_(ReplaceAfter(seed)),
+        world_(seed, OneIn(choice_, 4) ? 5 : 3, replace_after_),
         clients_(&world_, seed) {}
 
   QuorumRun Run() {
@@ -43,6 +44,14 @@ class Scenario {
   }
 
  private:
+  // In every third run lost directories are replaced without a command.
+  static absl::Duration ReplaceAfter(uint64_t seed) {
+    SimRandom random = SimRandom(seed).Fork("replacement");
+    if (!OneIn(random, 3)) return absl::InfiniteDuration();
+    return absl::Milliseconds(300 + random.Below(1500));
+  }
+  bool replaces() const { return replace_after_ != absl::InfiniteDuration(); }
+
   void Fail(const std::string& what) { world_.checks().Report("liveness: " + what); }
   int AnyNode() {
     const std::vector<int> nodes = world_.nodes();
@@ -180,7 +189,9 @@ class Scenario {
     const raft::VoterSet set = world_.server(leader).core()->voters();
     for (const raft::Voter& voter : set.voters) {
       // With one voter lost for good, no other is taken away.
-      if (world_.IsGhost(voter.id)) return Change(leader, {Kind::kRemove, voter.id});
+      if (!world_.IsGhost(voter.id)) continue;
+      if (!replaces()) Change(leader, {Kind::kRemove, voter.id});
+      return;
     }
     if (OneIn(choice_, 4) && world_.nodes().size() < 6) {
       world_.AddEmpty(static_cast<int>(world_.nodes().size()) + 1);
@@ -199,7 +210,7 @@ class Scenario {
   // One disk in a run, and only while the others can go on without it.
   void WipeOne() {
     const int leader = world_.leader();
-    if (leader == 0 || wiped_) return;
+    if (leader == 0 || wiped_ != 0) return;
     const raft::Node& core = *world_.server(leader).core();
     const raft::VoterSet& set = core.voters();
     const bool settled = set.id.index <= core.commit() && core.leadership() != nullptr &&
@@ -207,7 +218,9 @@ class Scenario {
     if (!settled || raft::CountedVoters(set).size() < 3 || world_.HasGhost(set)) return;
     const int victim = AnyNode();
     if (victim == leader) return;
-    wiped_ = true;
+    wiped_ = victim;
+    const raft::Voter* const lost = set.Find(world_.server(victim).id());
+    lost_voter_ = lost != nullptr && !lost->learner;
     world_.checks().Reach("disk lost");
     world_.Wipe(victim);
   }
@@ -248,10 +261,37 @@ class Scenario {
     }
     if (!world_.ok()) return;
     if (!Settled()) return Fail(world_.leader() == 0 ? "nobody leads" : "members stay behind");
+    CheckLostDirectoryIsReplaced();
+    if (!world_.ok()) return;
     if (OneIn(choice_, 4)) CheckHangingLeader();
     if (!world_.ok()) return;
     if (!clients_.DescribeAll(absl::Seconds(5)) && world_.ok()) Fail("topics cannot be described");
     if (world_.ok() && OneIn(choice_, 2)) CheckDamageIsSeen();
+  }
+
+  bool HasGhost() {
+    const int leader = world_.leader();
+    if (leader == 0) return true;
+    const std::vector<raft::Voter>& voters = world_.server(leader).core()->voters().voters;
+    return std::any_of(voters.begin(), voters.end(),
+                       [&](const raft::Voter& voter) { return world_.IsGhost(voter.id); });
+  }
+
+  // Of a voter's lost directory nothing is left; of the new one no half.
+  void CheckLostDirectoryIsReplaced() {
+    if (!replaces() || wiped_ == 0 || !lost_voter_) return;
+    const auto half_done = [&] {
+      if (HasGhost()) return true;
+      const raft::Voter* const member =
+          world_.server(world_.leader()).core()->voters().Find(world_.server(wiped_).id());
+      return member != nullptr && member->learner;
+    };
+    const MonotonicTime end = world_.loop().now() + absl::Seconds(15);
+    while (world_.ok() && half_done() && world_.loop().now() < end) {
+      world_.RunFor(absl::Milliseconds(50));
+    }
+    if (world_.ok() && half_done()) Fail("a lost directory is not replaced");
+    if (world_.ok()) world_.checks().Reach("lost directory replaced");
   }
 
   // Whether the voters that exist are a majority without one more of them.
@@ -318,10 +358,13 @@ class Scenario {
   }
 
   SimRandom choice_;
+  const absl::Duration replace_after_;
   QuorumWorld world_;
   QuorumClients clients_;
   uint64_t quiet_ms_ = 50;
-  bool wiped_ = false;
+  // Whose disk was lost, 0 for none; and whether it was a voter.
+  int wiped_ = 0;
+  bool lost_voter_ = false;
 };
 
 }  // namespace

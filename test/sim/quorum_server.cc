@@ -21,7 +21,8 @@ class QuorumServer::Process final : public raft::Transport,
         observer_(server->observer_),
         node_(server->node()),
         clock_(server->loop_.time(), MonotonicTime::FromNanos(static_cast<int64_t>(
-                                         server->random_.Below(1'000'000'000'000)))) {
+                                         server->random_.Below(1'000'000'000'000)))),
+        replacement_(server->options_.replace_after) {
     clock_.SetDrift(static_cast<double>(server->random_.Below(400)) - 200);
     for (auto [executor, name] :
          {std::pair(&owner_, "owner"), std::pair(&disk_, "disk"), std::pair(&store_, "store")}) {
@@ -105,8 +106,13 @@ class QuorumServer::Process final : public raft::Transport,
                    absl::Span<const rsm::Record> records) override {
     observer_.OnApplied(node_, index, *state, records);
   }
-  void OnBecameLeader(Term) override { observer_.OnBecameLeader(node_); }
-  void OnLostLeadership() override {}
+  void OnBecameLeader(Term) override {
+    observer_.OnBecameLeader(node_);
+    if (server_.options_.replace_after == absl::InfiniteDuration()) return;
+    replacement_.OnLed();
+    LookForReplacement(++led_);
+  }
+  void OnLostLeadership() override { ++led_; }
   void OnFailed(const absl::Status& status) override { observer_.OnFailed(node_, status); }
 
   raft::QuorumLog& log() { return *log_; }
@@ -116,6 +122,19 @@ class QuorumServer::Process final : public raft::Transport,
   SimExecutor& store() { return *store_; }
 
  private:
+  // As node::DirectoryReplacer.
+  void LookForReplacement(int led) {
+    owner_->PostAt(clock_.Now() + absl::Milliseconds(100), [this, led] {
+      if (led != led_ || log_->node().leadership() == nullptr) return;
+      LookForReplacement(led);
+      const std::optional<raft::VoterChange> change = replacement_.Next(
+          raft::ViewOf(log_->node(), observer_.Heard(node_), clock_.Now()), clock_.Now());
+      if (!change.has_value()) return;
+      observer_.OnReplacing(node_, *change);
+      log_->ChangeMembership(*change, [](const absl::Status&) {});
+    });
+  }
+
   // Between log and host: shows what passes.
   class Tap final : public rsm::CommitLog, public rsm::CommitLog::Listener {
    public:
@@ -181,6 +200,9 @@ class QuorumServer::Process final : public raft::Transport,
   raft::TransportReceiver* receiver_ = nullptr;
   std::set<NodeId> peers_;
   std::set<NodeId> met_;
+  raft::VoterReplacement replacement_;
+  // Counts the beginnings and ends of its leaderships.
+  int led_ = 0;
   Tap tap_{this};
   std::unique_ptr<ControllerHost> host_;
   std::unique_ptr<raft::QuorumLog> log_;

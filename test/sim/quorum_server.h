@@ -24,6 +24,7 @@
 #include "controller/machine.h"
 #include "controller/state.h"
 #include "raft/host/quorum_log.h"
+#include "raft/host/voter_replacement.h"
 #include "rsm/host.h"
 
 namespace millrace::sim {
@@ -54,6 +55,10 @@ class QuorumObserver {
   // The log has stopped for good; the process would end.
   virtual void OnFailed(int node, const absl::Status& status) = 0;
   virtual void OnSend(int node, const raft::Message& message) = 0;
+  // Whose streams reach this one.
+  virtual std::vector<raft::HeardPeer> Heard(int node) = 0;
+  // A voter that lost its directory is about to be replaced: this is the next step.
+  virtual void OnReplacing(int node, const raft::VoterChange& change) = 0;
 };
 
 class QuorumServer {
@@ -64,6 +69,8 @@ class QuorumServer {
     raft::QuorumLog::Options log;
     raft::VoterSet founders;
     uint64_t seed = 0;
+    // Lost directories are replaced after so long; infinite: not by themselves.
+    absl::Duration replace_after = absl::InfiniteDuration();
   };
 
   QuorumServer(SimLoop* loop, QuorumObserver* observer, Options options);

@@ -30,6 +30,7 @@ raft::QuorumLog::Options LogOptions(SimRandom& random, const raft::VoterSet& fou
   options.raft.window_messages_max = 2 + random.Below(20);
   options.raft.snapshot_chunk_bytes = 150 + random.Below(2000);
   options.raft.promote_lag_max = 20;
+  options.raft.commit_notice_delay = absl::Milliseconds(20 * random.Below(2));
   options.wal.segment_bytes = 96 << 10;
   options.wal.entry_bytes_max = 16 << 10;
   options.wal.fill_step_bytes = 16 << 10;
@@ -45,9 +46,10 @@ raft::QuorumLog::Options LogOptions(SimRandom& random, const raft::VoterSet& fou
 
 std::string QuorumWorld::AddressOf(int node) { return absl::StrCat("controller", node, ":9093"); }
 
-QuorumWorld::QuorumWorld(uint64_t seed, int voters)
+QuorumWorld::QuorumWorld(uint64_t seed, int voters, absl::Duration replace_after)
     : loop_(seed),
       random_(SimRandom(seed).Fork("world")),
+      replace_after_(replace_after),
       founders_(FoundersOf(voters)),
       checks_(SimRandom(seed).Fork("checks"), founders_,
               [this](const raft::VoterId& id) { return DiskOf(id); }),
@@ -80,7 +82,8 @@ void QuorumWorld::AddServer(int node, uint64_t directory) {
                                      QuorumServer::Options{.id = IdOf(node, directory),
                                                            .log = LogOptions(random, founders_),
                                                            .founders = founders_,
-                                                           .seed = random_.Next()});
+                                                           .seed = random_.Next(),
+                                                           .replace_after = replace_after_});
 }
 
 void QuorumWorld::AddEmpty(int node) {
@@ -133,6 +136,7 @@ void QuorumWorld::LosePower(int node, CrashMode mode) {
 void QuorumWorld::Wipe(int node) {
   const raft::VoterId old = servers_.at(node)->id();
   lost_disks_[old] = servers_.at(node)->Wipe();
+  lost_at_[old] = loop_.now();
   TellOfBreak(node);
   Start(node);
 }
@@ -266,6 +270,34 @@ void QuorumWorld::OnApplied(int node, LogIndex index, const controller::State& s
 
 void QuorumWorld::OnLoaded(int node, LogIndex index, const controller::State& state) {
   checks_.OnLoaded(servers_.at(node)->id(), index, state);
+}
+
+// All of them ask for a place.
+std::vector<raft::HeardPeer> QuorumWorld::Heard(int node) {
+  std::vector<raft::HeardPeer> heard;
+  for (const auto& [other, server] : servers_) {
+    if (other == node) continue;
+    heard.push_back({.id = server->id(),
+                     .address = AddressOf(other),
+                     .asks_to_join = true,
+                     .connected = server->running() && !cut_.contains({other, node}),
+                     .hellos = static_cast<uint64_t>(server->life())});
+  }
+  return heard;
+}
+
+// S-17: only what is gone for good makes room, and not at once.
+void QuorumWorld::OnReplacing(int node, const raft::VoterChange& change) {
+  constexpr const char* kSteps[] = {"learner", "promotion", "removal", "address"};
+  const auto kind = static_cast<size_t>(change.kind);
+  checks_.Reach(absl::StrCat("replacement: ", kSteps[kind]));
+  if (change.kind != raft::VoterChange::Kind::kRemove) return;
+  const auto lost = lost_at_.find(change.id);
+  const bool gone = lost != lost_at_.end() && IsGhost(change.id);
+  // Clocks drift a little.
+  if (gone && loop_.now() - lost->second >= replace_after_ * 0.99) return;
+  checks_.Report(absl::StrCat("S-17: node ", node, " gives up node ", change.id.node.value(),
+                              gone ? " at once" : ", whose directory is there"));
 }
 
 // The first leader founds the cluster (S-18).

@@ -37,7 +37,8 @@ struct QuorumNetwork {
 
 class QuorumWorld final : private QuorumObserver {
  public:
-  QuorumWorld(uint64_t seed, int voters);
+  // `replace_after`: see QuorumServer::Options.
+  QuorumWorld(uint64_t seed, int voters, absl::Duration replace_after);
   ~QuorumWorld() override;
 
   SimLoop& loop() { return loop_; }
@@ -88,6 +89,8 @@ class QuorumWorld final : private QuorumObserver {
   void OnBecameLeader(int node) override;
   void OnFailed(int node, const absl::Status& status) override;
   void OnSend(int node, const raft::Message& message) override;
+  std::vector<raft::HeardPeer> Heard(int node) override;
+  void OnReplacing(int node, const raft::VoterChange& change) override;
 
   void AddServer(int node, uint64_t directory);
   void Deliver(const raft::Message& message, MonotonicTime when);
@@ -98,6 +101,7 @@ class QuorumWorld final : private QuorumObserver {
 
   SimLoop loop_;
   SimRandom random_;
+  const absl::Duration replace_after_;
   raft::VoterSet founders_;
   QuorumChecks checks_;
   QuorumNetwork network_;
@@ -105,6 +109,7 @@ class QuorumWorld final : private QuorumObserver {
   std::map<int, std::unique_ptr<QuorumServer>> servers_;
   // What replaced disks held: it was durable when it was counted.
   std::map<raft::VoterId, std::unique_ptr<SimFileSystem>> lost_disks_;
+  std::map<raft::VoterId, MonotonicTime> lost_at_;
   std::set<std::pair<int, int>> cut_;
   std::map<std::pair<int, int>, MonotonicTime> last_arrival_;
   // Their log has stopped: the process ends after this event.

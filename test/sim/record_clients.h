@@ -13,27 +13,14 @@
 #include <memory>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "api/fetch.h"
 #include "api/produce.h"
 #include "broker/fetch_stream.h"
 #include "broker/produce_stream.h"
+#include "test/sim/client_records.h"
 #include "test/sim/world_state.h"
 
 namespace millrace::sim {
-
-// The records of an answer from `from` on, decoded as a consumer does.
-absl::StatusOr<std::vector<ReadRecord>> RecordsOf(const api::FetchPartitionResult& result,
-                                                  Offset from);
-
-// Refused before anything was appended: the records must never be seen.
-bool IsSureRefusal(ErrorCode code);
-
-// Records of one batch, and their numbers in the history.
-struct SimBatch {
-  Bytes bytes;
-  std::vector<int64_t> numbers;
-};
 
 class RecordClients {
  public:

@@ -8,6 +8,11 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 # pylint: disable=wrong-import-position
+import benchmark_run
+import cluster_lines
+import cluster_main
+import cluster_runs
+import data_cluster
 import lines
 import machine
 import millrace_runs
@@ -238,20 +243,47 @@ class PeersTest(unittest.TestCase):
             availability.run_setup(["/bin/sh", "-c", "echo first; echo 403 Forbidden; exit 1"], "not to be had")
 
     def test_kafka_serves_and_advertises_one_address(self):
-        text = kafka.properties("data", 1, 2)
-        self.assertIn("listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n", text)
-        self.assertIn("advertised.listeners=PLAINTEXT://127.0.0.1:1\n", text)
+        node = self.node(1, 11, 12)
+        text = kafka.properties("data", node, [node])
+        self.assertIn("listeners=PLAINTEXT://127.0.0.1:11,CONTROLLER://127.0.0.1:12\n", text)
+        self.assertIn("advertised.listeners=PLAINTEXT://127.0.0.1:11\n", text)
+        self.assertIn("process.roles=broker,controller\n", text)
+        self.assertIn("min.insync.replicas=1\n", text)
+
+    @staticmethod
+    def node(number, port, controller_port):
+        roles = (["broker"] if port else []) + (["controller"] if controller_port else [])
+        node = kafka.Node(number, roles)
+        node.port, node.controller_port = port, controller_port
+        return node
+
+    def test_kafka_of_six_has_three_copies_of_which_two_count(self):
+        nodes = [self.node(1, 0, 21), self.node(2, 0, 22), self.node(3, 0, 23), self.node(4, 14, 0),
+                 self.node(5, 15, 0), self.node(6, 16, 0)]
+        broker = kafka.properties("data", nodes[4], nodes)
+        self.assertIn("controller.quorum.voters=1@127.0.0.1:21,2@127.0.0.1:22,3@127.0.0.1:23\n", broker)
+        self.assertIn("\nlisteners=PLAINTEXT://127.0.0.1:15\n", broker)
+        self.assertIn("default.replication.factor=3\nmin.insync.replicas=2\n", broker)
+        controller = kafka.properties("data", nodes[0], nodes)
+        self.assertIn("\nlisteners=CONTROLLER://127.0.0.1:21\n", controller)
+        self.assertNotIn("advertised", controller)
 
     def test_nats_keeps_its_stream_in_files(self):
         self.assertIn('store_dir: "folder/data"', nats.configuration("folder", 1))
+        self.assertNotIn("cluster", nats.configuration("folder", 1))
+
+    def test_nats_servers_of_a_cluster_know_all_routes(self):
+        text = nats.configuration("folder", 1, "n0", 7, [7, 8])
+        self.assertIn("server_name: n0\n", text)
+        self.assertIn('listen: "127.0.0.1:7", routes: [nats://127.0.0.1:7, nats://127.0.0.1:8]', text)
 
     def test_without_peers_the_reason_is_noted(self):
-        session = report_main.Session(None, report_main.QUICK, "", "", lambda text: None)
+        session = benchmark_run.Session(None, report_main.QUICK, "", "", lambda text: None)
         self.assertIsNone(session.peer("kafka", self.fail))
         self.assertEqual(session.into.why_missing("kafka.e2e"), "this run was made without peers")
 
     def test_a_step_that_fails_leaves_its_reason_and_the_run_goes_on(self):
-        session = report_main.Session(None, report_main.QUICK, "", "", lambda text: None)
+        session = benchmark_run.Session(None, report_main.QUICK, "", "", lambda text: None)
 
         def fail():
             raise processes.MeasurementError("broken\nthing")
@@ -263,7 +295,7 @@ class PeersTest(unittest.TestCase):
 
 class SessionTest(unittest.TestCase):
     def test_reasons_name_no_paths_of_the_machine(self):
-        session = report_main.Session(None, report_main.QUICK, "/somewhere/scratch-1", "/elsewhere/cache", None)
+        session = benchmark_run.Session(None, report_main.QUICK, "/somewhere/scratch-1", "/elsewhere/cache", None)
         home = os.path.expanduser("~")
         self.assertEqual(session.plain(f"bad:\n {home}/x /somewhere/scratch-1/log /elsewhere/cache/y"),
                          "bad: ~/x SCRATCH/log CACHE/y")
@@ -312,9 +344,90 @@ class QuorumTest(unittest.TestCase):
     def test_page_says_what_was_not_measured(self):
         into = Measurements()
         into.not_measured("etcd", "this run was made without peers")
-        text = quorum_main.render(into, [("date", "today")], {}, 60)
+        text = quorum_main.render(into, [("date", "today")], 60)
         self.assertIn("0 lines met", text)
         self.assertIn("One small change, one client, p50", text)
+
+
+class ClusterTest(unittest.TestCase):
+    @staticmethod
+    def result(into, key):
+        return next(r for r in lines.judge_all(into, cluster_lines.LINES) if r.line.key == key)
+
+    def test_every_line_has_a_key_of_its_own_and_judges_an_empty_run(self):
+        results = lines.judge_all(Measurements(), cluster_lines.LINES)
+        self.assertEqual({result.verdict for result in results}, {"not measured"})
+        self.assertEqual(len({result.line.key for result in results}), len(results))
+
+    def test_three_copies_cross_three_streams_and_are_written_three_times(self):
+        into = Measurements()
+        into.add("probe.network.grpc_one_way_1m_bytes_per_s", 1200 * 2**20)
+        into.add("probe.write3.bytes_per_s", 600 * 2**20)
+        into.add("millrace.produce.replicated.1024.mib_per_s", 100)
+        # 3/1200 + 3/600 seconds for a MiB.
+        self.assertAlmostEqual(self.result(into, "three-copies").outcomes[0].ratio, 100 * (3 / 1200 + 3 / 600))
+        self.assertEqual(self.result(into, "three-copies").verdict, "met")
+
+    def test_catch_up_is_held_against_the_slower_of_stream_and_file(self):
+        into = Measurements()
+        into.add("probe.network.grpc_one_way_1m_bytes_per_s", 1000)
+        into.add("probe.write1.bytes_per_s", 500)
+        into.add("millrace.catch_up.alone.bytes_per_s", 300)
+        self.assertEqual(self.result(into, "catch-up").outcomes[0].ratio, 0.6)
+
+    def test_durable_may_take_four_echoes_and_a_sync_of_three(self):
+        into = Measurements()
+        for name, value in (("probe.network.grpc_stream.p50_us", 100), ("probe.sync3.p50_us", 600),
+                            ("millrace.one.durable.p50_us", 1500)):
+            into.add(name, value)
+        result = self.result(into, "one-durable")
+        self.assertEqual((result.outcomes[0].ratio, result.verdict), (1.5, "not met"))
+
+    def test_durable_figures_beside_kafka_are_for_information_where_kafka_does_not_sync(self):
+        into = Measurements()
+        for name, value in (("millrace.rate.replicated.p99_us", 30), ("millrace.rate.durable.p99_us", 1),
+                            ("kafka.rate.p99_us", 100)):
+            into.add(name, value)
+        self.assertEqual(self.result(into, "rate-p99").verdict, "not met")
+
+    def test_faults_are_held_against_kafkas_median_each_time_counting(self):
+        into = Measurements()
+        for value in (100, 110, 5000):
+            into.add("millrace.gap.kill.ms", value)
+        for value in (9000, 11000):
+            into.add("kafka.gap.kill.ms", value)
+        for name in ("millrace.gap.kill.ms", "kafka.gap.kill.ms"):
+            quorum_lines.add_percentiles(into, name)
+        self.assertEqual((self.result(into, "kill-p50").verdict, self.result(into, "kill-p99").verdict), ("met", "not met"))
+        self.assertEqual(self.result(into, "kill-p50").ours, "p50 110, p99 5,000 ms (3 runs)")
+
+    def test_one_record_that_failed_is_too_many(self):
+        into = Measurements()
+        for value in (0, 1, 0):
+            into.add("millrace.gap.shutdown.failed", value)
+        self.assertEqual(self.result(into, "shutdown-failed").verdict, "not met")
+
+    def test_the_broker_whose_cost_grew_most_counts(self):
+        before = [{"cpu_percent": 0.1, "rss_mib": 40}, {"cpu_percent": 0.5, "rss_mib": 50}]
+        after = [{"cpu_percent": 0.4, "rss_mib": 45}, {"cpu_percent": 0.6, "rss_mib": 60}]
+        self.assertEqual({key: round(value, 6) for key, value in cluster_runs.worst_increase(before, after).items()},
+                         {"cpu_percent": 0.3, "rss_mib": 10})
+
+    def test_in_sync_is_every_replica_and_a_leader_among_them(self):
+        whole = {"replicas": [101, 102, 103], "isr": [103, 101, 102], "leader": 102}
+        self.assertTrue(data_cluster.in_sync([whole]))
+        self.assertFalse(data_cluster.in_sync([whole, dict(whole, isr=[101, 102])]))
+        self.assertFalse(data_cluster.in_sync([dict(whole, leader=-1)]))
+
+    def test_page_of_an_empty_run_claims_nothing(self):
+        into = Measurements()
+        into.not_measured("nats", "no Go")
+        text = cluster_main.render(into, [("date", "today")], 60)
+        self.assertIn(f"0 lines met, 0 not met, {len(cluster_lines.LINES)} not measured.", text)
+        self.assertIn("Not measured: no Go.", text)
+
+    def test_notes_in_the_tree_are_for_lines_that_exist(self):
+        self.assertLessEqual(set(page.read_notes("cluster_notes.md")), {line.key for line in cluster_lines.LINES})
 
 
 if __name__ == "__main__":

@@ -75,6 +75,26 @@ class Probes:
         self._into.add_all("probe.network", processes.run_json(
             [self._programs.network_probe, "--seconds", f"{self._seconds:g}"]))
 
+    def syncing_together(self, count, seconds):
+        """4 KiB appended and synced, again and again, by processes at once; the median of their medians."""
+        found = self._together(f"sync{count}", count, "append", ["--seconds", f"{seconds:g}"])
+        for key in ("p50_us", "p99_us"):
+            self._into.add(f"probe.sync{count}.{key}", sorted(one["append"][key] for one in found)[count // 2])
+
+    def writing_together(self, count):
+        """A file written into the page cache by each of several processes at once: what all of them write."""
+        found = self._together(f"write{count}", count, "write", ["--mib", str(max(1, self._mib // count))])
+        self._into.add(f"probe.write{count}.bytes_per_s", sum(one["page_cache_write_bytes_per_s"] for one in found))
+
+    def _together(self, group, count, what, options):
+        command = [*options, "--only", what]
+        self._into.note_command(f"probe.{group}", " ".join(["disk_probe --dir DIR", *command]) +
+                                (f", {count} at once" if count > 1 else ""))
+        folders = [os.path.join(self._scratch, f"probe-{number}") for number in range(count)]
+        for folder in folders:
+            os.makedirs(folder, exist_ok=True)
+        return processes.run_json_together([[self._programs.disk_probe, "--dir", folder, *command] for folder in folders])
+
     def touch_memory(self):
         """The first use of memory is slow on virtual machines: it is not to fall into a measurement."""
         processes.run_json([self._programs.disk_probe, "--dir", self._scratch, "--seconds", "0",

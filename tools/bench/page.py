@@ -1,11 +1,14 @@
 """docs/benchmarks.md out of measurements: the table, notes on what is not met, plots, raw figures, commands."""
 
+import json
+import os
 import re
 import statistics
 
 import lines
 import plots
 
+_HERE = os.path.dirname(os.path.realpath(__file__))
 _TITLES = {"probe": "The machine", "millrace": "Millrace", "kafka": "Apache Kafka", "nats": "NATS JetStream",
            "micro": "Parts alone (micro benchmarks)"}
 _SIZES = (100, 1024, 10240)
@@ -20,6 +23,25 @@ def parse_notes(text):
         for key in heading.split():
             notes[key] = body.strip()
     return notes
+
+
+def read_notes(name):
+    """Those of a file beside this one."""
+    with open(os.path.join(_HERE, name), encoding="utf-8") as file:
+        return parse_notes(file.read())
+
+
+def write(out, measurements, about, duration_s, render):
+    """The page, and in a folder beside it the figures as JSON and whatever `render` puts there."""
+    folder = os.path.splitext(out)[0]
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "figures.json"), "w", encoding="utf-8") as file:
+        json.dump({"about": about, "duration_s": duration_s, "measurements": json.loads(measurements.to_json())},
+                  file, indent=1)
+        file.write("\n")
+    text = render(measurements, about, duration_s, folder)
+    with open(out, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def number(value):

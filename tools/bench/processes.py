@@ -98,8 +98,19 @@ def cpu_seconds(pid):
     return parse_cpu_seconds(_proc(pid, "stat"))
 
 
+def cpu_seconds_of(pids):
+    """Of all of them together."""
+    return sum(cpu_seconds(pid) for pid in pids)
+
+
 def memory_and_threads(pid):
     return parse_status(_proc(pid, "status"))
+
+
+def memory_and_threads_of(pids):
+    """Of all of them together; what they share is counted for each."""
+    each = [memory_and_threads(pid) for pid in pids]
+    return {key: sum(one[key] for one in each) for key in each[0]}
 
 
 def bytes_read(pid):
@@ -146,6 +157,11 @@ def stop(pid, patience=15, is_child=None):
             time.sleep(0.02)
         if not alive():
             return
+
+
+def resume(pid):
+    """Lets a process that was stopped by SIGSTOP run again."""
+    os.kill(pid, signal.SIGCONT)
 
 
 def settle():

@@ -7,25 +7,19 @@ Usage: quorum_main.py --programs DIR --out FILE [--quick] [--no-peers] [--rounds
 
 import argparse
 import dataclasses
-import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 
+import benchmark_run
 import lines
 import machine
 import page
 import processes
 import quorum_lines
-from measurements import Measurements
 from peers import etcd
 from quorum_cluster import QuorumCluster, Runs
-from report_main import Session
 
-_HERE = os.path.dirname(os.path.realpath(__file__))
-_ROOT = os.path.dirname(os.path.dirname(_HERE))
 _SYNCING = 3
 _MICRO = "100k_partitions"
 _TITLES = {"probe": "The machine", "millrace": "Millrace", "etcd": "etcd", "micro": "Parts alone (micro benchmarks)"}
@@ -48,9 +42,7 @@ class Programs:
         found = cls(os.path.join(folder, "tools/millrace/millrace"), f"{probe}/quorum_probe",
                     f"{probe}/phantom_brokers", f"{probe}/disk_probe", f"{probe}/network_probe",
                     os.path.join(folder, "tools/bench/micro/micro"))
-        for path in dataclasses.astuple(found):
-            if not os.path.exists(path):
-                raise FileNotFoundError(f"{path} is not built: run tools/bench/quorum.sh")
+        benchmark_run.built(dataclasses.astuple(found), "tools/bench/quorum.sh")
         return found
 
 
@@ -105,8 +97,9 @@ def _beside_etcd(session, peer):
 
 def _round(session, runs, other):
     plan = session.plan
-    session.step("probe.network", _network, session)
-    session.step("probe.sync3", _syncing_together, session)
+    probes = machine.Probes(session.programs, session.scratch, session.into, min(1, plan.seconds), 0)
+    session.step("probe.network", probes.network)
+    session.step("probe.sync3", probes.syncing_together, _SYNCING, plan.seconds / 2)
     for clients in (1, 64):
         processes.settle()
         session.step(f"millrace.changes.{clients}", runs.changes, clients, plan.seconds)
@@ -121,29 +114,6 @@ def _etcd_changes(session, other, clients):
     session.into.note_command(f"etcd.changes.{clients}", " ".join(["quorum_probe", *command, "--address HOST:PORT"]))
     session.into.add_all(f"etcd.changes.{clients}", processes.run_json(
         [session.programs.quorum_probe, *command, "--address", other.leader]))
-
-
-def _network(session):
-    seconds = min(1, session.plan.seconds)
-    session.into.note_command("probe.network", f"network_probe --seconds {seconds:g}")
-    session.into.add_all("probe.network", processes.run_json(
-        [session.programs.network_probe, "--seconds", f"{seconds:g}"]))
-
-
-def _syncing_together(session):
-    """4 KiB appended and synced, again and again, by three processes at once; the median of their medians."""
-    command = ["--dir", session.scratch, "--seconds", f"{session.plan.seconds / 2:g}", "--only", "append"]
-    session.into.note_command("probe.sync3", "disk_probe " + " ".join(["--dir", "DIR", *command[2:]]) + ", three at once")
-    together = processes.run_json_together([
-        [session.programs.disk_probe, "--dir", _made(os.path.join(session.scratch, f"sync-{i}")), *command[2:]]
-        for i in range(_SYNCING)])
-    for key in ("p50_us", "p99_us"):
-        session.into.add(f"probe.sync3.{key}", sorted(found["append"][key] for found in together)[_SYNCING // 2])
-
-
-def _made(folder):
-    os.makedirs(folder, exist_ok=True)
-    return folder
 
 
 def _alone(session):
@@ -183,7 +153,7 @@ def _micro(session):
     machine.run_micro(session.programs, session.scratch, session.into, session.plan.micro_seconds, only=_MICRO)
 
 
-def render(measurements, about, notes, duration_s):
+def render(measurements, about, duration_s, _folder=None):
     results = lines.judge_all(measurements, quorum_lines.LINES)
     return "\n".join([
         "# Benchmarks of the quorum\n",
@@ -197,7 +167,7 @@ def render(measurements, about, notes, duration_s):
         page.about_table(about, duration_s),
         page.counts(results) + "\n",
         page.table(results) + "\n",
-        "## Where the time goes, for what is not met\n", page.where_the_time_goes(results, notes),
+        "## Where the time goes, for what is not met\n", page.where_the_time_goes(results, page.read_notes("quorum_notes.md")),
         "## Raw figures\n",
         "`changes.N`: N clients. `sync3`: 4 KiB appended to a growing file and synced, by three processes at once.\n",
         page.raw_tables(measurements, _TITLES),
@@ -206,69 +176,14 @@ def render(measurements, about, notes, duration_s):
         page.commands(measurements)])
 
 
-def write_page(out, measurements, about, duration_s):
-    """The page, and the figures as JSON in a folder beside it."""
-    with open(os.path.join(_HERE, "quorum_notes.md"), encoding="utf-8") as file:
-        notes = page.parse_notes(file.read())
-    folder = os.path.splitext(out)[0]
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "figures.json"), "w", encoding="utf-8") as file:
-        json.dump({"about": about, "duration_s": duration_s, "measurements": json.loads(measurements.to_json())},
-                  file, indent=1)
-        file.write("\n")
-    with open(out, "w", encoding="utf-8") as file:
-        file.write(render(measurements, about, notes, duration_s))
-
-
-def _parse():
+def main():
     parser = argparse.ArgumentParser(description="Benchmarks of a quorum of controllers beside etcd.")
-    parser.add_argument("--programs", help="Bazel's folder of built programs (bazel-bin)")
-    parser.add_argument("--out", default=os.path.join(_ROOT, "docs", "benchmarks_quorum.md"), help="the page to write")
-    parser.add_argument("--quick", action="store_true", help="one short round, no peers: does it work at all?")
-    parser.add_argument("--no-peers", action="store_true", help="leave out etcd")
-    parser.add_argument("--rounds", type=int, help="how often latency and throughput are measured")
+    benchmark_run.add_options(parser, "benchmarks_quorum.md", "etcd")
     parser.add_argument("--kills", type=int, help="how often the leader is killed")
     parser.add_argument("--pauses", type=int, help="how often the leader is stopped")
-    parser.add_argument("--scratch", help="folder for all data; must lie on the disk to be measured")
-    parser.add_argument("--cache", default=os.path.join(os.path.expanduser("~"), ".cache", "millrace-bench"),
-                        help="where etcd's programs are kept")
-    parser.add_argument("--render", help="make the page again from a figures.json, without measuring")
     options = parser.parse_args()
-    if not options.render and not options.programs:
-        parser.error("--programs is needed to measure")
-    return options
-
-
-def main():
-    options = _parse()
-    if options.render:
-        with open(options.render, encoding="utf-8") as file:
-            loaded = json.load(file)
-        write_page(options.out, Measurements.from_json(json.dumps(loaded["measurements"])), loaded["about"],
-                   loaded["duration_s"])
-        return 0
-    plan = QUICK if options.quick else FULL
-    changes = {"rounds": options.rounds, "kills": options.kills, "pauses": options.pauses,
-               "peers": False if options.no_peers else None}
-    plan = dataclasses.replace(plan, **{key: value for key, value in changes.items() if value is not None})
-    begin = time.monotonic()
-
-    def say(text):
-        print(f"[{time.monotonic() - begin:6.0f} s] {text}", file=sys.stderr, flush=True)
-
-    os.makedirs(options.cache, exist_ok=True)
-    scratch = tempfile.mkdtemp(prefix="millrace-bench-", dir=options.scratch)
-    try:
-        about = machine.describe(scratch, _ROOT)
-        session = Session(Programs.below(options.programs), plan, scratch, options.cache, say)
-        measure(session)
-        write_page(options.out, session.into, about, time.monotonic() - begin)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    say(f"wrote {options.out}")
-    if session.failed:
-        say(f"{len(session.failed)} steps were not measured: {', '.join(sorted(set(session.failed)))}")
-    return 1 if session.failed else 0
+    plan = benchmark_run.planned(options, FULL, QUICK, "kills", "pauses")
+    return benchmark_run.run(parser, options, Programs.below, plan, measure, render)
 
 
 if __name__ == "__main__":

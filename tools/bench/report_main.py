@@ -6,24 +6,18 @@ Usage: report_main.py --programs DIR --out FILE [--quick] [--no-peers] [--rounds
 
 import argparse
 import dataclasses
-import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 
+import benchmark_run
 import machine
 import millrace_runs
 import page
 import processes
-from measurements import Measurements
 from peers import kafka, nats
-from peers.availability import PeerUnavailable
 
-_HERE = os.path.dirname(os.path.realpath(__file__))
 _SIZES = (100, 1024, 10240)
-_ROOT = os.path.dirname(os.path.dirname(_HERE))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +37,7 @@ class Programs:
         found = cls(os.path.join(folder, "tools/millrace/millrace"), f"{bench}/probe/client_probe",
                     f"{bench}/probe/disk_probe", f"{bench}/probe/network_probe",
                     f"{bench}/probe/libcounting_memory.so", f"{bench}/micro/micro")
-        for path in dataclasses.astuple(found):
-            if not os.path.exists(path):
-                raise FileNotFoundError(f"{path} is not built: run tools/bench/run.sh")
+        benchmark_run.built(dataclasses.astuple(found), "tools/bench/run.sh")
         return found
 
 
@@ -64,54 +56,6 @@ class Plan:
 
 FULL = Plan(rounds=3, scale=1.0, idle_seconds=10, probe_seconds=1, probe_mib=1024, micro_seconds=0.2, peers=True)
 QUICK = Plan(rounds=1, scale=0.02, idle_seconds=1, probe_seconds=0.1, probe_mib=64, micro_seconds=0.001, peers=False)
-
-
-class Session:
-    """One run of everything: steps that fail leave a reason instead of a figure, and the rest goes on."""
-
-    def __init__(self, programs, plan, scratch, cache, say):
-        self.programs = programs
-        self.plan = plan
-        self.scratch = scratch
-        self.cache = cache
-        self.into = Measurements()
-        self.say = say
-        self.failed = []
-
-    def step(self, prefix, action, *arguments, tries=2):
-        """Runs one measurement; `prefix` names the figures that are missing if it fails again and again."""
-        for attempt in range(1, tries + 1):
-            begin = time.monotonic()
-            try:
-                action(*arguments)
-            except (processes.MeasurementError, PeerUnavailable, OSError) as error:
-                self.say(f"  {prefix}: try {attempt} of {tries} failed: {error}")
-                reason = self.plain(error)
-            else:
-                self.say(f"  {prefix}: {time.monotonic() - begin:.1f} s")
-                return
-        self.into.not_measured(prefix, reason)
-        self.failed.append(prefix)
-
-    def plain(self, error):
-        """One line of what went wrong, without the paths of this machine: it may end up on the page."""
-        text = " ".join(str(error).split())
-        for path, name in ((self.scratch, "SCRATCH"), (self.cache, "CACHE"), (_ROOT, "."),
-                           (os.path.expanduser("~"), "~")):
-            text = text.replace(path, name) if len(path) > 1 else text
-        return text[:400]
-
-    def peer(self, name, make):
-        """The peer, or None with the reason noted."""
-        if not self.plan.peers:
-            self.into.not_measured(name, "this run was made without peers")
-            return None
-        try:
-            return make()
-        except (PeerUnavailable, processes.MeasurementError, OSError) as error:
-            self.into.not_measured(name, self.plain(error))
-            self.say(f"  {name} is not to be had: {error}")
-            return None
 
 
 def measure(session):
@@ -258,66 +202,20 @@ def _one_round(session, probes, ours, theirs, others):
             session.step(f"kafka.{key}", getattr(theirs, name))
 
 
-def write_page(out, measurements, about, duration_s):
-    """The page, its plots in a folder beside it, and the figures as JSON in there too."""
-    with open(os.path.join(_HERE, "notes.md"), encoding="utf-8") as file:
-        notes = page.parse_notes(file.read())
-    folder = os.path.splitext(out)[0]
-    os.makedirs(folder, exist_ok=True)
+def render(measurements, about, duration_s, folder):
+    """The page; its plots go into a folder beside it."""
     for name, svg in page.make_plots(measurements).items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(svg)
-    with open(os.path.join(folder, "figures.json"), "w", encoding="utf-8") as file:
-        json.dump({"about": about, "duration_s": duration_s, "measurements": json.loads(measurements.to_json())},
-                  file, indent=1)
-        file.write("\n")
-    with open(out, "w", encoding="utf-8") as file:
-        file.write(page.render(measurements, about, notes, os.path.basename(folder), duration_s))
+    return page.render(measurements, about, page.read_notes("notes.md"), os.path.basename(folder), duration_s)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Benchmarks beside the machine's limits, Kafka and NATS.")
-    parser.add_argument("--programs", help="Bazel's folder of built programs (bazel-bin)")
-    parser.add_argument("--out", default=os.path.join(_ROOT, "docs", "benchmarks.md"), help="the page to write")
-    parser.add_argument("--quick", action="store_true", help="few records, one round, no peers: does it work at all?")
-    parser.add_argument("--no-peers", action="store_true", help="leave out Kafka and NATS")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured")
+    benchmark_run.add_options(parser, "benchmarks.md", "Kafka and NATS")
     parser.add_argument("--scale", type=float, help="multiplies the numbers of records")
-    parser.add_argument("--scratch", help="folder for all data; must lie on the disk to be measured")
-    parser.add_argument("--cache", default=os.path.join(os.path.expanduser("~"), ".cache", "millrace-bench"),
-                        help="where the peers' programs are kept")
-    parser.add_argument("--render", help="make the page again from a figures.json, without measuring")
     options = parser.parse_args()
-    if options.render:
-        with open(options.render, encoding="utf-8") as file:
-            loaded = json.load(file)
-        write_page(options.out, Measurements.from_json(json.dumps(loaded["measurements"])), loaded["about"],
-                   loaded["duration_s"])
-        return 0
-    if not options.programs:
-        parser.error("--programs is needed to measure")
-    plan = QUICK if options.quick else FULL
-    changes = {"rounds": options.rounds, "scale": options.scale, "peers": False if options.no_peers else None}
-    plan = dataclasses.replace(plan, **{key: value for key, value in changes.items() if value is not None})
-
-    begin = time.monotonic()
-
-    def say(text):
-        print(f"[{time.monotonic() - begin:6.0f} s] {text}", file=sys.stderr, flush=True)
-
-    os.makedirs(options.cache, exist_ok=True)
-    scratch = tempfile.mkdtemp(prefix="millrace-bench-", dir=options.scratch)
-    try:
-        about = machine.describe(scratch, _ROOT)
-        session = Session(Programs.below(options.programs), plan, scratch, options.cache, say)
-        measure(session)
-        write_page(options.out, session.into, about, time.monotonic() - begin)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    say(f"wrote {options.out}")
-    if session.failed:
-        say(f"{len(session.failed)} steps were not measured: {', '.join(sorted(set(session.failed)))}")
-    return 1 if session.failed else 0
+    return benchmark_run.run(parser, options, Programs.below, benchmark_run.planned(options, FULL, QUICK, "scale"), measure, render)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ Json LogDirJson(const v1::LogDirDescription& dir) {
   return {{"path", dir.path()},
           {"directory_id", UuidText(dir.directory_id())},
           {"error", dir.message()},
+          {"slow", dir.slow()},
           {"total_bytes", dir.total_bytes()},
           {"free_bytes", dir.free_bytes()},
           {"partitions", dir.partitions_size()},
@@ -95,7 +96,9 @@ void PrintCluster(const v1::DescribeClusterResponse& cluster, const LogDirs& log
                  absl::StrJoin(broker.listeners(), ",")});
     for (const auto& dir : log_dirs[static_cast<size_t>(i)].log_dirs()) {
       dirs.Add({absl::StrCat(broker.broker_id()), dir.path(),
-                dir.code() == v1::ERROR_CODE_UNSPECIFIED ? "online" : dir.message(),
+                dir.code() != v1::ERROR_CODE_UNSPECIFIED ? dir.message()
+                : dir.slow()                             ? "slow"
+                                                         : "online",
                 absl::StrCat(dir.partitions_size()), GiB(PartitionBytes(dir)),
                 GiB(dir.free_bytes())});
     }

@@ -19,6 +19,29 @@ std::vector<std::string> GlobalOptions::bootstrap_servers() const {
   return absl::StrSplit(bootstrap, ',', absl::SkipWhitespace());
 }
 
+namespace {
+
+// gRPC writes lines of its own about handshakes that fail: what went wrong is in our error already,
+// and standard error may be read by a program. Before the first channel; GRPC_VERBOSITY still
+// counts.
+void KeepGrpcQuiet() { setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0); }
+
+}  // namespace
+
+client::ClientSecurity GlobalOptions::security() const {
+  const bool by_tls = tls || !tls_ca.empty() || !tls_keystore.empty();
+  return {.protocol = by_tls ? "SSL" : "PLAINTEXT", .truststore = tls_ca, .keystore = tls_keystore};
+}
+
+ConfigValues GlobalOptions::connection() const {
+  KeepGrpcQuiet();
+  const client::ClientSecurity how = security();
+  return {{"bootstrap.servers", absl::StrJoin(bootstrap_servers(), ",")},
+          {"security.protocol", how.protocol},
+          {"ssl.truststore.location", how.truststore},
+          {"ssl.keystore.location", how.keystore}};
+}
+
 CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::string& description,
                      const std::string& examples, GlobalOptions* global,
                      std::function<absl::Status()> run) {
@@ -108,10 +131,20 @@ void AddOutputOption(CLI::App* command, GlobalOptions* global) {
 
 void AddConnectionOptions(CLI::App* command, GlobalOptions* global) {
   // Not CLI11's own way: it would let the variable of one command undo the option of another.
-  const char* const variable = std::getenv(kBootstrapVariable);
-  if (variable != nullptr && *variable != '\0') global->bootstrap = variable;
+  const auto take = [](const char* variable, std::string* option) {
+    const char* const value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') *option = value;
+  };
+  take(kBootstrapVariable, &global->bootstrap);
+  take(kTlsCaVariable, &global->tls_ca);
+  take(kTlsKeystoreVariable, &global->tls_keystore);
   command->add_option("--bootstrap", global->bootstrap, "Servers to ask first, host:port[,...]")
       ->capture_default_str();
+  command->add_flag("--tls", global->tls, "Connect by TLS, and believe the system's authorities");
+  command->add_option("--tls-ca", global->tls_ca,
+                      "Connect by TLS, and believe the authorities in this PEM file");
+  command->add_option("--tls-keystore", global->tls_keystore,
+                      "Show the certificate in this PEM file, which also has its private key");
   AddOutputOption(command, global);
   command->add_option("--timeout", global->timeout_s, "Seconds to wait for an answer")
       ->check(NumberAboveZero())
@@ -119,7 +152,8 @@ void AddConnectionOptions(CLI::App* command, GlobalOptions* global) {
 }
 
 absl::StatusOr<std::unique_ptr<client::Admin>> ConnectAdmin(const GlobalOptions& global) {
-  return client::Admin::Create(global.bootstrap_servers(), global.timeout());
+  KeepGrpcQuiet();
+  return client::Admin::Create(global.bootstrap_servers(), global.timeout(), global.security());
 }
 
 absl::Status ExpectServer(const GlobalOptions& global) {

@@ -16,7 +16,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/config.h"
 #include "client/admin.h"
+#include "client/client_security.h"
 #include "tools/millrace/output.h"
 
 namespace millrace::tools {
@@ -25,6 +27,10 @@ struct GlobalOptions {
   std::string bootstrap = "localhost:9092";
   std::string output = "table";
   double timeout_s = 30;
+  // By TLS, implied by either file.
+  bool tls = false;
+  std::string tls_ca;
+  std::string tls_keystore;
   int exit_code = kExitOk;
 
   OutputFormat format() const {
@@ -32,6 +38,9 @@ struct GlobalOptions {
   }
   absl::Duration timeout() const { return absl::Seconds(timeout_s); }
   std::vector<std::string> bootstrap_servers() const;
+  client::ClientSecurity security() const;
+  // What a producer or a consumer is told of it: its keys with bootstrap.servers.
+  ConfigValues connection() const;
 };
 
 // Adds a command `name`, with `examples` at the end of its help. `run` is called when it was
@@ -51,7 +60,13 @@ void AddOutputOption(CLI::App* command, GlobalOptions* global);
 // Of the environment: what --bootstrap is where it is not given.
 inline constexpr char kBootstrapVariable[] = "MILLRACE_BOOTSTRAP";
 
-// --bootstrap, -o and --timeout.
+// The same of --tls-ca and --tls-keystore.
+inline constexpr char kTlsCaVariable[] = "MILLRACE_TLS_CA";
+inline constexpr char kTlsKeystoreVariable[] = "MILLRACE_TLS_KEYSTORE";
+inline constexpr const char* kClientVariables[] = {kBootstrapVariable, kTlsCaVariable,
+                                                   kTlsKeystoreVariable};
+
+// --bootstrap, --tls, --tls-ca, --tls-keystore, -o and --timeout.
 void AddConnectionOptions(CLI::App* command, GlobalOptions* global);
 
 // An Admin for the global options.

@@ -80,6 +80,7 @@ class FakeAdminServer {
     Answer(&Async::RequestIncrementalAlterConfigs, &alter_configs);
     Answer(&Async::RequestDescribeCluster, &describe_cluster);
     Answer(&Async::RequestDescribeLogDirs, &describe_log_dirs);
+    Answer(&Async::RequestChecksumReplica, &checksum_replica);
     Answer(&Async::RequestDescribeFeatures, &describe_features);
     Answer(&Async::RequestRaiseFeatureLevel, &raise_feature_level);
     Answer(&Async::RequestDescribeQuorum, &describe_quorum);
@@ -119,6 +120,7 @@ class FakeAdminServer {
   FakeAnswer<v1::IncrementalAlterConfigsRequest, v1::IncrementalAlterConfigsResponse> alter_configs;
   FakeAnswer<v1::DescribeClusterRequest, v1::DescribeClusterResponse> describe_cluster;
   FakeAnswer<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse> describe_log_dirs;
+  FakeAnswer<v1::ChecksumReplicaRequest, v1::ChecksumReplicaResponse> checksum_replica;
   FakeAnswer<v1::DescribeFeaturesRequest, v1::DescribeFeaturesResponse> describe_features;
   FakeAnswer<v1::RaiseFeatureLevelRequest, v1::RaiseFeatureLevelResponse> raise_feature_level;
   FakeAnswer<v1::DescribeQuorumRequest, v1::DescribeQuorumResponse> describe_quorum;

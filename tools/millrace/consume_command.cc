@@ -21,6 +21,7 @@
 #include "base/posix_file_system.h"
 #include "base/status.h"
 #include "client/consumer.h"
+#include "client/read_position.h"
 #include "tools/millrace/option_check.h"
 #include "tools/millrace/position_file.h"
 #include "tools/millrace/progress_line.h"
@@ -47,6 +48,7 @@ struct ConsumeOptions {
   std::string format = "value";
   std::string delimiter = "\\n";
   std::string isolation = "read_committed";
+  std::string rack;
   // For what was given on the line, and what is a default.
   const CLI::App* command = nullptr;
 
@@ -108,14 +110,13 @@ class Consumption {
 
   absl::Status Run() {
     RETURN_IF_ERROR(ExpectServer(global_));
-    ASSIGN_OR_RETURN(
-        consumer_,
-        client::Consumer::Create(
-            {{"bootstrap.servers", absl::StrJoin(global_.bootstrap_servers(), ",")},
-             {"client.id", "millrace-consume"},
-             {"isolation.level", options_.isolation},
-             // A position that is gone is an error here: skipping records silently is no service.
-             {"auto.offset.reset", "none"}}));
+    ConfigValues config = global_.connection();
+    config["client.id"] = "millrace-consume";
+    config["isolation.level"] = options_.isolation;
+    config["client.rack"] = options_.rack;
+    // A position that is gone is an error here: skipping records silently is no service.
+    config["auto.offset.reset"] = "none";
+    ASSIGN_OR_RETURN(consumer_, client::Consumer::Create(config));
     RETURN_IF_ERROR(Assign());
     CatchStopSignals();
     const absl::Status status = Loop();
@@ -127,15 +128,17 @@ class Consumption {
   absl::Status Assign() {
     ASSIGN_OR_RETURN(const std::vector<PartitionIndex> partitions, WantedPartitions());
     if (!options_.state.empty()) {
-      ASSIGN_OR_RETURN(next_, ReadPositionFile(files_, options_.state, options_.topic));
+      ASSIGN_OR_RETURN(kept_, ReadPositionFile(files_, options_.state, options_.topic));
     }
     ASSIGN_OR_RETURN(const client::Position start, StartPosition(options_));
     std::map<client::NamedPartition, client::Position> assignment;
     std::vector<client::NamedPartition> named;
     for (PartitionIndex partition : partitions) {
       client::Position position = start;
-      if (auto known = next_.find(partition); known != next_.end()) {
-        position = {.kind = client::Position::Kind::kOffset, .offset = known->second};
+      if (auto known = kept_.find(partition); known != kept_.end()) {
+        position = {.kind = client::Position::Kind::kOffset,
+                    .offset = known->second.next,
+                    .leader_epoch = known->second.epoch};
       }
       named.push_back({options_.topic, partition});
       assignment[named.back()] = position;
@@ -147,6 +150,7 @@ class Consumption {
       end_[partition] = range.second;
       const client::Position& from = assignment[partition];
       const bool known = from.kind == client::Position::Kind::kOffset;
+      beyond_end_ |= known && from.offset > range.second;
       expected_ += std::max<int64_t>(0, range.second - (known ? from.offset : range.first));
     }
     if (options_.count >= 0 && !options_.follow) expected_ = std::min(expected_, options_.count);
@@ -188,7 +192,7 @@ class Consumption {
     auto heard = std::chrono::steady_clock::now();
     while (stop_requested == 0 && count_ != options_.count && !AtEnd()) {
       absl::StatusOr<std::vector<client::ConsumedRecord>> records = consumer_->Poll(kPollTimeout);
-      if (!records.ok()) return records.status();
+      if (!records.ok()) return WithWayOn(records.status());
       const auto now = std::chrono::steady_clock::now();
       if (!records->empty()) heard = now;
       if (absl::FromChrono(now - heard) > global_.timeout()) {
@@ -201,7 +205,7 @@ class Consumption {
         ++count_;
         format_.Append(record, &pending_);
         pending_.append(delimiter_);
-        next_[record.partition] = record.offset + 1;
+        kept_[record.partition] = {record.offset + 1, record.leader_epoch};
         if (pending_.size() >= kFlushBytes) RETURN_IF_ERROR(Flush());
       }
       // What is followed must be seen at once.
@@ -210,6 +214,16 @@ class Consumption {
       progress_.Update([this] { return absl::StrCat(CountOf(count_, expected_), " records"); });
     }
     return absl::OkStatus();
+  }
+
+  // How a position file is made to go on after an unclean election.
+  absl::Status WithWayOn(const absl::Status& status) const {
+    const std::optional<Offset> at = client::TruncatedAt(status);
+    if (!at || options_.state.empty()) return status;
+    return MakeError(CodeOf(status),
+                     absl::StrCat(status.message(), ": set next_offsets of the partition to ",
+                                  at->value(), " in '", options_.state, "'"),
+                     DetailOf(status));
   }
 
   // There is more, and it does not come.
@@ -231,6 +245,8 @@ class Consumption {
   // batches), so it is the position that counts, not the last record.
   bool AtEnd() const {
     if (options_.follow) return false;
+    // It is not the end that was reached: the log is shorter than it was. Poll says so.
+    if (beyond_end_) return false;
     for (const auto& [partition, end] : end_) {
       const absl::StatusOr<Offset> position = consumer_->PositionOf(partition);
       if (!position.ok() || *position == kNoOffset || *position < end) return false;
@@ -245,9 +261,9 @@ class Consumption {
       pending_.clear();
       if (reader_gone_) return absl::OkStatus();
     }
-    if (options_.state.empty() || next_ == saved_) return absl::OkStatus();
-    RETURN_IF_ERROR(WritePositionFile(files_, options_.state, options_.topic, next_));
-    saved_ = next_;
+    if (options_.state.empty() || kept_ == saved_) return absl::OkStatus();
+    RETURN_IF_ERROR(WritePositionFile(files_, options_.state, options_.topic, kept_));
+    saved_ = kept_;
     return absl::OkStatus();
   }
 
@@ -259,8 +275,10 @@ class Consumption {
   std::unique_ptr<client::Consumer> consumer_;
   // Where the log ended when we began; empty when following.
   std::map<client::NamedPartition, Offset> end_;
-  NextOffsets next_;
-  NextOffsets saved_;
+  // Some partition's position file is beyond the end of its log.
+  bool beyond_end_ = false;
+  KeptPositions kept_;
+  KeptPositions saved_;
   std::string pending_;
   int64_t count_ = 0;
   // How many there are to the end; at most, since offsets may have gaps. 0: not known.
@@ -332,6 +350,8 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
   command->add_option("--isolation", options->isolation, "Which records are seen")
       ->check(OneOf({"read_committed", "read_uncommitted"}))
       ->capture_default_str();
+  command->add_option("--rack", options->rack,
+                      "Rack of this machine: replicas in it are read from, where they are in sync");
   AddConnectionOptions(command, global);
   command->get_option("--timeout")
       ->description("Seconds to wait for an answer; with --follow, to wait for a record");

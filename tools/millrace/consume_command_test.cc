@@ -56,6 +56,37 @@ TEST_F(ConsumeCommandTest, GoesOnWhereTheStateFileSays) {
   EXPECT_EQ(Run({"--state", state}).out, "");
 }
 
+TEST_F(ConsumeCommandTest, AStateFileOfWhatAnUncleanElectionTookAwayIsAnErrorThatTellsTheWayOn) {
+  const std::string state = JoinPath(testing::TempDir(), "consume_command_test.truncated");
+  PosixFileSystem files;
+  files.RemoveFile(state).IgnoreError();
+  server_.CreateTopic("cut", 1);
+  const auto append = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      record::BatchBuilder builder({});
+      builder.Add(1, absl::nullopt, Slice("value"));
+      server_.Append("cut", 0, builder.Build());
+    }
+  };
+  const auto run = [&] {
+    return RunLine(AddConsumeCommand, {"consume", "cut", "--state", state, "--timeout", "20",
+                                       "--bootstrap", server_.address()});
+  };
+  append(10);
+  EXPECT_EQ(run().exit_code, kExitOk);
+  // The log is shorter than the position at first, and longer later: both are noticed.
+  server_.ElectUncleanly("cut", 0, 6);
+  for (const int more : {1, 20}) {
+    append(more);
+    const LineResult result = run();
+    EXPECT_EQ(result.exit_code, kExitFailed);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr("cut-0: the log was truncated by an unclean election: the "
+                                      "position is 10, and records from offset 6 on"));
+    EXPECT_THAT(result.err, HasSubstr("set next_offsets of the partition to 6 in '" + state));
+  }
+}
+
 TEST_F(ConsumeCommandTest, RawIsTheValuesAndNothingElse) {
   EXPECT_EQ(Run({"--format", "raw", "-n", "2"}).out, "value 0value 1");
   EXPECT_EQ(Run({"--format", "raw", "-n", "2", "--delimiter", "|"}).out, "value 0|value 1|");

@@ -13,6 +13,7 @@
 #include "storage/file_names.h"
 #include "tools/millrace/log_verify.h"
 #include "tools/millrace/progress_line.h"
+#include "tools/millrace/scrub_command.h"
 #include "tools/millrace/segment_dump.h"
 #include "tools/millrace/snapshot_dump.h"
 #include "tools/millrace/wal_dump.h"
@@ -140,6 +141,8 @@ void AddLogCommands(CLI::App* app, GlobalOptions* global) {
       ->required();
   verify->add_flag("--records", options->records, "Decode every record too; slower");
   AddOutputOption(verify, global);
+
+  AddScrubCommand(log, global);
 }
 
 }  // namespace millrace::tools

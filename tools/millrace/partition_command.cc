@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "tools/millrace/broker_log_dirs.h"
+#include "tools/millrace/partition_verify_command.h"
 #include "tools/millrace/reassignment_plan.h"
 
 namespace millrace::tools {
@@ -27,6 +28,7 @@ struct PartitionOptions {
   std::vector<std::string> words;
   std::string replicas;
   std::string file;
+  int64_t throttle_bytes_per_s = 0;
   bool unclean = false;
   bool all = false;
   bool status = false;
@@ -164,7 +166,8 @@ Json StateJson(const v1::PartitionReassignmentState& state) {
           {"target", IdsJson(state.target())},
           {"adding", IdsJson(state.adding())},
           {"removing", IdsJson(state.removing())},
-          {"isr", IdsJson(state.in_sync_replicas())}};
+          {"isr", IdsJson(state.in_sync_replicas())},
+          {"throttle_bytes_per_s", state.throttle_bytes_per_s()}};
 }
 
 // "2/3": of those that will hold it in the end, how many are in sync.
@@ -250,11 +253,19 @@ class Sizes {
   std::map<Key, int64_t> bytes_;
 };
 
+constexpr double kMiB = 1 << 20;
+
 std::string CopiedText(const std::optional<std::pair<int64_t, int64_t>>& copied) {
   if (!copied.has_value()) return "unknown";
-  constexpr double kMiB = 1 << 20;
   return absl::StrFormat("%.1f of %.1f MiB", static_cast<double>(copied->first) / kMiB,
                          static_cast<double>(copied->second) / kMiB);
+}
+
+// ", at most 1.50 MiB/s"; nothing where there is no throttle.
+std::string ThrottleText(const v1::PartitionReassignmentState& state) {
+  if (state.throttle_bytes_per_s() == 0) return "";
+  return absl::StrFormat(", at most %.2f MiB/s",
+                         static_cast<double>(state.throttle_bytes_per_s()) / kMiB);
 }
 
 absl::Status Alter(const v1::AlterPartitionReassignmentsRequest& request,
@@ -308,7 +319,7 @@ absl::Status ShowStatus(const PartitionOptions& options, const GlobalOptions& gl
     json["total_bytes"] = copied.has_value() ? Json(copied->second) : Json(nullptr);
     reassignments.push_back(std::move(json));
     std::vector<std::string> row = Row(state);
-    row.push_back(CopiedText(copied));
+    row.push_back(CopiedText(copied) + ThrottleText(state));
     table.Add(std::move(row));
   }
   if (global.format() == OutputFormat::kJson) {
@@ -337,6 +348,9 @@ absl::Status Reassign(const PartitionOptions& options, const GlobalOptions& glob
         "partition reassign: give TOPIC or TOPIC:PARTITION with --replicas, or a --file, or "
         "--status");
   }
+  if (options.throttle_bytes_per_s < 0) {
+    return Misused("partition reassign: --throttle is in bytes per second, 0 for none");
+  }
   v1::AlterPartitionReassignmentsRequest request;
   request.set_validate_only(options.dry_run);
   if (!by_words) {
@@ -353,6 +367,9 @@ absl::Status Reassign(const PartitionOptions& options, const GlobalOptions& glob
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
   for (const std::string& word : options.words) {
     RETURN_IF_ERROR(AddWord(word, replicas, global, admin.get(), &request));
+  }
+  for (v1::PartitionReassignment& wanted : *request.mutable_reassignments()) {
+    wanted.set_throttle_bytes_per_s(options.throttle_bytes_per_s);
   }
   return Alter(request, global, admin.get());
 }
@@ -382,8 +399,8 @@ absl::Status Cancel(const PartitionOptions& options, const GlobalOptions& global
 }  // namespace
 
 void AddPartitionCommands(CLI::App* app, GlobalOptions* global) {
-  CLI::App* partition =
-      app->add_subcommand("partition", "Move partitions between brokers, elect leaders");
+  CLI::App* partition = app->add_subcommand(
+      "partition", "Move partitions between brokers, elect leaders, compare replicas");
   partition->require_subcommand(1);
   auto options = std::make_shared<PartitionOptions>();
 
@@ -403,17 +420,21 @@ void AddPartitionCommands(CLI::App* app, GlobalOptions* global) {
       partition, "reassign", "Move partitions to other brokers, or give them more or fewer",
       "  millrace partition reassign orders:3 --replicas 101,102,104\n"
       "  millrace partition reassign orders --replicas 101,102,103 --dry-run\n"
-      "  millrace partition reassign --file plan.json\n"
+      "  millrace partition reassign --file plan.json --throttle 20000000\n"
       "  millrace partition reassign --status\n\n"
       "The first broker is the preferred leader; of a whole topic, each partition begins with the\n"
       "next one. The brokers that come copy the partition first; when all are in sync the others\n"
-      "leave, and delete what they had. A plan is JSON:\n"
+      "leave, and delete what they had. --throttle bounds what each leading broker sends to those\n"
+      "that come; give the same command again with another one to change it. It has to be above\n"
+      "what producers write, or nobody catches up. It ends with the move. A plan is JSON:\n"
       R"(  {"partitions":[{"topic":"orders","partition":3,"replicas":[101,102,104]}]})"
       "\n",
       global, [=] { return Reassign(*options, *global); });
   reassign->add_option("partitions", options->words, "TOPIC, or TOPIC:PARTITION");
   reassign->add_option("--replicas", options->replicas, "Broker ids, the preferred leader first");
   reassign->add_option("--file", options->file, "A plan for many partitions");
+  reassign->add_option("--throttle", options->throttle_bytes_per_s,
+                       "Bytes per second to those that come, of each leader; 0: no limit");
   reassign->add_flag("--status", options->status, "Show what is under way, change nothing");
 
   CLI::App* cancel =
@@ -423,6 +444,7 @@ void AddPartitionCommands(CLI::App* app, GlobalOptions* global) {
   cancel->add_option("partitions", options->words, "TOPIC, or TOPIC:PARTITION");
   cancel->add_flag("--all", options->all, "All that are under way");
 
+  AddPartitionVerify(partition, global);
   for (CLI::App* command : {elect, reassign, cancel}) {
     command->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
     AddConnectionOptions(command, global);

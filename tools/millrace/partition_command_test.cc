@@ -108,6 +108,26 @@ TEST_F(PartitionCommandTest, ReassignsOnePartitionAsToldAndATopicWithLeadersSpre
   EXPECT_THAT(request.reassignments(3).replicas(), ElementsAre(1, 2, 3));
 }
 
+TEST_F(PartitionCommandTest, AThrottleGoesToEveryPartitionAndIsShown) {
+  const v1::AlterPartitionReassignmentsRequest& request = server_.alter_reassignments.request;
+  Run({"reassign", "orders", "--replicas", "1,2,3", "--throttle", "1572864"});
+  ASSERT_EQ(request.reassignments_size(), 4);
+  for (const auto& wanted : request.reassignments()) {
+    EXPECT_EQ(wanted.throttle_bytes_per_s(), 1'572'864);
+  }
+  Run({"reassign", "orders:3", "--replicas", "1,2,3"});
+  EXPECT_EQ(request.reassignments(0).throttle_bytes_per_s(), 0);
+  EXPECT_EQ(Run({"reassign", "orders:3", "--replicas", "1", "--throttle", "-1"}).exit_code,
+            kExitFailed);
+
+  v1::PartitionReassignmentState state = State();
+  state.set_throttle_bytes_per_s(1'572'864);
+  *server_.list_reassignments.response.add_reassignments() = state;
+  EXPECT_THAT(Run({"reassign", "--status"}).out, HasSubstr("unknown, at most 1.50 MiB/s\n"));
+  EXPECT_EQ(RunJson({"reassign", "--status"})["reassignments"][0]["throttle_bytes_per_s"],
+            1'572'864);
+}
+
 TEST_F(PartitionCommandTest, ReassignsWhatAFileSays) {
   const std::string path = testing::TempDir() + "/partition_command_test_plan.json";
   std::ofstream(path) << R"({"partitions":[{"topic":"orders","partition":1,"replicas":[5]}]})";

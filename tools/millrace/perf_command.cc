@@ -66,15 +66,13 @@ using RunFunction = absl::StatusOr<PerfResult> (*)(const PerfOptions& options);
 absl::Status Measure(const PerfLine& line, RunFunction run, bool latency,
                      const GlobalOptions& global) {
   PerfOptions options = line.run;
-  const std::string servers = absl::StrJoin(global.bootstrap_servers(), ",");
   options.timeout = global.timeout();
-  options.producer = {{"bootstrap.servers", servers},
-                      {"client.id", "millrace-perf"},
-                      {"acks", line.acks},
-                      {"linger.ms", absl::StrCat(line.linger_ms)},
-                      {"compression.type", line.compression}};
+  options.producer = options.consumer = global.connection();
+  options.producer["client.id"] = options.consumer["client.id"] = "millrace-perf";
+  options.producer["acks"] = line.acks;
+  options.producer["linger.ms"] = absl::StrCat(line.linger_ms);
+  options.producer["compression.type"] = line.compression;
   if (line.batch_bytes != 0) options.producer["batch.size"] = absl::StrCat(line.batch_bytes);
-  options.consumer = {{"bootstrap.servers", servers}, {"client.id", "millrace-perf"}};
   // Of the consumer where there is no producer.
   ConfigValues* properties = run == &PerfConsume ? &options.consumer : &options.producer;
   for (const std::string& text : line.properties) {

@@ -20,12 +20,27 @@ absl::Status NotAPositionFile(const std::string& path, absl::string_view why) {
                    {.name = "--state", .value = path});
 }
 
+// Whole numbers from 0 on, by partition. Errors: INVALID_REQUEST.
+absl::StatusOr<std::map<PartitionIndex, int64_t>> NumbersByPartition(const std::string& path,
+                                                                     const Json& json) {
+  std::map<PartitionIndex, int64_t> numbers;
+  for (const auto& [partition, number] : json.items()) {
+    int32_t index = 0;
+    if (!absl::SimpleAtoi(partition, &index) || index < 0 || !number.is_number_integer() ||
+        number.get<int64_t>() < 0) {
+      return NotAPositionFile(path, absl::StrCat("bad entry for partition '", partition, "'"));
+    }
+    numbers[PartitionIndex(index)] = number.get<int64_t>();
+  }
+  return numbers;
+}
+
 }  // namespace
 
-absl::StatusOr<NextOffsets> ReadPositionFile(FileSystem& files, const std::string& path,
-                                             const std::string& topic) {
+absl::StatusOr<KeptPositions> ReadPositionFile(FileSystem& files, const std::string& path,
+                                               const std::string& topic) {
   ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
-  if (!exists) return NextOffsets();
+  if (!exists) return KeptPositions();
   ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kBytesMax));
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return NotAPositionFile(path, "it holds no JSON object");
@@ -35,25 +50,33 @@ absl::StatusOr<NextOffsets> ReadPositionFile(FileSystem& files, const std::strin
   }
   const Json offsets = json.value("next_offsets", Json());
   if (!offsets.is_object()) return NotAPositionFile(path, "no next_offsets");
-  NextOffsets next;
-  for (const auto& [partition, offset] : offsets.items()) {
-    int32_t index = 0;
-    if (!absl::SimpleAtoi(partition, &index) || index < 0 || !offset.is_number_integer() ||
-        offset.get<int64_t>() < 0) {
-      return NotAPositionFile(path, absl::StrCat("bad entry for partition '", partition, "'"));
-    }
-    next[PartitionIndex(index)] = Offset(offset.get<int64_t>());
+  const Json epochs = json.value("leader_epochs", Json::object());
+  if (!epochs.is_object()) return NotAPositionFile(path, "leader_epochs is no JSON object");
+  ASSIGN_OR_RETURN(const auto next, NumbersByPartition(path, offsets));
+  ASSIGN_OR_RETURN(const auto epoch, NumbersByPartition(path, epochs));
+  KeptPositions positions;
+  for (const auto& [partition, offset] : next) {
+    positions[partition].next = Offset(offset);
+    const auto known = epoch.find(partition);
+    if (known == epoch.end()) continue;
+    positions[partition].epoch = LeaderEpoch(static_cast<int32_t>(known->second));
   }
-  return next;
+  return positions;
 }
 
 absl::Status WritePositionFile(FileSystem& files, const std::string& path, const std::string& topic,
-                               const NextOffsets& next_offsets) {
+                               const KeptPositions& positions) {
   Json offsets = Json::object();
-  for (const auto& [partition, offset] : next_offsets) {
-    offsets[absl::StrCat(partition.value())] = offset.value();
+  Json epochs = Json::object();
+  for (const auto& [partition, position] : positions) {
+    const std::string key = absl::StrCat(partition.value());
+    offsets[key] = position.next.value();
+    if (position.epoch != kNoLeaderEpoch) epochs[key] = position.epoch.value();
   }
-  const Json json = {{"version", kVersion}, {"topic", topic}, {"next_offsets", offsets}};
+  const Json json = {{"version", kVersion},
+                     {"topic", topic},
+                     {"next_offsets", offsets},
+                     {"leader_epochs", epochs}};
   return ReplaceFile(files, path, json.dump() + "\n");
 }
 

@@ -10,9 +10,18 @@ namespace {
 
 TEST(PositionFile, GivesBackWhatWasWritten) {
   sim::SimFileSystem files;
-  const NextOffsets offsets = {{PartitionIndex(0), Offset(17)}, {PartitionIndex(3), Offset(0)}};
-  ASSERT_TRUE(WritePositionFile(files, "t.position", "t", offsets).ok());
-  EXPECT_EQ(ReadPositionFile(files, "t.position", "t").value(), offsets);
+  const KeptPositions positions = {{PartitionIndex(0), {Offset(17), LeaderEpoch(3)}},
+                                   {PartitionIndex(3), {Offset(0)}}};
+  ASSERT_TRUE(WritePositionFile(files, "t.position", "t", positions).ok());
+  EXPECT_EQ(ReadPositionFile(files, "t.position", "t").value(), positions);
+}
+
+TEST(PositionFile, OneWithoutEpochsIsReadAsWell) {
+  sim::SimFileSystem files;
+  const char* const text = "{\"version\":1,\"topic\":\"t\",\"next_offsets\":{\"0\":17}}";
+  ASSERT_TRUE(ReplaceFile(files, "t.position", text).ok());
+  EXPECT_EQ(ReadPositionFile(files, "t.position", "t").value(),
+            (KeptPositions{{PartitionIndex(0), {Offset(17)}}}));
 }
 
 TEST(PositionFile, NoFileMeansNoPositions) {
@@ -26,7 +35,9 @@ TEST(PositionFile, RefusesTheFileOfAnotherTopicAndWhatIsNoPositionFile) {
   EXPECT_EQ(CodeOf(ReadPositionFile(files, "p", "u").status()), ErrorCode::kInvalidRequest);
   for (const char* text : {"", "[]", "{\"version\":2}", "nonsense",
                            "{\"version\":1,\"topic\":\"t\",\"next_offsets\":{\"x\":1}}",
-                           "{\"version\":1,\"topic\":\"t\",\"next_offsets\":{\"0\":-1}}"}) {
+                           "{\"version\":1,\"topic\":\"t\",\"next_offsets\":{\"0\":-1}}",
+                           "{\"version\":1,\"topic\":\"t\",\"next_offsets\":{},"
+                           "\"leader_epochs\":3}"}) {
     ASSERT_TRUE(ReplaceFile(files, "q", text).ok());
     EXPECT_EQ(CodeOf(ReadPositionFile(files, "q", "t").status()), ErrorCode::kInvalidRequest)
         << text;

@@ -143,11 +143,11 @@ std::string TimeoutMs(const GlobalOptions& global) {
 }
 
 absl::Status Produce(const ProduceOptions& options, const GlobalOptions& global) {
-  ConfigValues config = {{"bootstrap.servers", absl::StrJoin(global.bootstrap_servers(), ",")},
-                         {"acks", options.acks},
-                         {"compression.type", options.compression},
-                         {"client.id", "millrace-produce"},
-                         {"max.block.ms", TimeoutMs(global)}};
+  ConfigValues config = global.connection();
+  config["acks"] = options.acks;
+  config["compression.type"] = options.compression;
+  config["client.id"] = "millrace-produce";
+  config["max.block.ms"] = TimeoutMs(global);
   if (options.command->count("--timeout") != 0) config["delivery.timeout.ms"] = TimeoutMs(global);
   for (const std::string& text : options.properties) {
     ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--property"));

@@ -8,12 +8,10 @@
 namespace millrace::tools {
 namespace {
 
-rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config) {
+rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config,
+                                     const ProcessSecurity& security) {
   rpc::ServerOptions options;
-  for (const metadata::Listener& listener : config.controller_listeners) {
-    options.listeners.push_back(
-        {.name = listener.name, .host = listener.host, .port = listener.port});
-  }
+  security.AddListeners(config.controller_listeners, /*nodes_only=*/true, &options);
   return raft::RaftService::Configure(std::move(options));
 }
 
@@ -30,7 +28,8 @@ QuorumServer::QuorumServer(const node::NodeConfig& config, const Dependencies& d
     : config_(config),
       dependencies_(dependencies),
       // Its messages are few and bounded by the transport: not counted against clients' memory.
-      server_(MakeServerOptions(config), dependencies.clock, nullptr, dependencies.metrics) {}
+      server_(MakeServerOptions(config, *dependencies.security), dependencies.clock, nullptr,
+              dependencies.metrics) {}
 
 QuorumServer::~QuorumServer() {
   server_.Shutdown(absl::ZeroDuration());
@@ -44,6 +43,10 @@ void QuorumServer::SetIdentity(const raft::VoterId& self, int64_t start_count) {
   options.process = {.start_counter = start_count,
                      .nonce = IncarnationId::Draw(*dependencies_.random).uuid()};
   options.features = node::OwnFeatures();
+  options.asks_to_join = config_.settings.controller_quorum_auto_join_enable;
+  options.credentials = [security = dependencies_.security](NodeId peer) {
+    return security->ToController(peer);
+  };
   transport_ = raft::GrpcTransport::Create(options, {.owner = strand(),
                                                      .queue = server_.queue(0),
                                                      .clock = dependencies_.clock,

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -20,12 +21,15 @@
 #include "raft/service/grpc_transport.h"
 #include "raft/service/raft_service.h"
 #include "rpc/server.h"
+#include "tools/millrace/process_security.h"
 
 namespace millrace::tools {
 
 class QuorumServer final : public node::QuorumNetwork {
  public:
   struct Dependencies {
+    // Not null.
+    std::shared_ptr<const ProcessSecurity> security = nullptr;
     const Clock* clock = nullptr;
     Random* random = nullptr;
     MetricRegistry* metrics = nullptr;
@@ -60,6 +64,7 @@ class QuorumServer final : public node::QuorumNetwork {
   const raft::ProgramFeatures* FeaturesOf(const raft::VoterId& voter) const override {
     return transport_->FeaturesOf(voter);
   }
+  std::vector<raft::HeardPeer> Heard() const override { return transport_->HeardPeers(); }
 
  private:
   const node::NodeConfig config_;

@@ -37,8 +37,11 @@ class Controller {
                               "unused");
     EXPECT_OK(config);
     server_ = std::make_unique<QuorumServer>(
-        *config,
-        QuorumServer::Dependencies{.clock = &clock_, .random = &random_, .metrics = &metrics_});
+        *config, QuorumServer::Dependencies{.security = std::make_shared<const ProcessSecurity>(
+                                                *ProcessSecurity::Create(*config)),
+                                            .clock = &clock_,
+                                            .random = &random_,
+                                            .metrics = &metrics_});
     self_ = {NodeId(node), DirectoryId::Draw(random_)};
     server_->SetIdentity(self_, 1);
     OnOwner([&] {

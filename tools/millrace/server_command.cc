@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,11 +27,14 @@ struct ServerOptions {
   std::string listen;
 };
 
+// What commands take from it that ask servers is not for one.
 std::vector<std::string> Environment() {
-  const std::string of_clients = absl::StrCat(kBootstrapVariable, "=");
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (!absl::StartsWith(*variable, of_clients)) variables.emplace_back(*variable);
+    const bool of_clients = std::any_of(
+        std::begin(kClientVariables), std::end(kClientVariables),
+        [&](const char* name) { return absl::StartsWith(*variable, absl::StrCat(name, "=")); });
+    if (!of_clients) variables.emplace_back(*variable);
   }
   return variables;
 }

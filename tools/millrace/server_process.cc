@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "base/counters.h"
 #include "base/env.h"
 #include "base/log.h"
@@ -24,6 +25,7 @@
 #include "base/thread_executor.h"
 #include "base/version.h"
 #include "broker/service/grpc_forward_channel.h"
+#include "broker/service/grpc_repair_channel.h"
 #include "broker/service/grpc_replica_channel.h"
 #include "broker/service/log_service.h"
 #include "broker/service/replica_service.h"
@@ -40,6 +42,7 @@
 #include "rpc/server.h"
 #include "storage/kv_rocksdb.h"
 #include "tools/millrace/process_news.h"
+#include "tools/millrace/process_security.h"
 #include "tools/millrace/quorum_server.h"
 
 namespace millrace::tools {
@@ -58,12 +61,10 @@ absl::Status Await(absl::AnyInvocable<void(node::Node::Done) &&> start) {
   return future.get();
 }
 
-rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config) {
+rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config,
+                                     const ProcessSecurity& security) {
   rpc::ServerOptions options;
-  for (const metadata::Listener& listener : config.listeners) {
-    options.listeners.push_back(
-        {.name = listener.name, .host = listener.host, .port = listener.port});
-  }
+  security.AddListeners(config.listeners, /*nodes_only=*/false, &options);
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   const int shards = static_cast<int>(config.settings.num_shards);
   options.queue_count = shards != 0 ? shards : std::max(1, cores - 1);
@@ -91,14 +92,16 @@ std::vector<metadata::Listener> WithBoundPorts(std::vector<metadata::Listener> a
 class Process {
  public:
   // `signals` outlives this, and is woken when there is something for OnNews.
-  Process(node::NodeConfig config, const Signals* signals)
+  Process(node::NodeConfig config, std::shared_ptr<const ProcessSecurity> security,
+          const Signals* signals)
       : config_(std::move(config)),
+        security_(std::move(security)),
         started_(signals),
         ended_(signals),
         inbound_budget_(config_.settings.memory_budget_bytes / 2),
         outbound_budget_(config_.settings.memory_budget_bytes / 2),
         gate_(rpc::ReadGate::Create(&inbound_budget_)),
-        server_(MakeServerOptions(config_), &clock_, gate_, &metrics_) {
+        server_(MakeServerOptions(config_, *security_), &clock_, gate_, &metrics_) {
     env_.clock = &clock_;
     env_.files = &files_;
     env_.random = &random_;
@@ -130,7 +133,6 @@ class Process {
       quorum_server_->Shutdown(absl::ZeroDuration());
       quorum_server_->StopQueues();
     }
-    if (session_queue_ != nullptr) session_queue_->Shutdown();
     controller_.Shutdown();
     cold_reads_.Shutdown();
   }
@@ -192,22 +194,28 @@ class Process {
     if (config_.in_quorum()) {
       quorum_server_ = std::make_unique<QuorumServer>(
           config_,
-          QuorumServer::Dependencies{.clock = &clock_, .random = &random_, .metrics = &metrics_});
+          QuorumServer::Dependencies{
+              .security = security_, .clock = &clock_, .random = &random_, .metrics = &metrics_});
       network.quorum = quorum_server_.get();
       queue = quorum_server_->server()->queue(0);
     } else if (config_.has_remote_session()) {
-      session_queue_ = std::make_unique<rpc::CompletionQueueExecutor>(&clock_, "controller");
-      queue = session_queue_.get();
+      // With a queue of its own it would be the one that looks at all sockets, for every shard.
+      queue = server_.queue(0);
     }
     if (queue != nullptr) strand_ = queue;
     if (config_.is_broker) {
       std::vector<rpc::CompletionQueueExecutor*> shards;
       for (int i = 0; i < server_.queue_count(); ++i) shards.push_back(server_.queue(i));
-      replica_channel_ = std::make_unique<broker::GrpcReplicaChannel>(std::move(shards));
+      repair_channel_ = std::make_unique<broker::GrpcRepairChannel>(shards, security_->ToBroker());
+      network.repairs = repair_channel_.get();
+      broker::ReplicaChannelOptions options;
+      options.credentials = security_->ToBroker();
+      replica_channel_ = std::make_unique<broker::GrpcReplicaChannel>(std::move(shards), options);
       network.replicas = replica_channel_.get();
     }
     if (config_.has_remote_session()) {
-      controller_link_ = std::make_unique<node::GrpcControllerLink>(queue);
+      controller_link_ =
+          std::make_unique<node::GrpcControllerLink>(queue, security_->ToController());
       network.controllers = controller_link_.get();
     }
     return network;
@@ -242,7 +250,8 @@ class Process {
 
   // What other brokers lead is passed on to them.
   void ForwardCalls() {
-    auto channels = std::make_shared<rpc::ChannelPool>(rpc::ChannelOptions{});
+    auto channels = std::make_shared<rpc::ChannelPool>(
+        rpc::ChannelOptions{.credentials = security_->ToBroker()});
     node_->broker().ForwardCalls(
         config_.settings.inter_broker_listener_name, [this, channels](int shard) {
           return std::make_unique<broker::GrpcForwardChannel>(server_.queue(shard), channels);
@@ -253,7 +262,8 @@ class Process {
     return {.self = config_.node_id,
             .control = &node_->quorum(),
             .leaders = strand_ != &controller_ ? &node_->leaders() : nullptr,
-            .executor = strand_};
+            .executor = strand_,
+            .credentials = security_->ToController()};
   }
   std::unique_ptr<node::AdminService> MakeAdminService() {
     return std::make_unique<node::AdminService>(node_.get(), &authorizer_, MakeQuorumAccess());
@@ -303,6 +313,7 @@ class Process {
   }
 
   const node::NodeConfig config_;
+  const std::shared_ptr<const ProcessSecurity> security_;
   Outcome started_;
   Outcome ended_;
   SystemClock clock_;
@@ -320,10 +331,9 @@ class Process {
   std::shared_ptr<rpc::ReadGate> gate_;
   Env env_;
   std::unique_ptr<QuorumServer> quorum_server_;
-  // Of a broker alone.
-  std::unique_ptr<rpc::CompletionQueueExecutor> session_queue_;
   std::unique_ptr<node::GrpcControllerLink> controller_link_;
   std::unique_ptr<broker::GrpcReplicaChannel> replica_channel_;
+  std::unique_ptr<broker::GrpcRepairChannel> repair_channel_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<broker::LogService> log_service_;
   std::unique_ptr<broker::ReplicaService> replica_service_;
@@ -334,6 +344,12 @@ class Process {
   rpc::Server server_;
   std::unique_ptr<http::HttpServer> http_;
 };
+
+// gRPC's threads share one set of polled sockets by default: an event wakes one of them to look and
+// mostly another to act. A controller has few connections and two queues, so each queue polls its
+// own; that is a fifth of its time for a change. With thousands of clients it would cost more than
+// it saves. Before gRPC's first use.
+void PollConnectionsByQueue() { setenv("GRPC_POLL_STRATEGY", "poll", /*overwrite=*/0); }
 
 // Blocks of a fetch or produce are some 100 KiB to a few MiB, come and go with each request, and by
 // default are mapped from the kernel and given back each time: half the time of a read from the
@@ -347,11 +363,16 @@ void KeepFreedMemory() {
 
 absl::Status RunServerProcess(node::NodeConfig config) {
   KeepFreedMemory();
+  if (!config.is_broker) PollConnectionsByQueue();
+  // Debian's abseil looks for deadlocks at every lock that gRPC takes.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const Signals signals;
   InitLogging(LogLevel::kInfo);
   RETURN_IF_ERROR(SetLogLevel(config.settings.log_level));
   for (const std::string& warning : config.warnings) LOG_WARN("server", warning, {});
-  Process process(std::move(config), &signals);
+  ASSIGN_OR_RETURN(ProcessSecurity security, ProcessSecurity::Create(config));
+  Process process(std::move(config), std::make_shared<const ProcessSecurity>(std::move(security)),
+                  &signals);
   RETURN_IF_ERROR(process.Start());
   while (signals.WaitForNews()) RETURN_IF_ERROR(process.OnNews());
   signals.Release();

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -74,6 +75,9 @@ class FakeReplicaPort : public ReplicaPort {
   void OnFollowerGone(const FollowerId& follower, const TopicPartition& partition) override {
     Say("gone", partition, absl::StrCat("of ", follower.broker.value()));
   }
+  bool IsThrottled(NodeId follower, const TopicPartition& partition) override {
+    return throttled.contains({follower, partition});
+  }
   std::optional<PendingPush> TakePush(NodeId follower, const TopicPartition& partition,
                                       size_t bytes_max) override {
     ++takes;
@@ -121,6 +125,7 @@ class FakeReplicaPort : public ReplicaPort {
 
   LogEnd log = {Offset(0), Offset(0)};
   std::map<std::pair<NodeId, TopicPartition>, std::deque<PendingPush>> pushes;
+  std::set<std::pair<NodeId, TopicPartition>> throttled;
   std::vector<std::string> said;
   int takes = 0;
   int drains = 0;

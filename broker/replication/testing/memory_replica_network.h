@@ -60,11 +60,13 @@ class MemoryReplicaNetwork {
     }
   }
   std::unique_ptr<ReplicaChannel> MakeChannel() { return std::make_unique<Channel>(this); }
+  std::unique_ptr<RepairChannel> MakeRepairChannel() { return std::make_unique<Repairs>(this); }
 
   int opened = 0;
   int messages_down = 0;
   int messages_up = 0;
   int64_t bytes_down = 0;
+  int ranges_asked = 0;
 
  private:
   // One stream.
@@ -170,6 +172,28 @@ class MemoryReplicaNetwork {
         link->sink = take_in(link->hello, std::make_shared<LeaderEnd>(link));
       });
       return std::make_unique<FollowerEnd>(link);
+    }
+
+   private:
+    MemoryReplicaNetwork* const network_;
+  };
+
+  class Repairs : public RepairChannel {
+   public:
+    explicit Repairs(MemoryReplicaNetwork* network) : network_(network) {}
+    void ReadRange(const std::string& address, const RangeQuery& query, absl::Duration,
+                   Executor* executor, RangeDone done) override {
+      ++network_->ranges_asked;
+      auto answer = [executor, done = std::move(done)](absl::StatusOr<Bytes> batches) mutable {
+        executor->Post([batches = std::move(batches), done = std::move(done)]() mutable {
+          std::move(done)(std::move(batches));
+        });
+      };
+      const auto acceptor = network_->acceptors_.find(address);
+      if (acceptor == network_->acceptors_.end()) {
+        return answer(MakeError(ErrorCode::kBrokerNotAvailable, "nobody listens there"));
+      }
+      acceptor->second.read_range(query, std::move(answer));
     }
 
    private:

@@ -17,6 +17,7 @@
 #include "base/status_matchers.h"
 #include "base/system_clock.h"
 #include "broker/codec/testing/sample_replication.h"
+#include "broker/service/grpc_repair_channel.h"
 #include "broker/service/grpc_replica_channel.h"
 #include "broker/service/replica_service.h"
 #include "rpc/server.h"
@@ -67,11 +68,20 @@ class ReplicaWire {
                             if (accepts) leader->stream->Accept({0, 2});
                             leaders.push_back(leader);
                             return leader;
+                          },
+                      .read_range =
+                          [this](const RangeQuery& query, RangeDone done) {
+                            shard()->Post([this, query, done = std::move(done)]() mutable {
+                              queries.push_back(query);
+                              std::move(done)(range);
+                            });
                           }});
     service_->Register(server_.get());
     EXPECT_OK(server_->Start());
     client_ = std::make_unique<rpc::CompletionQueueExecutor>(&clock_, "follower");
     channel_ = std::make_unique<GrpcReplicaChannel>(
+        std::vector<rpc::CompletionQueueExecutor*>{client_.get()});
+    repairs_ = std::make_unique<GrpcRepairChannel>(
         std::vector<rpc::CompletionQueueExecutor*>{client_.get()});
   }
   ~ReplicaWire() {
@@ -102,12 +112,29 @@ class ReplicaWire {
     });
     return follower;
   }
+  absl::StatusOr<Bytes> ReadRange(const RangeQuery& query, const std::string& address = "") {
+    absl::StatusOr<Bytes> answer = absl::UnknownError("no answer");
+    std::atomic<bool> answered{false};
+    OnFollower([&] {
+      repairs_->ReadRange(address.empty() ? this->address() : address, query, absl::Seconds(20),
+                          client_.get(), [&](absl::StatusOr<Bytes> bytes) {
+                            answer = std::move(bytes);
+                            answered.store(true);
+                            answered.notify_all();
+                          });
+    });
+    answered.wait(false);
+    return answer;
+  }
   std::string address() const { return absl::StrCat("127.0.0.1:", server_->listeners()[0].port); }
   Executor* shard() { return server_->queue(0); }
 
   bool accepts = true;
+  // What ReadRange is answered.
+  absl::StatusOr<Bytes> range = Bytes();
   // On their queues.
   std::vector<std::shared_ptr<Leader>> leaders;
+  std::vector<RangeQuery> queries;
   std::vector<std::unique_ptr<FollowerStream>> streams;
 
  private:
@@ -133,6 +160,7 @@ class ReplicaWire {
   std::unique_ptr<ReplicaService> service_;
   std::unique_ptr<rpc::CompletionQueueExecutor> client_;
   std::unique_ptr<GrpcReplicaChannel> channel_;
+  std::unique_ptr<GrpcRepairChannel> repairs_;
 };
 
 }  // namespace millrace::broker

@@ -3,23 +3,39 @@
 //   client_probe first-ack --server PROGRAM --data-dir DIR --listen HOST:PORT --http HOST:PORT
 //     From exec of a server on an empty directory until a topic is made and its first record is
 //     acknowledged, in seconds. The server is left running; its process id is in the answer.
-//   client_probe one-in-flight --bootstrap HOST:PORT --topic TOPIC [--size B] [--records N]
+//   client_probe one-in-flight --bootstrap HOST:PORT,... --topic TOPIC [--size B] [--records N]
 //     Send, wait for the acknowledgement, send again: percentiles of N, after a fifth more of them.
+//   client_probe cluster-first-ack --bootstrap HOST:PORT,... --replicas N --since SECONDS
+//     From a time of the monotonic clock, when the nodes were started, until a topic is made and
+//     its first record is acknowledged by all.
+//   client_probe next-topic --bootstrap HOST:PORT,... --topic TOPIC --replicas N --pid PID
+//     Kills a process, and makes a topic at once: until it is made.
+//   client_probe many-partitions --bootstrap HOST:PORT,... --topic TOPIC --partitions N
+//       --replicas N [--delete-delay-ms MS]
+//     Until a topic is made, and until each of its partitions has acknowledged a record.
+//   client_probe paced --bootstrap HOST:PORT,... --topic TOPIC --rate N [--size B] [--seconds S]
+//     Records at a steady rate, until SIGTERM or so long: percentiles from when each was due until
+//     it was acknowledged.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <semaphore>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "client/admin.h"
 #include "client/producer.h"
 #include "tools/bench/probe/figures.h"
@@ -91,24 +107,56 @@ pid_t StartServer(const Options& options) {
   _exit(127);
 }
 
-// Makes the topic as soon as the server lets it be made. Errors: of the last try.
-absl::Status CreateFirstTopic(const std::string& bootstrap, double give_up) {
+v1::CreateTopicsRequest Topic(const std::string& name, int partitions, int replicas) {
   v1::CreateTopicsRequest request;
-  request.add_topics()->set_name("first");
-  request.mutable_topics(0)->set_partitions(1);
+  v1::CreatableTopic* topic = request.add_topics();
+  topic->set_name(name);
+  topic->set_partitions(partitions);
+  topic->set_replication_factor(replicas);
+  return request;
+}
+
+std::unique_ptr<client::Admin> MakeAdmin(const std::string& bootstrap, absl::Duration timeout) {
+  auto admin = client::Admin::Create(absl::StrSplit(bootstrap, ','), timeout);
+  if (!admin.ok()) Die(std::string(admin.status().message()));
+  return *std::move(admin);
+}
+
+absl::Status Create(client::Admin* admin, const v1::CreateTopicsRequest& request) {
+  const auto created = admin->CreateTopics(request);
+  if (!created.ok()) return created.status();
+  if (created->topics(0).code() == v1::ERROR_CODE_UNSPECIFIED) return absl::OkStatus();
+  if (created->topics(0).code() == v1::ERROR_CODE_TOPIC_ALREADY_EXISTS) {
+    return absl::AlreadyExistsError(created->topics(0).message());
+  }
+  return absl::UnavailableError(created->topics(0).message());
+}
+
+// Makes the topic as soon as the servers let it be made. Errors: of the last try.
+absl::Status CreateFirstTopic(const std::string& bootstrap, int replicas, double give_up) {
+  const v1::CreateTopicsRequest request = Topic("first", 1, replicas);
   while (true) {
-    absl::Status status;
-    auto admin = client::Admin::Create({bootstrap}, absl::Seconds(2));
-    if (!admin.ok()) return admin.status();
-    auto created = (*admin)->CreateTopics(request);
-    if (!created.ok()) {
-      status = created.status();
-    } else if (created->topics(0).code() != v1::ERROR_CODE_UNSPECIFIED) {
-      status = absl::UnavailableError(created->topics(0).message());
-    }
+    const absl::Status status = Create(MakeAdmin(bootstrap, absl::Seconds(2)).get(), request);
+    // A try whose answer did not come may have made it.
+    if (absl::IsAlreadyExists(status)) return absl::OkStatus();
     if (status.ok() || Seconds() > give_up) return status;
     usleep(500);
   }
+}
+
+int Replicas(const Options& options) { return static_cast<int>(options.Number("replicas", 1)); }
+
+// What is made and acknowledged from `start` on.
+Json FirstRecord(const std::string& bootstrap, int replicas, double start) {
+  // Nobody is listened to before there is somebody to talk to.
+  WaitForPort(bootstrap.substr(0, bootstrap.find(',')), start + kPatience);
+  const double port = Seconds();
+  const absl::Status created = CreateFirstTopic(bootstrap, replicas, start + kPatience);
+  if (!created.ok()) Die("topic not made: " + std::string(created.message()));
+  const double topic = Seconds();
+  const std::unique_ptr<client::Producer> producer = MakeProducer(bootstrap);
+  SendAndWait(producer.get(), "first", "x");
+  return {{"port_s", port - start}, {"topic_s", topic - start}, {"first_ack_s", Seconds() - start}};
 }
 
 int FirstAck(const Options& options) {
@@ -121,21 +169,10 @@ int FirstAck(const Options& options) {
   std::atexit([] {
     if (stop_at_exit > 0) kill(stop_at_exit, SIGKILL);
   });
-  WaitForPort(bootstrap, start + kPatience);
-  const double port = Seconds();
-  const absl::Status created = CreateFirstTopic(bootstrap, start + kPatience);
-  if (!created.ok()) Die("topic not made: " + std::string(created.message()));
-  const double topic = Seconds();
-  const std::unique_ptr<client::Producer> producer = MakeProducer(bootstrap);
-  SendAndWait(producer.get(), "first", "x");
-  const double acked = Seconds();
+  Json figures = FirstRecord(bootstrap, 1, start);
   stop_at_exit = 0;
-  std::cout << Json({{"pid", pid},
-                     {"port_s", port - start},
-                     {"topic_s", topic - start},
-                     {"first_ack_s", acked - start}})
-                   .dump()
-            << std::endl;
+  figures["pid"] = pid;
+  std::cout << figures.dump() << std::endl;
   return 0;
 }
 
@@ -154,6 +191,98 @@ int OneInFlight(const Options& options) {
   return 0;
 }
 
+int ClusterFirstAck(const Options& options) {
+  std::cout << FirstRecord(options.Text("bootstrap"), Replicas(options),
+                           options.Number("since", Seconds()))
+                   .dump()
+            << std::endl;
+  return 0;
+}
+
+int NextTopic(const Options& options) {
+  const auto admin = MakeAdmin(options.Text("bootstrap"), absl::Seconds(kPatience));
+  // Connections are made, as those of a client that is there already are.
+  const absl::Status warm = Create(admin.get(), Topic(options.Text("topic") + "-before", 1, 1));
+  if (!warm.ok()) Die("topic not made: " + std::string(warm.message()));
+  if (kill(static_cast<pid_t>(options.Number("pid", 0)), SIGKILL) != 0) Die("cannot signal");
+  const double start = Seconds();
+  const absl::Status created =
+      Create(admin.get(), Topic(options.Text("topic"), 1, Replicas(options)));
+  if (!created.ok()) Die("topic not made: " + std::string(created.message()));
+  std::cout << Json({{"ms", (Seconds() - start) * 1e3}}).dump() << std::endl;
+  return 0;
+}
+
+int ManyPartitions(const Options& options) {
+  const std::string bootstrap = options.Text("bootstrap");
+  const std::string topic = options.Text("topic");
+  const int partitions = static_cast<int>(options.Number("partitions", 1000));
+  const auto admin = MakeAdmin(bootstrap, absl::Seconds(kPatience));
+  const auto warm = admin->DescribeCluster({});
+  if (!warm.ok()) Die(std::string(warm.status().message()));
+  v1::CreateTopicsRequest request = Topic(topic, partitions, Replicas(options));
+  v1::ConfigEntry* delay = request.mutable_topics(0)->add_configs();
+  delay->set_name("file.delete.delay.ms");
+  delay->set_value(options.Has("delete-delay-ms") ? options.Text("delete-delay-ms") : "60000");
+  const std::unique_ptr<client::Producer> producer = MakeProducer(bootstrap);
+  const double start = Seconds();
+  const absl::Status created = Create(admin.get(), request);
+  if (!created.ok()) Die("topic not made: " + std::string(created.message()));
+  const double answered = Seconds();
+  absl::Status result;
+  for (int i = 0; i < partitions; ++i) {
+    const absl::Status sent = producer->SendBorrowed(
+        topic, {.value = Slice("x")}, PartitionIndex(i),
+        [&result](const client::DeliveryReport& report) { result.Update(report.status); });
+    if (!sent.ok()) Die(std::string(sent.message()));
+  }
+  const absl::Status flushed = producer->Flush(absl::Seconds(kPatience));
+  const double acked = Seconds();
+  if (!flushed.ok()) Die(std::string(flushed.message()));
+  if (!producer->Close(absl::Seconds(1)).ok() || !result.ok()) Die(std::string(result.message()));
+  std::cout << Json({{"answered_s", answered - start}, {"taking_s", acked - start}}).dump()
+            << std::endl;
+  return 0;
+}
+
+volatile std::sig_atomic_t stop_asked = 0;
+
+int Paced(const Options& options) {
+  const std::string topic = options.Text("topic");
+  const std::string value(static_cast<size_t>(options.Number("size", 1024)), 'x');
+  const double rate = options.Number("rate", 1000);
+  signal(SIGTERM, [](int) { stop_asked = 1; });
+  // Sleeps end when they should.
+  prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  const std::unique_ptr<client::Producer> producer = MakeProducer(options.Text("bootstrap"));
+  SendAndWait(producer.get(), topic, value);
+  // Of the producer's own thread until it is closed.
+  std::vector<double> times;
+  absl::Status result;
+  const double start = Seconds();
+  const double end = start + options.Number("seconds", 1e9);
+  for (int64_t i = 0; stop_asked == 0; ++i) {
+    const double due = start + static_cast<double>(i) / rate;
+    if (due > end) break;
+    if (due > Seconds()) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(due - Seconds()));
+    }
+    const absl::Status sent =
+        producer->SendBorrowed(topic, {.value = Slice(value)}, std::nullopt,
+                               [&times, &result, due](const client::DeliveryReport& report) {
+                                 times.push_back(Seconds() - due);
+                                 result.Update(report.status);
+                               });
+    if (!sent.ok()) Die(std::string(sent.message()));
+  }
+  const absl::Status closed = producer->Close(absl::Seconds(kPatience));
+  if (!closed.ok()) Die(std::string(closed.message()));
+  if (!result.ok()) Die(std::string(result.message()));
+  if (times.empty()) Die("no record was sent");
+  std::cout << PercentilesUs(std::move(times)).dump() << std::endl;
+  return 0;
+}
+
 }  // namespace
 }  // namespace millrace::bench
 
@@ -163,5 +292,9 @@ int main(int argc, char** argv) {
   const millrace::bench::Options options(argc, argv, 2);
   if (what == "first-ack") return millrace::bench::FirstAck(options);
   if (what == "one-in-flight") return millrace::bench::OneInFlight(options);
-  Die("say first-ack or one-in-flight");
+  if (what == "cluster-first-ack") return millrace::bench::ClusterFirstAck(options);
+  if (what == "next-topic") return millrace::bench::NextTopic(options);
+  if (what == "many-partitions") return millrace::bench::ManyPartitions(options);
+  if (what == "paced") return millrace::bench::Paced(options);
+  Die("there is no measurement '" + what + "': see the head of this program");
 }

@@ -1,7 +1,7 @@
 // What the disk and the page cache can do at best, in the plainest way: the limits that a log's
 // figures are held against. Prints one JSON object.
 //
-//   disk_probe --dir DIR [--seconds S] [--mib M] [--files N] [--only append]
+//   disk_probe --dir DIR [--seconds S] [--mib M] [--files N] [--only append|write]
 //
 // sync: N threads, each with its file: 1 MiB write, fdatasync, again. page_cache_write: M MiB into
 // one new file in pieces of 64 KiB, no sync. read: the same file back, hot. append: 4 KiB and
@@ -121,8 +121,14 @@ int Run(const Options& options) {
   const double seconds = options.Number("seconds", 2);
   Json json;
   if (options.Has("only")) {
-    if (options.Text("only") != "append") Die("--only knows append");
-    json["append"] = Append(dir, seconds);
+    const std::string only = options.Text("only");
+    if (only == "append") {
+      json["append"] = Append(dir, seconds);
+    } else if (only == "write") {
+      WriteAndRead(dir, static_cast<int64_t>(options.Number("mib", 1024)), &json);
+    } else {
+      Die("--only knows append and write");
+    }
     std::cout << json.dump() << std::endl;
     return 0;
   }

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
@@ -26,6 +27,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.tools.ProducerPerformance;
@@ -43,6 +45,7 @@ import org.apache.kafka.tools.ProducerPerformance;
  *   consume BOOTSTRAP TOPIC RECORDS                 all partitions from the beginning, without a group
  *   rate BOOTSTRAP TOPIC RECORDS SIZE RATE          open loop, linger 0: time from due to acknowledged
  *   e2e BOOTSTRAP TOPIC RECORDS SIZE                one at a time: send, wait until it is read
+ * and those of KafkaClusterLoad.
  */
 public final class KafkaLoad {
   private static final long CREATE_PATIENCE_NS = 60_000_000_000L;
@@ -72,13 +75,13 @@ public final class KafkaLoad {
       case "consume": return consume(a[1], a[2], Long.parseLong(a[3]));
       case "rate": return rate(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(a[4]), Double.parseDouble(a[5]));
       case "e2e": return endToEnd(a[1], a[2], Integer.parseInt(a[3]), Integer.parseInt(a[4]));
-      default: throw new IllegalArgumentException("no command " + a[0]);
+      default: return KafkaClusterLoad.run(a);
     }
   }
 
   // ---- Clients. ----
 
-  private static KafkaProducer<byte[], byte[]> producer(String bootstrap, String... settings) {
+  static KafkaProducer<byte[], byte[]> producer(String bootstrap, String... settings) {
     Map<String, Object> config = new HashMap<>();
     config.put("bootstrap.servers", bootstrap);
     config.put("acks", "all");
@@ -96,8 +99,13 @@ public final class KafkaLoad {
     return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
   }
 
-  private static Admin admin(String bootstrap) {
+  static Admin admin(String bootstrap) {
     return Admin.create(Map.of("bootstrap.servers", bootstrap, "retry.backoff.ms", "10", "reconnect.backoff.ms", "5"));
+  }
+
+  /** With as many replicas as the servers have by default. */
+  static NewTopic newTopic(String topic, int partitions) {
+    return new NewTopic(topic, Optional.of(partitions), Optional.empty());
   }
 
   private static List<TopicPartition> partitions(KafkaConsumer<byte[], byte[]> consumer, String topic) {
@@ -110,7 +118,7 @@ public final class KafkaLoad {
 
   private static String firstAck(String bootstrap, String topic) throws Exception {
     long start = System.nanoTime();
-    String[] hostPort = bootstrap.split(":");
+    String[] hostPort = bootstrap.split(",")[0].split(":");
     while (true) {
       try (Socket socket = new Socket()) {
         socket.connect(new InetSocketAddress(hostPort[0], Integer.parseInt(hostPort[1])), 100);
@@ -120,7 +128,16 @@ public final class KafkaLoad {
         Thread.sleep(2);
       }
     }
-    create(bootstrap, topic, 1, new String[0]);
+    while (true) {
+      try {
+        create(bootstrap, topic, 1, new String[0]);
+        break;
+      } catch (ExecutionException e) {  // Fewer brokers than replicas, so far.
+        if (e.getCause() instanceof TopicExistsException) topic += "-again";
+        if (System.nanoTime() - start > CREATE_PATIENCE_NS) throw e;
+        Thread.sleep(5);
+      }
+    }
     return json("waited_s", (System.nanoTime() - start) / 1e9);
   }
 
@@ -129,7 +146,7 @@ public final class KafkaLoad {
     for (String s : settings) configs.put(s.substring(0, s.indexOf('=')), s.substring(s.indexOf('=') + 1));
     try (Admin admin = admin(bootstrap)) {
       long start = System.nanoTime();
-      admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(configs))).all().get();
+      admin.createTopics(List.of(newTopic(topic, partitions).configs(configs))).all().get();
       while (System.nanoTime() - start < CREATE_PATIENCE_NS) {
         try {
           TopicDescription found = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
@@ -295,7 +312,7 @@ public final class KafkaLoad {
     return sorted[Math.min(sorted.length - 1, (int) (fraction * sorted.length))] / 1e3;
   }
 
-  private static String json(Object... pairs) {
+  static String json(Object... pairs) {
     StringBuilder text = new StringBuilder("{");
     for (int i = 0; i < pairs.length; i += 2) {
       double value = ((Number) pairs[i + 1]).doubleValue();

@@ -1,10 +1,12 @@
 // Load on NATS JetStream with its own Go client. Prints one JSON object.
 //
-//	nats-load URL first-ack             waits until a stream is made and a message acknowledged
-//	nats-load URL exec PROGRAM CONFIG   from exec of a server until then; the server is left running
-//	nats-load URL produce RECORDS SIZE  asynchronous, at most 4,096 not acknowledged
-//	nats-load URL consume RECORDS SIZE  what produce left, from the beginning, by an ordered consumer
-//	nats-load URL one RECORDS SIZE      one in flight: time until acknowledged, after a fifth more of them
+//	nats-load URL first-ack               waits until a stream is made and a message acknowledged
+//	nats-load URL exec PROGRAM CONFIG...  from exec of servers until then; they are left running
+//	nats-load URL produce RECORDS SIZE    asynchronous, at most 4,096 not acknowledged
+//	nats-load URL consume RECORDS SIZE    what produce left, from the beginning, by an ordered consumer
+//	nats-load URL one RECORDS SIZE        one in flight: time until acknowledged, after a fifth more of them
+//
+// URL may be several, with commas between; the stream has as many replicas.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"os/exec"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,6 +30,9 @@ const (
 	patience = 60 * time.Second
 )
 
+// Of the stream: one on each server.
+var replicas = 1
+
 type figures map[string]float64
 
 func main() {
@@ -36,18 +42,27 @@ func main() {
 	}
 }
 
-func run(args []string) error {
+func run(args []string) (err error) {
 	if len(args) < 3 {
 		return fmt.Errorf("needs a URL and a command")
 	}
 	result := figures{}
 	begin := time.Now()
-	if args[2] == "exec" && len(args) == 5 {
-		server := exec.Command(args[3], "-c", args[4], "-l", args[4]+".log")
-		if err := server.Start(); err != nil {
-			return err
+	replicas = len(strings.Split(args[1], ","))
+	if args[2] == "exec" && len(args) == 4+replicas {
+		for i, config := range args[4:] {
+			server := exec.Command(args[3], "-c", config, "-l", config+".log")
+			if err := server.Start(); err != nil {
+				return err
+			}
+			// Nobody else would end it.
+			defer func() {
+				if err != nil {
+					_ = server.Process.Kill()
+				}
+			}()
+			result[fmt.Sprintf("pid%d", i)] = float64(server.Process.Pid)
 		}
-		result["pid"] = float64(server.Process.Pid)
 		args = []string{args[0], args[1], "first-ack"}
 	}
 	conn, err := nats.Connect(args[1])
@@ -97,7 +112,7 @@ func makeStream(js jetstream.JetStream, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: stream, Subjects: []string{subject}, Storage: jetstream.FileStorage,
+		Name: stream, Subjects: []string{subject}, Storage: jetstream.FileStorage, Replicas: replicas,
 	})
 	return err
 }
@@ -115,8 +130,14 @@ func firstAck(js jetstream.JetStream, begin time.Time, result figures) error {
 			return fmt.Errorf("no stream after %v", patience)
 		}
 	}
-	if _, err := js.Publish(context.Background(), subject, []byte("x")); err != nil {
-		return err
+	for {
+		_, err := js.Publish(context.Background(), subject, []byte("x"))
+		if err == nil {
+			break
+		}
+		if time.Since(begin) > patience {
+			return err
+		}
 	}
 	result["first_ack_s"] = time.Since(begin).Seconds()
 	return nil

@@ -1,0 +1,31 @@
+// ReportLastCopies: partitions whose in-sync and eligible replicas were all lost to suspicion are
+// led by the greatest of their copies.
+//
+// After a power loss of all, the replicas of a `replicated` topic are suspect: each may have lost
+// the end of what it acknowledged, and none may lead by right (S-03). Once every replica has said
+// where its log ends, or the others were waited for long enough, the one with the greatest (last
+// epoch, end) has the most of what there is. It leads as one that recovers, and is counted and
+// logged. Never by itself for a `durable` topic, whose copies are missing for a worse reason: there
+// a person decides (election_commands.h).
+//
+// Thread: any (pure functions).
+// Source: KIP-966 (unclean recovery), S-32.
+#ifndef CONTROLLER_LAST_COPIES_H_
+#define CONTROLLER_LAST_COPIES_H_
+
+#include "controller/state.h"
+#include "millrace/internal/v1/controller_service.pb.h"
+#include "rsm/record.h"
+
+namespace millrace::controller {
+
+// Elects, in one entry, what can be decided by the request and what it says was heard before.
+// Reports that no longer fit are passed over: of another epoch, or of a broker that was registered
+// anew, is not active, or has no replica. Errors: BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH of
+// whoever asks.
+rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
+    const State& state, const internal::v1::ReportLastCopiesRequest& request);
+
+}  // namespace millrace::controller
+
+#endif  // CONTROLLER_LAST_COPIES_H_

@@ -1,0 +1,77 @@
+#include "controller/last_copy_reports.h"
+
+#include "controller/testing/test_cluster.h"
+
+namespace millrace::controller {
+namespace {
+
+using internal::v1::ReportLastCopiesRequest;
+using ::testing::SizeIs;
+
+constexpr absl::Duration kWait = absl::Seconds(10);
+
+class LastCopyReportsTest : public ::testing::Test {
+ protected:
+  LastCopyReportsTest() {
+    for (const int broker : {1, 2, 3}) cluster_.Start(broker, 1);
+    cluster_.CreateOn("r", {1, 2, 3}, {{"durability", "replicated"}});
+    for (const int broker : {1, 2, 3}) cluster_.Start(broker, 2, /*suspect=*/true);
+    EXPECT_TRUE(cluster_.Partition("r").IsLost());
+  }
+
+  ReportLastCopiesRequest From(int broker, int64_t broker_epoch, int64_t end) {
+    ReportLastCopiesRequest request;
+    request.set_broker_id(broker);
+    request.set_broker_epoch(broker_epoch);
+    internal::v1::LastCopy* copy = request.add_copies();
+    copy->set_topic_id(cluster_.image().FindTopic("r")->id.ToBytes());
+    copy->set_end_offset(end);
+    reports_.Complete(cluster_.image(), now_, &request);
+    return request;
+  }
+
+  TestCluster cluster_;
+  LastCopyReports reports_{kWait};
+  MonotonicTime now_ = MonotonicTime() + absl::Seconds(100);
+};
+
+TEST_F(LastCopyReportsTest, AReportGoesWithWhatOthersSaidOfTheSamePartitions) {
+  EXPECT_THAT(From(1, 10, 5).heard(), SizeIs(0));
+  const ReportLastCopiesRequest second = From(2, 20, 7);
+  ASSERT_THAT(second.heard(), SizeIs(1));
+  EXPECT_EQ(second.heard(0).broker_id(), 1);
+  EXPECT_EQ(second.heard(0).broker_epoch(), 10);
+  EXPECT_EQ(second.heard(0).copies(0).end_offset(), 5);
+  // The newest word of a broker counts.
+  EXPECT_THAT(From(1, 11, 4).heard(), SizeIs(1));
+  EXPECT_EQ(From(2, 20, 7).heard(0).broker_epoch(), 11);
+}
+
+TEST_F(LastCopyReportsTest, TheOthersAreWaitedForFromTheFirstReportOn) {
+  EXPECT_FALSE(From(1, 10, 5).copies(0).waited());
+  now_ = now_ + kWait;
+  EXPECT_TRUE(From(2, 20, 7).copies(0).waited());
+}
+
+TEST_F(LastCopyReportsTest, WhatAClientClaimsToHaveHeardIsNotTaken) {
+  ReportLastCopiesRequest request = From(1, 10, 5);
+  request.add_heard()->set_broker_id(2);
+  request.mutable_copies(0)->set_waited(true);
+  reports_.Complete(cluster_.image(), now_, &request);
+  EXPECT_THAT(request.heard(), SizeIs(0));
+  EXPECT_FALSE(request.copies(0).waited());
+}
+
+TEST_F(LastCopyReportsTest, OnlyPartitionsThatAreLostAreRemembered) {
+  ReportLastCopiesRequest request = From(1, 10, 5);
+  EXPECT_EQ(reports_.size(), 1u);
+  request.mutable_copies(0)->set_partition(1);
+  request.mutable_copies(0)->set_topic_id("short");
+  reports_.Complete(cluster_.image(), now_, &request);
+  EXPECT_EQ(reports_.size(), 1u);
+  reports_.Complete(metadata::Image(), now_, &request);
+  EXPECT_EQ(reports_.size(), 0u);
+}
+
+}  // namespace
+}  // namespace millrace::controller
