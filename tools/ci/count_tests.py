@@ -1,7 +1,8 @@
 """Counts the test cases of Bazel runs from their build event files (--build_event_json_file).
 
 A test that writes XML counts case by case, one that does not counts as one. What a run set out to test and did
-not (it was not built, it crashed, it ran out of time) counts as failed, so that no failure can hide as a gap.
+not (it was not built, it crashed, it ran out of time) counts as failed, so that no failure can hide as a gap. A test
+that passed at a second attempt only (.bazelrc says which may have one) counts as passed, and is named: it is a bug.
 Usage: count_tests.py FILE...   The last line printed is "N passed, M failed".
 """
 
@@ -19,11 +20,13 @@ class Counts:
         self.passed = 0
         self.skipped = 0
         self.failures = []  # A line for each failed case.
+        self.flaky = []  # Labels that failed before they passed.
 
     def add(self, other):
         self.passed += other.passed
         self.skipped += other.skipped
         self.failures += other.failures
+        self.flaky += other.flaky
 
 
 def _cases(path):
@@ -75,7 +78,7 @@ def count_target(label, results):
 
 def count_run(path):
     """Counts a whole run."""
-    wanted, results, exit_code = set(), {}, None
+    wanted, results, attempts, exit_code = set(), {}, {}, None
     try:
         with open(path, encoding="utf-8") as file:
             events = [json.loads(line) for line in file if line.strip()]
@@ -92,13 +95,17 @@ def count_run(path):
             key = (test.get("run", 0), test.get("shard", 0))
             # A later attempt of the same run replaces the earlier one.
             results.setdefault(test["label"], {})[key] = event["testResult"]
+            attempts[test["label"]] = max(attempts.get(test["label"], 1), test.get("attempt", 1))
         elif "finished" in event:
             exit_code = event["finished"].get("exitCode", {}).get("code", 0)
     counts = Counts()
     missing = wanted - set(results)
     for label in sorted(wanted | set(results)):
         if label not in missing:
-            counts.add(count_target(label, results[label].values()))
+            target = count_target(label, results[label].values())
+            if attempts[label] > 1 and not target.failures:
+                target.flaky.append(label)
+            counts.add(target)
         else:
             counts.failures.append(f"{label}: did not build or did not run")
     if exit_code not in _TESTS_SPOKE and not missing:
@@ -112,6 +119,8 @@ def main(paths):
         total.add(count_run(path))
     for failure in total.failures:
         print(f"FAILED {failure}")
+    for label in total.flaky:
+        print(f"FLAKY {label}: passed at a second attempt only, which is a bug of it or of what it tests")
     if total.skipped:
         print(f"{total.skipped} skipped")
     print(f"{total.passed} passed, {len(total.failures)} failed")

@@ -58,6 +58,13 @@ class CountTest(unittest.TestCase):
         events = [self.result("//a", "FAILED", _GTEST), self.result("//a", "PASSED", _ONE, attempt=2)]
         self.assertEqual((1, 0, 0), self.count(events))
 
+    def test_what_passed_at_a_second_attempt_only_is_named(self):
+        events = [self.result("//a", "FAILED", _ONE), self.result("//a", "PASSED", _ONE, attempt=2),
+                  self.result("//b", "PASSED", _ONE),
+                  self.result("//c", "FAILED", _ONE), self.result("//c", "FAILED", _GTEST, attempt=2)]
+        counts = count_tests.count_run(self.write("events", "\n".join(map(json.dumps, events))))
+        self.assertEqual(["//a"], counts.flaky)
+
     def test_a_failure_outside_of_the_cases_is_one_failure(self):
         self.assertEqual((1, 1, 0), self.count([self.result("//a", "FAILED", _ONE)], 3))
         self.assertEqual((0, 1, 0), self.count([self.result("//a", "TIMEOUT", "<cut")], 3))
