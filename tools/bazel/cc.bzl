@@ -27,7 +27,11 @@ def _with_precompiled(kind, wanted, copts, deps, kwargs):
     )
 
 def cc_library(name, copts = [], deps = [], precompiled = True, **kwargs):
-    """Bazel's; precompiled = False where copts change how a header is read (e.g. -fno-builtin)."""
+    """Bazel's; precompiled = False where copts change how a header is read (e.g. -fno-builtin).
+
+    All is linked statically (.bazelrc), so no library is also linked as a shared one that nobody uses.
+    """
+    kwargs.setdefault("linkstatic", True)
     native.cc_library(name = name, **_with_precompiled("code", precompiled, copts, deps, kwargs))
 
 def cc_binary(name, copts = [], deps = [], precompiled = True, **kwargs):
