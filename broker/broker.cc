@@ -10,6 +10,7 @@
 #include "broker/directory_assigner.h"
 #include "broker/fetch_call.h"
 #include "broker/fetch_stream.h"
+#include "broker/follower_lag.h"
 #include "broker/forward_channel.h"
 #include "broker/forwarder.h"
 #include "broker/last_copy_reporter.h"
@@ -108,6 +109,14 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
           std::move(done)(std::move(ends));
         });
       }});
+  if (deps_.metrics != nullptr) {
+    for (const std::shared_ptr<Shard>& shard : shards_) {
+      follower_lags_.push_back(std::make_shared<FollowerLag>(shard, deps_.metrics));
+      shard->executor()->Post([weak = std::weak_ptr<FollowerLag>(follower_lags_.back())] {
+        if (const std::shared_ptr<FollowerLag> self = weak.lock()) self->Update();
+      });
+    }
+  }
   damage_control_ = std::make_unique<DamageControl>(
       DamageControl::Deps{{options_.node_id, options_.cluster_id, deps_.cold_reads,
                            deps_.repair_channel, options_.inter_broker_listener},

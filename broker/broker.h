@@ -56,6 +56,7 @@ class ControllerChannel;
 class DamageControl;
 class DirectoryAssigner;
 class FetchCall;
+class FollowerLag;
 class ForwardChannel;
 class Forwarder;
 class LastCopyReporter;
@@ -270,6 +271,8 @@ class Broker {
   std::unique_ptr<LastCopyReporter> last_copy_reporter_;
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<DamageControl> damage_control_;
+  // By shard; empty without metrics.
+  std::vector<std::shared_ptr<FollowerLag>> follower_lags_;
   // Null without a controller.
   std::unique_ptr<ProducerIds> producer_ids_;
   std::atomic<uint32_t> next_gather_{0};

@@ -341,6 +341,19 @@ bool Isr::HasMin() const {
   return static_cast<int>(size) >= min;
 }
 
+void Isr::ForEachLag(absl::FunctionRef<void(NodeId, int64_t)> visit) const {
+  const Offset end = held_->log->end_offset();
+  for (const Member& member : members_) {
+    Offset has =
+        member.position ? Counted(member) : member.acknowledged.Counted(held_->settings.durable);
+    if (!member.position && Contains(committed_, member.broker)) {
+      has = std::max(has, held_->high_watermark);
+    }
+    has = std::max(has, held_->log->log_start_offset());
+    visit(member.broker, std::max<int64_t>(end - has, 0));
+  }
+}
+
 Isr::Member* Isr::Find(NodeId broker) {
   for (Member& member : members_) {
     if (member.broker == broker) return &member;

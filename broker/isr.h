@@ -13,9 +13,11 @@
 #ifndef BROKER_ISR_H_
 #define BROKER_ISR_H_
 
+#include <cstdint>
 #include <optional>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "broker/held_partition.h"
@@ -71,6 +73,10 @@ class Isr {
   // Whether as many as min.insync.replicas are committed members; never more than there are
   // replicas (S-16).
   bool HasMin() const;
+
+  // How many records each other replica lacks of the leader's log. One that has not said in this
+  // leader epoch how far it is has what is committed if it is in sync, and else nothing.
+  void ForEachLag(absl::FunctionRef<void(NodeId follower, int64_t records)> visit) const;
 
   const metadata::BrokerList& committed() const { return committed_; }
   bool has_proposal() const { return proposed_.has_value(); }

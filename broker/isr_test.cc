@@ -1,6 +1,7 @@
 #include "broker/isr.h"
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -110,6 +111,31 @@ class IsrTest : public ::testing::Test {
 };
 
 // --- Positions ---
+
+TEST_F(IsrTest, AFollowerLacksWhatItsCountedPositionHasNotReached) {
+  const auto lags = [this] {
+    std::map<NodeId, int64_t> lags;
+    isr_->ForEachLag([&](NodeId follower, int64_t records) { lags[follower] = records; });
+    return lags;
+  };
+  using Lags = std::map<NodeId, int64_t>;
+  log_->ResetTo(Offset(10));
+  held_->SetHighWatermark(Offset(10));
+  Begin({kSelf, kB});
+  Append(4);
+  held_->SetHighWatermark(Offset(12));
+  EXPECT_EQ(lags(), (Lags{{kB, 2}, {kC, 4}})) << "not heard of: in sync, and not in sync";
+  Attach(kC, 10);
+  At(kC, 14, 11);
+  EXPECT_EQ(lags(), (Lags{{kB, 2}, {kC, 3}}));
+  held_->settings.durable = false;
+  EXPECT_EQ(lags(), (Lags{{kB, 2}, {kC, 0}}));
+  isr_->OnDetached(kC, now_);
+  Append(5);
+  EXPECT_EQ(lags(), (Lags{{kB, 7}, {kC, 5}})) << "who is away falls behind";
+  isr_->OnAttaching(kC, Offset(14), now_, &outbox_);
+  EXPECT_EQ(lags(), (Lags{{kB, 7}, {kC, 5}})) << "and has not lost what it told";
+}
 
 TEST_F(IsrTest, TheCommonPositionWaitsForEveryMember_S14) {
   Begin({kSelf, kB});

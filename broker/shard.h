@@ -19,6 +19,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "api/delete_records.h"
 #include "api/list_offsets.h"
 #include "api/produce.h"
@@ -135,6 +136,13 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   void Abandon();
   // By topic id and partition.
   std::vector<ReplicaState> Describe() const;
+  // In the same order.
+  void ForEachLeader(absl::FunctionRef<void(const Replica&)> visit) {
+    for (const auto& [partition, hosted] : replicas_) {
+      const Replica* const replica = FindOpen(partition);
+      if (replica != nullptr && replica->is_leader()) visit(*replica);
+    }
+  }
 
   // --- Other brokers, and the controller ---
   // A follower has opened a stream for this shard; see LeaderStreams::Open.
