@@ -93,12 +93,15 @@ void Isr::OnAttaching(NodeId follower, Offset end, MonotonicTime now, Outbox* ou
   if (member == nullptr) return;
   OnDetached(follower, now);
   member->position.reset();
-  member->damaged = false;
+  const bool was_damaged = std::exchange(member->damaged, false);
   const bool durable = held_->settings.durable;
   const Offset acknowledged = member->acknowledged.Counted(durable);
   if (end >= acknowledged) return;
-  member->lost_data = true;
+  // Who is out of sync has to come to the end of the log first in any case.
+  member->lost_data = InMaximal(follower);
   member->acknowledged = {end, end};
+  // It has cut what was damaged, as it said that it is (S-22).
+  if (was_damaged) return;
   ReplicaNotice& notice = outbox->notices.emplace_back();
   notice.kind = ReplicaNotice::Kind::kFollowerLostData;
   notice.topic_partition = held_->topic_partition;

@@ -537,6 +537,41 @@ TEST_F(IsrTest, ADamagedFollowerLeavesAtOnceAndMayJoinWhenItAttachesAgain_S35) {
   EXPECT_THAT(Proposed(), ElementsAre(kSelf, kC, kB));
 }
 
+TEST_F(IsrTest, ADamagedFollowerThatWasCutComesBackOnceAndIsNoLostData_S22) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  isr_->OnDamaged(kB);
+  isr_->OnDetached(kB, now_);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf));
+  Commit({kSelf}, 11);
+  outbox_.Clear();
+  Attach(kB, 2);
+  EXPECT_THAT(outbox_.notices, IsEmpty());
+  At(kB, 3);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+  Commit({kSelf, kB}, 12);
+  EXPECT_THAT(Proposals(), IsEmpty()) << "it need not leave again";
+  // While its seat counts it must leave before it may come back.
+  isr_->OnDamaged(kB);
+  Attach(kB, 2);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf));
+}
+
+TEST_F(IsrTest, WhoLostDataWhileOutOfSyncNeedNotLeaveAgain_S05) {
+  Begin({kSelf});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 2);
+  Attach(kB, 1);
+  ASSERT_THAT(outbox_.notices, SizeIs(1)) << "it is told";
+  At(kB, 3);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+  Commit({kSelf, kB}, 11);
+  EXPECT_THAT(Proposals(), IsEmpty());
+}
+
 TEST_F(IsrTest, ADamagedLeaderLeavesItToTheOthers_S35) {
   Begin({kSelf, kB, kC});
   Append(3);

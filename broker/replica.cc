@@ -49,7 +49,8 @@ void Replica::OnMetadata(const metadata::PartitionImage& partition,
   held_.leader = partition.leader;
   held_.leader_epoch = partition.leader_epoch;
   held_.partition_epoch = partition.partition_epoch;
-  in_sync_ = std::find(partition.isr.begin(), partition.isr.end(), self) != partition.isr.end();
+  in_sync_ = partition.InIsr(self);
+  has_seat_ = in_sync_ || partition.InElr(self);
   // Readers are for those in sync.
   if (!in_sync_) held_.fetch_waiters.TakeAll(&outbox->woken);
   leads_ = leads;
@@ -77,6 +78,23 @@ void Replica::SetDamaged(bool damaged, MonotonicTime now, Outbox* outbox) {
   held_.damaged = damaged;
   if (leads_) return leader_role_.OnDamage(now, outbox);
   follower_role_.OnDamage(now, outbox);
+}
+
+bool Replica::MayCutDamaged(Offset at) const {
+  // While it is damaged it is not attached: the leader learns of the cut with the next attach.
+  if (!status_.ok() || !held_.damaged || leads_ || held_.leader == kNoNode) return false;
+  // A seat says that it has all that was acknowledged, which may end beyond the high watermark that
+  // it knows. It is given up first (S-35).
+  if (has_seat_) return false;
+  // The log start stands for a high watermark that was not learned yet.
+  const Offset high_watermark = held_.high_watermark;
+  return high_watermark > held_.log->log_start_offset() && at >= high_watermark &&
+         at < held_.log->end_offset();
+}
+
+void Replica::CutDamaged(Offset at) {
+  CHECK(MayCutDamaged(at));
+  held_.log->TruncateTo(at, held_.high_watermark);
 }
 
 // --- What happens to it ---

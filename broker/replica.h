@@ -61,6 +61,12 @@ class Replica {
   // S-35: a range of the log is damaged, or is no more. While it is, a follower stays detached and
   // leaves the in-sync set, and a leader hands over to whoever else is in sync, if anybody is.
   void SetDamaged(bool damaged, MonotonicTime now, Outbox* outbox);
+  // S-22: of a damaged log, what is from `at` on, where a damaged batch begins, is to be had from
+  // the leader again rather than repaired: it is not committed, as far as this follower learned,
+  // and nobody counts on it for what lies beyond. A leader, and whoever has a seat, never cuts.
+  bool MayCutDamaged(Offset at) const;
+  // Does so.
+  void CutDamaged(Offset at);
   // Time has passed; call at or after next_deadline().
   void Tick(MonotonicTime now, Outbox* outbox);
   // The partition leaves this broker, or the broker stops: everybody is answered with `status`.
@@ -148,8 +154,9 @@ class Replica {
   // Not OK: offline or stopped; nothing is served.
   absl::Status status_;
   bool leads_ = false;
-  // By the metadata that held_ has.
+  // By the metadata that held_ has: in sync; or that, or an eligible leader.
   bool in_sync_ = false;
+  bool has_seat_ = false;
   LeaderRole leader_role_;
   FollowerRole follower_role_;
 };

@@ -615,6 +615,59 @@ TEST_F(NearReaderTest, WakeAndAreRefusedWhenTheFollowerIsDetachedOrOutOfSync) {
   EXPECT_EQ(CodeAt(0), ErrorCode::kNotLeaderOrFollower);
 }
 
+// Two batches at 0 and 2 that are committed, and two at 4 and 6 that are not, of which the last is
+// damaged.
+class UncommittedDamageTest : public NearReaderTest {
+ protected:
+  void MakeDamaged(metadata::BrokerList isr) {
+    const AttachRequest request = Follow(std::move(isr));
+    Attach(request);
+    for (const int64_t base : {0, 2, 4, 6}) Push(request, Stamped(2, base), 4);
+    log_->Sync();
+    replica_->SetDamaged(true, MonotonicTime(), &outbox_);
+    outbox_.Clear();
+  }
+};
+
+TEST_F(UncommittedDamageTest, OfAFollowerOutOfSyncIsCutAndAskedForAgain_S22) {
+  MakeDamaged({kOther});
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(2))) << "committed";
+  ASSERT_TRUE(replica_->MayCutDamaged(Offset(6)));
+  replica_->CutDamaged(Offset(6));
+  EXPECT_EQ(log_->end_offset(), Offset(6));
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(6))) << "it is gone";
+  replica_->SetDamaged(false, MonotonicTime(), &outbox_);
+  ASSERT_THAT(outbox_.attaches, SizeIs(1));
+  EXPECT_EQ(outbox_.attaches[0].request.end_offset, Offset(6));
+}
+
+TEST_F(UncommittedDamageTest, OfOneWithASeatIsNotCutUntilItHasGivenThatUp_S35) {
+  MakeDamaged({kSelf, kOther});
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(6))) << "it may have been acknowledged since";
+  metadata::PartitionImage eligible = Image(5, kOther, {kOther});
+  eligible.elr = {kSelf};
+  replica_->OnMetadata(eligible, {}, true, MonotonicTime(), &outbox_);
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(6)));
+  replica_->OnMetadata(Image(5, kOther, {kOther}), {}, true, MonotonicTime(), &outbox_);
+  EXPECT_TRUE(replica_->MayCutDamaged(Offset(6)));
+  replica_->OnMetadata(Image(6, kNoNode, {}), {}, true, MonotonicTime(), &outbox_);
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(6))) << "it may be the best that is left (S-32)";
+}
+
+TEST_F(UncommittedDamageTest, OfALeaderIsNeverCut_S22) {
+  MakeDamaged({kOther});
+  Lead(6);
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(6)));
+}
+
+TEST_F(UncommittedDamageTest, IsNotCutWhereTheHighWatermarkWasNotLearned_S22) {
+  const AttachRequest request = Follow({kOther});
+  Attach(request);
+  Push(request, Stamped(2, 0), 0);
+  replica_->SetDamaged(true, MonotonicTime(), &outbox_);
+  EXPECT_FALSE(replica_->MayCutDamaged(Offset(0)));
+}
+
 TEST_F(ReplicaTest, RecordsAreDeletedUpToTheHighWatermarkOnly) {
   Lead(5);
   Produce(MakeBatch(2));

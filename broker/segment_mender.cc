@@ -151,6 +151,7 @@ class Run : public std::enable_shared_from_this<Run> {
     const metadata::PartitionImage* const partition =
         image == nullptr ? nullptr : image->FindPartition(topic_partition_);
     if (partition == nullptr) return GiveUp(MendOutcome::Kind::kVoid, repair_->damage());
+    if (MayCut(*shard)) return Cut();
     bool all = false;
     const std::vector<Source> sources = SourcesOf(*image, *partition, deps_, &all);
     for (const Source& source : sources) {
@@ -191,6 +192,37 @@ class Run : public std::enable_shared_from_this<Run> {
     refusal_ =
         MakeError(CodeOf(why), absl::StrCat("broker ", source_.value(), ": ", why.message()));
     Ask();
+  }
+
+  // --- What is not committed ---
+
+  bool MayCut(Shard& shard) const {
+    // A cut reads the segment up to there: damage before it that only the copy has mended comes
+    // first, in an attempt of its own.
+    if (repair_->filled_ranges() > 0) return false;
+    const absl::StatusOr<Replica*> replica = shard.Find(topic_partition_);
+    return replica.ok() && (*replica)->MayCutDamaged(repair_->hole_began());
+  }
+
+  void Cut() {
+    deps_.cold_reads->Post([self = shared_from_this()] {
+      self->repair_->Abandon();
+      self->executor_->Post([self] { self->CutNow(); });
+    });
+  }
+
+  void CutNow() {
+    const std::shared_ptr<Shard> shard = shard_.lock();
+    if (shard == nullptr) return;
+    const Offset at = repair_->hole_began();
+    if (!shard->CutDamaged(topic_partition_, at)) {
+      return End(MendOutcome::Kind::kLater, repair_->damage());
+    }
+    End(MendOutcome::Kind::kVoid,
+        MakeError(ErrorCode::kCorruptLog,
+                  absl::StrCat("the log was cut at offset ", at.value(),
+                               ", beyond what is committed, to be had from the leader again: ",
+                               repair_->damage().message())));
   }
 
   // --- The end ---

@@ -2,6 +2,9 @@
 // cold-read pool, and what is damaged of it is asked of the brokers that hold the partition, range
 // by range: of the leader first, then of those in sync, then of any other (S-22).
 //
+// What is not committed is not repaired: a follower that nobody counts on cuts its log where the
+// damage begins, and gets the rest from the leader again (Replica::MayCutDamaged).
+//
 // Not here: what is a repair's due (storage/segment_repair.h), when it is tried (repair_queue.h).
 //
 // Thread: its shard's executor.
@@ -35,7 +38,8 @@ struct MendOutcome {
   enum class Kind : uint8_t {
     // Nothing is damaged any more: `ranges` were filled in, perhaps none.
     kWhole,
-    // The log was cut there, the segment or the replica deleted: there is nothing to repair.
+    // The log was cut there, perhaps by this attempt, the segment or the replica deleted: there is
+    // nothing to repair.
     kVoid,
     // All other replicas answered, and none has what is missing.
     kNobodyHasIt,

@@ -169,6 +169,42 @@ TEST_F(SegmentMenderTest, TheLeaderIsAskedFirst_S22) {
   EXPECT_FALSE(CopyIsLeft());
 }
 
+TEST_F(SegmentMenderTest, WhatIsNotCommittedIsCutInsteadAtTheDamagedBatch_S22) {
+  // It led, alone and then with another, who did not take what is damaged; now 2 leads.
+  const auto show = [&](int epoch, int leader, metadata::BrokerList isr) {
+    metadata::PartitionImage partition = *f_.shard->image()->FindPartition(f_.Partition(0));
+    partition.leader = NodeId(leader);
+    partition.leader_epoch = LeaderEpoch(epoch);
+    partition.partition_epoch = PartitionEpoch(epoch);
+    partition.isr = std::move(isr);
+    Publish(metadata::Apply(
+        *f_.shard->image(), f_.shard->image()->index() + 1,
+        {metadata::Encode(metadata::PartitionRecordOf(f_.Partition(0), partition))}));
+  };
+  std::vector<ProduceReply> replies;
+  show(2, 1, {NodeId(1)});
+  f_.Produce(0, MakeBatch(1, 50), &replies);
+  f_.loop.RunFor(absl::Milliseconds(10));
+  ASSERT_THAT(replies, ::testing::SizeIs(1));
+  show(3, 1, {NodeId(1), NodeId(3)});
+  for (int i = 0; i < 3; ++i) f_.Produce(0, MakeBatch(1, 50), &replies);
+  f_.loop.RunFor(absl::Milliseconds(10));
+  ASSERT_EQ(log_->end_offset(), Offset(4));
+  f_.executor->RunNow([&] { f_.shard->SetDamaged(f_.Partition(0), true); });
+  // A leader repairs what it can, and cuts nothing.
+  for (const int id : {2, 3, 4}) Refuses(id, ErrorCode::kOffsetNotAvailable);
+  EXPECT_EQ(Mend().kind, Kind::kLater);
+  EXPECT_EQ(log_->end_offset(), Offset(4));
+  peers_.asked.clear();
+  show(4, 2, {NodeId(2), NodeId(3)});
+  const MendOutcome outcome = Mend();
+  EXPECT_EQ(outcome.kind, Kind::kVoid);
+  EXPECT_THAT(std::string(outcome.why.message()), ::testing::HasSubstr("cut at offset 1"));
+  EXPECT_EQ(log_->end_offset(), Offset(1));
+  EXPECT_THAT(peers_.asked, IsEmpty());
+  EXPECT_FALSE(CopyIsLeft());
+}
+
 TEST_F(SegmentMenderTest, ThenThoseInSyncThenAnyOther_S22) {
   Refuses(2, ErrorCode::kCorruptLog);
   // What does not fit is as good as nothing.

@@ -188,6 +188,14 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
     Drain();
   }
 
+  // Cuts the replica's log there if it may; see Replica::MayCutDamaged.
+  bool CutDamaged(const TopicPartition& topic_partition, Offset at) {
+    Replica* const replica = FindOpen(topic_partition);
+    if (replica == nullptr || !replica->MayCutDamaged(at)) return false;
+    replica->CutDamaged(at);
+    return true;
+  }
+
   // --- For fetches under way that find no memory for their answer ---
   // Resumes the waiting ones when some comes back. Ask again whether there is room after this.
   void WantMemory() { memory_strand_->Want(); }

@@ -61,7 +61,9 @@ class SegmentRepair {
   // Removes the copy. Nothing may follow.
   void Abandon();
 
+  // What is left of the hole; and where the damage began, whatever was filled in since.
   Offset hole_from() const { return scan_.end_offset; }
+  Offset hole_began() const { return mark_.end_offset; }
   Offset hole_to() const { return hole_to_; }
   // What was wrong where the last hole begins.
   const absl::Status& damage() const { return damage_; }
