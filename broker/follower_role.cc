@@ -45,12 +45,6 @@ void FollowerRole::Attach(MonotonicTime now, Outbox* outbox) {
   WakeReaders(outbox);
   // What is cut now was never committed here.
   held_->uncommitted.Clear();
-  if (held_->damaged) {
-    // Until OnDamage.
-    state_ = State::kPausing;
-    deadline_ = MonotonicTime::Never();
-    return;
-  }
   state_ = State::kAttaching;
   deadline_ = now + kAnswerMax;
   told_.reset();
@@ -85,6 +79,12 @@ void FollowerRole::OnDamage(MonotonicTime now, Outbox* outbox) {
     pause_ = kPauseMin;
     return Attach(now, outbox);
   }
+  // If it is not attached, the answer to its next attach comes first: a leader takes nobody's word
+  // of whom it does not know.
+  if (state_ == State::kAttached) GiveUpDamaged(now, outbox);
+}
+
+void FollowerRole::GiveUpDamaged(MonotonicTime now, Outbox* outbox) {
   GiveUp(MakeError(ErrorCode::kCorruptLog,
                    "the follower's log is damaged; it attaches again when it is repaired"),
          now, outbox);
@@ -108,6 +108,12 @@ void FollowerRole::OnAttachReply(const AttachReply& reply, MonotonicTime now, Ou
       IsCurrent(reply.leader_epoch, reply.attach) || MUTANT("replica.answer-of-any-attach");
   if (!current || state_ != State::kAttaching) return;
   if (!reply.outcome.ok()) return Pause(now, outbox);
+  if (held_->damaged) {
+    // Nothing is cut now, which reads what stays. The high watermark stands, if the check passed.
+    const bool fits = !reply.diverging && !reply.reset_to;
+    if (fits) FollowPositions(reply.high_watermark, reply.log_start, outbox);
+    return GiveUpDamaged(now, outbox);
+  }
   if (MUTANT("replica.high-watermark-before-cut")) {
     FollowPositions(reply.high_watermark, reply.log_start, outbox);
   }

@@ -41,7 +41,8 @@ class FollowerRole {
   void OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* outbox);
   // The log's positions moved.
   void OnAdvanced(Outbox* outbox);
-  // held->damaged has changed: attaches again, or gives the attach up and says why.
+  // held->damaged has changed: attaches again, or gives the attach up and says why. While it is
+  // damaged it attaches once to each leader, to say so.
   void OnDamage(MonotonicTime now, Outbox* outbox);
 
   void Tick(MonotonicTime now, Outbox* outbox);
@@ -58,6 +59,8 @@ class FollowerRole {
   // Attaches again after the pause, which grows.
   void Pause(MonotonicTime now, Outbox* outbox);
   void GiveUp(const absl::Status& status, MonotonicTime now, Outbox* outbox);
+  // The same because of damage, until OnDamage.
+  void GiveUpDamaged(MonotonicTime now, Outbox* outbox);
   // As KIP-279 says. False: there is nothing to cut, so the answer makes no sense.
   bool CutDiverging(const AttachReply& reply, Outbox* outbox);
   void CutTo(Offset to, Outbox* outbox);

@@ -358,13 +358,39 @@ TEST_F(FollowerRoleTest, ADamagedFollowerDetachesSaysWhyAndStaysAwayUntilItIsRep
   EXPECT_EQ(role_->next_deadline(), MonotonicTime::Never());
   Push(PushIn(attach, Stamped(1, 3, 7)));
   EXPECT_EQ(log_->end_offset(), Offset(3));
-  // Under a new epoch too.
+  outbox_.Clear();
+  // The leader of a new epoch is told as well, once it knows of this follower.
   held_->leader_epoch = LeaderEpoch(8);
   role_->Follow(kLeader, now_, &outbox_);
-  EXPECT_THAT(outbox_.attaches, IsEmpty());
+  Answer(ReplyTo(Asked(), 2));
+  EXPECT_FALSE(role_->is_attached());
+  EXPECT_THAT(outbox_.positions, IsEmpty());
+  ASSERT_THAT(outbox_.detaches, SizeIs(1));
+  EXPECT_EQ(CodeOf(outbox_.detaches[0].detach.status), ErrorCode::kCorruptLog);
+  EXPECT_EQ(role_->next_deadline(), MonotonicTime::Never());
+  EXPECT_EQ(held_->high_watermark, Offset(2));
   held_->damaged = false;
   role_->OnDamage(now_, &outbox_);
   EXPECT_EQ(Asked().leader_epoch, LeaderEpoch(8));
+}
+
+TEST_F(FollowerRoleTest, ADamagedFollowerThatDivergesSaysSoAndCutsNothing_S35) {
+  Have(1, 4);
+  Have(2, 4);
+  const AttachRequest attach = Follow(7);
+  held_->damaged = true;
+  role_->OnDamage(now_, &outbox_);
+  EXPECT_THAT(outbox_.detaches, IsEmpty()) << "the leader may not know of it yet";
+  Diverge(attach, 4, 1);
+  EXPECT_EQ(log_->end_offset(), Offset(3));
+  EXPECT_EQ(held_->high_watermark, Offset(0));
+  ASSERT_THAT(outbox_.detaches, SizeIs(1));
+  EXPECT_EQ(CodeOf(outbox_.detaches[0].detach.status), ErrorCode::kCorruptLog);
+  EXPECT_EQ(role_->next_deadline(), MonotonicTime::Never());
+  held_->damaged = false;
+  role_->OnDamage(now_, &outbox_);
+  Diverge(Asked(), 4, 1);
+  EXPECT_EQ(log_->end_offset(), Offset(1));
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ void Isr::TakeMembers(const metadata::PartitionImage& partition, MonotonicTime n
   for (const metadata::ReplicaImage& replica : partition.replicas) add(replica.broker);
   for (const NodeId broker : partition.isr) add(broker);
   members_ = std::move(members);
+  eligible_ = partition.elr;
   replica_count_ = std::max(partition.replication_factor(), 1);
 }
 
@@ -198,6 +199,7 @@ void Isr::OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox) {
     // Before the metadata says it; that will bring the same, or something newer (KAFKA-13091).
     proposed_.reset();
     held_->partition_epoch = answer.state->partition_epoch;
+    eligible_.clear();
     return Commit(answer.state->isr, answer.state->recovery_state, outbox);
   }
   if (!of_mine || MUTANT("replica.refusal-keeps-the-union")) return;
@@ -228,7 +230,8 @@ void Isr::Propose(MonotonicTime now, Outbox* outbox) {
   not_before_ = MonotonicTime();
   const metadata::BrokerList wanted = Wanted(now);
   // KIP-704: this leader's log is open, so it has recovered.
-  if (wanted == committed_ && recovery_ == metadata::RecoveryState::kRecovered) return;
+  const bool has_recovered = recovery_ == metadata::RecoveryState::kRecovered;
+  if (wanted == committed_ && has_recovered && !AnyDamagedIsEligible()) return;
   proposed_ = WithRuns(wanted);
   Emit(outbox);
 }
@@ -252,6 +255,20 @@ metadata::BrokerList Isr::Wanted(MonotonicTime now) const {
     wanted.erase(std::find(wanted.begin(), wanted.end(), held_->options.self));
   }
   return wanted;
+}
+
+metadata::BrokerList Isr::DamagedBeside(const metadata::BrokerList& isr) const {
+  metadata::BrokerList damaged;
+  for (const Member& member : members_) {
+    if (member.damaged && !Contains(isr, member.broker)) damaged.push_back(member.broker);
+  }
+  return damaged;
+}
+
+bool Isr::AnyDamagedIsEligible() const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.damaged && Contains(eligible_, member.broker);
+  });
 }
 
 bool Isr::HandsOverTo(const metadata::BrokerList& isr) const {
@@ -282,6 +299,9 @@ void Isr::Emit(Outbox* outbox) const {
   if (MUTANT("replica.names-later-runs")) {
     for (IsrMember& member : proposal.new_isr) member.epoch = FindStanding(member.broker)->epoch;
   }
+  metadata::BrokerList isr;
+  for (const IsrMember& member : *proposed_) isr.push_back(member.broker);
+  proposal.damaged = DamagedBeside(isr);
   proposal.recovery_state = metadata::RecoveryState::kRecovered;
 }
 
@@ -289,7 +309,9 @@ MonotonicTime Isr::next_deadline() const {
   MonotonicTime next = repeat_at_;
   const bool open = !proposed_.has_value();
   if (open && recovery_ != metadata::RecoveryState::kRecovered) next = not_before_;
-  if (open && HandsOverTo(committed_)) next = std::min(next, not_before_);
+  if (open && (HandsOverTo(committed_) || AnyDamagedIsEligible())) {
+    next = std::min(next, not_before_);
+  }
   for (const Member& member : members_) {
     if (InMaximal(member.broker)) {
       if (!open || IsAtEnd(member)) continue;

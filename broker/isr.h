@@ -49,7 +49,8 @@ class Isr {
   // The divergence check passed.
   void OnAttached(FollowerId follower, MonotonicTime now);
   void OnDetached(NodeId follower, MonotonicTime now);
-  // It said that its log is damaged: it leaves at once, until it attaches again (S-35).
+  // It said that its log is damaged: it leaves at once, is no eligible leader either, until it
+  // attaches again (S-35).
   void OnDamaged(NodeId follower);
   // REQUIRES: told in the current attach.
   void OnPosition(NodeId follower, LogPosition position, MonotonicTime now);
@@ -123,6 +124,9 @@ class Isr {
   // Has not been at the end of the leader's log for too long.
   bool Lags(const Member& member, MonotonicTime now) const;
   bool MustLeave(const Member& member, MonotonicTime now) const;
+  // Of those beside `isr`.
+  metadata::BrokerList DamagedBeside(const metadata::BrokerList& isr) const;
+  bool AnyDamagedIsEligible() const;
   // Whether this leader is damaged, and one of `isr` can lead in its place (S-35).
   bool HandsOverTo(const metadata::BrokerList& isr) const;
   void NoteProgress(Member* member, MonotonicTime now);
@@ -134,6 +138,8 @@ class Isr {
 
   HeldPartition* const held_;
   metadata::BrokerList committed_;
+  // Eligible leaders beside those, by the last metadata.
+  metadata::BrokerList eligible_;
   // In flight; its outcome may be unknown. With the runs that were counted when it was decided: put
   // out again, it must not name later ones, which have said nothing yet (KIP-903).
   std::optional<Members> proposed_;

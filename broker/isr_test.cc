@@ -572,6 +572,32 @@ TEST_F(IsrTest, WhoLostDataWhileOutOfSyncNeedNotLeaveAgain_S05) {
   EXPECT_THAT(Proposals(), IsEmpty());
 }
 
+TEST_F(IsrTest, WhoIsDamagedIsToBeNoEligibleLeader_S35) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  isr_->OnDamaged(kB);
+  isr_->OnDetached(kB, now_);
+  std::vector<IsrProposal> proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(proposals[0].damaged, ElementsAre(kB));
+  Commit({kSelf}, 11);
+  EXPECT_THAT(Proposals(), IsEmpty()) << "the metadata shows it to be none";
+  // One that has left for another reason is eligible, and found to be damaged then.
+  metadata::PartitionImage image = Image({kSelf}, 12);
+  image.elr = {kB};
+  isr_->OnMetadata(image, standings_, now_, &outbox_);
+  held_->partition_epoch = PartitionEpoch(12);
+  EXPECT_LE(isr_->next_deadline(), now_);
+  proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf));
+  EXPECT_THAT(proposals[0].damaged, ElementsAre(kB));
+  isr_->OnAnswer(Answer(absl::OkStatus(), {kSelf}, 13), now_, &outbox_);
+  EXPECT_THAT(Proposals(), IsEmpty());
+}
+
 TEST_F(IsrTest, ADamagedLeaderLeavesItToTheOthers_S35) {
   Begin({kSelf, kB, kC});
   Append(3);

@@ -260,10 +260,18 @@ void LeaderRole::OnPosition(FollowerId follower, const ReplicaPosition& position
 
 void LeaderRole::OnDetached(FollowerId follower, const ReplicaDetach& detach, MonotonicTime now,
                             Outbox* outbox) {
-  // Another run of this follower, or another attach, may have taken its place.
-  if (!feeds_.IsAttached(follower, detach.attach)) return;
-  if (CodeOf(detach.status) == ErrorCode::kCorruptLog) isr_.OnDamaged(follower.broker);
-  OnGone(follower, now, outbox);
+  const bool damaged = CodeOf(detach.status) == ErrorCode::kCorruptLog;
+  if (feeds_.IsAttached(follower, detach.attach)) {
+    if (damaged) isr_.OnDamaged(follower.broker);
+    return OnGone(follower, now, outbox);
+  }
+  // Another run of this follower, or another attach, may have taken its place; else it is one whose
+  // log did not fit.
+  const BrokerStanding* const standing = isr_.FindStanding(follower.broker);
+  const bool is_run = standing != nullptr && standing->epoch == follower.epoch;
+  if (!damaged || !is_run || feeds_.IsAttached(follower.broker)) return;
+  isr_.OnDamaged(follower.broker);
+  Advance(now, outbox);
 }
 
 void LeaderRole::OnGone(FollowerId follower, MonotonicTime now, Outbox* outbox) {

@@ -367,6 +367,20 @@ TEST_F(LeaderRoleTest, AFollowerThatSaysItIsDamagedLeavesAtOnce_S35) {
   role_->OnDetached(kFollowerB, {kPartition, kEpoch, 1, stale.status}, now_, &outbox_);
   ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
   EXPECT_THAT(outbox_.isr_proposals[0].new_isr, ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}));
+  EXPECT_THAT(outbox_.isr_proposals[0].damaged, ElementsAre(kB));
+}
+
+TEST_F(LeaderRoleTest, AFollowerWhoseLogDoesNotFitMaySayThatItIsDamaged_S35) {
+  held_->settings.min_insync_replicas = 1;
+  Begin({kSelf, kB});
+  const ReplicaDetach detach{kPartition, kEpoch, 1, MakeError(ErrorCode::kCorruptLog, "damaged")};
+  const AttachReply reply = Attach(kFollowerB, 1, 3, 5);
+  ASSERT_TRUE(reply.diverging.has_value() || reply.reset_to.has_value());
+  role_->OnDetached({kB, BrokerEpoch(99)}, detach, now_, &outbox_);
+  EXPECT_THAT(outbox_.isr_proposals, IsEmpty()) << "an earlier run of it";
+  role_->OnDetached(kFollowerB, detach, now_, &outbox_);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
+  EXPECT_THAT(outbox_.isr_proposals[0].new_isr, ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}));
 }
 
 }  // namespace

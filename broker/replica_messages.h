@@ -135,6 +135,8 @@ struct IsrProposal {
   // Compare-and-set: the partition's metadata that this was decided on.
   PartitionEpoch partition_epoch;
   absl::InlinedVector<IsrMember, 4> new_isr;
+  // Not of new_isr, and damaged: no eligible leaders either (S-35).
+  metadata::BrokerList damaged;
   metadata::RecoveryState recovery_state = metadata::RecoveryState::kRecovered;
 
   friend bool operator==(const IsrProposal&, const IsrProposal&) = default;

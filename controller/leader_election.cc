@@ -122,6 +122,8 @@ void LoseTrust(NodeId broker, PartitionImage* partition) {
   if (!MUTANT("controller.eligible-though-not-trusted")) Remove(broker, &partition->elr);
 }
 
+void LoseEligibility(NodeId broker, PartitionImage* partition) { Remove(broker, &partition->elr); }
+
 ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
                      PartitionImage* partition) {
   const NodeId old_leader = partition->leader;

@@ -52,6 +52,9 @@ void ReplaceIsr(const metadata::BrokerList& isr, int min_isr, metadata::Partitio
 // Takes `broker` out of ISR and ELR: what it has is not known (S-03, S-05).
 void LoseTrust(NodeId broker, metadata::PartitionImage* partition);
 
+// Takes `broker` out of the ELR, if it is there.
+void LoseEligibility(NodeId broker, metadata::PartitionImage* partition);
+
 enum class ElectionResult {
   // The leader stays, in its epoch.
   kKept,

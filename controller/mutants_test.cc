@@ -9,6 +9,7 @@ namespace millrace::controller {
 namespace {
 
 constexpr const char* kMutants[] = {
+    "controller.damaged-stays-eligible",
     "controller.done-before-in-sync",
     "controller.eligible-beside-enough-in-sync",
     "controller.eligible-though-not-trusted",

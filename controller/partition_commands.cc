@@ -150,8 +150,13 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
                    proposal.recovery_state());
   }
   ReplaceIsr(isr, rules.ForPartition(before).min_isr, &after);
+  // S-35: whoever can lead is one who can serve all of it. Somebody is left: those in sync.
+  if (!MUTANT("controller.damaged-stays-eligible")) {
+    if (!members.contains(proposer)) LoseEligibility(proposer, &after);
+    for (const int32_t damaged : proposal.damaged()) LoseEligibility(NodeId(damaged), &after);
+  }
   if (!members.contains(proposer)) {
-    // S-35: what it has is damaged. One of those that it leaves in sync leads from now on.
+    // What it has is damaged. One of those that it leaves in sync leads from now on.
     Elect(Electorate(state.image), rules.ForPartition(before), &after);
     if (!members.contains(after.leader)) {
       return Refused(ErrorCode::kIneligibleReplica,

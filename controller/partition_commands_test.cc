@@ -217,13 +217,33 @@ TEST_F(PartitionCommandsTest, S35_LeaderThatLeavesHandsOverToOneItLeavesInSync) 
   EXPECT_EQ(Ask(2, Proposal({1, 2, 3})).code(), 0);
 }
 
-TEST_F(PartitionCommandsTest, S35_WithTooFewLeftTheDamagedOneStaysTheLastResort) {
+TEST_F(PartitionCommandsTest, S35_LeaderThatHandsOverIsNoEligibleLeaderEither) {
   ASSERT_EQ(Propose({1, 2}).code(), 0);
   ASSERT_EQ(Propose({2}).code(), 0);
   EXPECT_EQ(cluster_.Partition("t").leader, NodeId(2));
-  EXPECT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(1));
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), IsEmpty());
   cluster_.Fence(2);
-  EXPECT_EQ(cluster_.Partition("t").leader, NodeId(1));
+  EXPECT_EQ(cluster_.Partition("t").leader, kNoNode)
+      << "the whole one comes back, or a person elects";
+}
+
+TEST_F(PartitionCommandsTest, S35_DamagedFollowerIsNoEligibleLeader) {
+  PartitionProposal proposal = Proposal({1});
+  proposal.add_damaged(2);
+  ASSERT_EQ(Ask(1, proposal).code(), 0);
+  EXPECT_THAT(Ids(cluster_.Partition("t").isr), ElementsAre(1));
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(3));
+  // Nor is one that was eligible before it was found to be damaged.
+  proposal = Proposal({1});
+  proposal.add_damaged(3);
+  ASSERT_EQ(Ask(1, proposal).code(), 0);
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), IsEmpty());
+  // Told twice, it changes nothing.
+  proposal = Proposal({1});
+  proposal.add_damaged(3);
+  const size_t entries = cluster_.log().size();
+  ASSERT_EQ(Ask(1, proposal).code(), 0);
+  EXPECT_EQ(cluster_.log().size(), entries);
 }
 
 TEST_F(PartitionCommandsTest, S35_NobodyIsHandedAPartitionThatMayNotLead) {

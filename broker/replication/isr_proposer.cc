@@ -38,6 +38,7 @@ wire::AlterPartitionRequest RequestOf(NodeId self, BrokerEpoch epoch,
       added.set_broker_id(member.broker.value());
       added.set_broker_epoch(member.epoch.value());
     }
+    for (const NodeId broker : proposal.damaged) out.add_damaged(broker.value());
     out.set_recovery_state(proposal.recovery_state == metadata::RecoveryState::kRecovering
                                ? wire::LEADER_RECOVERY_STATE_RECOVERING
                                : wire::LEADER_RECOVERY_STATE_RECOVERED);
