@@ -181,24 +181,21 @@ metadata::records::BrokerRegistrationRecord RecordOf(
 }
 
 // Elects leaders for partitions without one, now that `broker` is active. Errors: ENTRY_TOO_LARGE.
-absl::StatusOr<int> Activate(const State& state, const BrokerImage& broker, Entry* entry) {
+absl::Status Activate(const State& state, const BrokerImage& broker, Entry* entry) {
   BrokerImage active = broker;
   active.state = BrokerState::kActive;
   const Electorate electorate(state.image, active);
   Entry::Part part;
   part.emplace_back(ChangeOf(broker, BrokerState::kActive));
-  int without_proof = 0;
   ForEachReplicaOf(
       state, broker.id,
       [&](const TopicPartition& id, const PartitionImage& before, const TopicRules& rules) {
         if (before.leader != kNoNode) return;
         PartitionImage after = before;
-        const ElectionResult result = Elect(electorate, rules.ForPartition(before), &after);
-        without_proof += result == ElectionResult::kElectedWithoutProof ? 1 : 0;
+        Elect(electorate, rules.ForPartition(before), &after);
         AddPartitionChange(id, before, std::move(after), &part);
       });
-  RETURN_IF_ERROR(entry->Add(part, absl::StrCat("activating broker ", broker.id.value())));
-  return without_proof;
+  return entry->Add(part, absl::StrCat("activating broker ", broker.id.value()));
 }
 
 // Moves what can be led elsewhere, and takes the broker out of the in-sync sets that have another
@@ -298,10 +295,9 @@ rsm::Decision<internal::v1::BrokerHeartbeatResponse> BrokerHeartbeat(
     response.set_may_stop(true);
   } else if (request.want_active() && broker.state == BrokerState::kFenced &&
              request.applied_index() >= broker.epoch.value()) {
-    const absl::StatusOr<int> without_proof = Activate(state, broker, &entry);
-    if (!without_proof.ok()) return {without_proof.status(), {}};
+    absl::Status status = Activate(state, broker, &entry);
+    if (!status.ok()) return {status, {}};
     response.set_state(internal::v1::BROKER_STATE_ACTIVE);
-    response.set_recovering_elections(*without_proof);
   }
   return {response, std::move(entry).Take()};
 }

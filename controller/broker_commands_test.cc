@@ -140,9 +140,7 @@ TEST(BrokerCommandsTest, S32_OnlyReplicaUnderSuspicionIsElectedAgainRecoveredAnd
   cluster.Register(1, 2, /*suspect=*/true);
   EXPECT_THAT(Ids(cluster.Partition("t").isr), IsEmpty());
   EXPECT_THAT(Ids(cluster.Partition("t").elr), IsEmpty());
-  auto reply = cluster.Heartbeat(1, true);
-  ASSERT_OK(reply);
-  EXPECT_EQ(reply->recovering_elections(), 1);
+  cluster.Activate(1);
   EXPECT_EQ(cluster.state().recovering_elections, 1);
   EXPECT_EQ(cluster.Partition("t").leader, NodeId(1));
   EXPECT_THAT(Ids(cluster.Partition("t").isr), ElementsAre(1));

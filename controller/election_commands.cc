@@ -96,8 +96,7 @@ class Elections {
     result->set_leader_id(now.leader.value());
     result->set_leader_epoch(now.leader_epoch.value());
     result->set_changed(changed);
-    result->set_unclean(changed && type_ == v1::ELECTION_TYPE_UNCLEAN && before.isr.empty() &&
-                        before.elr.empty());
+    result->set_unclean(WasElectedWithoutProof(before, now));
     if (!added.ok()) SetError(added, result);
   }
   absl::Status Decide(const TopicImage& topic, PartitionImage* partition) {

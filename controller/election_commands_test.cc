@@ -6,6 +6,7 @@ namespace millrace::controller {
 namespace {
 
 using metadata::RecoveryState;
+using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 const ConfigValues kReplicated = {{"durability", "replicated"}};
@@ -95,7 +96,34 @@ TEST_F(ElectionCommandsTest, S32_AnUncleanElectionIsByCommandAndCounted) {
   EXPECT_EQ(response.results(0).code(), 0) << response.results(0).message();
   EXPECT_EQ(cluster_.Partition("t").leader, NodeId(2)) << "the last known leader";
   EXPECT_EQ(cluster_.Partition("t").recovery_state, RecoveryState::kRecovering);
+  EXPECT_TRUE(response.results(0).unclean());
   EXPECT_EQ(cluster_.state().recovering_elections, 1);
+}
+
+TEST_F(ElectionCommandsTest, S32_ItIsUncleanAlsoWhereTheLastMemberIsDeadAndEligible) {
+  cluster_.CreateOn("u", {1, 2}, {{"min.insync.replicas", "1"}});
+  cluster_.Fence(2);
+  cluster_.Fence(1);
+  cluster_.Activate(2);
+  ASSERT_EQ(cluster_.Partition("u").leader, kNoNode);
+  ASSERT_THAT(Ids(cluster_.Partition("u").elr), ElementsAre(1));
+  const auto response = Elect(v1::ELECTION_TYPE_UNCLEAN, {"u"}, {0});
+  ASSERT_THAT(response.results(), SizeIs(1));
+  EXPECT_EQ(response.results(0).leader_id(), 2);
+  EXPECT_TRUE(response.results(0).unclean());
+  EXPECT_EQ(cluster_.state().recovering_elections, 1);
+  // Asked again it has a leader.
+  EXPECT_FALSE(Elect(v1::ELECTION_TYPE_UNCLEAN, {"u"}, {0}).results(0).unclean());
+}
+
+TEST_F(ElectionCommandsTest, AnEligibleReplicaThatIsBackIsElectedByRightAlsoByThisCommand) {
+  cluster_.CreateOn("u", {1, 2}, {{"min.insync.replicas", "1"}});
+  cluster_.Fence(2);
+  cluster_.Fence(1);
+  cluster_.Activate(1);
+  ASSERT_EQ(cluster_.Partition("u").leader, NodeId(1));
+  EXPECT_FALSE(Elect(v1::ELECTION_TYPE_UNCLEAN, {"u"}, {0}).results(0).unclean());
+  EXPECT_EQ(cluster_.state().recovering_elections, 0);
 }
 
 TEST_F(ElectionCommandsTest, AnUncleanElectionLeavesPartitionsWithALeaderAlone) {

@@ -156,4 +156,14 @@ ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
   return ElectionResult::kNone;
 }
 
+bool WasElectedWithoutProof(const PartitionImage& before, const PartitionImage& after) {
+  if (after.leader == kNoNode || after.leader_epoch == before.leader_epoch) return false;
+  if (before.InIsr(after.leader) || before.InElr(after.leader)) return false;
+  // It was in neither set. Either it leads without proof; or the entry that made it the leader is a
+  // proposal that brought it in sync as well (S-35, the end of a reassignment), and then nobody
+  // needs to recover, and there was another replica to propose it.
+  return after.recovery_state == metadata::RecoveryState::kRecovering ||
+         before.replicas.size() == 1;
+}
+
 }  // namespace millrace::controller

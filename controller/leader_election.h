@@ -79,6 +79,12 @@ struct ElectionRules {
 ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
                      metadata::PartitionImage* partition);
 
+// Whether `after`, which one entry made of `before`, has a leader that may lack acknowledged records:
+// whether Elect, somewhere in that entry's decision, answered kElectedWithoutProof. It is told from
+// the partition alone, so that whoever applies the log knows it too, whichever command it was.
+bool WasElectedWithoutProof(const metadata::PartitionImage& before,
+                            const metadata::PartitionImage& after);
+
 }  // namespace millrace::controller
 
 #endif  // CONTROLLER_LEADER_ELECTION_H_

@@ -84,6 +84,47 @@ TEST_F(LeaderElectionTest, KAFKA19522_FencedLastKnownLeaderIsNotElected) {
   EXPECT_EQ(partition.leader, NodeId(1));
 }
 
+TEST_F(LeaderElectionTest, WhetherThereWasProofIsSeenFromThePartitionBeforeAndAfter) {
+  const ElectionRules unclean{.min_isr = 2, .unclean = true};
+  const auto changed = [](PartitionImage before, auto&& change) {
+    PartitionImage after = before;
+    change(&after);
+    return WasElectedWithoutProof(before, after);
+  };
+  // The eligible one is away: whoever is elected instead lacks what only that one has.
+  cluster_.Fence(1);
+  PartitionImage lost = Partition({}, {1}, -1);
+  EXPECT_TRUE(changed(lost, [&](PartitionImage* after) {
+    EXPECT_EQ(Run(after, unclean), ElectionResult::kElectedWithoutProof);
+  }));
+  // In the entry in which the leader dies it was in sync before.
+  EXPECT_TRUE(changed(Partition({1}, {}, 1), [&](PartitionImage* after) {
+    LeaveIsr(NodeId(1), 2, after);
+    EXPECT_EQ(Run(after, unclean), ElectionResult::kElectedWithoutProof);
+  }));
+  EXPECT_FALSE(changed(Partition({1, 2}, {}, 1), [&](PartitionImage* after) {
+    LeaveIsr(NodeId(1), 2, after);
+    EXPECT_EQ(Run(after, unclean), ElectionResult::kElected);
+  }));
+  EXPECT_FALSE(changed(Partition({1}, {3}, 1), [&](PartitionImage* after) {
+    LeaveIsr(NodeId(1), 2, after);
+    EXPECT_EQ(Run(after, unclean), ElectionResult::kElected);
+  }));
+  EXPECT_FALSE(changed(Partition({1}, {}, 1), [&](PartitionImage* after) {
+    LeaveIsr(NodeId(1), 2, after);
+    EXPECT_EQ(Run(after), ElectionResult::kNone);
+  }));
+  // Elected without proof once, and by right ever since, though it has not recovered.
+  PartitionImage recovering = Partition({}, {2}, -1);
+  recovering.recovery_state = RecoveryState::kRecovering;
+  EXPECT_FALSE(changed(recovering, [&](PartitionImage* after) {
+    EXPECT_EQ(Run(after, unclean), ElectionResult::kElected);
+  }));
+  EXPECT_FALSE(changed(Partition({2}, {}, 2), [&](PartitionImage* after) {
+    after->recovery_state = RecoveryState::kRecovering;
+  })) << "not an election";
+}
+
 TEST_F(LeaderElectionTest, LossOfTheLeaderRaisesTheEpochOnce) {
   for (int id = 1; id <= 3; ++id) cluster_.Fence(id);
   PartitionImage partition = Partition({}, {1}, 1);

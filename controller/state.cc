@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "controller/leader_election.h"
 #include "metadata/apply.h"
 #include "metadata/delta.h"
 
@@ -46,11 +47,6 @@ void AddCounts(const Counts& counts, State* state) {
   }
 }
 
-// Whether the change gave a leader to a partition that had nobody known to hold everything.
-bool ElectedWithoutProof(const PartitionImage& before, const PartitionImage& after) {
-  return after.leader != kNoNode && before.isr.empty() && before.elr.empty();
-}
-
 }  // namespace
 
 State MakeState(Image image, std::shared_ptr<const Settings> settings) {
@@ -65,6 +61,7 @@ State MakeState(Image image, std::shared_ptr<const Settings> settings) {
 
 State ApplyToState(const State& state, LogIndex index, absl::Span<const rsm::Record> records) {
   State after = state;
+  after.unclean_elections.clear();
   after.image = metadata::Apply(state.image, index, records);
   const Delta delta = metadata::DeltaOf(state.image, after.image, records);
   Counts counts;
@@ -78,7 +75,13 @@ State ApplyToState(const State& state, LogIndex index, absl::Span<const rsm::Rec
     if (old == nullptr) continue;
     Count(*old, -1, &counts);
     if (now.leader != kNoNode && now.leader != old->leader) ++after.leader_elections;
-    if (ElectedWithoutProof(*old, now)) ++after.recovering_elections;
+    if (!WasElectedWithoutProof(*old, now)) continue;
+    ++after.recovering_elections;
+    after.unclean_elections.push_back({.partition = id,
+                                       .isr = old->isr,
+                                       .elr = old->elr,
+                                       .leader = now.leader,
+                                       .leader_epoch = now.leader_epoch});
   }
   AddCounts(counts, &after);
   return after;

@@ -34,6 +34,16 @@ struct PartitionCounts {
   friend bool operator==(const PartitionCounts&, const PartitionCounts&) = default;
 };
 
+// A leader that may lack acknowledged records (S-32).
+struct UncleanElection {
+  TopicPartition partition;
+  // Who was known to have them all, until then: what only they have is lost.
+  metadata::BrokerList isr;
+  metadata::BrokerList elr;
+  NodeId leader = kNoNode;
+  LeaderEpoch leader_epoch;
+};
+
 struct State {
   metadata::Image image;
   // Never null.
@@ -41,6 +51,8 @@ struct State {
   // Elections without proof that all acknowledged records are there (S-32), since this state was
   // made; for the metrics.
   int64_t recovering_elections = 0;
+  // Those by the last entry, the one that made this state; for the log.
+  std::vector<UncleanElection> unclean_elections;
   // All elections, those among them; counted in the same way.
   int64_t leader_elections = 0;
   // Partitions as they are.

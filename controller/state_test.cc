@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "controller/testing/test_cluster.h"
 
@@ -56,6 +57,73 @@ TEST(StateTest, PartitionsInMotionAndWithoutLeadersAreCountedAndElectionsToo) {
   remove.add_names("t");
   ASSERT_OK(cluster.Run(remove));
   EXPECT_EQ(cluster.state().partitions, PartitionCounts());
+}
+
+// A topic "u" on 1 and 2 that may be led without proof, and of which 1 alone has what was
+// acknowledged last.
+class UncleanElectionsTest : public ::testing::Test {
+ protected:
+  UncleanElectionsTest() {
+    for (int id = 1; id <= 3; ++id) cluster_.Start(id, 1);
+    cluster_.CreateOn(
+        "u", {1, 2}, {{"min.insync.replicas", "1"}, {"unclean.leader.election.enable", "true"}});
+    cluster_.Sync("u", {1});
+  }
+  // By the last entry, and no other: from 1 to 2.
+  void ExpectUnclean(const std::vector<int>& isr, const std::vector<int>& elr) {
+    EXPECT_EQ(cluster_.state().recovering_elections, 1);
+    ASSERT_EQ(cluster_.state().unclean_elections.size(), 1u);
+    const UncleanElection& election = cluster_.state().unclean_elections[0];
+    EXPECT_EQ(election.partition, (TopicPartition{cluster_.IdOf("u"), PartitionIndex(0)}));
+    EXPECT_EQ(election.leader, NodeId(2));
+    EXPECT_EQ(election.leader_epoch, cluster_.Partition("u").leader_epoch);
+    EXPECT_EQ(Ids(election.isr), isr);
+    EXPECT_EQ(Ids(election.elr), elr);
+    cluster_.Fence(3);
+    EXPECT_TRUE(cluster_.state().unclean_elections.empty()) << "of the last entry only";
+    EXPECT_EQ(cluster_.state().recovering_elections, 1);
+  }
+
+  TestCluster cluster_;
+};
+
+TEST_F(UncleanElectionsTest, S32_OfTheEntryThatFencesTheLeader) {
+  cluster_.Fence(1);
+  ExpectUnclean({1}, {});
+}
+
+TEST_F(UncleanElectionsTest, S32_OfARegistrationThatComesBeforeTheFence) {
+  cluster_.Register(1, 2);
+  ExpectUnclean({1}, {});
+}
+
+TEST_F(UncleanElectionsTest, S32_OfAFailedDirectory) {
+  ASSERT_OK(cluster_.Run(FailDirectoriesCommand{
+      NodeId(1), cluster_.image().FindBroker(NodeId(1))->epoch, {TestCluster::DirectoryOf(1)}}));
+  ExpectUnclean({1}, {});
+}
+
+TEST_F(UncleanElectionsTest, S32_OfABrokerThatBecomesActive) {
+  cluster_.Fence(2);
+  cluster_.Fence(1);
+  cluster_.Activate(2);
+  ExpectUnclean({}, {1});
+}
+
+TEST_F(UncleanElectionsTest, ALeaderThatIsBroughtInSyncInTheSameEntryIsNone) {
+  // S-35: 1 is damaged and hands over to 2, whom it takes in and leaves alone in sync.
+  cluster_.Sync("u", {2});
+  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(2));
+  // The end of a reassignment to the only replica, which had never been in sync.
+  cluster_.CreateOn("v", {1});
+  AlterReassignmentsCommand move;
+  move.request.add_reassignments()->set_topic("v");
+  move.request.mutable_reassignments(0)->add_replicas(3);
+  ASSERT_OK(cluster_.Run(move));
+  cluster_.Sync("v", {1, 3});
+  EXPECT_EQ(cluster_.Partition("v").leader, NodeId(3));
+  EXPECT_EQ(Ids(cluster_.Partition("v").replicas), std::vector<int>{3});
+  EXPECT_EQ(cluster_.state().recovering_elections, 0);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -45,6 +47,26 @@ absl::Status CheckLevels(const std::vector<raft::Entry>& entries) {
   return absl::OkStatus();
 }
 
+std::string Text(const metadata::BrokerList& brokers) {
+  return absl::StrJoin(
+      brokers, ",", [](std::string* out, NodeId broker) { absl::StrAppend(out, broker.value()); });
+}
+
+// Every controller says it, leading or not: whoever looks for lost records later finds here where
+// they were lost, whichever command or failure it was, and whichever controller is left.
+void WarnOfUncleanElections(const controller::State& state) {
+  for (const controller::UncleanElection& election : state.unclean_elections) {
+    const metadata::TopicImage* const topic = state.image.FindTopic(election.partition.topic_id);
+    LOG_WARN("node", "a leader was elected that may lack acknowledged records (S-32)",
+             {{"topic", topic->name},
+              {"partition", election.partition.partition},
+              {"leader", election.leader},
+              {"leader_epoch", election.leader_epoch},
+              {"isr_before", Text(election.isr)},
+              {"elr_before", Text(election.elr)}});
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
@@ -85,7 +107,9 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
                                                  .metrics = host->quorum_metrics_.get()};
   ASSIGN_OR_RETURN(host->log_,
                    raft::QuorumLog::Open(std::move(options), std::move(log_dependencies)));
-  RETURN_IF_ERROR(CheckLevels(host->log_->recovery().entries));
+  const std::vector<raft::Entry>& recovered = host->log_->recovery().entries;
+  RETURN_IF_ERROR(CheckLevels(recovered));
+  host->opened_at_ = recovered.empty() ? start.position.index : recovered.back().index;
   if (deps.images != nullptr) {
     host->store_ = std::make_shared<metadata::ImageStore>(deps.images);
     ASSIGN_OR_RETURN(metadata::StoredImage stored, host->LoadImage(snapshot));
@@ -187,6 +211,8 @@ void ControllerHost::OnCommitted(LogIndex index,
                                  const std::shared_ptr<const controller::State>& state,
                                  absl::Span<const rsm::Record> records) {
   metrics_->OnState(*state);
+  // An entry without records leaves the state, and what it tells, as it was.
+  if (index > opened_at_ && !records.empty()) WarnOfUncleanElections(*state);
   if (dependencies_.sessions != nullptr) {
     dependencies_.sessions->OnCommitted(
         index, std::shared_ptr<const metadata::Image>(state, &state->image), records);

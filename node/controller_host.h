@@ -144,6 +144,8 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   controller::LastCopyReports last_copies_;
   // Tells this log's positions from another's in the image store.
   uint64_t log_hash_ = 0;
+  // Where the log ended when it was opened: what happened up to there is no news.
+  LogIndex opened_at_;
   // What the store held when it was opened.
   metadata::Image stored_;
   std::shared_ptr<const controller::Settings> settings_;

@@ -2,7 +2,11 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "base/log.h"
 #include "base/sim/sim_clock.h"
 #include "base/sim/sim_executor.h"
 #include "base/sim/sim_file_system.h"
@@ -17,6 +21,11 @@
 
 namespace millrace::node {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class ControllerHostTest : public ::testing::Test {
  protected:
@@ -68,6 +77,42 @@ class ControllerHostTest : public ::testing::Test {
     });
     EXPECT_TRUE(loop_.RunUntil([&] { return id.has_value(); }, absl::Seconds(10)));
     return *id;
+  }
+
+  template <class Request>
+  void Ask(const Request& request) {
+    std::optional<absl::Status> outcome;
+    owner_->RunNow(
+        [&] { host_->Submit(request, [&](auto reply, LogIndex) { outcome = reply.status(); }); });
+    ASSERT_TRUE(loop_.RunUntil([&] { return outcome.has_value(); }, absl::Seconds(10)));
+    EXPECT_OK(*outcome);
+  }
+  BrokerEpoch EpochOf(int broker) const {
+    return host_->committed_image().FindBroker(NodeId(broker))->epoch;
+  }
+  void Register(int broker) {
+    internal::v1::RegisterBrokerRequest request;
+    request.set_broker_id(broker);
+    request.set_incarnation_id(IncarnationId(Uuid(broker, 1)).ToBytes());
+    request.add_log_dirs()->set_directory_id(DirectoryId(Uuid(broker, 2)).ToBytes());
+    auto* listener = request.add_listeners();
+    listener->set_name("PLAINTEXT");
+    listener->set_host("localhost");
+    listener->set_port(9);
+    request.set_feature_level_min(metadata::kFeatureLevelMin);
+    request.set_feature_level_max(metadata::kFeatureLevelMax);
+    Ask(request);
+  }
+  void Activate(int broker) {
+    internal::v1::BrokerHeartbeatRequest request;
+    request.set_broker_id(broker);
+    request.set_broker_epoch(EpochOf(broker).value());
+    request.set_applied_index(host_->committed_index().value());
+    request.set_want_active(true);
+    Ask(request);
+  }
+  void Fence(int broker) {
+    Ask(controller::FenceBrokerCommand{NodeId(broker), EpochOf(broker)});
   }
 
   // A change of a config, decided.
@@ -196,6 +241,47 @@ TEST_F(ControllerHostTest, WhatIsDecidedInQuickSuccessionIsSavedTogether) {
   Close();
   Open();
   EXPECT_EQ(host_->committed_image(), image);
+}
+
+// Whoever looks for lost records finds in the log of each controller where they were lost; a start
+// does not say again what was said before it.
+TEST_F(ControllerHostTest, S32_AnElectionWithoutProofIsLoggedOnceWhicheverEntryItIsIn) {
+  Open(/*with_images=*/false);
+  Found();
+  for (const int broker : {7, 8}) {
+    Register(broker);
+    Activate(broker);
+  }
+  controller::CreateTopicsCommand create;
+  create.fresh_ids.push_back(TopicId(Uuid(3, 3)));
+  auto* topic = create.request.add_topics();
+  topic->set_name("orders");
+  auto* assignment = topic->add_assignments();
+  for (const int broker : {7, 8}) assignment->add_replicas(broker);
+  const std::vector<std::pair<std::string, std::string>> configs = {
+      {"min.insync.replicas", "1"}, {"unclean.leader.election.enable", "true"}};
+  for (const auto& [name, value] : configs) {
+    auto* config = topic->add_configs();
+    config->set_name(name);
+    config->set_value(value);
+  }
+  Ask(create);
+  Fence(8);
+  Activate(8);
+  {
+    LogCapture log(LogLevel::kWarn);
+    Fence(7);
+    EXPECT_THAT(log.lines(), ElementsAre(AllOf(
+                                 HasSubstr("may lack acknowledged records (S-32)"),
+                                 HasSubstr("topic=orders partition=0 leader=8 leader_epoch=1"),
+                                 HasSubstr("isr_before=7"), HasSubstr("elr_before="))));
+  }
+  LogCapture log(LogLevel::kWarn);
+  Close();
+  Open(/*with_images=*/false);
+  EXPECT_EQ(host_->committed_image().FindTopic("orders")->FindPartition(PartitionIndex(0))->leader,
+            NodeId(8));
+  EXPECT_THAT(log.lines(), IsEmpty());
 }
 
 }  // namespace

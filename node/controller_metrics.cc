@@ -20,7 +20,8 @@ ControllerMetrics::ControllerMetrics(MetricRegistry* registry)
                                       "Partitions that were given another leader.")),
       unclean_elections_(registry->AddCounter(
           "millrace_controller_unclean_elections_total",
-          "Leaders elected that may lack acknowledged records, by command or by config.")) {}
+          "Leaders elected that may lack acknowledged records: by command, by config, or as the "
+          "greatest of the last copies.")) {}
 
 void ControllerMetrics::OnState(const controller::State& state) {
   reassigned_.Set(state.partitions.reassigned);

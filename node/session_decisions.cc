@@ -71,15 +71,11 @@ void CarryOut(ControllerHost* host, const SessionDecision& decision, SessionDeci
           });
     case SessionDecision::Kind::kActivate:
     case SessionDecision::Kind::kShutDown:
-      return host->Submit(HeartbeatFor(decision), [broker, done = std::move(done)](
-                                                      absl::StatusOr<BrokerHeartbeatResponse> reply,
-                                                      LogIndex) mutable {
-        if (reply.ok() && reply->recovering_elections() > 0) {
-          LOG_WARN("node", "leaders were elected that may lack acknowledged records (S-32)",
-                   {{"partitions", reply->recovering_elections()}, {"broker", broker.value()}});
-        }
-        std::move(done)(reply.status(), reply.ok() && reply->may_stop());
-      });
+      return host->Submit(HeartbeatFor(decision),
+                          [done = std::move(done)](absl::StatusOr<BrokerHeartbeatResponse> reply,
+                                                   LogIndex) mutable {
+                            std::move(done)(reply.status(), reply.ok() && reply->may_stop());
+                          });
   }
 }
 

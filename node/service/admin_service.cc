@@ -3,7 +3,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/log.h"
 #include "base/status.h"
 #include "node/service/authorize.h"
 #include "node/service/routed_method.h"
@@ -21,18 +20,6 @@ auto Answer(rpc::Reply<Response> reply) {
     if (response.ok()) response->set_metadata_index(index.value());
     reply(std::move(response));
   };
-}
-
-// Somebody asked for it: who looks for lost records later finds here where they were lost.
-void WarnOfUnclean(const v1::ElectLeadersResponse& response) {
-  for (const v1::ElectLeaderResult& result : response.results()) {
-    if (!result.unclean()) continue;
-    LOG_WARN("node", "a leader was elected by command that may lack acknowledged records (S-32)",
-             {{"topic", result.topic()},
-              {"partition", result.partition()},
-              {"leader", result.leader_id()},
-              {"leader_epoch", result.leader_epoch()}});
-  }
 }
 
 }  // namespace
@@ -98,18 +85,7 @@ void AdminService::RegisterTopics(const RoutedMethods& methods) {
 void AdminService::RegisterPartitions(const RoutedMethods& methods) {
   RegisterRouted<v1::ElectLeadersRequest, v1::ElectLeadersResponse>(
       methods, &service_, &AdminGrpc::RequestElectLeaders, "ElectLeaders", Access::kChange,
-      [this](const rpc::CallContext& context, v1::ElectLeadersRequest request,
-             rpc::Reply<v1::ElectLeadersResponse> reply) {
-        const absl::Status allowed = AuthorizeOnCluster(*authorizer_, context, Operation::kAlter);
-        if (!allowed.ok()) return reply(allowed);
-        const bool asked_only = request.validate_only();
-        node_->Submit(std::move(request), [asked_only, answer = Answer(std::move(reply))](
-                                              absl::StatusOr<v1::ElectLeadersResponse> response,
-                                              LogIndex index) mutable {
-          if (response.ok() && !asked_only) WarnOfUnclean(*response);
-          answer(std::move(response), index);
-        });
-      });
+      Command<v1::ElectLeadersRequest, v1::ElectLeadersResponse>(Operation::kAlter));
   RegisterRouted<v1::AlterPartitionReassignmentsRequest, v1::AlterPartitionReassignmentsResponse>(
       methods, &service_, &AdminGrpc::RequestAlterPartitionReassignments,
       "AlterPartitionReassignments", Access::kChange,

@@ -38,3 +38,17 @@ start_cluster() {
 # A command about this cluster; $ask_options go with each.
 ask_options=(--timeout 20)
 ask() { "$millrace" "$@" --bootstrap "$bootstrap" "${ask_options[@]}"; }
+
+# The value of a metric that a node serves, over all of its labels; nothing, and a failure, if there is none.
+metric() { # NODE NAME
+  local port
+  port="$(sed -n 's/^http.listener: .*:\([0-9]*\)$/\1/p' "$data/node-$1/server.yaml")"
+  /usr/bin/python3 - "$port" "$2" <<'PYTHON'
+import re, sys, urllib.request
+text = urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics", timeout=10).read().decode()
+values = re.findall(rf"^{sys.argv[2]}(?:{{[^}}]*}})? (\S+)", text, re.M)
+if not values:
+    sys.exit(f"no metric {sys.argv[2]}")
+print(int(sum(float(v) for v in values)))
+PYTHON
+}

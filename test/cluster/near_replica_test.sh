@@ -20,15 +20,7 @@ done
 ask_options=(--timeout 60)
 
 # Bytes that a broker has served to readers.
-served_by() { # NODE
-  local port="${bootstrap%%,*}"
-  port=$((${port##*:} + 200 + $1 - 101))
-  /usr/bin/python3 - "$port" <<'PYTHON'
-import re, sys, urllib.request
-text = urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics", timeout=10).read().decode()
-print(int(sum(float(v) for v in re.findall(r'^millrace_broker_fetch_bytes_total(?:{[^}]*})? (\S+)', text, re.M))))
-PYTHON
-}
+served_by() { metric "$1" millrace_broker_fetch_bytes_total; } # NODE
 
 # Records of `t` that a follower lacks, as a broker tells that leads.
 lag_told_by() { # NODE FOLLOWER

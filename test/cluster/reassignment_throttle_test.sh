@@ -12,15 +12,6 @@ of_json() { /usr/bin/python3 -c "import json, sys; d = json.load(sys.stdin); pri
 replicas() { ask topic describe bulk -o json | of_json "d['topics'][0]['partitions'][0]['$1']"; }
 state() { ask partition reassign --status -o json | of_json "$1"; }
 now_ms() { date +%s%3N; }
-# The value of a metric without labels that broker 10N serves.
-metric() { # N NAME
-  /usr/bin/python3 -c "
-import sys, urllib.request
-text = urllib.request.urlopen('http://127.0.0.1:' + sys.argv[1] + '/metrics', timeout=10).read().decode()
-print(next(int(float(l.split()[1])) for l in text.splitlines() if l.startswith(sys.argv[2] + ' ')))" \
-    "$(metrics_port "$1")" "$2"
-}
-metrics_port() { sed -n 's/^http.listener: .*:\([0-9]*\)$/\1/p' "$data/node-10$1/server.yaml"; }
 fill() { ask perf produce bulk --records "$1" --size 1000 --acks all >/dev/null || fail 'records are not taken'; }
 await() { # WHAT SECONDS COMMAND...
   local what="$1" deadline=$(($(now_ms) + $2 * 1000))
@@ -31,7 +22,7 @@ await() { # WHAT SECONDS COMMAND...
   done
 }
 nothing_moves() { [[ "$(state "len(d['reassignments'])")" == 0 ]]; }
-no_throttle() { [[ "$(metric 1 millrace_replication_throttle_bytes_per_second)" == 0 ]]; }
+no_throttle() { [[ "$(metric 101 millrace_replication_throttle_bytes_per_second)" == 0 ]]; }
 
 ask topic create bulk --partitions 1 --replication-factor 2 >/dev/null || fail 'the topic cannot be created'
 # Broker 101 leads, 102 follows, 103 is to come.
@@ -42,20 +33,20 @@ ask partition elect bulk:0 >/dev/null || true
 fill 12000
 
 readonly rate=1000000
-before="$(metric 3 millrace_replication_bytes_in_total)"
+before="$(metric 103 millrace_replication_bytes_in_total)"
 began="$(now_ms)"
 ask partition reassign bulk:0 --replicas 101,102,103 --throttle "$rate" >/dev/null || fail 'the partition cannot be moved'
 [[ "$(state "d['reassignments'][0]['throttle_bytes_per_s']")" == "$rate" ]] || fail 'the throttle is not told'
 ask partition reassign --status | grep -q 'at most 0.95 MiB/s' || fail 'the progress does not name the throttle'
 while (($(now_ms) < began + 4000)); do sleep 0.2; done
-came=$(($(metric 3 millrace_replication_bytes_in_total) - before))
+came=$(($(metric 103 millrace_replication_bytes_in_total) - before))
 spent=$(($(now_ms) - began))
 printf 'reassignment_throttle_test: %s bytes came in %s ms under %s bytes/s\n' "$came" "$spent" "$rate"
 # The largest batch may be ahead of what it may cost.
 ((came <= rate * spent / 1000 + 1500000)) || fail "$came bytes came in $spent ms, more than the throttle allows"
 ((came >= rate * spent / 1000 / 4)) || fail "only $came bytes came in $spent ms"
 [[ "$(replicas isr)" == '[101, 102]' ]] || fail "it is over too soon: $(ask topic describe bulk)"
-[[ "$(metric 1 millrace_replication_throttled_bytes_out_total)" -ge "$came" ]] || fail 'the throttled bytes are not counted'
+[[ "$(metric 101 millrace_replication_throttled_bytes_out_total)" -ge "$came" ]] || fail 'the throttled bytes are not counted'
 
 # Those in sync are not held back: 6 MB take 6 s and more under the throttle.
 began="$(now_ms)"
@@ -79,7 +70,7 @@ printf 'reassignment_throttle_test: done %s ms after the rate was raised\n' "$((
 [[ "$(replicas isr)" == '[101, 102, 103]' && "$(replicas replicas)" == '[101, 102, 103]' ]] || fail "$(ask topic describe bulk)"
 await 'the throttle outlives its reassignment' 20 no_throttle
 
-throttled="$(metric 1 millrace_replication_throttled_bytes_out_total)"
+throttled="$(metric 101 millrace_replication_throttled_bytes_out_total)"
 fill 3000
-[[ "$(metric 1 millrace_replication_throttled_bytes_out_total)" == "$throttled" ]] || fail 'somebody is still throttled'
+[[ "$(metric 101 millrace_replication_throttled_bytes_out_total)" == "$throttled" ]] || fail 'somebody is still throttled'
 ask partition verify bulk:0 >/dev/null || fail 'the replicas are not alike'
