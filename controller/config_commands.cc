@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "controller/config_resource.h"
+#include "controller/election_commands.h"
 #include "controller/entry.h"
 #include "controller/limits.h"
 #include "controller/results.h"
@@ -28,6 +29,7 @@ namespace {
 
 constexpr absl::string_view kMinIsr = "min.insync.replicas";
 constexpr absl::string_view kDurability = "durability";
+constexpr absl::string_view kUncleanElection = "unclean.leader.election.enable";
 
 v1::ConfigSource ToProto(ConfigSource source) {
   switch (source) {
@@ -252,6 +254,11 @@ std::string WarningOf(const v1::AlterConfigsResource& asked) {
   return metadata::IgnoredTopicConfigWarning(ignored);
 }
 
+bool Alters(absl::string_view key, const v1::AlterConfigsResource& asked) {
+  return std::any_of(asked.alterations().begin(), asked.alterations().end(),
+                     [&](const v1::ConfigAlteration& each) { return each.name() == key; });
+}
+
 std::string IdentityOf(const v1::ConfigResource& resource) {
   return absl::StrCat(resource.type(), ":", resource.name());
 }
@@ -285,6 +292,7 @@ rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
   v1::IncrementalAlterConfigsResponse response;
   response.set_metadata_index(state.image.index().value());
   Entry entry;
+  bool alters_elections = false;
   std::set<std::string> seen;
   for (const v1::AlterConfigsResource& asked : request.resources()) {
     v1::AlterConfigsResult* result = response.add_resources();
@@ -297,12 +305,15 @@ rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
                   absl::StrCat("resource '", asked.resource().name(), "' is in this request twice"),
                   {.name = "resource", .value = asked.resource().name()});
     if (status.ok()) {
+      alters_elections |= Alters(kUncleanElection, asked);
       result->set_message(WarningOf(asked));
     } else {
       SetError(status, result);
     }
   }
   if (request.validate_only()) return {response, {}};
+  // Set where a partition waits for it, it must not wait on for the next broker to come or go.
+  if (alters_elections) ElectWhereConfigsAllow(state, &entry);
   return {response, std::move(entry).Take()};
 }
 

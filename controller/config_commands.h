@@ -19,6 +19,8 @@ rsm::Decision<v1::DescribeConfigsResponse> DescribeConfigs(
 
 // Each resource is changed whole or not at all; those that succeed are one atomic entry. A change
 // of min.insync.replicas also clears the eligible leader replicas of the topic (KAFKA-16540).
+// If unclean.leader.election.enable is altered, partitions that have no leader and may be led
+// without proof, after that, are given one in the same entry; setting it again tries again.
 // `durability` of a topic can be lowered but not raised (S-07). Codes of results: as above, and
 // INVALID_CONFIG for unknown keys (with the nearest known), values out of range and operations that
 // do not fit, ENTRY_TOO_LARGE.

@@ -201,6 +201,49 @@ TEST_F(ConfigCommandsTest, KAFKA16540_EligibleLeadersStayWhileNothingCanBeAcknow
   EXPECT_EQ(Ids(cluster_.Partition("t").elr), (std::vector<int>{1, 2}));
 }
 
+// A topic "lost" on 1 and 2, of which 1 alone had what was acknowledged last, and is dead.
+class LostTopicTest : public ConfigCommandsTest {
+ protected:
+  LostTopicTest() {
+    cluster_.CreateOn("lost", {1, 2}, {{"min.insync.replicas", "1"}});
+    cluster_.Sync("lost", {1});
+    cluster_.Fence(1);
+    EXPECT_EQ(cluster_.Partition("lost").leader, kNoNode);
+  }
+  const std::string key_ = "unclean.leader.election.enable";
+};
+
+TEST_F(LostTopicTest, UncleanElectionIsAllowedAndHeldInOneEntry) {
+  const size_t entries = cluster_.log().size();
+  EXPECT_EQ(Alter(With(Topic("lost"), key_, v1::CONFIG_OPERATION_SET, "true"), true).code(), 0);
+  EXPECT_EQ(cluster_.log().size(), entries) << "a dry run";
+  ExpectSet(Topic("t"), key_, "true");
+  ExpectSet(Topic("lost"), key_, "false");
+  EXPECT_EQ(cluster_.Partition("lost").leader, kNoNode);
+  ExpectSet(Topic("lost"), key_, "true");
+  EXPECT_EQ(cluster_.log().size(), entries + 3);
+  EXPECT_EQ(cluster_.Partition("lost").leader, NodeId(2));
+  EXPECT_EQ(cluster_.Partition("lost").recovery_state, metadata::RecoveryState::kRecovering);
+  EXPECT_EQ(cluster_.state().recovering_elections, 1);
+}
+
+TEST_F(LostTopicTest, UncleanElectionIsAllowedForAllTopicsThatDoNotForbidIt) {
+  ExpectSet(Topic("lost"), key_, "false");
+  ExpectSet(Broker(""), key_, "true");
+  EXPECT_EQ(cluster_.Partition("lost").leader, kNoNode);
+  EXPECT_EQ(
+      Alter(With(Topic("lost"), key_, v1::CONFIG_OPERATION_DELETE, "")).message(), "");
+  EXPECT_EQ(cluster_.Partition("lost").leader, NodeId(2));
+}
+
+TEST_F(LostTopicTest, UncleanElectionWaitsForABrokerThatIsThere) {
+  cluster_.Fence(2);
+  ExpectSet(Topic("lost"), key_, "true");
+  EXPECT_EQ(cluster_.Partition("lost").leader, kNoNode);
+  cluster_.Activate(2);
+  EXPECT_EQ(cluster_.Partition("lost").leader, NodeId(2));
+}
+
 TEST_F(ConfigCommandsTest, S16_TopicAlwaysHasItsOwnMinIsr) {
   ExpectSet(Topic("t"), "min.insync.replicas", "3");
   ExpectRefused(Topic("t"), "min.insync.replicas", "4", "'t' has 3");

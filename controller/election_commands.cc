@@ -149,4 +149,23 @@ rsm::Decision<v1::ElectLeadersResponse> ElectLeaders(const State& state,
   return std::move(elections).Take(request.validate_only());
 }
 
+void ElectWhereConfigsAllow(const State& state, Entry* entry) {
+  if (state.partitions.without_leader == 0) return;
+  const State after = ApplyToState(state, state.image.index() + 1, entry->records());
+  const Electorate electorate(after.image);
+  absl::Status room;
+  after.image.ForEachTopic([&](const TopicImage& topic) {
+    const TopicRules rules = TopicRulesOf(after, topic.id);
+    if (!rules.unclean_election) return;
+    topic.ForEachPartition([&](PartitionIndex index, const PartitionImage& before) {
+      if (!room.ok() || before.leader != kNoNode) return;
+      PartitionImage led = before;
+      Elect(electorate, rules.ForPartition(before), &led);
+      Entry::Part part;
+      AddPartitionChange({topic.id, index}, before, std::move(led), &part);
+      room = entry->Add(part, "electing leaders");
+    });
+  });
+}
+
 }  // namespace millrace::controller

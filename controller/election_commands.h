@@ -1,4 +1,4 @@
-// ElectLeaders: elections that somebody asks for.
+// Elections that somebody asks for: by ElectLeaders, or by a config.
 //
 // Preferred: the first replica leads again, where it is in sync. Unclean: a partition that has no
 // leader, because whoever is sure to have all that was acknowledged is gone, is given one that may
@@ -9,6 +9,7 @@
 #ifndef CONTROLLER_ELECTION_COMMANDS_H_
 #define CONTROLLER_ELECTION_COMMANDS_H_
 
+#include "controller/entry.h"
 #include "controller/state.h"
 #include "millrace/v1/admin_service.pb.h"
 #include "rsm/record.h"
@@ -21,6 +22,11 @@ namespace millrace::controller {
 // BROKER_NOT_AVAILABLE: no replica can.
 rsm::Decision<v1::ElectLeadersResponse> ElectLeaders(const State& state,
                                                      const v1::ElectLeadersRequest& request);
+
+// Adds to `entry` a leader for each partition without one whose topic allows that it lacks records
+// (unclean.leader.election.enable), as things are once what `entry` holds is applied. What does not
+// fit into one entry is left as it is.
+void ElectWhereConfigsAllow(const State& state, Entry* entry);
 
 }  // namespace millrace::controller
 

@@ -28,6 +28,7 @@ class Entry {
   absl::Status Add(const Part& part, absl::string_view what);
 
   bool empty() const { return records_.empty(); }
+  const std::vector<rsm::Record>& records() const { return records_; }
   std::vector<rsm::Record> Take() && { return std::move(records_); }
 
  private:
