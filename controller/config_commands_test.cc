@@ -231,8 +231,7 @@ TEST_F(LostTopicTest, UncleanElectionIsAllowedForAllTopicsThatDoNotForbidIt) {
   ExpectSet(Topic("lost"), key_, "false");
   ExpectSet(Broker(""), key_, "true");
   EXPECT_EQ(cluster_.Partition("lost").leader, kNoNode);
-  EXPECT_EQ(
-      Alter(With(Topic("lost"), key_, v1::CONFIG_OPERATION_DELETE, "")).message(), "");
+  EXPECT_EQ(Alter(With(Topic("lost"), key_, v1::CONFIG_OPERATION_DELETE, "")).message(), "");
   EXPECT_EQ(cluster_.Partition("lost").leader, NodeId(2));
 }
 

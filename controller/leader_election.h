@@ -79,9 +79,10 @@ struct ElectionRules {
 ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
                      metadata::PartitionImage* partition);
 
-// Whether `after`, which one entry made of `before`, has a leader that may lack acknowledged records:
-// whether Elect, somewhere in that entry's decision, answered kElectedWithoutProof. It is told from
-// the partition alone, so that whoever applies the log knows it too, whichever command it was.
+// Whether `after`, which one entry made of `before`, has a leader that may lack acknowledged
+// records: whether Elect, somewhere in that entry's decision, answered kElectedWithoutProof. It is
+// told from the partition alone, so that whoever applies the log knows it too, whichever command it
+// was.
 bool WasElectedWithoutProof(const metadata::PartitionImage& before,
                             const metadata::PartitionImage& after);
 

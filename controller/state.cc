@@ -37,6 +37,10 @@ void Count(const TopicImage& topic, int weight, Counts* counts) {
       [&](PartitionIndex, const PartitionImage& partition) { Count(partition, weight, counts); });
 }
 
+void Count(const metadata::BrokerImage& broker, int weight, BrokerCounts* counts) {
+  (broker.state == metadata::BrokerState::kFenced ? counts->fenced : counts->active) += weight;
+}
+
 void AddCounts(const Counts& counts, State* state) {
   state->partitions.reassigned += counts.partitions.reassigned;
   state->partitions.without_leader += counts.partitions.without_leader;
@@ -55,6 +59,8 @@ State MakeState(Image image, std::shared_ptr<const Settings> settings) {
   Counts counts;
   image.ForEachTopic([&](const TopicImage& topic) { Count(topic, 1, &counts); });
   AddCounts(counts, &state);
+  image.ForEachBroker(
+      [&](const metadata::BrokerImage& broker) { Count(broker, 1, &state.brokers); });
   state.image = std::move(image);
   return state;
 }
@@ -84,6 +90,12 @@ State ApplyToState(const State& state, LogIndex index, absl::Span<const rsm::Rec
                                        .leader_epoch = now.leader_epoch});
   }
   AddCounts(counts, &after);
+  for (const std::set<NodeId>* brokers : {&delta.brokers_changed, &delta.brokers_removed}) {
+    for (const NodeId id : *brokers) {
+      if (const auto* old = state.image.FindBroker(id)) Count(*old, -1, &after.brokers);
+      if (const auto* now = after.image.FindBroker(id)) Count(*now, 1, &after.brokers);
+    }
+  }
   return after;
 }
 

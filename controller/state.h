@@ -34,6 +34,14 @@ struct PartitionCounts {
   friend bool operator==(const PartitionCounts&, const PartitionCounts&) = default;
 };
 
+// Of the registered brokers. One that hands its leaderships over counts as active still.
+struct BrokerCounts {
+  int active = 0;
+  int fenced = 0;
+
+  friend bool operator==(const BrokerCounts&, const BrokerCounts&) = default;
+};
+
 // A leader that may lack acknowledged records (S-32).
 struct UncleanElection {
   TopicPartition partition;
@@ -57,6 +65,7 @@ struct State {
   int64_t leader_elections = 0;
   // Partitions as they are.
   PartitionCounts partitions;
+  BrokerCounts brokers;
   // Replicas assigned to each broker, for their bound.
   PersistentMap<NodeId, int> replicas_per_broker;
 };

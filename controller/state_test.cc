@@ -59,14 +59,33 @@ TEST(StateTest, PartitionsInMotionAndWithoutLeadersAreCountedAndElectionsToo) {
   EXPECT_EQ(cluster.state().partitions, PartitionCounts());
 }
 
+TEST(StateTest, BrokersAreCountedAsTheyComeAndGo) {
+  TestCluster cluster;
+  for (int id = 1; id <= 3; ++id) cluster.Start(id, 1);
+  cluster.Register(4, 1);
+  EXPECT_EQ(cluster.state().brokers, (BrokerCounts{.active = 3, .fenced = 1}));
+  cluster.Activate(4);
+  cluster.Fence(1);
+  EXPECT_OK(cluster.Heartbeat(2, true, /*shutdown=*/true));
+  EXPECT_EQ(cluster.state().brokers, (BrokerCounts{.active = 3, .fenced = 1}));
+  EXPECT_EQ(MakeState(cluster.image(), cluster.state().settings).brokers, cluster.state().brokers);
+  v1::UnregisterBrokerRequest gone;
+  gone.set_broker_id(1);
+  ASSERT_OK(cluster.Run(gone));
+  EXPECT_EQ(cluster.state().brokers, (BrokerCounts{.active = 3, .fenced = 0}));
+  // A new process of a broker is fenced until it is active.
+  cluster.Register(3, 2);
+  EXPECT_EQ(cluster.state().brokers, (BrokerCounts{.active = 2, .fenced = 1}));
+}
+
 // A topic "u" on 1 and 2 that may be led without proof, and of which 1 alone has what was
 // acknowledged last.
 class UncleanElectionsTest : public ::testing::Test {
  protected:
   UncleanElectionsTest() {
     for (int id = 1; id <= 3; ++id) cluster_.Start(id, 1);
-    cluster_.CreateOn(
-        "u", {1, 2}, {{"min.insync.replicas", "1"}, {"unclean.leader.election.enable", "true"}});
+    cluster_.CreateOn("u", {1, 2},
+                      {{"min.insync.replicas", "1"}, {"unclean.leader.election.enable", "true"}});
     cluster_.Sync("u", {1});
   }
   // By the last entry, and no other: from 1 to 2.

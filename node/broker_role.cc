@@ -53,6 +53,10 @@ BrokerRole::BrokerRole(const NodeConfig& config, const Env& env,
       replicas_(replicas),
       repairs_(repairs),
       incarnation_(IncarnationId::Draw(*env.random)),
+      state_gauge_(env.metrics->AddGauge(
+          "millrace_broker_state",
+          "What the broker is at, in Kafka's numbers: 0 not running, 1 starting, 2 recovery, 3 "
+          "running, 6 pending controlled shutdown, 7 shutting down.")),
       random_(env.make_random()) {}
 
 BrokerRole::~BrokerRole() = default;
@@ -66,6 +70,7 @@ void BrokerRole::Start(ControllerSession* session, ClusterId known,
   advertised_ = std::move(advertised);
   started_ = std::move(done);
   ended_ = std::move(ended);
+  Enter(BrokerLifeState::kStarting);
   session_->SetOnEnded([this](const absl::Status& status) {
     LOG_ERROR("node", "this broker is not, or no longer, one of the cluster",
               {{"broker", config_.node_id.value()}, {"error", status.ToString()}});
@@ -80,6 +85,7 @@ void BrokerRole::Start(ControllerSession* session, ClusterId known,
 }
 
 void BrokerRole::Open(ClusterId cluster_id) {
+  Enter(BrokerLifeState::kRecovery);
   broker_ = std::make_unique<broker::Broker>(
       MakeOptions(cluster_id), broker::BrokerDeps{.clock = env_.clock,
                                                   .files = env_.files,
@@ -165,6 +171,7 @@ void BrokerRole::OnActive(const absl::Status& status) {
   if (!status.ok()) return Finish(status);
   LOG_INFO("node", "broker active",
            {{"broker", config_.node_id.value()}, {"epoch", epoch_.value()}});
+  Enter(BrokerLifeState::kRunning);
   serving_.store(true);
   // Ready is more: that what it leads is open.
   broker_->AwaitMetadata(session_->feed().current()->index(), [this] { followed_.store(true); });
@@ -182,6 +189,7 @@ void BrokerRole::Stop(absl::Duration drain, Done done) {
   drain_ = drain;
   stopped_ = std::move(done);
   if (session_ == nullptr) return Close();
+  Enter(BrokerLifeState::kPendingControlledShutdown);
   // It serves meanwhile: clients are told of the new leaders before this one has gone.
   session_->Leave(absl::Milliseconds(config_.settings.controlled_shutdown_timeout_ms), [this] {
     // Behind the metadata that has come: with it the broker answers those who wait for what it led.
@@ -194,8 +202,13 @@ void BrokerRole::Stop(absl::Duration drain, Done done) {
 }
 
 void BrokerRole::Close() {
-  if (broker_ == nullptr) return std::exchange(stopped_, nullptr)(absl::OkStatus());
-  broker_->Shutdown(drain_, std::exchange(stopped_, nullptr));
+  Enter(BrokerLifeState::kShuttingDown);
+  const auto closed = [this](const absl::Status& status) {
+    Enter(BrokerLifeState::kNotRunning);
+    std::exchange(stopped_, nullptr)(status);
+  };
+  if (broker_ == nullptr) return closed(absl::OkStatus());
+  broker_->Shutdown(drain_, closed);
 }
 
 // ---- Questions ----

@@ -14,6 +14,7 @@
 #define NODE_BROKER_ROLE_H_
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/counters.h"
 #include "base/env.h"
 #include "broker/broker.h"
 #include "metadata/authorizer.h"
@@ -36,6 +38,22 @@ namespace millrace::node {
 // of reading a meta.properties, by its path; INCONSISTENT_CLUSTER_ID if they name two clusters.
 absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
                                            const std::vector<std::string>& log_dirs);
+
+// What the broker is at, as `millrace_broker_state` shows it: the names and numbers of Kafka's
+// BrokerState.
+enum class BrokerLifeState : uint8_t {
+  kNotRunning = 0,
+  // Asks the controllers which cluster this is.
+  kStarting = 1,
+  // Opens its log directories and recovers logs, registers, follows the metadata, is still fenced.
+  kRecovery = 2,
+  // Was active: being fenced later for a while changes nothing.
+  kRunning = 3,
+  // Hands its leaderships over, and serves.
+  kPendingControlledShutdown = 6,
+  // Closes its logs.
+  kShuttingDown = 7,
+};
 
 class BrokerRole {
  public:
@@ -86,6 +104,7 @@ class BrokerRole {
   void Finish(const absl::Status& status);
 
   void Close();
+  void Enter(BrokerLifeState state) { state_gauge_.Set(static_cast<int>(state)); }
   broker::BrokerOptions MakeOptions(ClusterId cluster_id) const;
 
   const NodeConfig config_;
@@ -94,6 +113,7 @@ class BrokerRole {
   broker::ReplicaChannel* const replicas_;
   broker::RepairChannel* const repairs_;
   const IncarnationId incarnation_;
+  Gauge& state_gauge_;
   std::unique_ptr<Random> random_;
   ControllerSession* session_ = nullptr;
   std::vector<metadata::Listener> advertised_;

@@ -92,6 +92,14 @@ class BrokerRoleTest : public ::testing::Test {
     ASSERT_EQ(started_, absl::OkStatus());
   }
 
+  BrokerLifeState Shown() {
+    for (const MetricSample& metric : sim_.metrics.Collect()) {
+      if (metric.name == "millrace_broker_state") return BrokerLifeState(metric.value);
+    }
+    ADD_FAILURE() << "no such metric";
+    return BrokerLifeState::kNotRunning;
+  }
+
   const ClusterId kCluster{Uuid(7, 7)};
   SimEnv sim_;
   FakeSession session_;
@@ -155,6 +163,28 @@ TEST_F(BrokerRoleTest, HandsOverWhatItLeadsBeforeItCloses) {
   ASSERT_TRUE(sim_.Until([&] { return stopped.has_value(); }));
   EXPECT_EQ(*stopped, absl::OkStatus());
   EXPECT_TRUE(*sim_.files.Exists("d/logs/clean-shutdown"));
+}
+
+TEST_F(BrokerRoleTest, ItsStateIsShownInKafkasNumbers) {
+  EXPECT_EQ(Shown(), BrokerLifeState::kNotRunning);
+  Start(ClusterId());
+  EXPECT_EQ(Shown(), BrokerLifeState::kStarting);
+  sim_.On([this] { std::exchange(session_.cluster_known, nullptr)(kCluster); });
+  ASSERT_TRUE(sim_.Until([this] { return session_.registration.has_value(); }));
+  EXPECT_EQ(Shown(), BrokerLifeState::kRecovery);
+  sim_.On([this] { std::exchange(session_.registered, nullptr)(BrokerEpoch(7)); });
+  ASSERT_TRUE(sim_.Until([this] { return session_.activated != nullptr; }));
+  EXPECT_EQ(Shown(), BrokerLifeState::kRecovery) << "fenced still";
+  sim_.On([this] { std::exchange(session_.activated, nullptr)(absl::OkStatus()); });
+  EXPECT_EQ(Shown(), BrokerLifeState::kRunning);
+  std::optional<absl::Status> stopped;
+  sim_.On(
+      [&] { role_.Stop(absl::Seconds(1), [&](const absl::Status& status) { stopped = status; }); });
+  EXPECT_EQ(Shown(), BrokerLifeState::kPendingControlledShutdown);
+  sim_.On([this] { std::exchange(session_.left, nullptr)(); });
+  ASSERT_TRUE(sim_.Until([this] { return Shown() == BrokerLifeState::kShuttingDown; }));
+  ASSERT_TRUE(sim_.Until([&] { return stopped.has_value(); }));
+  EXPECT_EQ(Shown(), BrokerLifeState::kNotRunning);
 }
 
 TEST_F(BrokerRoleTest, StopDuringTheStartEndsBoth) {

@@ -226,6 +226,7 @@ void ControllerHost::OnBecameLeader(Term term) {
   LOG_INFO("node", "leading the metadata quorum",
            {{"term", term.value()}, {"index", host_->committed_index().value()}});
   if (feed_ == nullptr) BeginFeed();
+  metrics_->SetActive(true);
   UpdateLeader();
   if (dependencies_.sessions != nullptr) dependencies_.sessions->OnLed(term);
   if (led_ != nullptr) led_();
@@ -247,12 +248,14 @@ void ControllerHost::BeginFeed() {
 
 void ControllerHost::OnLostLeadership() {
   LOG_WARN("node", "no longer leading the metadata quorum", {});
+  metrics_->SetActive(false);
   UpdateLeader();
   if (dependencies_.sessions != nullptr) dependencies_.sessions->OnLostLeadership();
 }
 
 void ControllerHost::OnFailed(const absl::Status& status) {
   LOG_ERROR("node", "the metadata log has stopped", {{"error", status.ToString()}});
+  metrics_->SetActive(false);
   dependencies_.leaders->Set(LeaderHint());
   if (dependencies_.sessions != nullptr) dependencies_.sessions->OnLostLeadership();
   if (failed_) std::exchange(failed_, nullptr)(status);

@@ -111,9 +111,7 @@ class ControllerHostTest : public ::testing::Test {
     request.set_want_active(true);
     Ask(request);
   }
-  void Fence(int broker) {
-    Ask(controller::FenceBrokerCommand{NodeId(broker), EpochOf(broker)});
-  }
+  void Fence(int broker) { Ask(controller::FenceBrokerCommand{NodeId(broker), EpochOf(broker)}); }
 
   // A change of a config, decided.
   void SetRetention(int value) {
@@ -271,10 +269,10 @@ TEST_F(ControllerHostTest, S32_AnElectionWithoutProofIsLoggedOnceWhicheverEntryI
   {
     LogCapture log(LogLevel::kWarn);
     Fence(7);
-    EXPECT_THAT(log.lines(), ElementsAre(AllOf(
-                                 HasSubstr("may lack acknowledged records (S-32)"),
-                                 HasSubstr("topic=orders partition=0 leader=8 leader_epoch=1"),
-                                 HasSubstr("isr_before=7"), HasSubstr("elr_before="))));
+    EXPECT_THAT(log.lines(),
+                ElementsAre(AllOf(HasSubstr("may lack acknowledged records (S-32)"),
+                                  HasSubstr("topic=orders partition=0 leader=8 leader_epoch=1"),
+                                  HasSubstr("isr_before=7"), HasSubstr("elr_before="))));
   }
   LogCapture log(LogLevel::kWarn);
   Close();

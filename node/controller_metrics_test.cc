@@ -37,5 +37,24 @@ TEST_F(ControllerMetricsTest, TellsWhatTheStateSaysAndCountsOn) {
   EXPECT_EQ(ValueOf("millrace_controller_partitions_reassigned"), 0);
 }
 
+TEST_F(ControllerMetricsTest, TheActiveControllerAloneTellsOfItselfAndOfTheBrokers) {
+  controller::State state;
+  state.brokers = {.active = 3, .fenced = 1};
+  metrics_.OnState(state);
+  EXPECT_EQ(ValueOf("millrace_active_controller_count"), 0);
+  EXPECT_EQ(ValueOf("millrace_active_broker_count"), 0);
+  metrics_.SetActive(true);
+  EXPECT_EQ(ValueOf("millrace_active_controller_count"), 1);
+  EXPECT_EQ(ValueOf("millrace_active_broker_count"), 3);
+  EXPECT_EQ(ValueOf("millrace_fenced_broker_count"), 1);
+  state.brokers = {.active = 2, .fenced = 2};
+  metrics_.OnState(state);
+  EXPECT_EQ(ValueOf("millrace_active_broker_count"), 2);
+  EXPECT_EQ(ValueOf("millrace_fenced_broker_count"), 2);
+  metrics_.SetActive(false);
+  EXPECT_EQ(ValueOf("millrace_active_controller_count"), 0);
+  EXPECT_EQ(ValueOf("millrace_fenced_broker_count"), 0);
+}
+
 }  // namespace
 }  // namespace millrace::node

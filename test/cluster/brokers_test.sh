@@ -23,6 +23,27 @@ await_topic() { # WHAT EXPRESSION SECONDS
   done
 }
 
+# Over all controllers: those that are not active say 0.
+of_controllers() { # METRIC
+  local node sum=0
+  for node in 1 2 3; do sum=$((sum + $(metric "$node" "$1"))); done
+  printf '%s' "$sum"
+}
+await_metrics() { # ACTIVE_BROKERS FENCED_BROKERS
+  local deadline=$(($(now_ms) + 10000)) seen
+  while true; do
+    seen="$(of_controllers millrace_active_controller_count) $(of_controllers millrace_active_broker_count)"
+    seen+=" $(of_controllers millrace_fenced_broker_count)"
+    [[ "$seen" != "1 $1 $2" ]] || return 0
+    (($(now_ms) < deadline)) || fail "active controllers, active and fenced brokers: $seen, not 1 $1 $2"
+    sleep 0.05
+  done
+}
+await_metrics 3 0
+for broker in 101 102 103; do
+  [[ "$(metric "$broker" millrace_broker_state)" == 3 ]] || fail "broker $broker does not say that it runs"
+done
+
 # A broker passes on what is for the controllers.
 ask topic create t --partitions 6 --replication-factor 3 >/dev/null
 readonly led="{p['leader'] for p in ps}"
@@ -32,10 +53,12 @@ cluster kill 102 2>/dev/null
 killed=$(now_ms)
 await_topic 'broker 102 is dead and leads' "102 not in $led and -1 not in $led" 10
 took=$(($(now_ms) - killed))
+await_metrics 2 1
 printf 'brokers_test: the leaderships of a killed broker moved within %s ms\n' "$took"
 
 cluster start >/dev/null 2>"$work/start.log" || fail "broker 102 does not come back: $(cat "$work/start.log")"
 ask topic create u --partitions 6 --replication-factor 3 >/dev/null || fail 'broker 102 is not in service'
+await_metrics 3 0
 
 # The active controller is killed: brokers find the next one, and are not fenced.
 leader="$(ask quorum describe -o json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["leader"])')"
