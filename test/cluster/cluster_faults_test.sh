@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Three controllers and three brokers as real processes, under steady load with acks=all: leaders are killed, paused and
 # stopped, and the active controller too. Every acknowledged record is there at the end, once, at its offset and in order;
-# all replicas are back in sync; and the longest time without an acknowledgement is told for each fault.
+# all replicas are back in sync and equal, byte for byte; and the longest time without an acknowledgement is told for each fault.
 set -euo pipefail
 
 source "$PWD/test/cluster/cluster_of_processes.sh"
+source "$PWD/test/cluster/equal_replicas.sh"
 readonly check="$PWD/tools/bench/probe/delivery_check"
 
 checker=''
@@ -70,3 +71,4 @@ wait "$checker" || status=$?
 checker=''
 cat "$work/report"
 ((status == 0)) || fail 'the records are not what was acknowledged'
+replicas_are_equal events 6

@@ -3,7 +3,7 @@
 # with acks=all: the disk of one broker fills up under its feet, without a reserve, so that writes fail in the middle of
 # a batch. Produce to what it leads is refused by name; what others lead goes on without it; all of it can be read; and
 # when there is room again everything goes on by itself. Every acknowledged record is there at the end, once, at its
-# offset and in order.
+# offset and in order, and the replicas are equal, byte for byte.
 set -euo pipefail
 
 # Mounts are made as the root of a user namespace: no rights on the machine are needed, nothing is left.
@@ -21,6 +21,7 @@ readonly check="$PWD/tools/bench/probe/delivery_check"
 readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/full_disks_test.XXXXXX")"
 readonly data="$work/cluster"
 readonly brokers='101 102 103'
+source "$PWD/test/cluster/equal_replicas.sh"
 
 cluster() { "$cluster_script" "$@" --data-dir "$data"; }
 fail() {
@@ -110,5 +111,8 @@ done
 
 kill -TERM "$checker"
 wait "$checker" || fail "the records are not what was acknowledged: $(cat "$work/report")"
+await 'not all replicas are in sync at the end' says "$whole"
+replicas_are_equal events 6
+replicas_are_equal other 6
 printf 'full_disks_test: %s\n' "$(cat "$work/report")"
 cluster stop || fail 'the nodes do not stop cleanly'

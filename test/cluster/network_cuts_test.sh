@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Three controllers and three brokers, each in a network namespace of its own, joined by a bridge; under a steady load of
 # records (acks=all) and of new topics, nodes are cut off whole and in one direction only. Whatever was acknowledged is
-# there at the end, once, at its offset and in order, on each controller and broker; and the quorum's leader stays when
-# it is a follower that cannot be heard.
+# there at the end, once, at its offset and in order, on each controller and broker, and the replicas are equal, byte for
+# byte; and the quorum's leader stays when it is a follower that cannot be heard.
 set -euo pipefail
 
 # The first process of a process namespace is what this script is inside; elsewhere its clean-up would kill strangers.
@@ -15,6 +15,7 @@ readonly millrace="$PWD/tools/millrace/millrace"
 readonly check="$PWD/tools/bench/probe/delivery_check"
 readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/network_cuts_test.XXXXXX")"
 readonly controllers='1 2 3' brokers='101 102 103'
+source "$PWD/test/cluster/equal_replicas.sh"
 readonly nobody=02:00:00:00:00:99
 
 fail() {
@@ -190,4 +191,5 @@ for node in $controllers; do
 done
 kill -TERM "$checker"
 wait "$checker" || fail "the records are not what was acknowledged: $(cat "$work/report")"
+replicas_are_equal events 6
 printf 'network_cuts_test: %s topics were acknowledged, all are there; records: %s\n' "$(acknowledged)" "$(cat "$work/report")"
