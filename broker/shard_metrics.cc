@@ -26,7 +26,9 @@ CallMetrics::CallMetrics(MetricRegistry* metrics, const std::string& call)
                                    absl::StrCat("Records in ", call_, " calls."));
   seconds_ = &metrics_->AddHistogram(
       absl::StrCat(prefix, "seconds"),
-      absl::StrCat("Time from the arrival of a ", call_, " at its shard to its answer."),
+      call_ == "fetch"
+          ? "Time from the beginning of a fetch's read to its end, without waiting for records."
+          : absl::StrCat("Time from the arrival of a ", call_, " at its shard to its answer."),
       kSecondsUnit);
 }
 
