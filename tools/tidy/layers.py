@@ -9,7 +9,7 @@ import fnmatch
 # ---- Who may use whom. What is not listed is forbidden; a layer may always use itself. ----
 
 _CORES = [
-    "api", "base", "broker", "broker/coordinator", "controller", "controller:quorum_control", "metadata", "raft",
+    "api", "base", "broker", "controller", "controller:quorum_control", "metadata", "raft",
     "raft/host", "record", "rsm", "storage", "storage:kv_store",
 ]  # fmt: skip
 _CODEC = ["api", "base", "proto", "record"]
@@ -32,23 +32,18 @@ MAY_USE = {
     "metadata": ["base", "proto:records", "rsm", "storage:kv_store"],
     "controller": ["base", "controller:quorum_control", "metadata", "proto:cold", "proto:records", "rsm"],
     "controller:quorum_control": ["base"],
-    "broker/coordinator": ["base", "metadata", "proto:cold", "proto:records", "rsm"],
-    "broker": [
-        "api", "base", "broker/coordinator", "metadata", "proto:cold", "record", "rsm", "storage",
-    ],  # fmt: skip
+    "broker": ["api", "base", "metadata", "proto:cold", "record", "rsm", "storage"],
     "client:core": ["api", "base", "record"],
     "client": ["api", "api/codec", "base", "client:core", "proto", "proto:grpc", "record", "rpc"],
     "rpc": ["base", "proto:errors", "proto:grpc"],
     "http": ["base"],
     "raft/codec": _CODEC + ["raft", "raft/host"],
     "broker/codec": _CODEC + ["broker"],
-    "controller/codec": _CODEC + ["controller"],
     "raft/service": _SERVICE + ["raft", "raft/codec", "raft/host"],
     "broker/service": _SERVICE + ["broker", "broker/codec"],
-    "controller/service": _SERVICE + ["controller", "controller/codec"],
     "node": _NODE,
     "node/service": _SERVICE + ["controller:quorum_control", "node"],
-    "test/sim": _NODE + ["api/codec", "broker/codec", "controller/codec", "node", "proto", "raft/codec"],
+    "test/sim": _NODE + ["api/codec", "broker/codec", "node", "proto", "raft/codec"],
     "test/cluster": ALL,
     "test/fuzz": ALL,
     "examples": ALL,
