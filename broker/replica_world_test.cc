@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "base/sim/seeds.h"
 #include "gtest/gtest.h"
 
 namespace millrace::broker {
@@ -13,7 +14,8 @@ constexpr uint64_t kSeeds = 3000;
 
 TEST(ReplicaWorldTest, EverySeedKeepsWhatIsAcknowledgedAndComesIntoSync) {
   ReplicaWorld::Result sum;
-  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+  // A seed that finds a bug goes into the braces.
+  for (const uint64_t seed : sim::SeedsToRun({}, {.count = kSeeds})) {
     const ReplicaWorld::Result result = ReplicaWorld::Run(seed);
     ASSERT_EQ(result.violation, "") << "seed " << seed;
     sum.events += result.events;
@@ -22,6 +24,7 @@ TEST(ReplicaWorldTest, EverySeedKeepsWhatIsAcknowledgedAndComesIntoSync) {
   }
   std::printf("%lld events, %d acknowledged, %d elections\n", static_cast<long long>(sum.events),
               sum.acknowledged, sum.elections);
+  if (sim::OnlySeed().has_value()) return;
   EXPECT_GT(sum.acknowledged, static_cast<int>(kSeeds) * 5);
   EXPECT_GT(sum.elections, static_cast<int>(kSeeds));
 }

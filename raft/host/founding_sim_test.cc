@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "base/sim/seeds.h"
 #include "gtest/gtest.h"
 
 namespace millrace::raft {
@@ -24,7 +26,9 @@ constexpr uint64_t kSeeds = 20'000;
 TEST(FoundingSim, S18SeedsNeverFoundTwoClustersAndAlwaysFoundOne) {
   std::map<std::string, int64_t> reached;
   int64_t events = 0;
-  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+  // A seed that finds a bug goes into the braces.
+  const std::vector<uint64_t> seeds = sim::SeedsToRun({}, {.count = kSeeds});
+  for (const uint64_t seed : seeds) {
     const FoundingSimResult result = RunFoundingSeed(seed);
     ASSERT_EQ(result.violation, "") << "seed " << seed;
     for (const auto& [what, count] : result.reached) reached[what] += count;
@@ -32,8 +36,9 @@ TEST(FoundingSim, S18SeedsNeverFoundTwoClustersAndAlwaysFoundOne) {
   }
   std::string table;
   for (const auto& [what, count] : reached) table += what + ": " + std::to_string(count) + "\n";
-  std::printf("%llu seeds, %lld events\n%s", static_cast<unsigned long long>(kSeeds),
-              static_cast<long long>(events), table.c_str());
+  std::printf("%zu seeds, %lld events\n%s", seeds.size(), static_cast<long long>(events),
+              table.c_str());
+  if (sim::OnlySeed().has_value()) return;
   for (const char* what :
        {"crash after a write, before it was known", "crash before a write",
         "directory put away and back", "founded", "joined", "promise replaced", "waits: wrong list",

@@ -2,49 +2,44 @@
 // runs are worth something. A failing seed is printed; MILLRACE_SEED repeats it.
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "absl/strings/numbers.h"
 #include "base/log.h"
+#include "base/sim/seeds.h"
 #include "gtest/gtest.h"
 #include "test/sim/quorum_scenario.h"
 
 namespace millrace::sim {
 namespace {
 
-// Two processes of the test share them: tests shard by case.
+// Two processes of the test share them: tests shard by case. MILLRACE_QUORUM_SEEDS runs more.
 constexpr uint64_t kSeedsInCi = 5000;
 constexpr uint64_t kParts = 8;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  uint64_t value = 0;
-  const char* text = std::getenv(name);
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
-}
 
 class QuorumSim : public ::testing::TestWithParam<uint64_t> {
  protected:
   QuorumSim() {
-    if (std::getenv("MILLRACE_SEED") == nullptr) quiet_.emplace(LogLevel::kError);
+    if (!OnlySeed().has_value()) quiet_.emplace(LogLevel::kError);
   }
   std::optional<LogCapture> quiet_;
 };
 
 TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
-  const uint64_t only = FromEnvironment("MILLRACE_SEED", 0);
-  const uint64_t seeds = FromEnvironment("MILLRACE_QUORUM_SEEDS", kSeedsInCi);
-  if (only != 0 && only % kParts != GetParam()) return;
+  if (OnlySeed().has_value() && *OnlySeed() % kParts != GetParam()) return;
+  const uint64_t count = SeedSetting("MILLRACE_QUORUM_SEEDS").value_or(kSeedsInCi) / kParts;
+  // A seed that finds a bug goes into the braces, in one of the parts.
+  const std::vector<uint64_t> seeds =
+      SeedsToRun({}, {.first = GetParam() + kParts, .count = count, .step = kParts});
   std::map<std::string, int64_t> reached;
   int64_t runs = 0;
   int64_t answered = 0;
   int64_t committed = 0;
   int64_t inconclusive = 0;
   uint64_t events = 0;
-  for (uint64_t seed = only != 0 ? only : GetParam() + kParts; seed < seeds + kParts || only != 0;
-       seed += kParts) {
+  for (const uint64_t seed : seeds) {
     const QuorumRun run = RunQuorumSeed(seed);
     ASSERT_EQ(run.violation, "") << "MILLRACE_SEED=" << seed << "\n" << run.history;
     for (const auto& [what, count] : run.reached) reached[what] += count;
@@ -53,7 +48,6 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
     committed += run.committed;
     events += run.events;
     inconclusive += run.inconclusive ? 1 : 0;
-    if (only != 0) break;
   }
   std::printf("%lld seeds, %llu events, %lld entries, %lld answers, %lld inconclusive histories\n",
               static_cast<long long>(runs), static_cast<unsigned long long>(events),

@@ -1,13 +1,13 @@
 #include "test/sim/world.h"
 
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/numbers.h"
 #include "base/log.h"
+#include "base/sim/seeds.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -15,21 +15,14 @@
 namespace millrace::sim {
 namespace {
 
-// Some ten seconds of CPU in the release build.
+// Some ten seconds of CPU in the release build. MILLRACE_SEEDS runs more.
 constexpr uint64_t kSeedsInCi = 60;
-
-// MILLRACE_SEED repeats one seed, MILLRACE_SEEDS runs more than CI does.
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  uint64_t value = 0;
-  const char* text = std::getenv(name);
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
-}
 
 // One seed's log lines help; those of hundreds only hide the failure.
 class WorldTest : public ::testing::Test {
  protected:
   WorldTest() {
-    if (std::getenv("MILLRACE_SEED") == nullptr) quiet_.emplace(LogLevel::kError);
+    if (!OnlySeed().has_value()) quiet_.emplace(LogLevel::kError);
   }
   std::optional<LogCapture> quiet_;
 };
@@ -75,12 +68,12 @@ TEST_F(WorldTest, SeedsThatFoundBugsStayGood) {
 }
 
 TEST_F(WorldTest, NoAcknowledgedRecordIsLostWhateverHappensToTheServer) {
-  const uint64_t only = FromEnvironment("MILLRACE_SEED", 0);
-  const uint64_t first = only != 0 ? only : 1;
-  const uint64_t last = only != 0 ? only : FromEnvironment("MILLRACE_SEEDS", kSeedsInCi);
+  // Those that found bugs have a test of their own, above.
+  const std::vector<uint64_t> seeds =
+      SeedsToRun({}, {.count = SeedSetting("MILLRACE_SEEDS").value_or(kSeedsInCi)});
   std::map<std::string, int64_t> reached;
   int64_t acknowledged = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
+  for (const uint64_t seed : seeds) {
     World world({.seed = seed});
     const absl::Status status = world.Run();
     ASSERT_TRUE(status.ok()) << "MILLRACE_SEED=" << seed << ": " << status;
@@ -88,9 +81,9 @@ TEST_F(WorldTest, NoAcknowledgedRecordIsLostWhateverHappensToTheServer) {
     acknowledged += world.report().acknowledged;
   }
   for (const auto& [what, count] : reached) RecordProperty(what, std::to_string(count));
-  if (only != 0) return;
+  if (OnlySeed().has_value()) return;
   // A run in which nothing happens proves nothing.
-  EXPECT_GT(acknowledged, static_cast<int64_t>(last - first) * 1000);
+  EXPECT_GT(acknowledged, static_cast<int64_t>(seeds.size() - 1) * 1000);
   for (const char* what : {"kill",
                            "power-loss-keep",
                            "power-loss-lose",
