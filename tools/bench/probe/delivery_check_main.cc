@@ -33,6 +33,7 @@ struct Options {
   double seconds = 1e9;
   size_t size = 200;
   int64_t delivery_timeout_ms = 120'000;
+  bool once = false;
 };
 
 // What the callbacks, on the producer's own thread, share with the one who sends.
@@ -44,12 +45,13 @@ struct Told {
 };
 
 absl::Status SendAll(const Options& options, int partitions, Told* told, int64_t* sent) {
-  ASSIGN_OR_RETURN(
-      const auto producer,
-      client::Producer::Create({{"bootstrap.servers", options.bootstrap},
-                                {"delivery.timeout.ms", absl::StrCat(options.delivery_timeout_ms)},
-                                {"enable.idempotence", "true"},
-                                {"client.id", "delivery-check"}}));
+  std::map<std::string, std::string> configs = {
+      {"bootstrap.servers", options.bootstrap},
+      {"delivery.timeout.ms", absl::StrCat(options.delivery_timeout_ms)},
+      {"enable.idempotence", options.once ? "false" : "true"},
+      {"client.id", "delivery-check"}};
+  if (options.once) configs["retries"] = "0";
+  ASSIGN_OR_RETURN(const auto producer, client::Producer::Create(configs));
   const SystemClock clock;
   const MonotonicTime begin = clock.Now();
   std::vector<int64_t> next(static_cast<size_t>(partitions), 0);
@@ -159,6 +161,7 @@ int main(int argc, char** argv) {
   app.add_option("--size", options.size, "bytes of a record");
   app.add_option("--delivery-timeout-ms", options.delivery_timeout_ms,
                  "how long a record is tried again");
+  app.add_flag("--once", options.once, "never try again, so that each refusal is a failure");
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGTERM, [](int) { millrace::bench::stop_asked = 1; });
   std::signal(SIGINT, [](int) { millrace::bench::stop_asked = 1; });
