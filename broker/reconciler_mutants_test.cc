@@ -7,6 +7,7 @@ namespace millrace::broker {
 namespace {
 
 constexpr const char* kMutants[] = {
+    "broker.damaged-is-relied-on",
     "broker.leads-as-an-earlier-run",
     "broker.nothing-made-anew",
 };

@@ -7,10 +7,9 @@ namespace millrace::storage {
 namespace {
 
 constexpr const char* kMutants[] = {
-    "storage.deletion-finished-on-what-came-back",
-    "storage.epochs-forgotten",
-    "storage.producers-forgotten",
-    "storage.stop-taken-for-clean",
+    "storage.damage-served",          "storage.deletion-finished-on-what-came-back",
+    "storage.epochs-forgotten",       "storage.producers-forgotten",
+    "storage.repaired-across-epochs", "storage.stop-taken-for-clean",
     "storage.suspicion-not-sticky",
 };
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "record/record_reader.h"
 #include "storage/batch_cursor.h"
@@ -130,7 +131,9 @@ class RangeRead {
         *more = size;
         return false;
       }
-      const absl::StatusOr<record::BatchView> batch = record::BatchView::Parse(rest);
+      const absl::StatusOr<record::BatchView> batch =
+          MUTANT("storage.damage-served") ? record::BatchView::ParseWithVerifiedCrc(rest)
+                                          : record::BatchView::Parse(rest);
       if (!batch.ok()) {
         return damaged(Damage(segment_, position_ + at, batch.status().message()));
       }

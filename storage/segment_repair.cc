@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "storage/file_names.h"
 #include "storage/index_file.h"
@@ -73,7 +74,8 @@ absl::Status SegmentRepair::CheckNext(const record::BatchView& batch) const {
                                       ", and the segment at ", options_.end_offset.value()));
   }
   const LeaderEpoch epoch = options_.epochs.EpochAt(batch.base_offset());
-  if (epoch != kNoLeaderEpoch && epoch != batch.leader_epoch()) {
+  if (epoch != kNoLeaderEpoch && epoch != batch.leader_epoch() &&
+      !MUTANT("storage.repaired-across-epochs")) {
     return DoesNotBelong(absl::StrCat("the batch at offset ", batch.base_offset().value(),
                                       " has leader epoch ", batch.leader_epoch().value(),
                                       " instead of ", epoch.value()));

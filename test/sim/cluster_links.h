@@ -3,7 +3,8 @@
 //
 // ClusterQuorumLink: between controllers. ClusterControllerLink: from a broker to the controllers.
 // ClusterReplicaChannel: from a follower's shard to a leader's; every message passes through its
-// real encoder and decoder. An object serves one process and stays until the next one starts.
+// real encoder and decoder. ClusterRepairChannel: from a broker to another that may have what is
+// damaged. An object serves one process and stays until the next one starts.
 //
 // Thread: the simulation's one; calls on the executors that the seams name.
 #ifndef TEST_SIM_CLUSTER_LINKS_H_
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/repair_channel.h"
 #include "broker/replica_channel.h"
 #include "node/controller_link.h"
 #include "node/program_features.h"
@@ -32,6 +34,7 @@ struct ClusterPeer {
   std::unique_ptr<ClusterQuorumLink> quorum;
   std::unique_ptr<node::ControllerLink> controllers;
   std::unique_ptr<broker::ReplicaChannel> replicas;
+  std::unique_ptr<broker::RepairChannel> repairs;
 };
 
 // What all links share.
@@ -135,6 +138,18 @@ class ClusterReplicaChannel final : public broker::ReplicaChannel {
                                                const broker::FollowerHello& hello,
                                                Executor* executor,
                                                std::weak_ptr<broker::FollowerSink> sink) override;
+
+ private:
+  const ClusterPeers all_;
+  const int self_;
+};
+
+class ClusterRepairChannel final : public broker::RepairChannel {
+ public:
+  ClusterRepairChannel(ClusterPeers peers, int self) : all_(std::move(peers)), self_(self) {}
+
+  void ReadRange(const std::string& address, const broker::RangeQuery& query,
+                 absl::Duration timeout, Executor* executor, broker::RangeDone done) override;
 
  private:
   const ClusterPeers all_;

@@ -16,9 +16,13 @@ namespace {
 constexpr uint64_t kSeedsMax = 400;
 
 constexpr const char* kMutants[] = {
-    "broker.nothing-made-anew",          "controller.eligible-beside-enough-in-sync",
-    "controller.suspect-keeps-its-seat", "storage.deletion-finished-on-what-came-back",
-    "storage.epochs-forgotten",          "storage.producers-forgotten",
+    "broker.nothing-made-anew",
+    "controller.eligible-beside-enough-in-sync",
+    "controller.suspect-keeps-its-seat",
+    "storage.damage-served",
+    "storage.deletion-finished-on-what-came-back",
+    "storage.epochs-forgotten",
+    "storage.producers-forgotten",
     "storage.stop-taken-for-clean",
 };
 

@@ -49,7 +49,8 @@ ClusterOptions WithoutFaults(uint64_t seed) {
           .slow_disks = false,
           .disk_errors = false,
           .full_disks = false,
-          .wipes = false};
+          .wipes = false,
+          .log_damage = false};
 }
 
 // What the other tests tolerate is the faults'.
@@ -128,9 +129,13 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "log-dir-full",
                            "log-dir-full-of-a-follower",
                            "log-dir-wiped",
+                           "log-rotted",
+                           "log-rotted-of-the-leader",
+                           "log-rotted-twice",
                            "millrace_controller_broker_sessions_ended_total",
                            "millrace_isr_expands_total",
                            "millrace_isr_shrinks_total",
+                           "millrace_log_repaired_ranges_total",
                            "millrace_quorum_elections_won_total",
                            "no-leader",
                            "other-leader",

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "broker/broker.h"
 
 namespace millrace::sim {
 namespace {
@@ -43,6 +44,7 @@ ConfigValues ConfigOf(const ClusterOptions& options, int host, bool controller, 
     config["log.retention.check.interval.ms"] = "700";
     config["log.flush.offset.checkpoint.interval.ms"] = "900";
     config["log.dir.reserve.bytes"] = "65536";
+    if (options.log_damage) config["log.scrub.interval.ms"] = "2000";
     config["num.shards"] = absl::StrCat(1 + random.Below(2));
   }
   return config;
@@ -89,7 +91,9 @@ void ClusterState::AddMachine(int host) {
       peer.controllers = std::make_unique<ClusterControllerLink>(all, host, &server->controller());
       peer.replicas = std::make_unique<ClusterReplicaChannel>(all, host);
       ways.controllers = peer.controllers.get();
+      peer.repairs = std::make_unique<ClusterRepairChannel>(all, host);
       ways.replicas = peer.replicas.get();
+      ways.repairs = peer.repairs.get();
     }
     return ways;
   });
@@ -121,6 +125,23 @@ std::string ClusterState::NameOf(const TopicPartition& partition) const {
                       topic->durable ? "durable" : "replicated", ")");
 }
 
+std::optional<broker::ReplicaState> ClusterState::ReplicaOn(int host,
+                                                            const TopicPartition& partition) {
+  if (!serving(host)) return std::nullopt;
+  std::optional<std::vector<broker::LogDirDescription>> dirs;
+  server(host).controller().RunNow([&] {
+    server(host).node().broker().DescribeLogDirs(
+        [&](std::vector<broker::LogDirDescription> found) { dirs = std::move(found); });
+  });
+  if (!loop.RunUntil([&] { return dirs.has_value(); }, absl::Seconds(5))) return std::nullopt;
+  for (const broker::LogDirDescription& dir : *dirs) {
+    for (const broker::ReplicaState& state : dir.replicas) {
+      if (state.topic_partition == partition) return state;
+    }
+  }
+  return std::nullopt;
+}
+
 void ClusterState::Start(int host) {
   if (server(host).running()) return;
   network.OnUp(host);
@@ -141,6 +162,7 @@ void ClusterState::CountWhatItDid(int host) {
         absl::StrContains(sample.name, "isr_") || absl::StrContains(sample.name, "cuts_below") ||
         absl::StrContains(sample.name, "lost_data") || absl::StrContains(sample.name, "election") ||
         absl::StrContains(sample.name, "sessions_ended") ||
+        absl::StrContains(sample.name, "log_repaired_ranges") ||
         absl::StrContains(sample.name, "snapshot");
     if (told && sample.kind == MetricSample::Kind::kCounter && sample.value > 0) {
       report.reached[sample.name] += static_cast<int64_t>(sample.value);

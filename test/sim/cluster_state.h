@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "base/sim/sim_executor.h"
 #include "base/sim/sim_random.h"
 #include "base/status.h"
+#include "broker/shard.h"
 #include "node/testing/sim_server.h"
 #include "test/sim/cluster_links.h"
 #include "test/sim/cluster_network.h"
@@ -53,6 +55,8 @@ struct ClusterOptions {
   bool full_disks = true;
   // One broker, at most, gets an empty disk, or an empty log directory.
   bool wipes = true;
+  // At the end bits are flipped in the logs of single replicas.
+  bool log_damage = true;
 };
 
 // What a run was made of; printed by the runner, and summed over seeds to see what was reached.
@@ -99,6 +103,8 @@ struct ClusterState {
   void LosePower(int host, CrashMode mode);
   // Before a crash that comes by itself: `silent` as with ClusterNetwork::OnDown.
   void SetOnDown(int host, bool silent);
+  // As the broker there describes it; nullopt: it has none, or does not serve. Drives the loop.
+  std::optional<broker::ReplicaState> ReplicaOn(int host, const TopicPartition& partition);
   // A broker that serves clients, as far as anybody sees from outside.
   bool serving(int host) { return server(host).serving(); }
 

@@ -10,9 +10,9 @@
 #include "absl/strings/str_join.h"
 #include "base/file_system.h"
 #include "base/status.h"
-#include "broker/broker.h"
 #include "record/batch_view.h"
 #include "test/sim/client_records.h"
+#include "test/sim/disk_faults.h"
 
 namespace millrace::sim {
 namespace {
@@ -20,20 +20,11 @@ namespace {
 constexpr absl::Duration kHealthBound = absl::Seconds(100);
 constexpr absl::Duration kCallBound = absl::Seconds(20);
 constexpr absl::Duration kPoll = absl::Milliseconds(100);
-// Of a batch's header: its base offset, then the length of what follows.
-constexpr size_t kLengthAt = 8;
-constexpr size_t kCountedFrom = 12;
 
 absl::Status Liveness(const ClusterTopic& topic, const TopicPartition& partition,
                       absl::string_view what) {
   return absl::InternalError(
       absl::StrCat("LIVENESS: ", topic.name, "-", partition.partition.value(), ": ", what));
-}
-
-uint32_t BigEndian32(const std::string& bytes, size_t at) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
-  return value;
 }
 
 // The batches of a replica's segments, one after the other; "" if it is not on this disk.
@@ -49,34 +40,9 @@ std::string LogOf(SimFileSystem& disk, const std::string& directory) {
   for (const std::string& name : segments) {
     const auto bytes = ReadWholeFile(disk, absl::StrCat(directory, "/", name), 64 << 20);
     if (!bytes.ok()) continue;
-    // Segments are preallocated: zeros follow the last batch.
-    size_t end = 0;
-    while (end + kCountedFrom <= bytes->size()) {
-      const uint32_t length = BigEndian32(*bytes, end + kLengthAt);
-      if (length == 0 || end + kCountedFrom + length > bytes->size()) break;
-      end += kCountedFrom + length;
-    }
-    log.append(*bytes, 0, end);
+    log.append(*bytes, 0, BatchBytesOf(*bytes));
   }
   return log;
-}
-
-std::optional<broker::ReplicaState> StateOf(ClusterState& world, int host,
-                                            const TopicPartition& partition) {
-  if (!world.serving(host)) return std::nullopt;
-  std::optional<std::vector<broker::LogDirDescription>> dirs;
-  SimServer& server = world.server(host);
-  server.controller().RunNow([&] {
-    server.node().broker().DescribeLogDirs(
-        [&](std::vector<broker::LogDirDescription> found) { dirs = std::move(found); });
-  });
-  if (!world.loop.RunUntil([&] { return dirs.has_value(); }, absl::Seconds(5))) return std::nullopt;
-  for (const broker::LogDirDescription& dir : *dirs) {
-    for (const broker::ReplicaState& state : dir.replicas) {
-      if (state.topic_partition == partition) return state;
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -172,7 +138,7 @@ absl::Status ClusterVerdict::AwaitEqualEnds(const ClusterTopic& topic,
     bool equal = true;
     seen.clear();
     for (const int host : world_.broker_hosts()) {
-      const auto state = StateOf(world_, host, partition);
+      const auto state = world_.ReplicaOn(host, partition);
       if (!state) continue;
       absl::StrAppend(&seen, " ", host, ": end ", state->end_offset.value(), ", high watermark ",
                       state->high_watermark.value(), ";");
@@ -224,7 +190,7 @@ absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
   int first_host = 0;
   for (const int host : world_.broker_hosts()) {
     std::string log = LogOn(host, topic, partition.partition.value());
-    if (!StateOf(world_, host, partition)) continue;
+    if (!world_.ReplicaOn(host, partition)) continue;
     if (!first) {
       first = std::move(log);
       first_host = host;
@@ -246,12 +212,55 @@ absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
   return absl::OkStatus();
 }
 
+absl::Status ClusterVerdict::SurviveDamage() {
+  for (const auto& topic : world_.topics) {
+    for (int i = 0; i < topic->partitions; ++i) {
+      RETURN_IF_ERROR(ReadWhatIsServed(*topic, topic->Partition(i)));
+    }
+  }
+  RETURN_IF_ERROR(WriteEverywhere());
+  const MonotonicTime end = world_.loop.now() + kHealthBound;
+  absl::Status last;
+  while (world_.loop.now() < end && world_.violation.ok()) {
+    last = AwaitHealth();
+    for (const auto& topic : world_.topics) {
+      for (int i = 0; i < topic->partitions && last.ok(); ++i) {
+        last = AwaitEqualEnds(*topic, topic->Partition(i));
+        if (last.ok()) last = CompareLogs(*topic, topic->Partition(i));
+      }
+    }
+    if (last.ok()) return ReadEverything();
+    world_.loop.RunFor(kPoll);
+  }
+  RETURN_IF_ERROR(world_.violation);
+  return absl::InternalError(absl::StrCat("LIVENESS: damage is not repaired: ", last.message()));
+}
+
+absl::Status ClusterVerdict::ReadWhatIsServed(const ClusterTopic& topic,
+                                              const TopicPartition& partition) {
+  for (Offset next(0);;) {
+    const auto result = clients_.FetchNow(partition, next, kCallBound);
+    if (!result.ok()) return Liveness(topic, partition, result.status().ToString());
+    if (!result->outcome.ok()) {
+      if (result->outcome.code == ErrorCode::kCorruptLog) {
+        world_.Reached("read-CORRUPT_LOG");
+        return absl::OkStatus();
+      }
+      return Liveness(topic, partition, result->outcome.message);
+    }
+    ASSIGN_OR_RETURN(const auto records,
+                     CheckedRecordsOf(&world_.history, partition, *result, next));
+    if (records.empty()) return absl::OkStatus();
+    next = records.back().offset + 1;
+  }
+}
+
 std::string ClusterVerdict::DescribeLogs() {
   std::string text;
   for (const auto& topic : world_.topics) {
     for (int i = 0; i < topic->partitions; ++i) {
       for (const int host : world_.broker_hosts()) {
-        const auto state = StateOf(world_, host, topic->Partition(i));
+        const auto state = world_.ReplicaOn(host, topic->Partition(i));
         if (!state) continue;
         absl::StrAppend(&text, world_.NameOf(topic->Partition(i)), " on ", host,
                         state->is_leader ? ", leader" : "", ", end ", state->end_offset.value(),

@@ -27,6 +27,9 @@ class ClusterVerdict {
   absl::Status AwaitHealth();
   // Every partition holds what it must, and its replicas the same bytes.
   absl::Status ReadEverything();
+  // After bits were flipped in logs: nothing else than before is served, every partition takes a
+  // record meanwhile, and in the end all is as if nothing had happened.
+  absl::Status SurviveDamage();
   // Every partition takes a record and gives it back.
   absl::Status WriteEverywhere();
   // For whoever looks for the cause: what each replica holds, batch by batch.
@@ -38,6 +41,8 @@ class ClusterVerdict {
   std::string WhatIsNotHealthy();
   absl::Status AwaitEqualEnds(const ClusterTopic& topic, const TopicPartition& partition);
   absl::Status ReadPartition(const ClusterTopic& topic, const TopicPartition& partition);
+  // From the start to the end, or to what is damaged.
+  absl::Status ReadWhatIsServed(const ClusterTopic& topic, const TopicPartition& partition);
   std::string LogOn(int host, const ClusterTopic& topic, int partition);
   absl::Status CompareLogs(const ClusterTopic& topic, const TopicPartition& partition);
 

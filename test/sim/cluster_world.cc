@@ -32,6 +32,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.disk_errors = OneIn(random, 3);
   options.wipes = OneIn(random, 3);
   options.full_disks = OneIn(random, 3);
+  options.log_damage = OneIn(random, 3);
   return options;
 }
 
@@ -39,6 +40,7 @@ ClusterWorld::ClusterWorld(const ClusterOptions& options)
     : state_(options),
       clients_(&state_),
       faults_(&state_),
+      damage_(&state_),
       verdict_(&state_, &clients_, &faults_) {}
 
 void ClusterWorld::ScheduleClients() {
@@ -98,6 +100,10 @@ absl::Status ClusterWorld::Judge() {
   state_.loop.RunFor(kAnswersArrive);
   RETURN_IF_ERROR(verdict_.AwaitHealth());
   RETURN_IF_ERROR(verdict_.ReadEverything());
+  if (state_.options.log_damage) {
+    damage_.Inflict();
+    RETURN_IF_ERROR(verdict_.SurviveDamage());
+  }
   RETURN_IF_ERROR(verdict_.WriteEverywhere());
   if (!state_.options.power_losses || !OneIn(state_.random, 3)) return state_.violation;
   // What has been read must be as durable as what was acknowledged.

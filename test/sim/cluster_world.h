@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "test/sim/cluster_clients.h"
+#include "test/sim/cluster_damage.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/cluster_verdict.h"
@@ -39,6 +40,7 @@ class ClusterWorld {
   ClusterState state_;
   ClusterClients clients_;
   ClusterFaults faults_;
+  ClusterDamage damage_;
   ClusterVerdict verdict_;
 };
 

@@ -1,11 +1,25 @@
 #include "test/sim/disk_faults.h"
 
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/file_system.h"
 
 namespace millrace::sim {
 namespace {
+
+// Of a batch's header: its base offset, then the length of what follows.
+constexpr size_t kLengthAt = 8;
+constexpr size_t kCountedFrom = 12;
+
+uint32_t BigEndian32(const std::string& bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
+  return value;
+}
 
 bool NeedsRoom(const SimCall& call) {
   return call.kind == SimCall::Kind::kCreate || call.kind == SimCall::Kind::kWrite ||
@@ -39,6 +53,34 @@ void FailReads(SimFileSystem* disk, const std::string& directory) {
     if (call.kind != SimCall::Kind::kRead || !IsBelow(call.path, directory)) return std::nullopt;
     return SimFault::kIoError;
   });
+}
+
+size_t BatchBytesOf(const std::string& segment) {
+  size_t end = 0;
+  while (end + kCountedFrom <= segment.size()) {
+    const uint32_t length = BigEndian32(segment, end + kLengthAt);
+    if (length == 0 || end + kCountedFrom + length > segment.size()) break;
+    end += kCountedFrom + length;
+  }
+  return end;
+}
+
+bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random) {
+  const auto entries = disk->ListDirectory(directory);
+  if (!entries.ok()) return false;
+  // With the bytes of its batches.
+  std::vector<std::pair<std::string, size_t>> segments;
+  for (const DirectoryEntry& entry : *entries) {
+    if (!absl::EndsWith(entry.name, ".log")) continue;
+    std::string path = absl::StrCat(directory, "/", entry.name);
+    const auto contents = ReadWholeFile(*disk, path, 64 << 20);
+    const size_t bytes = contents.ok() ? BatchBytesOf(*contents) : 0;
+    if (bytes > 0) segments.emplace_back(std::move(path), bytes);
+  }
+  if (segments.empty()) return false;
+  const auto& [path, bytes] = segments[random->Below(segments.size())];
+  disk->FlipBit(path, random->Below(8 * bytes));
+  return true;
 }
 
 }  // namespace millrace::sim

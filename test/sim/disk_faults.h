@@ -4,10 +4,12 @@
 #ifndef TEST_SIM_DISK_FAULTS_H_
 #define TEST_SIM_DISK_FAULTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "base/sim/sim_file_system.h"
+#include "base/sim/sim_random.h"
 
 namespace millrace::sim {
 
@@ -23,6 +25,12 @@ void FailDirectory(SimFileSystem* disk, const std::string& directory, SimFault f
 void FailOneCall(SimFileSystem* disk, const std::string& directory, uint64_t calls);
 // Nothing below `directory` can be read.
 void FailReads(SimFileSystem* disk, const std::string& directory);
+
+// How many bytes of a segment are batches: it is preallocated, so that zeros follow the last one.
+size_t BatchBytesOf(const std::string& segment);
+// Flips a bit of the batches of one segment in the directory of a partition's log. False: it has
+// none.
+bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random);
 
 }  // namespace millrace::sim
 
