@@ -2,8 +2,12 @@
 
 #include "broker/damage_control.h"
 
+#include <algorithm>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "broker/testing/cluster_fixture.h"
 
 namespace millrace::broker {
@@ -143,6 +147,27 @@ TEST_F(DamageControlTest, ALoneReplicaLeadsWithItsHole_S35) {
   ASSERT_TRUE(f_.RunUntil([&] { return Metric(1, "millrace_log_repaired_ranges_total") == 1; },
                           absl::Minutes(3)));
   EXPECT_EQ(f_.LogOf(1), healthy_);
+}
+
+TEST_F(DamageControlTest, WhatIsFoundDamagedAtTheStartBeginsAgainWhereItIsWhole_S35) {
+  f_.Run(absl::Seconds(1));
+  f_.Kill(3);
+  sim::SimFileSystem& files = *f_.members.at(3)->files;
+  const absl::StatusOr<std::vector<DirectoryEntry>> entries = files.ListDirectory("data/t-0");
+  ASSERT_OK(entries);
+  std::string last;
+  for (const DirectoryEntry& entry : *entries) {
+    if (absl::EndsWith(entry.name, ".log")) last = std::max(last, entry.name);
+  }
+  files.FlipBit(absl::StrCat("data/t-0/", last), 8 * 500);
+  f_.Start(3);
+  f_.Run(absl::Seconds(1));
+  EXPECT_EQ(CodeOf(f_.StateOf(3).status), ErrorCode::kCorruptLog) << "it still has its seat";
+  ASSERT_TRUE(f_.RunUntil([&] { return f_.Isr() == std::vector<int>({1, 2}); }));
+  ASSERT_TRUE(f_.RunUntil([&] { return AllWell(); }));
+  EXPECT_EQ(f_.StateOf(3).end_offset, Offset(kBatches));
+  EXPECT_EQ(Sum(3, 0).crc32c, Sum(1, 0).crc32c);
+  EXPECT_TRUE(Sum(3, 0).outcome.ok());
 }
 
 TEST_F(DamageControlTest, ThePaceIsThatOfTheConfigsInForce) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mutant.h"
 #include "base/status.h"
 #include "broker/gather.h"
@@ -120,6 +121,7 @@ void Reconciler::Apply(const metadata::Delta& delta) {
       Want(partition);
       const auto hosted = hosted_.find(partition);
       if (hosted != hosted_.end()) TellDirectory(partition, hosted->second);
+      RestartDamaged(partition);
     } else if (hosted_.contains(partition)) {
       // Unassigned, by a record that names it.
       Remove(partition, Removal::kDelete);
@@ -219,6 +221,7 @@ void Reconciler::OnOpened(const TopicPartition& partition, const absl::Status& s
   if (found == hosted_.end()) return;
   Hosted& hosted = found->second;
   hosted.phase = status.ok() ? Phase::kOpen : Phase::kOffline;
+  hosted.damaged = CodeOf(status) == ErrorCode::kCorruptLog;
   if (status.ok()) {
     if (const auto stray = strays_.find(partition); stray != strays_.end()) {
       stray->second.erase(hosted.log_dir);
@@ -227,7 +230,24 @@ void Reconciler::OnOpened(const TopicPartition& partition, const absl::Status& s
   }
   Recount();
   if (hosted.configs_changed) SendConfigs(partition);
-  if (hosted.then_remove) Remove(partition, *std::exchange(hosted.then_remove, std::nullopt));
+  if (hosted.then_remove) {
+    return Remove(partition, *std::exchange(hosted.then_remove, std::nullopt));
+  }
+  RestartDamaged(partition);
+}
+
+// Its seat is taken from it by the leader, whom it does not follow; what it had is in those that
+// are in sync. As with a disk that was lost (S-05), and the whole part of it stays.
+void Reconciler::RestartDamaged(const TopicPartition& partition) {
+  const auto hosted = hosted_.find(partition);
+  const metadata::PartitionImage* const known = image_->FindPartition(partition);
+  if (hosted == hosted_.end() || known == nullptr || !known->IsReplica(deps_.self)) return;
+  if (hosted->second.phase != Phase::kOffline || !hosted->second.damaged) return;
+  const bool has_seat = known->InIsr(deps_.self) || known->InElr(deps_.self);
+  if (has_seat || known->leader == kNoNode || !restarted_.insert(partition).second) return;
+  LOG_WARN("reconciler", "a damaged replica begins again where its log is whole",
+           {{"topic_id", partition.topic_id}, {"partition", partition.partition}});
+  Remove(partition, Removal::kDamaged);
 }
 
 void Reconciler::TellDirectory(const TopicPartition& partition, const Hosted& hosted) {
@@ -359,7 +379,7 @@ void Reconciler::RemoveFromDisk(const TopicPartition& partition, Removal removal
   if (removal == Removal::kDelete) {
     dir->DeleteReplica(partition, deps_.home, std::move(done));
   } else {
-    dir->MarkStray(partition, deps_.home, std::move(done));
+    dir->MarkStray(partition, deps_.home, std::move(done), removal == Removal::kStray);
   }
 }
 
@@ -367,7 +387,7 @@ void Reconciler::OnRemoved(const TopicPartition& partition, Removal removal) {
   const auto removed = hosted_.find(partition);
   names_.erase({removed->second.topic, partition.partition});
   if (removed->second.log_dir >= 0) --counts_[removed->second.log_dir];
-  if (removal == Removal::kStray && removed->second.log_dir >= 0) {
+  if (removal != Removal::kDelete && removed->second.log_dir >= 0) {
     strays_[partition].insert(removed->second.log_dir);
   }
   hosted_.erase(removed);

@@ -74,7 +74,8 @@ class Reconciler {
  private:
   enum class Phase { kOpening, kOpen, kOffline, kRemoving };
   // Deleted for good, or set aside.
-  enum class Removal { kDelete, kStray };
+  // kDamaged: the latter, without its damaged end.
+  enum class Removal { kDelete, kStray, kDamaged };
   // Log directories, by their place in the LogDirSet.
   using LogDirs = std::set<int>;
   struct Hosted {
@@ -83,6 +84,8 @@ class Reconciler {
     Phase phase = Phase::kOpening;
     // To be done when it has opened.
     std::optional<Removal> then_remove;
+    // Its end is damaged, so that it is offline.
+    bool damaged = false;
     // Its configs changed while it was opening.
     bool configs_changed = false;
   };
@@ -93,6 +96,9 @@ class Reconciler {
   Hosted* Host(const TopicPartition& partition, const std::string& topic, int log_dir);
   void Open(const TopicPartition& partition, Hosted* hosted);
   void OnOpened(const TopicPartition& partition, const absl::Status& status);
+  // One that is damaged begins again where the damage begins, if nobody counts on it and others
+  // have what it had.
+  void RestartDamaged(const TopicPartition& partition);
   void Remove(const TopicPartition& partition, Removal removal);
   void RemoveFromDisk(const TopicPartition& partition, Removal removal);
   void OnRemoved(const TopicPartition& partition, Removal removal);
@@ -132,6 +138,8 @@ class Reconciler {
   std::map<TopicPartition, LogDirs> on_disk_;
   // Where some lie set aside.
   std::map<TopicPartition, LogDirs> strays_;
+  // Those that have begun again.
+  std::set<TopicPartition> restarted_;
   // Partitions that wait for another of the same name to be removed.
   std::set<TopicPartition> waiting_;
   std::atomic<int64_t> wanted_{0};

@@ -52,6 +52,11 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
                const LogConfig& config, Executor* owner, LogDone done);
   // Deletes a replica, or sets it aside; where there is no room, when there is.
   void Leave(const TopicPartition& topic_partition, bool aside, Executor* executor, Done done);
+  // What it has is not missed any more.
+  void VouchForNothing(const TopicPartition& topic_partition) {
+    const ReplicaRecord* const replica = partitions_.Find(topic_partition);
+    if (replica != nullptr) syncs_.Forget(replica->number);
+  }
   void Close(Executor* executor, Done done);
   void OnFailure(Executor* executor, absl::AnyInvocable<void(absl::Status)> callback);
 
@@ -86,7 +91,6 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   // The directory's own failure, if `status` is one of the disk.
   absl::Status Checked(const absl::Status& status);
   std::shared_ptr<StagingPort> PortOf(Executor* owner);
-  std::shared_ptr<LogFilesIdentity> MakeIdentity(const ReplicaRecord& replica) const;
 
   const LogDirOptions options_;
   const LogDirDeps deps_;
@@ -158,17 +162,10 @@ absl::Status LogDir::Impl::LoadHowItWasLeft() {
   return absl::OkStatus();
 }
 
-std::shared_ptr<LogFilesIdentity> LogDir::Impl::MakeIdentity(const ReplicaRecord& replica) const {
-  auto identity = std::make_shared<LogFilesIdentity>();
-  identity->name = PartitionName(replica.topic_name, replica.topic_partition.partition);
-  identity->directory = Path(identity->name);
-  return identity;
-}
-
 RecoveryInput LogDir::Impl::InputOf(const ReplicaRecord& replica) const {
   RecoveryInput input;
   input.replica = replica;
-  input.identity = MakeIdentity(replica);
+  input.identity = IdentityOf(options_.path, replica);
   const auto mark = syncs_.marks().find(replica.number);
   if (mark != syncs_.marks().end()) input.mark = mark->second;
   input.vouched_epochs = syncs_.epochs(replica.number);
@@ -231,10 +228,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
   progress.Finish();
   // A point that was of no use now must not be believed about what is written from here on.
   points_.KeepOnly(with_point);
-  std::sort(state_.replicas.begin(), state_.replicas.end(),
-            [](const ReplicaReport& a, const ReplicaReport& b) {
-              return a.topic_partition < b.topic_partition;
-            });
+  std::ranges::sort(state_.replicas, {}, &ReplicaReport::topic_partition);
   return absl::OkStatus();
 }
 
@@ -362,8 +356,9 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
   log.topic_partition = topic_partition;
   log.name = name;
   const uint32_t number = partitions_.Create(topic_partition, topic_name);
-  log.disk = std::make_shared<DiskLog>(deps_.files, number, topic_partition,
-                                       MakeIdentity(partitions_.replicas().at(number)));
+  log.disk =
+      std::make_shared<DiskLog>(deps_.files, number, topic_partition,
+                                IdentityOf(options_.path, partitions_.replicas().at(number)));
   return log;
 }
 
@@ -585,10 +580,13 @@ void LogDir::DeleteReplica(const TopicPartition& topic_partition, Executor* exec
   });
 }
 
-void LogDir::MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done) {
-  impl_->disk()->Post([impl = impl_, topic_partition, executor, done = std::move(done)]() mutable {
-    impl->Leave(topic_partition, /*aside=*/true, executor, std::move(done));
-  });
+void LogDir::MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done,
+                       bool vouched) {
+  impl_->disk()->Post(
+      [impl = impl_, topic_partition, executor, done = std::move(done), vouched]() mutable {
+        if (!vouched) impl->VouchForNothing(topic_partition);
+        impl->Leave(topic_partition, /*aside=*/true, executor, std::move(done));
+      });
 }
 
 void LogDir::Close(Executor* executor, Done done) {

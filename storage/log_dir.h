@@ -147,8 +147,11 @@ class LogDir {
   // Deletes a replica and its data: journalled durably first, then renamed aside and removed.
   // REQUIRES: its Log, if it was opened, is destroyed. OK if there is no such replica.
   void DeleteReplica(const TopicPartition& topic_partition, Executor* executor, Done done);
-  // Sets a replica aside as `-stray` (S-20), until OpenLog or DeleteReplica. REQUIRES: as above.
-  void MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done);
+  // Sets a replica aside as `-stray` (S-20), until OpenLog or DeleteReplica. Unless it is `vouched`
+  // for, nobody counts on what it has: OpenLog then takes damage at its end for a torn tail, and
+  // cuts it there. REQUIRES: as above.
+  void MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done,
+                 bool vouched = true);
 
   // After every Log's Close is done: recovery points and the clean-shutdown file (S-21).
   void Close(Executor* executor, Done done);

@@ -296,6 +296,28 @@ TEST_F(StrayReplicaTest, WhatItWasVouchedForIsMissedWhenItIsTakenBack_S08) {
   EXPECT_EQ(log->end_offset(), Offset(0));
 }
 
+TEST_F(StrayReplicaTest, WhatNobodyCountsOnIsCutWhereItIsDamagedWhenItIsTakenBack_S35) {
+  {
+    ASSERT_OK_AND_ASSIGN(auto log, world_->OpenLog(0));
+    ASSERT_OK(log->StageAsLeader(MakeBatch("b"), LeaderEpoch(1), world_->Now()));
+    world_->RunBriefly();
+  }
+  const uint64_t size = MakeStampedBatch(Offset(0), LeaderEpoch(1), "a").size();
+  Restart();
+  files_->FlipBit("data/topic-0/00000000000000000000.log", 8 * (size + 65));
+  Restart();
+  ASSERT_THAT(world_->OpenLog(0), HasCode(ErrorCode::kCorruptLog));
+  ASSERT_OK(world_->Begin(6));
+  ASSERT_OK(world_->Await([&](LogDir::Done done) {
+    world_->dir->MarkStray(LogFixture::Partition(0), world_->shard.get(), std::move(done),
+                           /*vouched=*/false);
+  }));
+  // Also after a stop in between.
+  Restart();
+  ASSERT_OK(world_->Begin(7));
+  TakeBack();
+}
+
 TEST_F(LogDirTest, FullDirectoryDeletesAndSetsAsideWhenThereIsRoomAndDoesNotFail) {
   auto world = World();
   ASSERT_OK(world->Open());

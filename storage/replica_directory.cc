@@ -57,4 +57,12 @@ absl::Status TakeReplicaDirectoryBack(FileSystem& files, const std::string& path
   return files.SyncDirectory(path);
 }
 
+std::shared_ptr<LogFilesIdentity> IdentityOf(const std::string& path,
+                                             const ReplicaRecord& replica) {
+  auto identity = std::make_shared<LogFilesIdentity>();
+  identity->name = PartitionName(replica.topic_name, replica.topic_partition.partition);
+  identity->directory = OwnPath(path, replica);
+  return identity;
+}
+
 }  // namespace millrace::storage

@@ -9,11 +9,13 @@
 #ifndef STORAGE_REPLICA_DIRECTORY_H_
 #define STORAGE_REPLICA_DIRECTORY_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "base/file_system.h"
 #include "storage/partitions_journal.h"
+#include "storage/segment.h"
 
 namespace millrace::storage {
 
@@ -31,6 +33,9 @@ absl::Status SetReplicaDirectoryAside(FileSystem& files, const std::string& path
 // nothing was moved.
 absl::Status TakeReplicaDirectoryBack(FileSystem& files, const std::string& path,
                                       const ReplicaRecord& replica);
+
+// What its files are known by.
+std::shared_ptr<LogFilesIdentity> IdentityOf(const std::string& path, const ReplicaRecord& replica);
 
 }  // namespace millrace::storage
 
