@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Three controllers and four brokers as real processes, under steady load with acks=all: partitions move to other brokers
 # while those that come, or the leaders that go, are killed; a move is taken back; a broker is decommissioned until it holds
-# nothing, and leaves. Every acknowledged record is there at the end, once, at its offset and in order.
+# nothing, and leaves. Every acknowledged record is there at the end, once, at its offset and in order, and the replicas are equal.
 set -euo pipefail
 
 source "$PWD/test/cluster/cluster_of_processes.sh"
+source "$PWD/test/cluster/equal_replicas.sh"
 readonly check="$PWD/tools/bench/probe/delivery_check"
 
 checker=''
@@ -101,3 +102,4 @@ wait "$checker" || status=$?
 checker=''
 cat "$work/report"
 ((status == 0)) || fail 'the records are not what was acknowledged'
+replicas_are_equal events 6
