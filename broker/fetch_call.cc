@@ -76,18 +76,11 @@ void FetchCall::ReadAll() {
 void FetchCall::ReadGroup() {
   if (next_group_ == groups_.size()) return AfterPass();
   Group& group = groups_[next_group_++];
-  const std::shared_ptr<Shard> shard = group.shard;
-  gather_->On(shard, [self = shared_from_this(), shard, items = std::move(group.items),
-                      budget = budget_]() mutable {
-    shard->Fetch(std::move(items), budget,
-                 [self = std::move(self), shard](std::vector<ShardFetchResult> results,
-                                                 FetchBudget left) mutable {
-                   Gather* const gather = self->gather_;
-                   gather->Back(*shard,
-                                [self = std::move(self), results = std::move(results),
-                                 left]() mutable { self->OnGroup(std::move(results), left); });
-                 });
-  });
+  gather_->Read(
+      group.shard, std::move(group.items), budget_,
+      [self = shared_from_this()](std::vector<ShardFetchResult> results, FetchBudget left) mutable {
+        self->OnGroup(std::move(results), left);
+      });
 }
 
 void FetchCall::OnGroup(std::vector<ShardFetchResult> results, FetchBudget budget) {
@@ -124,6 +117,7 @@ void FetchCall::AfterPass() {
 
 void FetchCall::Park() {
   park_ = gather_->NewParkId();
+  parked_since_ = gather_->now();
   // What was read goes: it is read again, perhaps with more behind it.
   response_.partitions.clear();
   const int64_t share =
@@ -163,6 +157,7 @@ void FetchCall::Park() {
 }
 
 void FetchCall::OnWake() {
+  gather_->NoteWait(parked_since_);
   LeaveParks();
   ReadAll();
 }

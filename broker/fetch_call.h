@@ -76,6 +76,7 @@ class FetchCall : public std::enable_shared_from_this<FetchCall> {
   // Parked under this id at these shards.
   static constexpr ParkId kNotParked{0};
   ParkId park_ = kNotParked;
+  MonotonicTime parked_since_;
   bool timer_set_ = false;
   std::vector<std::shared_ptr<Shard>> parked_at_;
 };

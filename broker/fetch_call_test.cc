@@ -2,6 +2,8 @@
 
 #include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "broker/testing/broker_fixture.h"
 
@@ -42,6 +44,31 @@ TEST(FetchCallTest, ALongPollEndsEmptyAfterMaxWait) {
   EXPECT_EQ(f.clock.Now() - before, absl::Milliseconds(500));
   EXPECT_TRUE(response.partitions[0].outcome.ok());
   EXPECT_THAT(response.partitions[0].batches, IsEmpty());
+}
+
+TEST(FetchCallTest, TheWaitOfALongPollIsTimedApartFromItsReads) {
+  BrokerFixture f(2);
+  f.Start();
+  f.CreateTopic("t");
+  api::FetchRequest request = BrokerFixture::FetchOf("t", 0);
+  request.max_wait = absl::Milliseconds(500);
+  f.Fetch(request);
+  std::map<std::string, MetricSample> stages;
+  for (MetricSample& sample : f.metrics.Collect()) {
+    if (sample.name != "millrace_broker_fetch_stage_seconds") continue;
+    stages[sample.labels.at(0).second] = std::move(sample);
+  }
+  const auto count = [&](const std::string& stage) {
+    int64_t sum = 0;
+    for (const int64_t each : stages.at(stage).counts) sum += each;
+    return sum;
+  };
+  EXPECT_EQ(count("wait"), 1);
+  EXPECT_NEAR(stages.at("wait").value, 0.5, 0.001);
+  for (const std::string stage : {"queue", "read", "reply"}) {
+    EXPECT_EQ(count(stage), 2) << stage << ": before the wait, and after it";
+    EXPECT_LT(stages.at(stage).value, 0.001) << stage;
+  }
 }
 
 TEST(FetchCallTest, MinBytesCountsOverAllPartitions) {

@@ -37,6 +37,7 @@ class FetchStream::Pump : public std::enable_shared_from_this<Pump> {
     size_t bytes_max = 0;
     Position position = Position::kReady;
     ParkId park{0};
+    MonotonicTime parked_since;
     // Told apart from an earlier assignment of the same partition, whose read may still be out.
     uint64_t generation = 0;
   };
@@ -154,19 +155,11 @@ void FetchStream::Pump::Read(const TopicPartition& partition, Assigned* assigned
                 gather_->options().fetch_bytes_max});
   reserved_bytes_ += reserved;
   const FetchBudget budget{static_cast<size_t>(reserved), true};
-  const std::shared_ptr<Shard> shard = gather_->ShardOf(partition);
-  gather_->On(shard, [self = shared_from_this(), shard, item, budget, partition, reserved,
-                      generation = assigned->generation]() mutable {
-    shard->Fetch({item}, budget,
-                 [self = std::move(self), shard, partition, generation, reserved](
-                     std::vector<ShardFetchResult> results, FetchBudget) mutable {
-                   Gather* const gather = self->gather_;
-                   gather->Back(*shard, [self = std::move(self), partition, generation, reserved,
-                                         result = std::move(results.front())]() mutable {
-                     self->OnRead(partition, generation, reserved, std::move(result));
-                   });
-                 });
-  });
+  gather_->Read(gather_->ShardOf(partition), {item}, budget,
+                [self = shared_from_this(), partition, reserved, generation = assigned->generation](
+                    std::vector<ShardFetchResult> results, FetchBudget) mutable {
+                  self->OnRead(partition, generation, reserved, std::move(results.front()));
+                });
 }
 
 void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generation,
@@ -208,6 +201,7 @@ void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generat
 void FetchStream::Pump::Park(const TopicPartition& partition, Assigned* assigned) {
   assigned->position = Position::kParked;
   assigned->park = gather_->NewParkId();
+  assigned->parked_since = gather_->now();
   const ParkItem item{partition, assigned->offset, assigned->leader_epoch, 1,
                       gather_->IsNearby(rack_)};
   const std::shared_ptr<Shard> shard = gather_->ShardOf(partition);
@@ -228,6 +222,7 @@ void FetchStream::Pump::OnWake(const TopicPartition& partition, ParkId park) {
       found->second.park != park) {
     return;
   }
+  gather_->NoteWait(found->second.parked_since);
   found->second.position = Position::kReady;
   ready_.push_back(partition);
   Run();

@@ -119,6 +119,26 @@ void Gather::ProduceOne(ShardProduce produce, ShardProduceDone done) {
   });
 }
 
+void Gather::Read(const std::shared_ptr<Shard>& shard, std::vector<ShardFetchItem> items,
+                  FetchBudget budget, ShardFetchDone done) {
+  On(shard, [this, shard, items = std::move(items), budget, done = std::move(done),
+             asked = now()]() mutable {
+    const MonotonicTime begun = shard->clock().Now();
+    shard->metrics().Stage(FetchStage::kQueue, begun - asked);
+    shard->Fetch(std::move(items), budget,
+                 [this, shard, done = std::move(done), begun](std::vector<ShardFetchResult> results,
+                                                              FetchBudget left) mutable {
+                   const MonotonicTime read = shard->clock().Now();
+                   shard->metrics().Stage(FetchStage::kRead, read - begun);
+                   Back(*shard, [this, done = std::move(done), results = std::move(results), left,
+                                 read]() mutable {
+                     edge()->metrics().Stage(FetchStage::kReply, now() - read);
+                     std::move(done)(std::move(results), left);
+                   });
+                 });
+  });
+}
+
 std::weak_ptr<FetchCall> Gather::Fetch(api::FetchRequest request, const Caller& caller,
                                        absl::AnyInvocable<void(api::FetchResponse) &&> done) {
   auto call =

@@ -79,6 +79,13 @@ class Gather {
                                          metadata::Operation operation) const;
   // One partition of a produce; `done` runs here.
   void ProduceOne(ShardProduce produce, ShardProduceDone done);
+  // One pass of reading at `shard`; `done` runs here.
+  void Read(const std::shared_ptr<Shard>& shard, std::vector<ShardFetchItem> items,
+            FetchBudget budget, ShardFetchDone done);
+  // A fetch was parked since then, and is so no more.
+  void NoteWait(MonotonicTime parked) const {
+    edge()->metrics().Stage(FetchStage::kWait, now() - parked);
+  }
   // The partition's own shard; calls on it go through On.
   const std::shared_ptr<Shard>& ShardOf(const TopicPartition& topic_partition) const;
   // Runs `task` on `shard`: at once if that is the edge.

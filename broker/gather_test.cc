@@ -1,6 +1,8 @@
 #include "broker/gather.h"
 
+#include <map>
 #include <optional>
+#include <string>
 
 #include "broker/testing/broker_fixture.h"
 
@@ -25,6 +27,20 @@ TEST(GatherTest, BeforeTheFirstImageItSaysThatItStarts) {
   f.Construct();
   ASSERT_OK(f.OpenLogDirs());
   EXPECT_EQ(f.Produce("t", MakeBatch()).outcome.code, ErrorCode::kBrokerNotAvailable);
+}
+
+TEST(GatherTest, EachStageOfAProduceIsTimedOnce) {
+  BrokerFixture f(2);
+  f.Start();
+  f.CreateTopic("t");
+  ASSERT_TRUE(f.Produce("t", MakeBatch()).outcome.ok());
+  std::map<std::string, int64_t> counts;
+  for (const MetricSample& sample : f.metrics.Collect()) {
+    if (sample.name != "millrace_broker_produce_stage_seconds") continue;
+    for (const int64_t each : sample.counts) counts[sample.labels.at(0).second] += each;
+  }
+  EXPECT_EQ(counts, (std::map<std::string, int64_t>{
+                        {"append", 1}, {"queue", 1}, {"replicate", 1}, {"reply", 1}, {"sync", 1}}));
 }
 
 TEST(GatherTest, PartitionsOfSeveralShardsAnswerOneRequest) {

@@ -179,6 +179,7 @@ void LeaderRole::Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const 
   reply.log_append_time_ms = waiter.log_append_time_ms;
   reply.log_start_offset = held_->log->log_start_offset();
   reply.level = level();
+  reply.synced = waiter.synced;
 }
 
 void LeaderRole::Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const {
@@ -331,6 +332,7 @@ MonotonicTime LeaderRole::next_deadline() const {
 void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
   taken_.clear();
   leader_waiters_.TakeSatisfied(own_position(), &taken_);
+  all_waiters_.NoteSynced(own_position(), now);
   if (MUTANT("replica.all-is-the-leader")) all_waiters_.TakeSatisfied(own_position(), &taken_);
   const std::optional<Offset> common = isr_.CommonPosition(now);
   if (durable_from_ && common && *common >= *durable_from_) durable_from_.reset();

@@ -45,6 +45,9 @@ struct ProduceReply {
   int64_t log_append_time_ms = -1;
   Offset log_start_offset = kNoOffset;
   api::DurabilityLevel level = api::DurabilityLevel::kUnspecified;
+  // Of acks=all: when the leader's own log had it, as far as it is noted. From then on it waited
+  // for other replicas.
+  MonotonicTime synced;
   // When the shard answered; set by the shard.
   MonotonicTime answered;
 };

@@ -127,6 +127,21 @@ TEST_F(ReplicaTest, AcksOfTheLeaderWaitForItsOwnPositionOnly) {
   EXPECT_EQ(replica_->high_watermark(), Offset(0));
 }
 
+TEST_F(ReplicaTest, AnAnswerTellsTheOwnDiskFromTheWaitForOthers) {
+  const auto at = [](int64_t nanos) { return MonotonicTime::FromNanos(nanos); };
+  replica_->OnMetadata(Image(5, kSelf, {kSelf, kOther}), {}, true, at(1), &outbox_);
+  Produce(MakeBatch(1));
+  log_->Sync();
+  replica_->OnAdvanced(at(5), &outbox_);
+  replica_->OnAdvanced(at(6), &outbox_);
+  EXPECT_THAT(Replies(), IsEmpty());
+  // The other one is not waited for any more.
+  replica_->OnMetadata(Image(5), {}, true, at(9), &outbox_);
+  const auto replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].synced, at(5));
+}
+
 TEST_F(ReplicaTest, AcksNoneAnswersAtOnce) {
   Lead(5);
   Produce(MakeBatch(1), api::Acks::kNone);

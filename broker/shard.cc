@@ -522,7 +522,7 @@ void Shard::Answer(ProduceReply reply) {
   if (!reply.outcome.ok() && produce.order != nullptr) produce.order->broken = true;
   reply.answered = deps_.clock->Now();
   metrics_.produce.Answered(reply.outcome.code, reply.answered - produce.arrived, produce.bytes);
-  if (reply.outcome.ok()) metrics_.Stage(ProduceStage::kSync, reply.answered - produce.staged);
+  if (reply.outcome.ok()) metrics_.Acknowledged(produce.staged, reply.synced, reply.answered);
   metrics_.produce.Records(reply.records);
   std::move(produce.done)(std::move(reply));
   if (!pending_.empty()) return;

@@ -73,11 +73,18 @@ void PartitionMetrics::Set(int64_t size_bytes, Offset log_start, Offset high_wat
 ShardMetrics::ShardMetrics(MetricRegistry* metrics)
     : produce(metrics, "produce"), fetch(metrics, "fetch") {
   if (metrics == nullptr) return;
-  constexpr const char* kStageNames[kProduceStages] = {"queue", "append", "sync", "reply"};
+  constexpr const char* kProduceNames[kProduceStages] = {"queue", "append", "sync", "replicate",
+                                                         "reply"};
   for (int i = 0; i < kProduceStages; ++i) {
-    stages[i] = &metrics->AddHistogram("millrace_broker_produce_stage_seconds",
-                                       "Time of a produce in each of its stages.", kSecondsUnit,
-                                       {{"stage", kStageNames[i]}});
+    produce_stages[i] = &metrics->AddHistogram("millrace_broker_produce_stage_seconds",
+                                               "Time of a produce in each of its stages.",
+                                               kSecondsUnit, {{"stage", kProduceNames[i]}});
+  }
+  constexpr const char* kFetchNames[kFetchStages] = {"queue", "read", "reply", "wait"};
+  for (int i = 0; i < kFetchStages; ++i) {
+    fetch_stages[i] = &metrics->AddHistogram("millrace_broker_fetch_stage_seconds",
+                                             "Time of a fetch in each of its stages.", kSecondsUnit,
+                                             {{"stage", kFetchNames[i]}});
   }
   cold_read_seconds =
       &metrics->AddHistogram("millrace_broker_fetch_cold_read_seconds",

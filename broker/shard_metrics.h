@@ -14,6 +14,7 @@
 #include "base/counters.h"
 #include "base/error_code.h"
 #include "base/ids.h"
+#include "base/monotonic_time.h"
 
 namespace millrace::broker {
 
@@ -42,12 +43,22 @@ class CallMetrics {
 
 // Where the time of a produce goes, one after the other.
 enum class ProduceStage {
-  kQueue,   // From its arrival at the broker to its partition's shard.
-  kAppend,  // Checked and staged in the log.
-  kSync,    // Until acknowledged: written or durable, on all that acks asks for.
-  kReply,   // From the shard to the connection: behind earlier answers of its stream.
+  kQueue,      // From its arrival at the broker to its partition's shard.
+  kAppend,     // Checked and staged in the log.
+  kSync,       // Until this broker's log has it: written or durable, as the topic asks for.
+  kReplicate,  // Of acks=all: from then on until all in sync have it.
+  kReply,      // From the shard to the connection: behind earlier answers of its stream.
 };
-inline constexpr int kProduceStages = 4;
+inline constexpr int kProduceStages = 5;
+
+// The same of a fetch: of each pass over the partitions of one shard, but kWait.
+enum class FetchStage {
+  kQueue,  // From the edge to the shard.
+  kRead,   // From there until all is read, the disk and the wait for memory included.
+  kReply,  // From the shard back to the edge.
+  kWait,   // Parked until there are records, or time is over; then all is read again.
+};
+inline constexpr int kFetchStages = 4;
 
 // What is served of one partition, as long as it is held.
 class PartitionMetrics {
@@ -67,14 +78,26 @@ struct ShardMetrics {
   explicit ShardMetrics(MetricRegistry* metrics);
 
   void Stage(ProduceStage stage, absl::Duration time) {
-    Histogram* const seconds = stages[static_cast<int>(stage)];
+    Histogram* const seconds = produce_stages[static_cast<int>(stage)];
+    if (seconds != nullptr) seconds->Record(absl::ToDoubleSeconds(time));
+  }
+  // The stages from `staged` to the answer. `synced`: when this broker's own log had it; zero: it
+  // did not wait for others, or that is not known.
+  void Acknowledged(MonotonicTime staged, MonotonicTime synced, MonotonicTime answered) {
+    const bool split = synced != MonotonicTime();
+    Stage(ProduceStage::kSync, (split ? synced : answered) - staged);
+    if (split) Stage(ProduceStage::kReplicate, answered - synced);
+  }
+  void Stage(FetchStage stage, absl::Duration time) {
+    Histogram* const seconds = fetch_stages[static_cast<int>(stage)];
     if (seconds != nullptr) seconds->Record(absl::ToDoubleSeconds(time));
   }
 
   CallMetrics produce;
   CallMetrics fetch;
   // Null without a registry, as all below.
-  std::array<Histogram*, kProduceStages> stages{};
+  std::array<Histogram*, kProduceStages> produce_stages{};
+  std::array<Histogram*, kFetchStages> fetch_stages{};
   // Reads that had to go to the disk: their time, from the wish to the answer.
   Histogram* cold_read_seconds = nullptr;
   // Bytes of batches that others held when they came to the log, and that had to be copied for it:

@@ -32,17 +32,34 @@ TEST(ShardMetricsTest, CountsAnswersBytesAndErrorsByCode) {
 TEST(ShardMetricsTest, EachStageOfAProduceIsTimedForItself) {
   MetricRegistry registry;
   ShardMetrics metrics(&registry);
-  metrics.Stage(ProduceStage::kSync, absl::Milliseconds(3));
-  metrics.Stage(ProduceStage::kSync, absl::Milliseconds(1));
+  const MonotonicTime staged = MonotonicTime() + absl::Milliseconds(10);
+  const auto after = [&](int ms) { return staged + absl::Milliseconds(ms); };
+  metrics.Acknowledged(staged, MonotonicTime(), after(3));
+  metrics.Acknowledged(staged, after(1), after(8));
   std::map<std::string, double> sums;
   for (const MetricSample& sample : registry.Collect()) {
     if (sample.name == "millrace_broker_produce_stage_seconds") {
       sums[sample.labels.at(0).second] = sample.value;
     }
   }
-  EXPECT_EQ(sums.size(), 4u);
+  EXPECT_EQ(sums.size(), 5u);
   EXPECT_DOUBLE_EQ(sums["sync"], 0.004);
+  EXPECT_DOUBLE_EQ(sums["replicate"], 0.007);
   EXPECT_EQ(sums["queue"], 0);
+}
+
+TEST(ShardMetricsTest, EachStageOfAFetchIsTimedForItself) {
+  MetricRegistry registry;
+  ShardMetrics metrics(&registry);
+  metrics.Stage(FetchStage::kWait, absl::Milliseconds(3));
+  std::map<std::string, double> sums;
+  for (const MetricSample& sample : registry.Collect()) {
+    if (sample.name == "millrace_broker_fetch_stage_seconds") {
+      sums[sample.labels.at(0).second] = sample.value;
+    }
+  }
+  EXPECT_EQ(sums, (std::map<std::string, double>{
+                      {"queue", 0}, {"read", 0}, {"reply", 0}, {"wait", 0.003}}));
 }
 
 TEST(ShardMetricsTest, APartitionIsServedAsLongAsItIsHeld) {

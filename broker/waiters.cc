@@ -13,6 +13,8 @@ void ProduceWaiters::Add(const ProduceWaiter& waiter) {
   const auto place = std::upper_bound(
       waiters_.begin(), waiters_.end(), waiter.end_offset,
       [](Offset end, const ProduceWaiter& other) { return end < other.end_offset; });
+  // Before those that are synced it was itself, at a time that nobody noted.
+  if (place < waiters_.begin() + static_cast<ptrdiff_t>(synced_)) ++synced_;
   waiters_.insert(place, waiter);
 }
 
@@ -20,6 +22,14 @@ void ProduceWaiters::TakeSatisfied(Offset position, std::vector<ProduceWaiter>* 
   while (!waiters_.empty() && waiters_.front().end_offset <= position) {
     out->push_back(waiters_.front());
     waiters_.pop_front();
+    if (synced_ > 0) --synced_;
+  }
+}
+
+void ProduceWaiters::NoteSynced(Offset own_position, MonotonicTime now) {
+  while (synced_ < waiters_.size() && waiters_[synced_].end_offset <= own_position) {
+    waiters_[synced_].synced = now;
+    ++synced_;
   }
 }
 
@@ -27,20 +37,25 @@ void ProduceWaiters::TakeExpired(MonotonicTime now, std::vector<ProduceWaiter>* 
   if (next_deadline() > now) return;
   deadline_bound_ = MonotonicTime::Never();
   std::deque<ProduceWaiter> kept;
-  for (const ProduceWaiter& waiter : waiters_) {
+  size_t synced = 0;
+  for (size_t i = 0; i < waiters_.size(); ++i) {
+    const ProduceWaiter& waiter = waiters_[i];
     if (waiter.deadline <= now) {
       out->push_back(waiter);
     } else {
+      synced += i < synced_ ? 1 : 0;
       kept.push_back(waiter);
       deadline_bound_ = std::min(deadline_bound_, waiter.deadline);
     }
   }
   waiters_ = std::move(kept);
+  synced_ = synced;
 }
 
 void ProduceWaiters::TakeAll(std::vector<ProduceWaiter>* out) {
   out->insert(out->end(), waiters_.begin(), waiters_.end());
   waiters_.clear();
+  synced_ = 0;
 }
 
 void FetchWaiters::Park(ParkId id, Offset offset, int64_t bytes_min) {

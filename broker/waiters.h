@@ -10,6 +10,7 @@
 #ifndef BROKER_WAITERS_H_
 #define BROKER_WAITERS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -33,6 +34,8 @@ struct ProduceWaiter {
   Offset base_offset;
   int64_t log_append_time_ms = -1;
   MonotonicTime deadline;
+  // When the leader's own position satisfied it; zero: not known.
+  MonotonicTime synced = {};
 };
 
 // Waiters on one position, in order of offset.
@@ -42,6 +45,9 @@ class ProduceWaiters {
   void Add(const ProduceWaiter& waiter);
   // Moves those that `position` satisfies to `out`.
   void TakeSatisfied(Offset position, std::vector<ProduceWaiter>* out);
+  // Notes `now` as `synced` for those that the leader's own position satisfies and has not before:
+  // each is looked at once, however long it waits.
+  void NoteSynced(Offset own_position, MonotonicTime now);
   // Moves those whose deadline is at or before `now` to `out`.
   void TakeExpired(MonotonicTime now, std::vector<ProduceWaiter>* out);
   void TakeAll(std::vector<ProduceWaiter>* out);
@@ -56,6 +62,8 @@ class ProduceWaiters {
 
  private:
   std::deque<ProduceWaiter> waiters_;
+  // So many at the front have `synced`, if they ever will.
+  size_t synced_ = 0;
   MonotonicTime deadline_bound_ = MonotonicTime::Never();
 };
 

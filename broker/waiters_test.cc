@@ -50,6 +50,29 @@ TEST(ProduceWaiters, ARetryOfAnOlderBatchWaitsAtItsOwnOffset) {
   EXPECT_THAT(Ids(out), ElementsAre(1, 3));
 }
 
+TEST(ProduceWaiters, KnowWhenTheLeadersOwnPositionPassedThem) {
+  ProduceWaiters waiters;
+  waiters.Add(Waiter(1, 10, 100));
+  waiters.Add(Waiter(2, 20, 1));
+  waiters.Add(Waiter(3, 30, 100));
+  waiters.NoteSynced(Offset(9), At(4));
+  waiters.NoteSynced(Offset(20), At(5));
+  waiters.NoteSynced(Offset(20), At(6));
+  std::vector<ProduceWaiter> out;
+  waiters.TakeExpired(At(1), &out);
+  ASSERT_THAT(Ids(out), ElementsAre(2));
+  EXPECT_EQ(out[0].synced, At(5));
+  out.clear();
+  // A retry of a batch that has been synced: nobody knows when.
+  waiters.Add(Waiter(4, 5, 100));
+  waiters.NoteSynced(Offset(30), At(7));
+  waiters.TakeSatisfied(Offset(30), &out);
+  ASSERT_THAT(Ids(out), ElementsAre(4, 1, 3));
+  EXPECT_EQ(out[0].synced, MonotonicTime());
+  EXPECT_EQ(out[1].synced, At(5));
+  EXPECT_EQ(out[2].synced, At(7));
+}
+
 TEST(ProduceWaiters, ExpireAtTheirOwnDeadlinesInWhateverOrder) {
   ProduceWaiters waiters;
   EXPECT_EQ(waiters.next_deadline(), MonotonicTime::Never());
