@@ -10,6 +10,9 @@ set -euo pipefail
 if [[ "${1:-}" != inside || $$ -ne 1 ]]; then
   if ! unshare --user --map-root-user --mount --pid --fork true 2>/dev/null; then
     printf 'SKIPPED: this machine allows no mounts in a namespace of its own\n' >&2
+    # Else it would be counted as passed.
+    [[ -z "${XML_OUTPUT_FILE:-}" ]] || printf '<testsuite><testcase name="full_disks_test"><skipped/></testcase></testsuite>\n' \
+      >"$XML_OUTPUT_FILE"
     exit 0
   fi
   exec unshare --user --map-root-user --mount --pid --fork --kill-child --mount-proc "$0" inside
