@@ -45,6 +45,8 @@ void LeaderRole::Begin(const metadata::PartitionImage& partition, const BrokerSt
                        MonotonicTime now, Outbox* outbox) {
   TakeReplicas(partition);
   isr_.Begin(partition, standings, now);
+  // Of another epoch's log end: nothing is acknowledged here that is not on all disks.
+  durable_from_.reset();
   // What an earlier epoch left uncommitted has no sizes here: it counts as one byte.
   held_->uncommitted.Clear();
   if (!KnowsLatest()) held_->uncommitted.Add(isr_.epoch_start(), 1);
@@ -335,12 +337,10 @@ void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
   all_waiters_.NoteSynced(own_position(), now);
   if (MUTANT("replica.all-is-the-leader")) all_waiters_.TakeSatisfied(own_position(), &taken_);
   const std::optional<Offset> common = isr_.CommonPosition(now);
-  if (durable_from_ && common && *common >= *durable_from_) durable_from_.reset();
-  // It stands still while too few are in sync (KAFKA-15583), and it never falls.
-  const bool may_rise = isr_.HasMin() || MUTANT("replica.high-watermark-under-min");
+  const bool may_rise = common && MayRiseTo(*common);
   const bool falls =
       MUTANT("replica.high-watermark-falls") && common && *common < held_->high_watermark;
-  if (may_rise && common && (*common > held_->high_watermark || falls)) {
+  if (may_rise && (*common > held_->high_watermark || falls)) {
     held_->SetHighWatermark(*common);
     all_waiters_.TakeSatisfied(held_->high_watermark, &taken_);
     // Equal to the last stable offset as long as there are no transactions.
@@ -351,6 +351,15 @@ void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
   for (const ProduceWaiter& waiter : taken_) Acknowledge(waiter, outbox);
   isr_.Propose(now, outbox);
   NoteThrottled(now, outbox);
+}
+
+bool LeaderRole::MayRiseTo(Offset common) {
+  // It stands still while too few are in sync (KAFKA-15583), and it never falls.
+  if (!isr_.HasMin() && !MUTANT("replica.high-watermark-under-min")) return false;
+  if (!durable_from_) return true;
+  if (common < *durable_from_) return MUTANT("replica.rises-while-the-level-is-raised");
+  durable_from_.reset();
+  return true;
 }
 
 void LeaderRole::NoteThrottled(MonotonicTime now, Outbox* outbox) {

@@ -1,9 +1,9 @@
 // LeaderRole: what a replica does while it leads: appends and acknowledges, feeds its followers,
 // moves the high watermark, and keeps the in-sync set.
 //
-// Rules: S-02 and S-06 (what counts), S-05 (lost data), S-11 (waiters by epoch), S-14 (what a
-// position proves), S-15 (which set counts where), S-38 (what "latest" may say). Not here: whether
-// this replica leads (replica.h).
+// Rules: S-02 and S-06 (what counts), S-05 (lost data), S-07 (a level that is raised), S-11
+// (waiters by epoch), S-14 (what a position proves), S-15 (which set counts where), S-38 (what
+// "latest" may say). Not here: whether this replica leads (replica.h).
 //
 // Thread: its Replica's.
 #ifndef BROKER_LEADER_ROLE_H_
@@ -83,6 +83,8 @@ class LeaderRole {
   void Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const;
   void Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const;
   absl::Status CheckFollower(FollowerId follower, DirectoryId directory) const;
+  // Whether the high watermark may rise to `common`; ends a raise of the level that it passes.
+  bool MayRiseTo(Offset common);
   // Recomputes what follows from positions and sets.
   void Advance(MonotonicTime now, Outbox* outbox);
   // Who is throttled from now on; tells that there is something to send for those who are no more.
@@ -97,7 +99,8 @@ class LeaderRole {
   // Those that come with a reassignment that has a throttle; and of them, those that it holds back.
   metadata::BrokerList throttled_when_behind_;
   metadata::BrokerList throttled_;
-  // S-07: until the common position has passed this, acknowledgements promise `replicated` only.
+  // S-07: the log end at which the topic's level was raised. Until all that count have that on
+  // their disks, the high watermark stands still and acknowledgements promise `replicated` only.
   std::optional<Offset> durable_from_;
 
   // For acks of the leader alone, by its own position; and of all, by the high watermark.

@@ -383,5 +383,89 @@ TEST_F(LeaderRoleTest, AFollowerWhoseLogDoesNotFitMaySayThatItIsDamaged_S35) {
   EXPECT_THAT(outbox_.isr_proposals[0].new_isr, ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}));
 }
 
+// --- A durability that is raised ---
+
+class LeaderRoleRaiseTest : public LeaderRoleTest {
+ protected:
+  LeaderRoleRaiseTest() {
+    held_->settings.durable = false;
+    Begin({kSelf, kB});
+    Attach(kFollowerB, 1, -1, 0);
+    for (int i = 0; i < 3; ++i) Produce();
+    Write();
+    At(3, 0);
+    EXPECT_EQ(held_->high_watermark, Offset(3));
+    EXPECT_THAT(Replies(), SizeIs(3));
+    // Staged and written, and not acknowledged yet.
+    Produce();
+    Write();
+  }
+  void Write() {
+    log_->Write();
+    role_->OnAdvanced(now_, &outbox_);
+  }
+  void At(int64_t written, int64_t durable) {
+    role_->OnPosition(kFollowerB, {kPartition, kEpoch, 1, {Offset(written), Offset(durable)}}, now_,
+                      &outbox_);
+  }
+  void SetLevel(bool durable) {
+    const TopicSettings before = held_->settings;
+    held_->settings.durable = durable;
+    role_->OnSettings(before, now_, &outbox_);
+  }
+};
+
+TEST_F(LeaderRoleRaiseTest, S07_TheHighWatermarkStandsStillUntilAllDisksHaveTheEndOfTheSwitch) {
+  Produce();
+  SetLevel(true);
+  Sync();
+  At(5, 4);
+  EXPECT_EQ(held_->high_watermark, Offset(3)) << "the log ended at 5 when the level was raised";
+  EXPECT_THAT(Replies(), IsEmpty());
+  At(5, 5);
+  EXPECT_EQ(held_->high_watermark, Offset(5));
+  const std::vector<ProduceReply> replies = Replies();
+  ASSERT_THAT(replies, SizeIs(2));
+  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kDurable);
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_AcknowledgementsNameTheLowerLevelUntilThen) {
+  SetLevel(true);
+  Produce(api::Acks::kLeader);
+  Sync();
+  std::vector<ProduceReply> replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kReplicated);
+  At(5, 5);
+  Replies();
+  Produce(api::Acks::kLeader);
+  Sync();
+  replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kDurable);
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_LoweringTakesEffectAtOnce) {
+  SetLevel(true);
+  At(4, 0);
+  EXPECT_EQ(held_->high_watermark, Offset(3));
+  SetLevel(false);
+  EXPECT_EQ(held_->high_watermark, Offset(4));
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_ARaiseOfAnEarlierEpochHoldsNothingUp) {
+  Produce();
+  SetLevel(true);
+  role_->End(absl::UnavailableError("another leads"), std::nullopt, &outbox_);
+  // That one had less.
+  log_->TruncateTo(Offset(3), Offset(3));
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 2, -1, 0);
+  Produce();
+  Sync();
+  LeaderRoleTest::At(kFollowerB, 2, 4);
+  EXPECT_EQ(held_->high_watermark, Offset(4));
+}
+
 }  // namespace
 }  // namespace millrace::broker
