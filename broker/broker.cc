@@ -223,6 +223,15 @@ void Broker::OnMetadata(const metadata::Update& update) {
   damage_control_->OnMetadata(update);
 }
 
+void Broker::OnContact(MonotonicTime last) {
+  const ControllerContact contact{last, options_.session_timeout};
+  for (const std::shared_ptr<Shard>& shard : shards_) {
+    shard->executor()->Post([weak = std::weak_ptr<Shard>(shard), contact] {
+      if (const std::shared_ptr<Shard> self = weak.lock()) self->OnContact(contact);
+    });
+  }
+}
+
 std::map<DirectoryId, absl::Duration> Broker::MeasureDisks() { return log_dir_speeds_->Measure(); }
 
 void Broker::AwaitMetadata(LogIndex index, Task done) {

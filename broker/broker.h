@@ -93,6 +93,8 @@ struct BrokerOptions {
   bool reads_by_rack = true;
   // replica.lag.time.max.ms: how long a follower may lag before it is out of sync.
   absl::Duration replica_lag_time_max = absl::Seconds(5);
+  // broker.session.timeout.ms: so long the controllers wait for this broker to say something.
+  absl::Duration session_timeout = absl::Seconds(3);
 };
 
 // Seams; all outlive the broker.
@@ -167,6 +169,10 @@ class Broker {
 
   // A committed image. Subscribe this to the feed, on `home`.
   void OnMetadata(const metadata::Update& update);
+
+  // At `last` the controllers had not fenced this broker; told again and again, and never by those
+  // of this process (S-33). REQUIRES: on `home`.
+  void OnContact(MonotonicTime last);
 
   // Runs `done` on `home` when the image of `index` is in force on every shard and all replicas
   // that are assigned here are open or offline: from then on a call sees what was decided at

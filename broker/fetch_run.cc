@@ -58,6 +58,7 @@ FetchRun::Step FetchRun::ReadOne(const ShardFetchItem& item, ShardFetchResult* r
   query.offset = item.offset;
   query.leader_epoch = item.leader_epoch;
   query.nearby = item.nearby;
+  query.now = shard->clock().Now();
   query.bytes_max = std::min(item.bytes_max, budget_.bytes_left);
   query.at_least_one = budget_.nothing_yet;
   // With nothing read yet, even a budget of nothing yields a batch.

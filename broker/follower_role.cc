@@ -251,6 +251,12 @@ void FollowerRole::OnAdvanced(Outbox* outbox) {
   if (state_ == State::kAttached) TellPosition(outbox);
 }
 
+void FollowerRole::OnAsked(Outbox* outbox) {
+  if (state_ != State::kAttached) return;
+  told_.reset();
+  TellPosition(outbox);
+}
+
 void FollowerRole::TellPosition(Outbox* outbox) {
   const LogPosition position = held_->position();
   if (told_ == position) return;

@@ -39,6 +39,8 @@ class FollowerRole {
   void OnPush(ReplicaPush push, const Now& now, Outbox* outbox);
   // The leader gave the attach up, or the stream did.
   void OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* outbox);
+  // S-33: the leader asks whether it is followed still.
+  void OnAsked(Outbox* outbox);
   // The log's positions moved.
   void OnAdvanced(Outbox* outbox);
   // held->damaged has changed: attaches again, or gives the attach up and says why. While it is

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "broker/controller_contact.h"
 #include "broker/replica_log.h"
 #include "broker/replica_messages.h"
 #include "broker/topic_settings.h"
@@ -28,6 +29,8 @@ struct ReplicaOptions {
   DirectoryId directory;
   // replica.lag.time.max.ms: a follower that has not caught up for so long leaves the in-sync set.
   absl::Duration lag_time_max = absl::Seconds(5);
+  // The shard's, which outlives this (S-33). Null: the broker cannot be cut off.
+  const ControllerContact* contact = nullptr;
 };
 
 struct HeldPartition {

@@ -116,6 +116,7 @@ void Isr::OnAttached(FollowerId follower, MonotonicTime now) {
   if (member == nullptr) return;
   member->epoch = follower.epoch;
   member->attached = true;
+  member->confirmed_at.reset();
   member->mark = held_->log->end_offset();
   member->mark_at = now;
 }
@@ -138,6 +139,10 @@ void Isr::OnPosition(NodeId follower, LogPosition position, MonotonicTime now) {
   member->acknowledged.written = std::max(member->acknowledged.written, position.written);
   member->acknowledged.durable = std::max(member->acknowledged.durable, position.durable);
   NoteProgress(member, now);
+}
+
+void Isr::OnConfirmed(NodeId follower, MonotonicTime asked_at) {
+  if (Member* const member = Find(follower)) member->confirmed_at = asked_at;
 }
 
 void Isr::OnAppended(Offset before, MonotonicTime now) {
@@ -377,6 +382,20 @@ void Isr::ForEachLag(absl::FunctionRef<void(NodeId, int64_t)> visit) const {
     has = std::max(has, held_->log->log_start_offset());
     visit(member.broker, std::max<int64_t>(end - has, 0));
   }
+}
+
+bool Isr::IsConfirmedSince(MonotonicTime since) const {
+  // Under the minimum there may be eligible leaders out of the set, which this broker does not know
+  // of (KIP-966).
+  if (!HasMin() && !MUTANT("replica.confirmed-under-min")) return false;
+  for (const Member& member : members_) {
+    // The controllers may have agreed to what was proposed, and elected one of that.
+    if (!InMaximal(member.broker)) continue;
+    const bool confirmed = member.attached && member.confirmed_at >= since;
+    if (!confirmed) return false;
+    if (MUTANT("replica.one-confirms-for-all")) return true;
+  }
+  return true;
 }
 
 Isr::Member* Isr::Find(NodeId broker) {

@@ -54,6 +54,9 @@ class Isr {
   void OnDamaged(NodeId follower);
   // REQUIRES: told in the current attach.
   void OnPosition(NodeId follower, LogPosition position, MonotonicTime now);
+  // Asked at `asked_at`, it has said since then that it follows in this epoch (S-33).
+  // REQUIRES: told in the current attach.
+  void OnConfirmed(NodeId follower, MonotonicTime asked_at);
   // The leader's log grew; it ended at `before`.
   void OnAppended(Offset before, MonotonicTime now);
 
@@ -74,6 +77,8 @@ class Isr {
   // Whether as many as min.insync.replicas are committed members; never more than there are
   // replicas (S-16).
   bool HasMin() const;
+  // S-33: whether at `since`, or later, nobody else led: all who could be elected followed then.
+  bool IsConfirmedSince(MonotonicTime since) const;
 
   // How many records each other replica lacks of the leader's log. One that has not said in this
   // leader epoch how far it is has what is committed if it is in sync, and else nothing.
@@ -99,6 +104,8 @@ class Isr {
     LogPosition acknowledged;
     bool lost_data = false;
     bool damaged = false;
+    // When it was asked whether it follows in this epoch, and confirmed that. In this attach.
+    std::optional<MonotonicTime> confirmed_at;
     // The leader's log ended at `mark` at `mark_at`. Who reaches it had caught up then.
     Offset mark;
     MonotonicTime mark_at;

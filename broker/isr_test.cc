@@ -629,5 +629,43 @@ TEST_F(IsrTest, ADamagedLeaderThatNobodyCanFollowLeadsOn_S35) {
   EXPECT_THAT(Proposals(), IsEmpty());
 }
 
+// --- Cut off from the controllers ---
+
+TEST_F(IsrTest, S33_EveryMemberHasToConfirmInThisAttach) {
+  const MonotonicTime asked = now_;
+  Begin({kSelf, kB, kC});
+  Attach(kB, 0);
+  Attach(kC, 0);
+  EXPECT_FALSE(isr_->IsConfirmedSince(asked))
+      << "an attach has no time: it may have been under way";
+  isr_->OnConfirmed(kB, asked);
+  EXPECT_FALSE(isr_->IsConfirmedSince(asked));
+  isr_->OnConfirmed(kC, asked);
+  EXPECT_TRUE(isr_->IsConfirmedSince(asked));
+  EXPECT_FALSE(isr_->IsConfirmedSince(asked + absl::Nanoseconds(1)));
+  isr_->OnDetached(kB, now_);
+  EXPECT_FALSE(isr_->IsConfirmedSince(asked)) << "it may follow another by now";
+  Attach(kB, 0);
+  EXPECT_FALSE(isr_->IsConfirmedSince(asked)) << "what it confirmed in another attach is void";
+}
+
+TEST_F(IsrTest, S33_WhoCannotBeElectedNeedNotConfirm) {
+  Begin({kSelf});
+  EXPECT_TRUE(isr_->IsConfirmedSince(now_)) << "nobody else is in sync";
+  // What is proposed may have taken effect without an answer.
+  Attach(kB, 0);
+  At(kB, 0);
+  EXPECT_THAT(Proposed(), ElementsAre(kSelf, kB));
+  EXPECT_FALSE(isr_->IsConfirmedSince(now_));
+  isr_->OnConfirmed(kB, now_);
+  EXPECT_TRUE(isr_->IsConfirmedSince(now_));
+}
+
+TEST_F(IsrTest, S33_UnderTheMinimumSomebodyOutOfSyncMayBeElected) {
+  Make({.durable = true, .min_insync_replicas = 2});
+  Begin({kSelf});
+  EXPECT_FALSE(isr_->IsConfirmedSince(now_)) << "an eligible leader replica (KIP-966)";
+}
+
 }  // namespace
 }  // namespace millrace::broker

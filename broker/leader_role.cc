@@ -95,7 +95,7 @@ void LeaderRole::End(const absl::Status& why, const std::optional<LeaderHint>& h
 // --- Clients ---
 
 void LeaderRole::Produce(ProduceEvent event, const Now& now, Outbox* outbox) {
-  if (absl::Status status = CheckAcks(event.acks); !status.ok()) {
+  if (absl::Status status = CheckAcks(event.acks, now.monotonic); !status.ok()) {
     return Refuse(event.id, status, outbox);
   }
   ProduceWaiter waiter;
@@ -112,7 +112,7 @@ void LeaderRole::Produce(ProduceEvent event, const Now& now, Outbox* outbox) {
   Await(event, waiter, outbox);
 }
 
-absl::Status LeaderRole::CheckAcks(api::Acks acks) const {
+absl::Status LeaderRole::CheckAcks(api::Acks acks, MonotonicTime now) const {
   if (!IsKnown(acks)) {
     return MakeError(ErrorCode::kInvalidRequiredAcks, "acks is none, leader or all",
                      {.name = "acks", .value = absl::StrCat(static_cast<int>(acks))});
@@ -124,7 +124,21 @@ absl::Status LeaderRole::CheckAcks(api::Acks acks) const {
                                   "; nothing was appended: try again when more are up"),
                      {.name = "min.insync.replicas"});
   }
-  return absl::OkStatus();
+  // Of all it needs no leave: who follows another leader does not acknowledge to this one.
+  return WaitsForAll(acks) ? absl::OkStatus() : CheckNotReplaced(now);
+}
+
+absl::Status LeaderRole::CheckNotReplaced(MonotonicTime now) const {
+  const ControllerContact* const contact = held_->options.contact;
+  if (contact == nullptr || !contact->IsOld(now)) return absl::OkStatus();
+  if (isr_.IsConfirmedSince(now - contact->session_timeout)) return absl::OkStatus();
+  if (MUTANT("replica.serves-when-cut-off")) return absl::OkStatus();
+  return MakeError(
+      ErrorCode::kNotLeaderOrFollower,
+      absl::StrCat("this leader has not heard from the controllers for ",
+                   absl::FormatDuration(absl::Trunc(now - contact->last, absl::Milliseconds(1))),
+                   ", and not all replicas in sync confirm that they follow it: another may lead "
+                   "by now; try again, or produce with acks=all"));
 }
 
 absl::Status LeaderRole::Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter,
@@ -259,6 +273,11 @@ void LeaderRole::OnPosition(FollowerId follower, const ReplicaPosition& position
   }
   isr_.OnPosition(follower.broker, at, now);
   Advance(now, outbox);
+}
+
+void LeaderRole::OnConfirmed(FollowerId follower, const ReplicaPosition& position,
+                             MonotonicTime asked_at) {
+  if (feeds_.IsAttached(follower, position.attach)) isr_.OnConfirmed(follower.broker, asked_at);
 }
 
 void LeaderRole::OnDetached(FollowerId follower, const ReplicaDetach& detach, MonotonicTime now,

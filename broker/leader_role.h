@@ -2,8 +2,9 @@
 // moves the high watermark, and keeps the in-sync set.
 //
 // Rules: S-02 and S-06 (what counts), S-05 (lost data), S-07 (a level that is raised), S-11
-// (waiters by epoch), S-14 (what a position proves), S-15 (which set counts where), S-38 (what
-// "latest" may say). Not here: whether this replica leads (replica.h).
+// (waiters by epoch), S-14 (what a position proves), S-15 (which set counts where), S-33 (cut off
+// from the controllers), S-38 (what "latest" may say). Not here: whether this replica leads
+// (replica.h).
 //
 // Thread: its Replica's.
 #ifndef BROKER_LEADER_ROLE_H_
@@ -44,12 +45,18 @@ class LeaderRole {
   void Produce(ProduceEvent event, const Now& now, Outbox* outbox);
   // Whether the high watermark has reached the log end of the election (S-38).
   bool KnowsLatest() const { return held_->high_watermark >= isr_.epoch_start(); }
+  // S-33: what another leader would make untrue may be said. Error: NOT_LEADER_OR_FOLLOWER, if the
+  // controllers may have elected one: they were not heard of for a session timeout, and not all who
+  // could lead instead have confirmed within that time that they follow in this epoch.
+  absl::Status CheckNotReplaced(MonotonicTime now) const;
 
   // --- Followers, in this leader epoch ---
   void OnAttach(FollowerId follower, const AttachRequest& request, MonotonicTime now,
                 Outbox* outbox);
   void OnPosition(FollowerId follower, const ReplicaPosition& position, MonotonicTime now,
                   Outbox* outbox);
+  // This position was the answer to the question of `asked_at` whether it follows still (S-33).
+  void OnConfirmed(FollowerId follower, const ReplicaPosition& position, MonotonicTime asked_at);
   // It gave this attach up, and says why: CORRUPT_LOG if its log is damaged (S-35).
   void OnDetached(FollowerId follower, const ReplicaDetach& detach, MonotonicTime now,
                   Outbox* outbox);
@@ -77,7 +84,7 @@ class LeaderRole {
 
  private:
   void TakeReplicas(const metadata::PartitionImage& partition);
-  absl::Status CheckAcks(api::Acks acks) const;
+  absl::Status CheckAcks(api::Acks acks, MonotonicTime now) const;
   absl::Status Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter, Outbox* outbox);
   void Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox);
   void Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const;

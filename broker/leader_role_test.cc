@@ -24,12 +24,12 @@ constexpr LeaderEpoch kEpoch{7};
 
 class LeaderRoleTest : public ::testing::Test {
  protected:
-  LeaderRoleTest() {
+  explicit LeaderRoleTest(const ControllerContact* contact = nullptr) {
     auto log = std::make_unique<FakeReplicaLog>();
     log_ = log.get();
-    held_ =
-        std::make_unique<HeldPartition>(ReplicaOptions{.self = kSelf}, kPartition, std::move(log),
-                                        TopicSettings{.min_insync_replicas = 2});
+    held_ = std::make_unique<HeldPartition>(ReplicaOptions{.self = kSelf, .contact = contact},
+                                            kPartition, std::move(log),
+                                            TopicSettings{.min_insync_replicas = 2});
     role_ = std::make_unique<LeaderRole>(held_.get());
   }
   metadata::PartitionImage Image(metadata::BrokerList isr) {
@@ -381,6 +381,66 @@ TEST_F(LeaderRoleTest, AFollowerWhoseLogDoesNotFitMaySayThatItIsDamaged_S35) {
   role_->OnDetached(kFollowerB, detach, now_, &outbox_);
   ASSERT_THAT(outbox_.isr_proposals, SizeIs(1));
   EXPECT_THAT(outbox_.isr_proposals[0].new_isr, ElementsAre(IsrMember{kSelf, BrokerEpoch(50)}));
+}
+
+// --- Cut off from the controllers ---
+
+class LeaderRoleCutOffTest : public LeaderRoleTest {
+ protected:
+  LeaderRoleCutOffTest() : LeaderRoleTest(&contact_) {
+    contact_.last = now_;
+    Begin({kSelf, kB});
+    Attach(kFollowerB, 1, -1, 0);
+    At(kFollowerB, 1, 0);
+  }
+  void Pass(absl::Duration time) { now_ = now_ + time; }
+  void Confirm(uint64_t attach, MonotonicTime asked_at) {
+    role_->OnConfirmed(kFollowerB, {kPartition, kEpoch, attach, {}}, asked_at);
+  }
+  // What acks of the leader alone are answered with.
+  ErrorCode Answer(api::Acks acks = api::Acks::kLeader) {
+    Produce(acks);
+    Sync();
+    const std::vector<ProduceReply> replies = Replies();
+    return replies.size() == 1 ? replies[0].outcome.code : ErrorCode::kUnknownServerError;
+  }
+
+  ControllerContact contact_;
+};
+
+TEST_F(LeaderRoleCutOffTest, S33_AcksBelowAllAreRefusedPastOneSessionTimeout) {
+  Pass(contact_.session_timeout - absl::Milliseconds(1));
+  EXPECT_EQ(Answer(), ErrorCode::kNone);
+  Pass(absl::Milliseconds(1));
+  const Offset end = log_->end_offset();
+  EXPECT_EQ(Answer(), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(Answer(api::Acks::kNone), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(log_->end_offset(), end) << "refused before the append";
+  contact_.last = now_;
+  EXPECT_EQ(Answer(), ErrorCode::kNone);
+}
+
+TEST_F(LeaderRoleCutOffTest, S33_AcksOfAllGoOn) {
+  Pass(absl::Hours(1));
+  Produce();
+  Sync();
+  EXPECT_THAT(Replies(), IsEmpty());
+  At(kFollowerB, 1, 1);
+  const std::vector<ProduceReply> replies = Replies();
+  ASSERT_THAT(replies, SizeIs(1));
+  EXPECT_TRUE(replies[0].outcome.ok());
+}
+
+TEST_F(LeaderRoleCutOffTest, S33_ServesWhileTheFollowersConfirmTheEpoch) {
+  Pass(absl::Hours(1));
+  Confirm(1, now_);
+  EXPECT_EQ(Answer(), ErrorCode::kNone);
+  Pass(contact_.session_timeout);
+  EXPECT_EQ(Answer(), ErrorCode::kNone);
+  Pass(absl::Nanoseconds(1));
+  EXPECT_EQ(Answer(), ErrorCode::kNotLeaderOrFollower);
+  Confirm(2, now_);
+  EXPECT_EQ(Answer(), ErrorCode::kNotLeaderOrFollower) << "of another attach";
 }
 
 // --- A durability that is raised ---

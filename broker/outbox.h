@@ -60,6 +60,8 @@ struct FetchQuery {
   bool at_least_one = true;
   // The reader is in this broker's rack: a follower may serve it (KIP-392).
   bool nearby = false;
+  // When it is asked.
+  MonotonicTime now = MonotonicTime();
 };
 
 struct FetchAnswer {

@@ -115,6 +115,11 @@ void Replica::Stop(const absl::Status& status, Outbox* outbox) {
   follower_role_.Leave(status, outbox);
 }
 
+void Replica::WakeIfReplaced(MonotonicTime now, Outbox* outbox) {
+  if (!status_.ok() || !leads_ || held_.fetch_waiters.size() == 0) return;
+  if (!leader_role_.CheckNotReplaced(now).ok()) held_.fetch_waiters.TakeAll(&outbox->woken);
+}
+
 void Replica::Tick(MonotonicTime now, Outbox* outbox) {
   if (!status_.ok()) return;
   if (leads_) return leader_role_.Tick(now, outbox);
@@ -140,6 +145,10 @@ void Replica::OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox*
   if (status_.ok() && !leads_) follower_role_.OnDetached(detach, now, outbox);
 }
 
+void Replica::OnAsked(Outbox* outbox) {
+  if (status_.ok() && !leads_) follower_role_.OnAsked(outbox);
+}
+
 // --- From a follower ---
 
 void Replica::OnAttach(FollowerId follower, const AttachRequest& request, MonotonicTime now,
@@ -159,6 +168,11 @@ void Replica::OnAttach(FollowerId follower, const AttachRequest& request, Monoto
 void Replica::OnFollowerPosition(FollowerId follower, const ReplicaPosition& position,
                                  MonotonicTime now, Outbox* outbox) {
   if (Leads(position.leader_epoch)) leader_role_.OnPosition(follower, position, now, outbox);
+}
+
+void Replica::OnFollowerConfirmed(FollowerId follower, const ReplicaPosition& position,
+                                  MonotonicTime asked_at) {
+  if (Leads(position.leader_epoch)) leader_role_.OnConfirmed(follower, position, asked_at);
 }
 
 void Replica::OnFollowerDetached(FollowerId follower, const ReplicaDetach& detach,
@@ -205,7 +219,12 @@ void Replica::Park(ParkId id, const FetchQuery& query, int64_t bytes_min, Outbox
 
 FetchAnswer Replica::Fetch(const FetchQuery& query) {
   FetchAnswer answer;
-  if (absl::Status status = CheckReader(query); !status.ok()) {
+  absl::Status status = CheckReader(query);
+  // What is committed may be read in any case; that there is no more may be another leader's to
+  // say.
+  const bool at_end = query.offset >= last_stable_offset();
+  if (status.ok() && leads_ && at_end) status = leader_role_.CheckNotReplaced(query.now);
+  if (!status.ok()) {
     answer.outcome = api::PartitionOutcome::Of(status);
     return answer;
   }
@@ -253,14 +272,40 @@ api::PartitionOutcome Replica::OutOfRange(Offset offset) const {
           held_.hint()};
 }
 
-absl::StatusOr<Offset> Replica::LatestOffset(std::optional<LeaderEpoch> leader_epoch) const {
+absl::StatusOr<Offset> Replica::LatestOffset(std::optional<LeaderEpoch> leader_epoch,
+                                             MonotonicTime now) const {
   RETURN_IF_ERROR(CheckLeader(leader_epoch));
+  RETURN_IF_ERROR(leader_role_.CheckNotReplaced(now));
   if (!leader_role_.KnowsLatest() && !MUTANT("replica.latest-goes-backwards")) {
     return MakeError(ErrorCode::kOffsetNotAvailable,
                      absl::StrCat("the leader of epoch ", held_.leader_epoch.value(),
                                   " does not know the high watermark yet; try again"));
   }
   return last_stable_offset();
+}
+
+absl::StatusOr<TimeLookup> Replica::ListOffsets(const api::ListOffsetsPartition& request,
+                                                MonotonicTime now,
+                                                api::ListOffsetsPartitionResult* result) {
+  RETURN_IF_ERROR(CheckLeader(request.leader_epoch));
+  result->leader_epoch = held_.leader_epoch;
+  switch (request.position) {
+    case api::OffsetPosition::kEarliest:
+      result->offset = held_.log->log_start_offset();
+      return TimeLookup();
+    case api::OffsetPosition::kLatest: {
+      ASSIGN_OR_RETURN(result->offset, LatestOffset(request.leader_epoch, now));
+      return TimeLookup();
+    }
+    case api::OffsetPosition::kTimestamp:
+      return held_.log->OffsetForTimestamp(request.timestamp_ms, last_stable_offset());
+    case api::OffsetPosition::kMaxTimestamp:
+      return held_.log->OffsetOfMaxTimestamp(last_stable_offset());
+    default:
+      return MakeError(
+          ErrorCode::kInvalidRequest, "position is earliest, latest, timestamp or max_timestamp",
+          {.name = "position", .value = absl::StrCat(static_cast<int>(request.position))});
+  }
 }
 
 absl::StatusOr<storage::EpochEnd> Replica::EndOfEpoch(std::optional<LeaderEpoch> current,

@@ -8,8 +8,9 @@
 // Consumers are served by the leader; those in the broker's rack by a follower, too, while it is
 // attached and in sync, and it never says that an offset is out of range (S-38, KIP-392).
 //
-// Rules: S-01 (which leaderships count), S-11 (waiters by epoch), S-38 (what "latest" may say). Not
-// here: who calls (shard.h), several partitions at once (gather.h), files (storage/).
+// Rules: S-01 (which leaderships count), S-11 (waiters by epoch), S-33 (a leader that is cut off
+// from the controllers), S-38 (what "latest" may say). Not here: who calls (shard.h), several
+// partitions at once (gather.h), files (storage/).
 //
 // Thread: its shard's executor.
 #ifndef BROKER_REPLICA_H_
@@ -22,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "api/list_offsets.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "broker/follower_role.h"
@@ -67,6 +69,9 @@ class Replica {
   bool MayCutDamaged(Offset at) const;
   // Does so.
   void CutDamaged(Offset at);
+  // S-33: wakes those who wait at the end of the log, if the leader may not say any more that it is
+  // the end; see LeaderRole::CheckNotReplaced. They ask again, and are refused.
+  void WakeIfReplaced(MonotonicTime now, Outbox* outbox);
   // Time has passed; call at or after next_deadline().
   void Tick(MonotonicTime now, Outbox* outbox);
   // The partition leaves this broker, or the broker stops: everybody is answered with `status`.
@@ -80,12 +85,17 @@ class Replica {
   // The leader gave the attach up; or its stream broke or could not be opened, which is said with
   // the key of the last attach that went to it. The replica attaches again after a pause.
   void OnDetached(const ReplicaDetach& detach, MonotonicTime now, Outbox* outbox);
+  // S-33: whether it follows still: tells its position again, if it does.
+  void OnAsked(Outbox* outbox);
 
   // --- From a follower ---
   void OnAttach(FollowerId follower, const AttachRequest& request, MonotonicTime now,
                 Outbox* outbox);
   void OnFollowerPosition(FollowerId follower, const ReplicaPosition& position, MonotonicTime now,
                           Outbox* outbox);
+  // That position answered what it was asked at `asked_at` (S-33).
+  void OnFollowerConfirmed(FollowerId follower, const ReplicaPosition& position,
+                           MonotonicTime asked_at);
   void OnFollowerDetached(FollowerId follower, const ReplicaDetach& detach, MonotonicTime now,
                           Outbox* outbox);
   // Its stream ended.
@@ -110,7 +120,13 @@ class Replica {
   FetchAnswer Fetch(const FetchQuery& query);
   // The offset that "latest" names. Errors: as for all calls, and OFFSET_NOT_AVAILABLE after an
   // election until the high watermark has reached the log end of then (S-38).
-  absl::StatusOr<Offset> LatestOffset(std::optional<LeaderEpoch> leader_epoch) const;
+  absl::StatusOr<Offset> LatestOffset(std::optional<LeaderEpoch> leader_epoch,
+                                      MonotonicTime now) const;
+  // Fills the offset that `request` asks for, or gives the lookup that finds it. Errors: as for
+  // LatestOffset; INVALID_REQUEST.
+  absl::StatusOr<TimeLookup> ListOffsets(const api::ListOffsetsPartition& request,
+                                         MonotonicTime now,
+                                         api::ListOffsetsPartitionResult* result);
   // OK if this replica leads in this epoch. Errors: NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH,
   // UNKNOWN_LEADER_EPOCH, each with the leader as known; STORAGE_ERROR; SHUTTING_DOWN.
   absl::Status CheckLeader(std::optional<LeaderEpoch> leader_epoch) const;

@@ -53,9 +53,12 @@ struct FollowerMessage {
   std::vector<ReplicaDetach> detaches;
   // Bytes of batches that are written, and that the leader may send again.
   int64_t credit_bytes = 0;
+  // The positions here answer the leader's last question, LeaderMessage::asks.
+  bool confirms = false;
 
   bool empty() const {
-    return attaches.empty() && positions.empty() && detaches.empty() && credit_bytes == 0;
+    return attaches.empty() && positions.empty() && detaches.empty() && credit_bytes == 0 &&
+           !confirms;
   }
   friend bool operator==(const FollowerMessage&, const FollowerMessage&) = default;
 };
@@ -72,8 +75,11 @@ struct LeaderMessage {
   std::vector<AttachReply> replies;
   std::vector<OutgoingPush> pushes;
   std::vector<ReplicaDetach> detaches;
+  // S-33: which partitions on this stream the follower follows still, in which leader epochs. Not
+  // asked again before the answer.
+  bool asks = false;
 
-  bool empty() const { return replies.empty() && pushes.empty() && detaches.empty(); }
+  bool empty() const { return replies.empty() && pushes.empty() && detaches.empty() && !asks; }
 };
 
 // The same as it is received: each push's batches in memory of their own, which a log may keep.
@@ -81,6 +87,7 @@ struct ReceivedLeaderMessage {
   std::vector<AttachReply> replies;
   std::vector<ReplicaPush> pushes;
   std::vector<ReplicaDetach> detaches;
+  bool asks = false;
 
   friend bool operator==(const ReceivedLeaderMessage&, const ReceivedLeaderMessage&) = default;
 };

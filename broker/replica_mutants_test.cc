@@ -51,15 +51,34 @@ constexpr const char* kMutants[] = {
     "replica.written-counts-as-durable",
 };
 
+// In worlds where brokers are cut off from the controllers alone (S-33).
+constexpr const char* kMutantsCutOff[] = {
+    "replica.confirmed-under-min",
+    "replica.one-confirms-for-all",
+    "replica.serves-when-cut-off",
+};
+
 std::string ViolationOfSeed(uint64_t seed) { return ReplicaWorld::Run(seed).violation; }
+std::string ViolationWithCutOffs(uint64_t seed) {
+  return ReplicaWorld::RunWithCutOffs(seed).violation;
+}
 
 class ReplicaMutantTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ReplicaMutantTest, IsFound) { ExpectFoundBySeeds(GetParam(), kSeedsMax, &ViolationOfSeed); }
 INSTANTIATE_TEST_SUITE_P(Replica, ReplicaMutantTest, ::testing::ValuesIn(kMutants), MutantTestName);
 
+class ReplicaCutOffMutantTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ReplicaCutOffMutantTest, IsFound) {
+  ExpectFoundBySeeds(GetParam(), kSeedsMax, &ViolationWithCutOffs);
+}
+INSTANTIATE_TEST_SUITE_P(Replica, ReplicaCutOffMutantTest, ::testing::ValuesIn(kMutantsCutOff),
+                         MutantTestName);
+
 TEST(ReplicaMutants, NoneAliveNothingIsFound) {
   ExpectNothingIsFoundWithoutMutants(kMutants, 30, &ViolationOfSeed);
+  ExpectNothingIsFoundWithoutMutants(kMutantsCutOff, 30, &ViolationWithCutOffs);
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ class ReplicaTest : public ::testing::Test {
   void Make(const TopicSettings& settings) {
     auto log = std::make_unique<FakeReplicaLog>();
     log_ = log.get();
-    replica_ = std::make_unique<Replica>(ReplicaOptions{.self = kSelf}, kPartition, std::move(log),
-                                         settings);
+    replica_ = std::make_unique<Replica>(ReplicaOptions{.self = kSelf, .contact = &contact_},
+                                         kPartition, std::move(log), settings);
   }
 
   metadata::PartitionImage Image(int epoch, NodeId leader = kSelf,
@@ -64,6 +64,7 @@ class ReplicaTest : public ::testing::Test {
   std::vector<ProduceReply> Replies() { return std::exchange(outbox_.produced, {}); }
   std::vector<ParkId> Woken() { return std::exchange(outbox_.woken, {}); }
 
+  ControllerContact contact_;
   FakeReplicaLog* log_ = nullptr;
   std::unique_ptr<Replica> replica_;
   Outbox outbox_;
@@ -281,9 +282,10 @@ TEST_F(ReplicaTest, LatestIsNotAvailableUntilTheHighWatermarkReachesTheElection_
   Write();
   // Elected again while the records are not on the disk yet.
   Lead(6);
-  EXPECT_THAT(replica_->LatestOffset(std::nullopt), HasCode(ErrorCode::kOffsetNotAvailable));
+  EXPECT_THAT(replica_->LatestOffset(std::nullopt, MonotonicTime()),
+              HasCode(ErrorCode::kOffsetNotAvailable));
   Sync();
-  EXPECT_EQ(*replica_->LatestOffset(std::nullopt), Offset(4));
+  EXPECT_EQ(*replica_->LatestOffset(std::nullopt, MonotonicTime()), Offset(4));
 }
 
 // --- Roles ---
@@ -692,6 +694,73 @@ TEST_F(ReplicaTest, RecordsAreDeletedUpToTheHighWatermarkOnly) {
   EXPECT_EQ(*replica_->CheckDeleteRecords(Offset(1)), Offset(1));
   EXPECT_THAT(replica_->CheckDeleteRecords(Offset(3)), HasCode(ErrorCode::kOffsetOutOfRange));
   EXPECT_THAT(replica_->CheckDeleteRecords(Offset(-2)), HasCode(ErrorCode::kOffsetOutOfRange));
+}
+
+// --- Cut off from the controllers ---
+
+// Leads, with another in sync, and has heard nothing from the controllers for long enough.
+class ReplicaCutOffTest : public ReplicaRolesTest {
+ protected:
+  ReplicaCutOffTest() {
+    Lead(5);
+    Produce(MakeBatch(2));
+    Sync();
+    See(6, kSelf);
+    replica_->OnAttach(kFollower, {kPartition, {}, LeaderEpoch(6), 1, LeaderEpoch(5), Offset(2)},
+                       MonotonicTime(), &outbox_);
+    contact_.last = MonotonicTime();
+    now_ = now_ + contact_.session_timeout;
+  }
+  ErrorCode FetchAt(int64_t offset) {
+    return replica_->Fetch({.offset = Offset(offset), .bytes_max = 1000, .now = now_}).outcome.code;
+  }
+  void Confirm() {
+    replica_->OnFollowerConfirmed(kFollower, {kPartition, LeaderEpoch(6), 1, {}}, now_);
+  }
+
+  const FollowerId kFollower{kOther, BrokerEpoch(2)};
+  MonotonicTime now_;
+};
+
+TEST_F(ReplicaCutOffTest, S33_TheEndIsServedOnlyWhileTheFollowersConfirm) {
+  EXPECT_EQ(FetchAt(0), ErrorCode::kNone) << "what is committed stays so";
+  EXPECT_EQ(FetchAt(2), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(FetchAt(9), ErrorCode::kNotLeaderOrFollower) << "another may have as much by now";
+  EXPECT_THAT(replica_->LatestOffset(std::nullopt, now_), HasCode(ErrorCode::kNotLeaderOrFollower));
+  Confirm();
+  EXPECT_EQ(FetchAt(2), ErrorCode::kNone);
+  EXPECT_EQ(FetchAt(9), ErrorCode::kOffsetOutOfRange);
+  EXPECT_EQ(*replica_->LatestOffset(std::nullopt, now_), Offset(2));
+}
+
+TEST_F(ReplicaCutOffTest, S33_ReadersAtTheEndAreWokenToBeRefused) {
+  Confirm();
+  replica_->Park(ParkId(1), {.offset = Offset(2)}, 1, &outbox_);
+  replica_->WakeIfReplaced(now_, &outbox_);
+  EXPECT_THAT(Woken(), IsEmpty());
+  now_ = now_ + contact_.session_timeout + absl::Nanoseconds(1);
+  replica_->WakeIfReplaced(now_, &outbox_);
+  EXPECT_THAT(Woken(), ElementsAre(ParkId(1)));
+}
+
+TEST_F(ReplicaRolesTest, S33_AFollowerTellsItsPositionAgainWhenItIsAsked) {
+  replica_->OnAsked(&outbox_);
+  EXPECT_THAT(outbox_.positions, IsEmpty()) << "it follows nobody";
+  See(4, kOther);
+  const AttachRequest attach = Attaches().at(0).request;
+  replica_->OnAsked(&outbox_);
+  EXPECT_THAT(outbox_.positions, IsEmpty()) << "not attached yet";
+  AttachReply fits{kPartition, LeaderEpoch(4), attach.attach};
+  replica_->OnAttachReply(fits, MonotonicTime(), &outbox_);
+  EXPECT_THAT(std::exchange(outbox_.positions, {}), SizeIs(1));
+  replica_->OnAsked(&outbox_);
+  const std::vector<PositionTo> positions = std::exchange(outbox_.positions, {});
+  ASSERT_THAT(positions, SizeIs(1));
+  EXPECT_EQ(positions[0].leader, kOther);
+  EXPECT_EQ(positions[0].position.leader_epoch, LeaderEpoch(4));
+  See(5, kSelf);
+  replica_->OnAsked(&outbox_);
+  EXPECT_THAT(outbox_.positions, IsEmpty()) << "it leads";
 }
 
 }  // namespace

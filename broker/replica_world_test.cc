@@ -29,6 +29,21 @@ TEST(ReplicaWorldTest, EverySeedKeepsWhatIsAcknowledgedAndComesIntoSync) {
   EXPECT_GT(sum.elections, static_cast<int>(kSeeds));
 }
 
+TEST(ReplicaWorldTest, S33_ALeaderCutOffFromTheControllersSaysNothingThatIsUntrueForLong) {
+  int served = 0;
+  int refused = 0;
+  for (const uint64_t seed : sim::SeedsToRun({}, {.count = kSeeds})) {
+    const ReplicaWorld::Result result = ReplicaWorld::RunWithCutOffs(seed);
+    ASSERT_EQ(result.violation, "") << "seed " << seed;
+    served += result.served_cut_off;
+    refused += result.refused_cut_off;
+  }
+  std::printf("without contact: %d served, %d refused\n", served, refused);
+  if (sim::OnlySeed().has_value()) return;
+  EXPECT_GT(served, static_cast<int>(kSeeds));
+  EXPECT_GT(refused, static_cast<int>(kSeeds));
+}
+
 TEST(ReplicaWorldTest, ASeedGivesTheSameRun) {
   const ReplicaWorld::Result a = ReplicaWorld::Run(7);
   const ReplicaWorld::Result b = ReplicaWorld::Run(7);

@@ -156,7 +156,8 @@ void Shard::AddReplica(const TopicPartition& topic_partition, const std::string&
   hosted->Open(
       std::make_unique<Replica>(ReplicaOptions{.self = deps_.self,
                                                .directory = directory,
-                                               .lag_time_max = deps_.replication.lag_time_max},
+                                               .lag_time_max = deps_.replication.lag_time_max,
+                                               .contact = &contact_},
                                 topic_partition, std::move(log), settings));
   by_partition_[topic_partition] = hosted.get();
   Hosted* const added = hosted.get();
@@ -329,6 +330,14 @@ void Shard::OnIsrAnswer(const IsrAnswer& answer) {
   Drain();
 }
 
+void Shard::OnContact(const ControllerContact& contact) {
+  contact_ = contact;
+  // When it comes, there may have been contact again.
+  if (next_ask_ != MonotonicTime::Never()) return;
+  next_ask_ = contact_.last + contact_.session_timeout / 2;
+  ArmTimer(next_ask_);
+}
+
 // --- Calls ---
 
 void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
@@ -451,36 +460,11 @@ void Shard::ListOffsets(const TopicPartition& topic_partition,
     result.outcome = api::PartitionOutcome::Of(status);
     std::move(done)(std::move(result));
   };
-  absl::StatusOr<Replica*> found = Find(topic_partition);
-  if (!found.ok()) return fail(found.status());
-  Replica& replica = **found;
-  if (absl::Status status = replica.CheckLeader(request.leader_epoch); !status.ok()) {
-    return fail(status);
-  }
-  result.leader_epoch = replica.leader_epoch();
-  absl::StatusOr<TimeLookup> lookup = TimeLookup();
-  switch (request.position) {
-    case api::OffsetPosition::kEarliest:
-      result.offset = replica.log().log_start_offset();
-      return std::move(done)(std::move(result));
-    case api::OffsetPosition::kLatest: {
-      absl::StatusOr<Offset> latest = replica.LatestOffset(request.leader_epoch);
-      if (!latest.ok()) return fail(latest.status());
-      result.offset = *latest;
-      return std::move(done)(std::move(result));
-    }
-    case api::OffsetPosition::kTimestamp:
-      lookup = replica.log().OffsetForTimestamp(request.timestamp_ms, replica.last_stable_offset());
-      break;
-    case api::OffsetPosition::kMaxTimestamp:
-      lookup = replica.log().OffsetOfMaxTimestamp(replica.last_stable_offset());
-      break;
-    default:
-      return fail(MakeError(
-          ErrorCode::kInvalidRequest, "position is earliest, latest, timestamp or max_timestamp",
-          {.name = "position", .value = absl::StrCat(static_cast<int>(request.position))}));
-  }
+  absl::StatusOr<Replica*> replica = Find(topic_partition);
+  if (!replica.ok()) return fail(replica.status());
+  absl::StatusOr<TimeLookup> lookup = (*replica)->ListOffsets(request, now().monotonic, &result);
   if (!lookup.ok()) return fail(lookup.status());
+  if (*lookup == nullptr) return std::move(done)(std::move(result));
   deps_.cold_reads->Post([lookup = *std::move(lookup), done = std::move(done),
                           result = std::move(result), executor = deps_.executor]() mutable {
     absl::StatusOr<std::optional<storage::TimestampAndOffset>> at = std::move(lookup)();
@@ -549,7 +533,8 @@ void Shard::OnTimer() {
   const MonotonicTime at = now().monotonic;
   MonotonicTime next = MonotonicTime::Never();
   if (next_housekeeping_ <= at) Housekeep();
-  next = std::min(next, next_housekeeping_);
+  if (next_ask_ <= at) AskFollowers(at);
+  next = std::min({next, next_housekeeping_, next_ask_});
   for (auto& [partition, hosted] : replicas_) {
     if (hosted->replica_ == nullptr) continue;
     if (hosted->replica_->next_deadline() <= at) hosted->replica_->Tick(at, &outbox_);
@@ -557,6 +542,17 @@ void Shard::OnTimer() {
   }
   Drain();
   ArmTimer(next);
+}
+
+void Shard::AskFollowers(MonotonicTime at) {
+  // From half a session on: their answers are there when the whole of it has passed.
+  next_ask_ = contact_.last + contact_.session_timeout / 2;
+  if (at < next_ask_) return;
+  next_ask_ = at + contact_.session_timeout / 4;
+  replication_->AskFollowers();
+  for (auto& [partition, hosted] : replicas_) {
+    if (hosted->replica_ != nullptr) hosted->replica_->WakeIfReplaced(at, &outbox_);
+  }
 }
 
 void Shard::Housekeep() {

@@ -28,6 +28,7 @@
 #include "base/executor.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "broker/controller_contact.h"
 #include "broker/fetch_memory.h"
 #include "broker/fetch_run.h"
 #include "broker/in_sync_counts.h"
@@ -149,6 +150,9 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   std::shared_ptr<LeaderSink> OpenReplicaStream(const FollowerHello& hello,
                                                 std::shared_ptr<LeaderStream> stream);
   void OnIsrAnswer(const IsrAnswer& answer);
+  // The controllers were heard of; never earlier than before. Until the first call they are in this
+  // process, or there are none.
+  void OnContact(const ControllerContact& contact);
 
   // --- Calls: `done` runs on this executor, at once or later ---
   void Produce(ShardProduce produce, ShardProduceDone done);
@@ -240,6 +244,8 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   void WakeParked(ParkId id);
   void ArmTimer(MonotonicTime when);
   void OnTimer();
+  // S-33, while the last contact with the controllers is old, or getting so.
+  void AskFollowers(MonotonicTime at);
   void Housekeep();
   void UpdateGauges();
   void CountParked();
@@ -250,6 +256,9 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   std::shared_ptr<const metadata::Image> image_;
   bool leaderships_count_ = false;
   bool refuses_produce_ = false;
+  ControllerContact contact_;
+  // When the followers may have to be asked (S-33).
+  MonotonicTime next_ask_ = MonotonicTime::Never();
   // Ordered, so that what happens to all of them does so in the same order in every run.
   std::map<TopicPartition, std::unique_ptr<Hosted>> replicas_;
   // For the hot calls; never iterated.

@@ -189,6 +189,10 @@ void ShardReplication::OnDetached(const ReplicaDetach& detach) {
        [&](Replica& replica) { replica.OnDetached(detach, now(), host_->outbox()); });
 }
 
+void ShardReplication::OnAsked(const TopicPartition& partition) {
+  With(partition, [&](Replica& replica) { replica.OnAsked(host_->outbox()); });
+}
+
 void ShardReplication::OnAttach(const FollowerId& follower, const AttachRequest& request) {
   if (host_->FindOpen(request.topic_partition) == nullptr) {
     // It may be opening, or gone, or never have been here: the follower tries again.
@@ -210,6 +214,13 @@ void ShardReplication::OnFollowerPosition(const FollowerId& follower,
   With(position.topic_partition, [&](Replica& replica) {
     replica.OnFollowerPosition(follower, position, now(), host_->outbox());
   });
+}
+
+void ShardReplication::OnFollowerConfirmed(const FollowerId& follower,
+                                           const ReplicaPosition& position,
+                                           MonotonicTime asked_at) {
+  With(position.topic_partition,
+       [&](Replica& replica) { replica.OnFollowerConfirmed(follower, position, asked_at); });
 }
 
 void ShardReplication::OnFollowerDetached(const FollowerId& follower, const ReplicaDetach& detach) {

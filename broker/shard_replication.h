@@ -82,6 +82,8 @@ class ShardReplication final : private ReplicaPort {
   // A follower's stream for this shard; see LeaderStreams::Open.
   std::shared_ptr<LeaderSink> Open(const FollowerHello& hello,
                                    std::shared_ptr<LeaderStream> stream);
+  // Asks followers whether they follow still (S-33). Drain afterwards.
+  void AskFollowers() { following_.Ask(); }
   // Takes out of `outbox` what is for others.
   void Deliver(Outbox* outbox);
   // Sends it. True if replicas were told of something, and have to be drained again.
@@ -112,8 +114,11 @@ class ShardReplication final : private ReplicaPort {
   void OnAttachReply(const AttachReply& reply) override;
   LogEnd OnPush(ReplicaPush push) override;
   void OnDetached(const ReplicaDetach& detach) override;
+  void OnAsked(const TopicPartition& partition) override;
   void OnAttach(const FollowerId& follower, const AttachRequest& request) override;
   void OnFollowerPosition(const FollowerId& follower, const ReplicaPosition& position) override;
+  void OnFollowerConfirmed(const FollowerId& follower, const ReplicaPosition& position,
+                           MonotonicTime asked_at) override;
   void OnFollowerDetached(const FollowerId& follower, const ReplicaDetach& detach) override;
   void OnFollowerGone(const FollowerId& follower, const TopicPartition& partition) override;
   bool IsThrottled(NodeId follower, const TopicPartition& partition) override;

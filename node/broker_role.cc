@@ -105,6 +105,7 @@ void BrokerRole::Open(ClusterId cluster_id) {
               {{"directory", directory.ToString()}, {"error", status.ToString()}});
     session_->ReportFailedDirectory(directory);
   });
+  session_->SetOnContact([this](MonotonicTime last) { broker_->OnContact(last); });
   shown_.store(broker_.get());
   busy_ = true;
   broker_->OpenLogDirs([this](auto dirs) { OnOpened(std::move(dirs)); });
@@ -286,6 +287,7 @@ broker::BrokerOptions BrokerRole::MakeOptions(ClusterId cluster_id) const {
   options.inter_broker_listener = settings.inter_broker_listener_name;
   const metadata::BrokerConfig broker =
       metadata::BrokerConfigOf(metadata::Image(), config_.node_id, config_.given);
+  options.session_timeout = absl::Milliseconds(settings.broker_session_timeout_ms);
   options.replica_lag_time_max = absl::Milliseconds(broker.replica_lag_time_max_ms);
   options.reads_by_rack = settings.replica_selector_class == "rack";
   options.metrics_partitions_max = static_cast<int>(settings.metrics_partitions_max);

@@ -35,6 +35,7 @@ class FakeSession final : public ControllerSession, private broker::ControllerCh
   }
   void ReportFailedDirectory(DirectoryId) override {}
   void SetDiskSpeeds(DiskSpeeds) override {}
+  void SetOnContact(std::function<void(MonotonicTime)>) override {}
   void Leave(absl::Duration, Task done) override { left = std::move(done); }
   metadata::Feed& feed() override { return metadata_feed; }
   broker::ControllerChannel& channel() override { return *this; }

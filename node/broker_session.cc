@@ -67,6 +67,10 @@ void BrokerSession::OnAnswer(uint64_t stream, const SessionAnswer& answer, Monot
   term_ = std::max(term_, answer.term);
   if (epoch_ == kNoBrokerEpoch) return;
   broker_ = answer.broker;
+  // The answer to the last one may not have come yet.
+  if (broker_.has_value() && broker_ != metadata::BrokerState::kFenced) {
+    contact_ = std::max(contact_, sent_before_);
+  }
   may_stop_ = may_stop_ || (want_shutdown_ && answer.may_stop);
 }
 
@@ -140,10 +144,7 @@ void BrokerSession::Tick(MonotonicTime now) {
     Close();
     return Seek(now);
   }
-  if (now >= heartbeat_at_) {
-    heartbeat_at_ = now + options_.heartbeat_interval;
-    ready_.heartbeat = true;
-  }
+  if (now >= heartbeat_at_) SendHeartbeat(now);
   if (established_ && now >= register_at_) AskRegistration();
 }
 
@@ -169,10 +170,15 @@ void BrokerSession::Leave(MonotonicTime now) {
 }
 
 void BrokerSession::HeartbeatSoon(MonotonicTime now) {
-  if (!connected()) return;
-  heartbeat_at_ = now + options_.heartbeat_interval;
   // The first one says it too.
-  if (!ready_.open.has_value()) ready_.heartbeat = true;
+  if (connected() && !ready_.open.has_value()) SendHeartbeat(now);
+}
+
+void BrokerSession::SendHeartbeat(MonotonicTime now) {
+  heartbeat_at_ = now + options_.heartbeat_interval;
+  if (ready_.heartbeat) return;
+  ready_.heartbeat = true;
+  sent_before_ = std::exchange(sent_, now);
 }
 
 // ---- What comes out ----
@@ -257,7 +263,7 @@ void BrokerSession::Close() {
 void BrokerSession::Open(const raft::Peer& controller, MonotonicTime now) {
   current_ = controller;
   ++stream_;
-  opened_at_ = now;
+  opened_at_ = sent_ = sent_before_ = now;
   heartbeat_at_ = now + options_.heartbeat_interval;
   ready_.open = BrokerSessionReady::Open{.stream = stream_, .address = controller.address};
 }

@@ -130,6 +130,10 @@ class BrokerSession {
   bool want_shutdown() const { return want_shutdown_; }
   // Who leads, and where: whoever a stream is established with; else nobody.
   LeaderHint leader() const;
+  // S-33: at this time the controllers had not fenced this broker; zero: it was not active yet. It
+  // lies before a heartbeat that was answered: an answer says nothing of the time at which it is
+  // read, which may be long after it came, if the process stood still.
+  MonotonicTime contact() const { return contact_; }
   // When the active controller was heard last.
   MonotonicTime last_heard() const { return last_heard_; }
   // Why the session has ended for good: this process has been replaced by another of its id, or
@@ -141,6 +145,7 @@ class BrokerSession {
  private:
   bool connected() const { return current_.has_value(); }
   void Heard(MonotonicTime now);
+  void SendHeartbeat(MonotonicTime now);
   // Ends the stream, if there is one.
   void Close();
   void Open(const raft::Peer& controller, MonotonicTime now);
@@ -188,6 +193,10 @@ class BrokerSession {
   bool may_stop_ = false;
   LogIndex applied_;
   MonotonicTime heartbeat_at_ = MonotonicTime::Never();
+  // When the last heartbeat of this stream was sent, and the one before; or it was opened.
+  MonotonicTime sent_;
+  MonotonicTime sent_before_;
+  MonotonicTime contact_;
   absl::Status failure_;
 
   BrokerSessionReady ready_;

@@ -323,5 +323,43 @@ TEST_F(BrokerSessionTest, BrokerThatNeverWasActiveMayStopAtOnce) {
   EXPECT_EQ(session_.state(), State::kMayStop);
 }
 
+TEST_F(BrokerSessionTest, S33_ContactLiesBeforeAHeartbeatThatWasAnswered) {
+  EXPECT_EQ(session_.contact(), MonotonicTime());
+  BecomeActive();
+  const MonotonicTime opened = now_;
+  EXPECT_EQ(session_.contact(), opened);
+  Pass(absl::Milliseconds(500));
+  EXPECT_TRUE(Take().heartbeat);
+  Answer(BrokerState::kActive);
+  EXPECT_EQ(session_.contact(), opened) << "it may have been said before the heartbeat came";
+  Pass(absl::Milliseconds(500));
+  EXPECT_TRUE(Take().heartbeat);
+  Answer(BrokerState::kActive);
+  EXPECT_EQ(session_.contact(), opened + absl::Milliseconds(500));
+}
+
+TEST_F(BrokerSessionTest, S33_WhatIsReadAfterAPauseIsNoContact) {
+  BecomeActive();
+  Pass(absl::Milliseconds(500));
+  EXPECT_TRUE(Take().heartbeat);
+  const MonotonicTime before = now_;
+  // The process stands still; then its next heartbeat goes out, and it reads what came long ago.
+  Pass(absl::Milliseconds(900));
+  EXPECT_TRUE(Take().heartbeat);
+  Answer(BrokerState::kActive);
+  EXPECT_EQ(session_.contact(), before);
+}
+
+TEST_F(BrokerSessionTest, S33_AFencedBrokerHasNoContact) {
+  BecomeActive();
+  const MonotonicTime contact = session_.contact();
+  for (int i = 0; i < 3; ++i) {
+    Pass(absl::Milliseconds(500));
+    EXPECT_TRUE(Take().heartbeat);
+    Answer(BrokerState::kFenced);
+  }
+  EXPECT_EQ(session_.contact(), contact);
+}
+
 }  // namespace
 }  // namespace millrace::node

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "base/executor.h"
 #include "base/ids.h"
+#include "base/monotonic_time.h"
 #include "broker/controller_channel.h"
 #include "metadata/feed.h"
 #include "millrace/internal/v1/controller_service.pb.h"
@@ -47,6 +48,9 @@ class ControllerSession {
   virtual void ReportFailedDirectory(DirectoryId directory) = 0;
   // From here on the controller is told, in each heartbeat, what this returns: how long syncs take.
   virtual void SetDiskSpeeds(DiskSpeeds speeds) = 0;
+  // Called with each newer time at which the controllers had not fenced this broker (S-33); never,
+  // if they are in this process alone.
+  virtual void SetOnContact(std::function<void(MonotonicTime)> on_contact) = 0;
   // Hands over all that another broker can lead; `done` runs, once, when that is done or after
   // `max`. The broker must go on serving until then.
   virtual void Leave(absl::Duration max, Task done) = 0;

@@ -34,6 +34,7 @@ class LocalSession final : public ControllerSession, private broker::ControllerC
   void ReportFailedDirectory(DirectoryId /*directory*/) override {}
   // There is no other disk to compare with.
   void SetDiskSpeeds(DiskSpeeds /*speeds*/) override {}
+  void SetOnContact(std::function<void(MonotonicTime)> /*on_contact*/) override {}
   void Leave(absl::Duration /*max*/, Task done) override { std::move(done)(); }
   metadata::Feed& feed() override { return controller_->feed(); }
   broker::ControllerChannel& channel() override { return *this; }

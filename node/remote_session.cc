@@ -209,6 +209,11 @@ void RemoteSession::TellChanges() {
     told_leader_ = leader;
     if (on_leader_) on_leader_(leader);
   }
+  // What was asked goes out first: metadata that came before this contact has been passed on.
+  if (const MonotonicTime contact = core_.contact(); contact > told_contact_ && on_contact_) {
+    told_contact_ = contact;
+    on_contact_(contact);
+  }
   const BrokerSession::State state = core_.state();
   if (state != told_state_) {
     LOG_INFO("node", "session with the controllers",

@@ -71,6 +71,9 @@ class RemoteSession final : public ControllerSession, private broker::Controller
   void Activate(absl::AnyInvocable<void(absl::Status) &&> done) override;
   void ReportFailedDirectory(DirectoryId directory) override;
   void SetDiskSpeeds(DiskSpeeds speeds) override { disk_speeds_ = std::move(speeds); }
+  void SetOnContact(std::function<void(MonotonicTime)> on_contact) override {
+    on_contact_ = std::move(on_contact);
+  }
   void Leave(absl::Duration max, Task done) override;
   metadata::Feed& feed() override { return feed_; }
   broker::ControllerChannel& channel() override { return *this; }
@@ -127,12 +130,14 @@ class RemoteSession final : public ControllerSession, private broker::Controller
 
   std::function<void(const absl::Status&)> on_ended_;
   std::function<void(const LeaderHint&)> on_leader_;
+  std::function<void(MonotonicTime)> on_contact_;
   absl::AnyInvocable<void(ClusterId) &&> cluster_known_;
   Done<BrokerEpoch> registered_;
   absl::AnyInvocable<void(absl::Status) &&> activated_;
   Task left_;
   // As told last.
   LeaderHint told_leader_;
+  MonotonicTime told_contact_;
   BrokerSession::State told_state_ = BrokerSession::State::kFinding;
   // What is on its way elsewhere asks whether this object still lives.
   const std::shared_ptr<RemoteSession*> self_ = std::make_shared<RemoteSession*>(this);

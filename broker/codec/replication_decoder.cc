@@ -185,13 +185,21 @@ bool SkipField(uint32_t tag, PieceReader* reader) {
   }
 }
 
-// Calls `on_hello(bytes)` and `on_frame(kind, reader)` for the fields of a message.
+// Calls `on_hello(bytes)` and `on_frame(kind, reader)` for the fields of a message, and sets
+// `flag`.
 template <class OnHello, class OnFrame>
-absl::Status ReadMessage(absl::Span<const Slice> message, OnHello on_hello, OnFrame on_frame) {
+absl::Status ReadMessage(absl::Span<const Slice> message, bool* flag, OnHello on_hello,
+                         OnFrame on_frame) {
   PieceReader reader(message);
   while (!reader.empty()) {
     uint32_t tag = 0;
     if (!reader.ReadVarint32(&tag) || tag < 8) return Malformed(reader, "tag");
+    if (tag == kReplicaFlagTag) {
+      uint32_t value = 0;
+      if (!reader.ReadVarint32(&value)) return Malformed(reader, "flag");
+      *flag = value != 0;
+      continue;
+    }
     if (tag != kReplicaHelloTag && tag != kReplicaFrameTag) {
       if (!SkipField(tag, &reader)) return Malformed(reader, "unknown field");
       continue;
@@ -265,7 +273,7 @@ absl::StatusOr<LeaderHello> LeaderHelloOf(const std::string& bytes) {
 absl::StatusOr<FollowRequest> DecodeFollowRequest(absl::Span<const Slice> message) {
   FollowRequest request;
   RETURN_IF_ERROR(ReadMessage(
-      message,
+      message, &request.message.confirms,
       [&](const std::string& bytes) -> absl::Status {
         ASSIGN_OR_RETURN(request.hello, FollowerHelloOf(bytes));
         return absl::OkStatus();
@@ -279,7 +287,7 @@ absl::StatusOr<FollowRequest> DecodeFollowRequest(absl::Span<const Slice> messag
 absl::StatusOr<FollowResponse> DecodeFollowResponse(absl::Span<const Slice> message) {
   FollowResponse response;
   RETURN_IF_ERROR(ReadMessage(
-      message,
+      message, &response.message.asks,
       [&](const std::string& bytes) -> absl::Status {
         ASSIGN_OR_RETURN(response.hello, LeaderHelloOf(bytes));
         return absl::OkStatus();

@@ -35,6 +35,7 @@ std::string Again(const ReceivedLeaderMessage& message) {
   LeaderMessage out;
   out.replies = message.replies;
   out.detaches = message.detaches;
+  out.asks = message.asks;
   for (const ReplicaPush& push : message.pushes) {
     OutgoingPush& outgoing = out.pushes.emplace_back();
     outgoing.push = push;

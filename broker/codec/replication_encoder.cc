@@ -72,6 +72,10 @@ class Writer {
     fill(archive);
     Begin(kind, scratch_.size() + 1)->append(scratch_);
   }
+  void Flag() {
+    AppendVarint(kReplicaFlagTag, &own_);
+    own_.push_back(1);
+  }
   void Add(const Bytes& bytes) {
     if (bytes.size() < kSharedBytesMin) {
       own_.append(bytes.data(), bytes.size());
@@ -166,6 +170,7 @@ MessagePieces EncodeFollowerMessage(const FollowerMessage& message) {
       archive.Number(static_cast<uint64_t>(message.credit_bytes), "credit");
     });
   }
+  if (message.confirms) writer.Flag();
   return std::move(writer).Finish();
 }
 
@@ -177,6 +182,7 @@ MessagePieces EncodeLeaderMessage(const LeaderMessage& message) {
   }
   for (const OutgoingPush& outgoing : message.pushes) AddPush(writer, outgoing);
   AddDetaches(writer, message.detaches);
+  if (message.asks) writer.Flag();
   return std::move(writer).Finish();
 }
 

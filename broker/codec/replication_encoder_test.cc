@@ -38,6 +38,9 @@ TEST(ReplicationEncoderTest, ThePageOfTheFormatIsTrue) {
             "7d00000000000000"
             "0700000000000000"
             "6261746368");
+  LeaderMessage question;
+  question.asks = true;
+  EXPECT_EQ(absl::BytesToHexString(Join(EncodeLeaderMessage(question))), "1801");
 }
 
 TEST(ReplicationEncoderTest, LargeBatchesAreSharedAndSmallOnesCopied) {
@@ -57,9 +60,11 @@ TEST(ReplicationEncoderTest, MessagesAreWhatTheProtoSays) {
   ASSERT_TRUE(request.ParseFromString(Join(EncodeFollowerMessage(SampleFollowerMessage()))));
   EXPECT_FALSE(request.has_hello());
   EXPECT_EQ(request.messages_size(), 5);
+  EXPECT_TRUE(request.confirms());
   internal::v1::FollowResponse response;
   ASSERT_TRUE(response.ParseFromString(Join(EncodeLeaderMessage(SampleLeaderMessage()))));
   EXPECT_EQ(response.messages_size(), 8);
+  EXPECT_TRUE(response.asks());
 }
 
 TEST(ReplicationEncoderTest, LongReasonsAreCut) {

@@ -29,6 +29,9 @@ enum class FrameKind : uint8_t {
 // FollowRequest's and FollowResponse's fields, as tags: (field number << 3) | 2 (length-delimited).
 inline constexpr uint32_t kReplicaHelloTag = (1 << 3) | 2;
 inline constexpr uint32_t kReplicaFrameTag = (2 << 3) | 2;
+// FollowRequest's `confirms`, FollowResponse's `asks`: (field number << 3) | 0 (varint). Who does
+// not know it steps over it, and confirms nothing.
+inline constexpr uint32_t kReplicaFlagTag = (3 << 3) | 0;
 
 // Of the reasons that travel with a refusal; longer ones are cut.
 inline constexpr size_t kReasonBytesMax = 512;

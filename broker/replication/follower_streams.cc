@@ -234,7 +234,7 @@ bool FollowerStreams::Flush() {
       Stream& stream = *at->second;
       FollowerMessage& outgoing = stream.outgoing;
       const bool worth_sending = !outgoing.attaches.empty() || !outgoing.positions.empty() ||
-                                 !outgoing.detaches.empty() ||
+                                 !outgoing.detaches.empty() || outgoing.confirms ||
                                  outgoing.credit_bytes >= deps_.window_bytes / 4;
       if (stream.open && worth_sending) {
         for (const ReplicaPosition& sent : outgoing.positions) {
@@ -309,6 +309,11 @@ void FollowerStreams::OnMessage(Stream* stream, ReceivedLeaderMessage message) {
     if (carried == nullptr || carried->attach != detach.attach) continue;
     Forget(detach.topic_partition);
     deps_.replicas->OnDetached(detach);
+  }
+  if (message.asks) {
+    // What replicas tell now goes with it. One that follows no longer tells nothing.
+    stream->outgoing.confirms = true;
+    for (const auto& [partition, carried] : stream->carried) deps_.replicas->OnAsked(partition);
   }
   deps_.replicas->Drain();
 }

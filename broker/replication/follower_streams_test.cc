@@ -358,5 +358,28 @@ TEST_F(FollowerStreamsTest, ClosedStreamsTellNobody) {
   EXPECT_TRUE(hands_[0]->closed);
 }
 
+TEST_F(FollowerStreamsTest, S33_AQuestionIsAnsweredWithThePositionsOfAll) {
+  Image({{1, 10}, {2, 20}});
+  Attach(0, 1);
+  Attach(1, 2);
+  ASSERT_EQ(hands_.size(), 1U);
+  HandLeader& hand = *hands_[0];
+  hand.messages.clear();
+  port_.TakeSaid();
+  // What the replicas would do.
+  port_.on_asked = [this](const TopicPartition& partition) {
+    if (partition == PartitionNumber(0)) Tell(0, 1, 7);
+  };
+  LeaderMessage question;
+  question.asks = true;
+  leader_->RunNow([&] { hand.stream->Send(question); });
+  EXPECT_TRUE(loop_.RunUntilIdle());
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("asked p0 ", "asked p1 "));
+  ASSERT_EQ(hand.messages.size(), 1U);
+  EXPECT_TRUE(hand.messages[0].confirms);
+  ASSERT_EQ(hand.messages[0].positions.size(), 1U) << "partition 1 is followed no more";
+  EXPECT_EQ(hand.messages[0].positions[0].position.written, Offset(7));
+}
+
 }  // namespace
 }  // namespace millrace::broker

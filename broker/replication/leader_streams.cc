@@ -87,6 +87,8 @@ class LeaderStreams::Session : public LeaderSink,
   // Bytes that may still be sent; below 0 by at most one read.
   int64_t window;
   std::map<TopicPartition, Carried> carried;
+  // What was asked, and is not answered.
+  std::optional<MonotonicTime> asked_at;
   LeaderMessage outgoing;
   // Partitions that have something to be sent, in turn; and those with a new high watermark alone.
   std::deque<TopicPartition> ready;
@@ -226,7 +228,11 @@ void LeaderStreams::OnMessage(Session* session, FollowerMessage message) {
   }
   for (const ReplicaPosition& position : message.positions) {
     deps_.replicas->OnFollowerPosition(follower, position);
+    if (message.confirms && session->asked_at.has_value()) {
+      deps_.replicas->OnFollowerConfirmed(follower, position, *session->asked_at);
+    }
   }
+  if (message.confirms) session->asked_at.reset();
   deps_.replicas->Drain();
 }
 
@@ -266,6 +272,16 @@ void LeaderStreams::OnTimer() {
     }
   }
   deps_.replicas->Drain();
+}
+
+void LeaderStreams::Ask() {
+  for (const auto& [node, sessions] : sessions_) {
+    for (const std::shared_ptr<Session>& session : sessions) {
+      if (!session->accepted || session->carried.empty() || session->asked_at.has_value()) continue;
+      session->asked_at = deps_.clock->Now();
+      session->outgoing.asks = true;
+    }
+  }
 }
 
 // --- What goes out ---

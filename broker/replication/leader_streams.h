@@ -77,6 +77,10 @@ class LeaderStreams {
   void Detach(const DetachTo& detach);
   void OnSendable(const Sendable& sendable);
 
+  // Asks all followers which partitions they follow still (S-33), but for those who have not
+  // answered yet. Positions that answer reach the replicas as confirmed, as of the question.
+  void Ask();
+
   // Sends what there is to send, as far as windows and network allow. Replicas may want more then.
   void Flush();
 

@@ -493,5 +493,50 @@ TEST_F(LeaderStreamsTest, ClosedStreamsTellNobody) {
   EXPECT_THAT(port_.said, IsEmpty());
 }
 
+// --- Questions (S-33) ---
+
+TEST_F(LeaderStreamsTest, S33_PositionsThatAnswerAreConfirmedAsOfTheQuestion) {
+  const auto stream = Follow();
+  const auto ask = [&] {
+    shard_->RunNow([&] {
+      streams_->Ask();
+      streams_->Flush();
+    });
+  };
+  const auto positions = [](bool confirms) {
+    FollowerMessage message;
+    message.positions.emplace_back().topic_partition = PartitionNumber(0);
+    message.confirms = confirms;
+    return message;
+  };
+  stream->messages.clear();
+  const int64_t asked_at = clock_.Now().nanos();
+  ask();
+  ASSERT_EQ(stream->messages.size(), 1U);
+  EXPECT_TRUE(stream->messages[0].asks);
+  loop_.RunFor(absl::Seconds(1));
+  ask();
+  EXPECT_EQ(stream->messages.size(), 1U) << "one question at a time";
+  Say(positions(false));
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("position p0 0 of 2")) << "said before it was asked";
+  Say(positions(true));
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("position p0 0 of 2",
+                                            absl::StrCat("confirmed p0 of 2 asked at ", asked_at)));
+  Say(positions(true));
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("position p0 0 of 2")) << "nothing was asked";
+  ask();
+  EXPECT_EQ(stream->messages.size(), 2U);
+}
+
+TEST_F(LeaderStreamsTest, S33_WhoFollowsNothingIsNotAsked) {
+  Image();
+  const auto stream = Open(Hello());
+  shard_->RunNow([&] {
+    streams_->Ask();
+    streams_->Flush();
+  });
+  EXPECT_TRUE(stream->messages.empty());
+}
+
 }  // namespace
 }  // namespace millrace::broker

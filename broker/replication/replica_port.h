@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "base/ids.h"
+#include "base/monotonic_time.h"
 #include "broker/replica_messages.h"
 
 namespace millrace::broker {
@@ -33,9 +34,15 @@ class ReplicaPort {
   // The leader gives the attach up, or the way to it is broken.
   virtual void OnDetached(const ReplicaDetach& detach) = 0;
 
+  // S-33: it tells its position again, if it follows still.
+  virtual void OnAsked(const TopicPartition& partition) = 0;
+
   // --- Of a replica that leads ---
   virtual void OnAttach(const FollowerId& follower, const AttachRequest& request) = 0;
   virtual void OnFollowerPosition(const FollowerId& follower, const ReplicaPosition& position) = 0;
+  // That position answered what was asked at `asked_at` (S-33).
+  virtual void OnFollowerConfirmed(const FollowerId& follower, const ReplicaPosition& position,
+                                   MonotonicTime asked_at) = 0;
   virtual void OnFollowerDetached(const FollowerId& follower, const ReplicaDetach& detach) = 0;
   // The way to the follower is broken.
   virtual void OnFollowerGone(const FollowerId& follower,

@@ -76,6 +76,8 @@ class ClusterFixture {
     std::vector<std::unique_ptr<sim::SimExecutor>> shards;
     std::unique_ptr<Broker> broker;
     BrokerEpoch epoch = kNoBrokerEpoch;
+    // Learns nothing of the metadata from now on.
+    bool is_deaf = false;
   };
 
   explicit ClusterFixture(int brokers = 3, int shard_count = 1) : shard_count_(shard_count) {
@@ -308,7 +310,7 @@ class ClusterFixture {
     network.Listen(AddressOf(member->id), member->broker->replica_intake());
   }
   void Publish(Member* member, std::shared_ptr<const metadata::Delta> delta) {
-    if (member->broker == nullptr) return;
+    if (member->broker == nullptr || member->is_deaf) return;
     member->home->Post(
         [broker = member->broker.get(), update = metadata::Update{image, std::move(delta)}] {
           broker->OnMetadata(update);

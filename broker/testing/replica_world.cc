@@ -16,12 +16,6 @@ constexpr int kEvents = 900;
 const TopicPartition kPartition{TopicId(Uuid(1, 2)), PartitionIndex(0)};
 const DirectoryId kDirectory(Uuid(4, 4));
 
-Bytes BatchOf(const std::string& value, int records) {
-  record::BatchBuilder builder({});
-  for (int i = 0; i < records; ++i) builder.Add(1'767'225'600'000, absl::nullopt, value);
-  return builder.Build();
-}
-
 record::BatchView ViewOf(const Bytes& bytes) {
   const auto batch = record::BatchView::ParseWithVerifiedCrc(bytes);
   CHECK_OK(batch.status());
@@ -30,14 +24,13 @@ record::BatchView ViewOf(const Bytes& bytes) {
 
 }  // namespace
 
-ReplicaWorld::Result ReplicaWorld::Run(uint64_t seed) {
-  ReplicaWorld world(seed);
-  while (world.result_.events < kEvents && world.result_.violation.empty()) world.Step();
-  if (world.result_.violation.empty()) world.Heal();
-  return world.result_;
+ReplicaWorld::Result ReplicaWorld::Run() {
+  while (result_.events < kEvents && result_.violation.empty()) Step();
+  if (result_.violation.empty()) Heal();
+  return result_;
 }
 
-ReplicaWorld::ReplicaWorld(uint64_t seed) : random_(seed) {
+ReplicaWorld::ReplicaWorld(uint64_t seed, bool cut_offs) : random_(seed), cut_offs_(cut_offs) {
   settings_.durable = Draw(3) != 0;
   settings_.min_insync_replicas = 1 + static_cast<int>(Draw(2));
   controller_ =
@@ -57,6 +50,7 @@ ReplicaWorld::ReplicaWorld(uint64_t seed) : random_(seed) {
 
 void ReplicaWorld::Step() {
   ++result_.events;
+  if (cut_offs_) StepCutOffs();
   Node* const node = Pick();
   switch (Draw(20)) {
     case 0:
@@ -108,6 +102,12 @@ void ReplicaWorld::Step() {
 }
 
 ReplicaWorld::Node* ReplicaWorld::Pick() { return &nodes_[Draw(nodes_.size())]; }
+
+Bytes ReplicaWorld::BatchOf(const std::string& value, int records) {
+  record::BatchBuilder builder({});
+  for (int i = 0; i < records; ++i) builder.Add(1'767'225'600'000, absl::nullopt, value);
+  return builder.Build();
+}
 
 ReplicaWorld::Stream* ReplicaWorld::StreamTo(const Node& follower, NodeId leader) {
   for (Stream& stream : streams_) {
@@ -204,6 +204,8 @@ void ReplicaWorld::DeliverUp(Stream* stream, Upward message) {
     leader->replica->OnAttach(from, *attach, now_, &outbox_);
   } else if (const auto* position = std::get_if<ReplicaPosition>(&message)) {
     leader->replica->OnFollowerPosition(from, *position, now_, &outbox_);
+  } else if (const auto* confirmation = std::get_if<Confirmation>(&message)) {
+    TakeConfirmation(stream, leader, *confirmation);
   } else {
     leader->replica->OnFollowerDetached(from, std::get<ReplicaDetach>(message), now_, &outbox_);
   }
@@ -217,6 +219,8 @@ void ReplicaWorld::DeliverDown(Stream* stream, Downward message) {
     follower->replica->OnAttachReply(*reply, now_, &outbox_);
   } else if (auto* push = std::get_if<ReplicaPush>(&message)) {
     follower->replica->OnPush(std::move(*push), now(), &outbox_);
+  } else if (std::holds_alternative<Question>(message)) {
+    Confirm(stream, follower);
   } else {
     follower->replica->OnDetached(std::get<ReplicaDetach>(message), now_, &outbox_);
   }
@@ -225,7 +229,7 @@ void ReplicaWorld::DeliverDown(Stream* stream, Downward message) {
 
 void ReplicaWorld::ReadImage(Node* node) {
   const auto& history = controller_->history();
-  if (node->replica == nullptr || node->images >= history.size()) return;
+  if (node->replica == nullptr || node->cut_off || node->images >= history.size()) return;
   // In some worlds answers come before the images that show the same, and brokers learn late.
   if (slow_images_ && !healed_ && !Chance(6)) return;
   // Often several changes at once.
@@ -314,7 +318,7 @@ void ReplicaWorld::FinishRead() {
 
 void ReplicaWorld::Controller() {
   Node* const node = Pick();
-  if (node->proposals.empty()) return;
+  if (node->proposals.empty() || node->cut_off) return;
   const IsrProposal proposal = node->proposals.front().first;
   const bool told = node->proposals.front().second;
   const uint64_t fate = healed_ ? 9 : Draw(10);
@@ -341,7 +345,7 @@ void ReplicaWorld::Controller() {
 }
 
 void ReplicaWorld::Answer(Node* node) {
-  if (node->replica == nullptr || node->answers.empty()) return;
+  if (node->replica == nullptr || node->cut_off || node->answers.empty()) return;
   const IsrAnswer answer = std::move(node->answers.front());
   node->answers.pop_front();
   node->replica->OnIsrAnswer(answer, now_, &outbox_);
@@ -365,9 +369,9 @@ void ReplicaWorld::Fetch(Node* node) {
       node->log->log_start_offset() +
       static_cast<int64_t>(
           Draw(static_cast<uint64_t>(node->log->end_offset() - node->log->log_start_offset() + 1)));
-  FetchAnswer answer = node->replica->Fetch({.offset = from, .bytes_max = 1 << 20});
+  FetchAnswer answer = node->replica->Fetch({.offset = from, .bytes_max = 1 << 20, .now = now_});
   CheckServed(answer);
-  const absl::StatusOr<Offset> latest = node->replica->LatestOffset(std::nullopt);
+  const absl::StatusOr<Offset> latest = node->replica->LatestOffset(std::nullopt, now_);
   if (!latest.ok() || node->replica->leader_epoch() < latest_epoch_) return;
   if (*latest < latest_) {
     return Fail(absl::StrCat("latest went back from ", latest_.value(), " to ", latest->value()));
@@ -508,6 +512,8 @@ void ReplicaWorld::Start(Node* node) {
   ReplicaOptions options;
   options.self = node->id;
   options.directory = kDirectory;
+  node->contact.last = now_;
+  if (cut_offs_) options.contact = &node->contact;
   node->replica = std::make_unique<Replica>(options, kPartition, std::move(node->disk), settings_);
   CheckSeats();
 }

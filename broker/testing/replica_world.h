@@ -10,6 +10,9 @@
 // - an acknowledged batch is the committed one at its offset; consumers get committed bytes only;
 //   "latest" never goes backwards.
 //
+// In some worlds brokers are cut off from the controllers alone, too (S-33): then no leader says
+// what another would make untrue later than a session timeout after that one led.
+//
 // It ends with everything healed, and then all must come into sync and take records.
 //
 // Thread: the test's.
@@ -42,12 +45,22 @@ class ReplicaWorld {
     int64_t events = 0;
     int acknowledged = 0;
     int elections = 0;
+    // What leaders without contact were asked of the end of the log, or to take with less than
+    // acks=all.
+    int served_cut_off = 0;
+    int refused_cut_off = 0;
   };
-  static Result Run(uint64_t seed);
+  static Result Run(uint64_t seed) { return ReplicaWorld(seed, false).Run(); }
+  static Result RunWithCutOffs(uint64_t seed) { return ReplicaWorld(seed, true).Run(); }
 
  private:
-  using Upward = std::variant<AttachRequest, ReplicaPosition, ReplicaDetach>;
-  using Downward = std::variant<AttachReply, ReplicaPush, ReplicaDetach>;
+  // S-33.
+  struct Question {};
+  struct Confirmation {
+    std::vector<ReplicaPosition> positions;
+  };
+  using Upward = std::variant<AttachRequest, ReplicaPosition, ReplicaDetach, Confirmation>;
+  using Downward = std::variant<AttachReply, ReplicaPush, ReplicaDetach, Question>;
 
   struct Node {
     NodeId id;
@@ -71,6 +84,9 @@ class ReplicaWorld {
     Offset compared;
     uint64_t attach = 0;
     LeaderEpoch attach_epoch;
+    // S-33.
+    bool cut_off = false;
+    ControllerContact contact;
   };
   // From one run of a follower to one run of a leader. A broken one may linger: what it carries
   // arrives late, though both sides know that it is gone.
@@ -81,6 +97,8 @@ class ReplicaWorld {
     bool broken = false;
     std::deque<Upward> up;
     std::deque<Downward> down;
+    // A question is under way, or its answer.
+    std::optional<MonotonicTime> asked_at;
   };
   // A read of the leader's log that is under way.
   struct ColdRead {
@@ -94,7 +112,8 @@ class ReplicaWorld {
     api::Acks acks;
   };
 
-  explicit ReplicaWorld(uint64_t seed);
+  ReplicaWorld(uint64_t seed, bool cut_offs);
+  Result Run();
 
   // --- One event ---
   void Step();
@@ -113,6 +132,14 @@ class ReplicaWorld {
   void Fetch(Node* node);
   void FetchNearby(Node* node);
   void CheckServed(const FetchAnswer& answer);
+
+  // --- Cut off from the controllers ---
+  void StepCutOffs();
+  void Hear(Node* node);
+  void Ask(Node* node);
+  void Confirm(Stream* stream, Node* follower);
+  void TakeConfirmation(Stream* stream, Node* leader, const Confirmation& confirmation);
+  void ServeAtEnd(Node* node);
 
   // --- Faults ---
   void Fault();
@@ -139,9 +166,11 @@ class ReplicaWorld {
   Offset Kept(const Node& node) const;
   uint64_t Draw(uint64_t below) { return random_.Below(below); }
   bool Chance(uint64_t one_in) { return Draw(one_in) == 0; }
+  static Bytes BatchOf(const std::string& value, int records);
   Now now() const { return {now_, WallTime{1'767'225'600'000}}; }
 
   sim::SimRandom random_;
+  const bool cut_offs_;
   TopicSettings settings_;
   std::unique_ptr<ModelController> controller_;
   std::vector<Node> nodes_;
@@ -162,6 +191,8 @@ class ReplicaWorld {
   Offset deleted_below_;
   // Who leads, or led, in an epoch, and its high watermark.
   std::map<LeaderEpoch, std::pair<FollowerId, Offset>> leaders_;
+  // When somebody was first seen to lead in an epoch.
+  std::map<LeaderEpoch, MonotonicTime> led_since_;
   LeaderEpoch latest_epoch_;
   Offset latest_;
   Result result_;

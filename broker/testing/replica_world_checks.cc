@@ -34,6 +34,7 @@ void ReplicaWorld::Check(Node* node) {
   const LeaderEpoch epoch = node->replica->leader_epoch();
   const Offset high_watermark = node->replica->high_watermark();
   const FollowerId run{node->id, node->epoch};
+  led_since_.try_emplace(epoch, now_);
   const auto [leader, first] = leaders_.try_emplace(epoch, run, high_watermark);
   if (leader->second.first != run) {
     return Fail(absl::StrCat("two leaders in epoch ", epoch.value()));
@@ -124,6 +125,7 @@ void ReplicaWorld::Heal() {
   for (Node& node : nodes_) {
     if (node.replica == nullptr) Start(&node);
     controller_->SetShuttingDown(node.id, false);
+    node.cut_off = false;
   }
   healed_ = true;
   const auto go_on = [&](int events, auto done) {

@@ -37,6 +37,7 @@ void CheckLeader(absl::Span<const Slice> input) {
   LeaderMessage out;
   out.replies = response->message.replies;
   out.detaches = response->message.detaches;
+  out.asks = response->message.asks;
   for (const ReplicaPush& push : response->message.pushes) {
     OutgoingPush& outgoing = out.pushes.emplace_back();
     outgoing.push = push;

@@ -57,6 +57,7 @@ inline FollowerMessage SampleFollowerMessage() {
   detach.attach = 3;
   detach.status = MakeError(ErrorCode::kStorageError, "the directory failed");
   message.credit_bytes = 4096;
+  message.confirms = true;
   return message;
 }
 
@@ -96,6 +97,7 @@ inline LeaderMessage SampleLeaderMessage() {
   detach.leader_epoch = LeaderEpoch(2);
   detach.attach = 3;
   detach.status = MakeError(ErrorCode::kNotLeaderOrFollower, "leadership has moved");
+  message.asks = true;
   return message;
 }
 
@@ -104,6 +106,7 @@ inline ReceivedLeaderMessage AsReceived(const LeaderMessage& message) {
   ReceivedLeaderMessage received;
   received.replies = message.replies;
   received.detaches = message.detaches;
+  received.asks = message.asks;
   for (const OutgoingPush& out : message.pushes) {
     ReplicaPush& push = received.pushes.emplace_back(out.push);
     std::string batches;

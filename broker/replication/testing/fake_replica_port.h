@@ -61,6 +61,10 @@ class FakeReplicaPort : public ReplicaPort {
     Say("detached", detach.topic_partition,
         absl::StrCat("#", detach.attach, " ", ErrorCodeName(CodeOf(detach.status))));
   }
+  void OnAsked(const TopicPartition& partition) override {
+    Say("asked", partition, "");
+    if (on_asked) on_asked(partition);
+  }
   void OnAttach(const FollowerId& follower, const AttachRequest& request) override {
     Say("attach", request.topic_partition,
         absl::StrCat("#", request.attach, " of ", follower.broker.value()));
@@ -68,6 +72,11 @@ class FakeReplicaPort : public ReplicaPort {
   void OnFollowerPosition(const FollowerId& follower, const ReplicaPosition& position) override {
     Say("position", position.topic_partition,
         absl::StrCat(position.position.written.value(), " of ", follower.broker.value()));
+  }
+  void OnFollowerConfirmed(const FollowerId& follower, const ReplicaPosition& position,
+                           MonotonicTime asked_at) override {
+    Say("confirmed", position.topic_partition,
+        absl::StrCat("of ", follower.broker.value(), " asked at ", asked_at.nanos()));
   }
   void OnFollowerDetached(const FollowerId& follower, const ReplicaDetach& detach) override {
     Say("follower detached", detach.topic_partition, absl::StrCat("of ", follower.broker.value()));
@@ -132,6 +141,7 @@ class FakeReplicaPort : public ReplicaPort {
   size_t last_bytes_max = 0;
   // What the shard would do.
   std::function<void()> on_drain;
+  std::function<void(const TopicPartition&)> on_asked;
 
  private:
   void Say(const char* what, const TopicPartition& partition, const std::string& more) {

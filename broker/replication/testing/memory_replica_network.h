@@ -95,6 +95,7 @@ class MemoryReplicaNetwork {
       ReceivedLeaderMessage received;
       received.replies = std::move(message.replies);
       received.detaches = std::move(message.detaches);
+      received.asks = message.asks;
       const LinkPtr link = link_.lock();
       for (const OutgoingPush& out : message.pushes) {
         ReplicaPush& push = received.pushes.emplace_back(out.push);
