@@ -97,6 +97,8 @@ struct ProduceStreamRequest {
   // Chosen by the client; given back in the answers.
   uint64_t request_number = 0;
   ProduceRequest request;
+  // Of the first message: what others lead is passed on to them, instead of refused with a hint.
+  bool forward = false;
 
   friend bool operator==(const ProduceStreamRequest&, const ProduceStreamRequest&) = default;
 };

@@ -414,7 +414,7 @@ std::unique_ptr<ProduceStream> Broker::OpenProduceStream(
     const Caller& caller, std::function<void(api::ProduceStreamResponse)> sink) {
   Gather* const gather = CurrentGather();
   CHECK(gather != nullptr) << "streams live on a shard";
-  return std::make_unique<ProduceStream>(gather, caller, std::move(sink));
+  return std::make_unique<ProduceStream>(gather, ForwarderOf(gather), caller, std::move(sink));
 }
 
 std::unique_ptr<FetchStream> Broker::OpenFetchStream(

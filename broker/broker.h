@@ -187,9 +187,9 @@ class Broker {
   // every second or oftener. REQUIRES: on `home`.
   std::map<DirectoryId, absl::Duration> MeasureDisks();
 
-  // From now on unary calls for partitions that other brokers lead are passed on to them: by the
-  // channel made for each shard, at the address of `listener` (broker/forwarder.h). REQUIRES: no
-  // call was made yet.
+  // From now on unary calls for partitions that other brokers lead are passed on to them, and the
+  // batches of produce streams that ask for it: by the channel made for each shard, at the address
+  // of `listener` (broker/forwarder.h). REQUIRES: no call was made yet.
   void ForwardCalls(const std::string& listener,
                     const std::function<std::unique_ptr<ForwardChannel>(int shard)>& make_channel);
 

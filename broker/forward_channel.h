@@ -5,13 +5,15 @@
 // retried here. An error of the whole call promises: OUTCOME_UNKNOWN, that it may have taken
 // effect; any other, that it has not (S-23).
 //
-// Thread: one shard's executor, which also runs the callbacks; never inside the call.
+// Thread: one shard's executor, which also runs the callbacks and sinks; never inside the call.
 #ifndef BROKER_FORWARD_CHANNEL_H_
 #define BROKER_FORWARD_CHANNEL_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "api/delete_records.h"
@@ -21,6 +23,26 @@
 #include "api/produce.h"
 
 namespace millrace::broker {
+
+// What hears of one stream of produced batches.
+class ForwardSink {
+ public:
+  virtual ~ForwardSink() = default;
+
+  virtual void OnAnswered(api::ProduceStreamResponse response) = 0;
+  // The last call. The error is that of all that was sent and is not answered, and promises what
+  // that of a whole call does.
+  virtual void OnClosed(const absl::Status& why) = 0;
+};
+
+// Batches that arrive in the order sent. Destroying it ends the stream: what was sent may arrive
+// all the same, and the sink hears nothing more.
+class ForwardStream {
+ public:
+  virtual ~ForwardStream() = default;
+
+  virtual void Send(const api::ProduceStreamRequest& request) = 0;
+};
 
 class ForwardChannel {
  public:
@@ -42,6 +64,10 @@ class ForwardChannel {
                                     const api::OffsetForLeaderEpochRequest& request,
                                     absl::Duration timeout,
                                     Done<api::OffsetForLeaderEpochResponse> done) = 0;
+
+  // Batches may be sent at once. A sink that is gone is not called.
+  virtual std::unique_ptr<ForwardStream> OpenProduceStream(const std::string& address,
+                                                           std::weak_ptr<ForwardSink> sink) = 0;
 };
 
 }  // namespace millrace::broker

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "broker/fetch_call.h"
-#include "metadata/image.h"
 
 namespace millrace::broker {
 namespace {
@@ -80,17 +79,16 @@ Forwarder::Parts Forwarder::Split(const Request& request, bool nearby) const {
   return parts;
 }
 
-template <class Result>
-void Forwarder::NameLeader(const Caller& caller, NodeId leader, Result* result) const {
-  if (result->outcome.leader.has_value()) {
-    return gather_->FillHint(caller, &result->outcome);
-  }
-  const metadata::TopicImage* topic = gather_->edge()->image()->FindTopic(result->name.topic_id);
-  const metadata::PartitionImage* partition =
-      topic == nullptr ? nullptr : topic->FindPartition(result->name.partition);
-  if (partition == nullptr || partition->leader != leader) return;
-  result->outcome.leader = LeaderHint{leader, partition->leader_epoch, ""};
-  gather_->FillHint(caller, &result->outcome);
+absl::StatusOr<Reservation> Forwarder::Reserve(int64_t bytes) {
+  Reservation share;
+  // One that is larger than all of the budget goes alone.
+  if (budget_.TryReserve(bytes, &share)) return share;
+  return MakeError(
+      ErrorCode::kResourceExhausted,
+      absl::StrCat(
+          budget_.used_bytes(),
+          " bytes are on their way to other brokers; try again, or send to the leader that "
+          "comes with this answer"));
 }
 
 // --- Calls ---
@@ -152,19 +150,12 @@ void Forwarder::Produce(api::ProduceRequest request, const Caller& caller,
         for (const api::ProducePartition& partition : part.partitions) {
           bytes += static_cast<int64_t>(partition.batches.size());
         }
-        // One that is larger than all of the budget goes alone.
-        if (bytes_ > 0 && bytes_ + bytes > options_.bytes_max) {
-          return merge(
-              MakeError(ErrorCode::kResourceExhausted,
-                        absl::StrCat(bytes_,
-                                     " bytes are on their way to other brokers; try again, or send "
-                                     "to the leader that comes with this answer")));
-        }
-        bytes_ += bytes;
+        absl::StatusOr<Reservation> share = Reserve(bytes);
+        if (!share.ok()) return merge(share.status());
         channel_->Produce(AddressOf(leader), part, timeout,
-                          [this, bytes, merge = std::move(merge)](
+                          [share = *std::move(share), merge = std::move(merge)](
                               absl::StatusOr<api::ProduceResponse> answer) mutable {
-                            bytes_ -= bytes;
+                            share.Release();
                             merge(std::move(answer));
                           });
       });

@@ -6,7 +6,8 @@
 // What is passed on counts against a budget of its own, and is refused beyond it rather than made
 // to wait (S-37). A call that came from another broker is answered here in any case.
 //
-// Not here: produce and fetch streams, which are told who leads and are opened there.
+// Not here: produce streams, which pass on what their clients want passed on, by what this offers
+// them (produce_stream.h); fetch streams, which are told who leads and are opened there.
 //
 // Thread: its gather's edge, where all callbacks run too.
 #ifndef BROKER_FORWARDER_H_
@@ -20,9 +21,12 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
 #include "api/partition_name.h"
+#include "base/memory_budget.h"
 #include "broker/forward_channel.h"
 #include "broker/gather.h"
+#include "metadata/image.h"
 
 namespace millrace::broker {
 
@@ -38,7 +42,10 @@ class Forwarder {
 
   // `gather` outlives this, and this outlives its calls.
   Forwarder(Options options, Gather* gather, std::unique_ptr<ForwardChannel> channel)
-      : options_(std::move(options)), gather_(gather), channel_(std::move(channel)) {}
+      : options_(std::move(options)),
+        gather_(gather),
+        channel_(std::move(channel)),
+        budget_(options_.bytes_max) {}
 
   // As the gather's.
   void Produce(api::ProduceRequest request, const Caller& caller,
@@ -53,22 +60,32 @@ class Forwarder {
   void OffsetForLeaderEpoch(api::OffsetForLeaderEpochRequest request, const Caller& caller,
                             absl::AnyInvocable<void(api::OffsetForLeaderEpochResponse) &&> done);
 
+  // --- For produce streams ---
+  NodeId self() const { return options_.self; }
+  // Who is to answer for the partition: its leader, or this broker if there is none that can be
+  // reached. `nearby`: this broker answers what it has in sync, whoever leads.
+  NodeId AnswererOf(const api::PartitionName& name, bool nearby = false) const;
+  // A stream of batches to `broker`, which AnswererOf named.
+  std::unique_ptr<ForwardStream> OpenProduceStream(NodeId broker, std::weak_ptr<ForwardSink> sink) {
+    return channel_->OpenProduceStream(AddressOf(broker), std::move(sink));
+  }
+  // A part of the budget for `bytes` on their way to other brokers. Errors: RESOURCE_EXHAUSTED.
+  absl::StatusOr<Reservation> Reserve(int64_t bytes);
+  // Tells the caller who leads, so that it goes there next time.
+  template <class Result>
+  void NameLeader(const Caller& caller, NodeId leader, Result* result) const;
+
  private:
   class FetchRound;
   // Positions in a request, by who answers them; this broker itself for what nobody leads.
   using Parts = std::map<NodeId, std::vector<size_t>>;
 
-  // `nearby`: this broker answers what it has in sync, whoever leads.
   template <class Request>
   Parts Split(const Request& request, bool nearby = false) const;
-  NodeId AnswererOf(const api::PartitionName& name, bool nearby) const;
   std::string AddressOf(NodeId broker) const;
   bool IsHereAlone(const Parts& parts) const {
     return parts.empty() || (parts.size() == 1 && parts.begin()->first == options_.self);
   }
-  // Tells the caller who leads, so that it goes there next time.
-  template <class Result>
-  void NameLeader(const Caller& caller, NodeId leader, Result* result) const;
   template <class Response, class Request, class Here, class There>
   void Pass(Request request, const Parts& parts, const Caller& caller,
             absl::AnyInvocable<void(Response) &&> done, Here here, There there);
@@ -76,8 +93,21 @@ class Forwarder {
   const Options options_;
   Gather* const gather_;
   const std::unique_ptr<ForwardChannel> channel_;
-  int64_t bytes_ = 0;
+  MemoryBudget budget_;
 };
+
+template <class Result>
+void Forwarder::NameLeader(const Caller& caller, NodeId leader, Result* result) const {
+  if (result->outcome.leader.has_value()) {
+    return gather_->FillHint(caller, &result->outcome);
+  }
+  const metadata::TopicImage* topic = gather_->edge()->image()->FindTopic(result->name.topic_id);
+  const metadata::PartitionImage* partition =
+      topic == nullptr ? nullptr : topic->FindPartition(result->name.partition);
+  if (partition == nullptr || partition->leader != leader) return;
+  result->outcome.leader = LeaderHint{leader, partition->leader_epoch, ""};
+  gather_->FillHint(caller, &result->outcome);
+}
 
 }  // namespace millrace::broker
 

@@ -52,6 +52,10 @@ class FakeChannel final : public ForwardChannel {
                             Done<api::OffsetForLeaderEpochResponse> done) override {
     elsewhere_->epochs.push_back({address, request, timeout, std::move(done)});
   }
+  std::unique_ptr<ForwardStream> OpenProduceStream(const std::string&,
+                                                   std::weak_ptr<ForwardSink>) override {
+    return nullptr;
+  }
 
  private:
   Elsewhere* const elsewhere_;

@@ -140,6 +140,7 @@ class BidiClientStream final : public ClientStream,
     });
   }
   bool writable() const override { return writable_.load(std::memory_order_relaxed); }
+  bool has_sent() const override { return has_sent_; }
   void WritesDone() override {
     OnExecutor([self = shared_from_this()] {
       self->writes_done_ = true;
@@ -205,6 +206,7 @@ class BidiClientStream final : public ClientStream,
       grpc::WriteOptions options;
       // More follows at once: gRPC may gather small messages into one system call.
       if (writes_.size() > 1) options.set_buffer_hint();
+      has_sent_ = true;
       stream_->Write(writes_.front(), options, written_.Start(shared_from_this()));
     } else if (writes_done_) {
       half_closed_ = true;
@@ -272,6 +274,8 @@ class BidiClientStream final : public ClientStream,
   std::optional<absl::Status> status_;
   // The handler has gone.
   bool closed_ = false;
+  // A write was started.
+  bool has_sent_ = false;
   // Between the start of the call and the failing read.
   bool running_ = false;
   bool paused_ = false;

@@ -96,6 +96,9 @@ class ClientStream {
   // Queues a message; dropped if the stream has ended.
   virtual void Write(BytesList message) = 0;
   virtual bool writable() const = 0;
+  // Whether a message was ever given to the network: if not, nothing can have come of any.
+  // REQUIRES: on the executor.
+  virtual bool has_sent() const = 0;
   // Half-closes after what was written before.
   virtual void WritesDone() = 0;
   // OnDone follows with CANCELLED, unless the stream has ended already.

@@ -135,6 +135,7 @@ MessagePieces EncodeProduceStreamRequest(const ProduceStreamRequest& request) {
   return EncodeMessage([&](auto& sink) {
     sink.Varint(kRequestNumberField, request.request_number);
     sink.Message(kStreamBodyField, [&](auto& inner) { Put(inner, request.request); });
+    sink.Varint(kForwardField, request.forward ? 1 : 0);
   });
 }
 

@@ -22,6 +22,7 @@ inline constexpr uint32_t kClientIdField = 4;
 // ProduceStreamRequest and ProduceStreamResponse
 inline constexpr uint32_t kRequestNumberField = 1;
 inline constexpr uint32_t kStreamBodyField = 2;
+inline constexpr uint32_t kForwardField = 3;
 
 }  // namespace millrace::api
 

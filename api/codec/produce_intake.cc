@@ -108,6 +108,8 @@ bool TakeIn(ScatteredReader reader, Reservation* reservation, ProduceStreamReque
     } else if (reader.Is(kStreamBodyField, WireType::kLength)) {
       ScatteredReader part = reader.Message();
       if (reader.ok() && !TakeIn(std::move(part), reservation, &out->request)) reader.Fail();
+    } else if (reader.Is(kForwardField, WireType::kVarint)) {
+      out->forward = reader.Varint() != 0;
     } else {
       reader.Skip();
     }

@@ -24,27 +24,84 @@ rpc::ClientCallOptions Options(absl::Duration timeout) {
   return {.timeout = timeout, .forwarded = true};
 }
 
+absl::Status LostBeforeItAnswered(const std::string& address) {
+  return MakeError(ErrorCode::kOutcomeUnknown,
+                   absl::StrCat("passed on to the leader at ", address,
+                                ", which was lost before it answered; it may or may not have "
+                                "taken effect"));
+}
+
+absl::Status OutOfReach(const std::string& address, const absl::Status& why) {
+  return MakeError(ErrorCode::kBrokerNotAvailable,
+                   absl::StrCat("the leader at ", address, " cannot be reached: ", why.message()),
+                   {.name = "leader", .value = address});
+}
+
 // What the client is told of a call that got no answer. `changes`: it may have had an effect.
 absl::Status NoAnswer(const absl::Status& status, const std::string& address, bool changes) {
   switch (rpc::DeliveryOf(status)) {
     case rpc::Delivery::kAnswered:
       return status;
     case rpc::Delivery::kUnknown:
-      if (changes) {
-        return MakeError(ErrorCode::kOutcomeUnknown,
-                         absl::StrCat("passed on to the leader at ", address,
-                                      ", which was lost before it answered; it may or may not have "
-                                      "taken effect"));
-      }
+      if (changes) return LostBeforeItAnswered(address);
       [[fallthrough]];
     case rpc::Delivery::kNotSent:
       break;
   }
-  return MakeError(
-      ErrorCode::kBrokerNotAvailable,
-      absl::StrCat("the leader at ", address, " cannot be reached: ", status.message()),
-      {.name = "leader", .value = address});
+  return OutOfReach(address, status);
 }
+
+// Between a stream's events and its sink.
+class ProduceHandler final : public rpc::ClientStreamHandler {
+ public:
+  ProduceHandler(std::string address, std::weak_ptr<ForwardSink> sink,
+                 std::shared_ptr<rpc::ClientStream> stream, std::shared_ptr<bool> ended)
+      : address_(std::move(address)),
+        sink_(std::move(sink)),
+        stream_(std::move(stream)),
+        ended_(std::move(ended)) {}
+
+  void OnMessage(Bytes message) override {
+    const std::shared_ptr<ForwardSink> sink = sink_.lock();
+    if (*ended_ || sink == nullptr) return;
+    absl::StatusOr<api::ProduceStreamResponse> response = api::DecodeProduceStreamResponse(message);
+    if (response.ok()) return sink->OnAnswered(*std::move(response));
+    // Where one answer cannot be read, those behind it mean nothing either.
+    stream_->Cancel();
+    *ended_ = true;
+    sink->OnClosed(LostBeforeItAnswered(address_));
+  }
+
+  void OnDone(absl::Status status) override {
+    const std::shared_ptr<ForwardSink> sink = sink_.lock();
+    if (std::exchange(*ended_, true) || sink == nullptr) return;
+    sink->OnClosed(stream_->has_sent() ? LostBeforeItAnswered(address_)
+                                       : OutOfReach(address_, status));
+  }
+
+ private:
+  const std::string address_;
+  const std::weak_ptr<ForwardSink> sink_;
+  const std::shared_ptr<rpc::ClientStream> stream_;
+  // Shared with the stream's owner, who sets it at the end.
+  const std::shared_ptr<bool> ended_;
+};
+
+class ProduceStreamThere final : public ForwardStream {
+ public:
+  ProduceStreamThere(std::shared_ptr<rpc::ClientStream> stream, std::shared_ptr<bool> ended)
+      : stream_(std::move(stream)), ended_(std::move(ended)) {}
+  ~ProduceStreamThere() override {
+    if (!std::exchange(*ended_, true)) stream_->Cancel();
+  }
+  void Send(const api::ProduceStreamRequest& request) override {
+    stream_->Write(api::EncodeProduceStreamRequest(request));
+  }
+
+ private:
+  const std::shared_ptr<rpc::ClientStream> stream_;
+  const std::shared_ptr<bool> ended_;
+};
 
 }  // namespace
 
@@ -115,6 +172,18 @@ void GrpcForwardChannel::DeleteRecords(const std::string& address,
         }
         std::move(done)(api::FromProto(*answer));
       });
+}
+
+std::unique_ptr<ForwardStream> GrpcForwardChannel::OpenProduceStream(
+    const std::string& address, std::weak_ptr<ForwardSink> sink) {
+  auto ended = std::make_shared<bool>(false);
+  std::shared_ptr<rpc::ClientStream> stream = rpc::StartStream(
+      executor_, channels_->Get(kPurpose, address), Method("ProduceStream"),
+      Options(absl::InfiniteDuration()),
+      [address, sink = std::move(sink), ended](std::shared_ptr<rpc::ClientStream> opened) {
+        return std::make_unique<ProduceHandler>(address, sink, std::move(opened), ended);
+      });
+  return std::make_unique<ProduceStreamThere>(std::move(stream), std::move(ended));
 }
 
 }  // namespace millrace::broker

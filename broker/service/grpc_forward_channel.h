@@ -1,4 +1,4 @@
-// GrpcForwardChannel: calls that are passed on to other brokers, over gRPC: unary calls of their
+// GrpcForwardChannel: calls that are passed on to other brokers, over gRPC: calls of their
 // LogService, on channels of their own, marked so that they are not passed on again. Batches go out
 // by reference.
 //
@@ -33,6 +33,8 @@ class GrpcForwardChannel final : public ForwardChannel {
   void OffsetForLeaderEpoch(const std::string& address,
                             const api::OffsetForLeaderEpochRequest& request, absl::Duration timeout,
                             Done<api::OffsetForLeaderEpochResponse> done) override;
+  std::unique_ptr<ForwardStream> OpenProduceStream(const std::string& address,
+                                                   std::weak_ptr<ForwardSink> sink) override;
 
  private:
   rpc::CompletionQueueExecutor* const executor_;

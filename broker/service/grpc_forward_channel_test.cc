@@ -64,6 +64,57 @@ TEST_P(GrpcForwardChannelTest, ABrokerThatCannotBeReachedHasAppendedNothing) {
   EXPECT_THAT(produced.status(), HasCode(ErrorCode::kBrokerNotAvailable));
 }
 
+// What a stream's end, or its answers, are told to.
+struct Sink final : ForwardSink {
+  void OnAnswered(api::ProduceStreamResponse response) override {
+    for (const auto& result : response.partitions) offsets.push_back(result.base_offset);
+    if (offsets.size() == 50) answered.Set(true);
+  }
+  void OnClosed(const absl::Status& why) override { closed.Set(why); }
+
+  std::vector<Offset> offsets;
+  Promise<bool> answered;
+  Promise<absl::Status> closed;
+};
+
+TEST_P(GrpcForwardChannelTest, AStreamOfBatchesArrivesInOrderAndSaysThatItsLossIsUnknown) {
+  auto sink = std::make_shared<Sink>();
+  std::unique_ptr<ForwardStream> stream;
+  api::ProduceStreamRequest request;
+  request.request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}});
+  request.request.partitions[0].batches = Bytes::Copy(Batch("value"));
+  executor_.Post([&] {
+    stream = channel_.OpenProduceStream(Address(), sink);
+    for (; request.request_number < 50; ++request.request_number) stream->Send(request);
+  });
+  sink->answered.Wait();
+  for (size_t i = 0; i < 50; ++i) EXPECT_EQ(sink->offsets[i], Offset(static_cast<int64_t>(i)));
+  server_->Shutdown(absl::ZeroDuration());
+  EXPECT_THAT(sink->closed.Wait(), HasCode(ErrorCode::kOutcomeUnknown));
+  Promise<bool> ended;
+  executor_.Post([&] {
+    stream = nullptr;
+    ended.Set(true);
+  });
+  ended.Wait();
+}
+
+TEST_P(GrpcForwardChannelTest, AStreamToABrokerThatCannotBeReachedHasAppendedNothing) {
+  auto sink = std::make_shared<Sink>();
+  std::unique_ptr<ForwardStream> stream;
+  executor_.Post([&] {
+    stream = channel_.OpenProduceStream("127.0.0.1:1", sink);
+    stream->Send({});
+  });
+  EXPECT_THAT(sink->closed.Wait(), HasCode(ErrorCode::kBrokerNotAvailable));
+  Promise<bool> ended;
+  executor_.Post([&] {
+    stream = nullptr;
+    ended.Set(true);
+  });
+  ended.Wait();
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, GrpcForwardChannelTest, testing::Values(1));
 
 }  // namespace

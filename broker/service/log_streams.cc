@@ -44,6 +44,7 @@ class ProduceHandler final : public rpc::StreamHandler {
     const absl::Status packed = PackPlain(&request->request, broker_->WallNow());
     if (!packed.ok()) return stream_->Finish(packed);
     produce_->Handle(*std::move(request));
+    ReadIfAllowed();
   }
 
   void OnHalfClose() override {
@@ -59,21 +60,28 @@ class ProduceHandler final : public rpc::StreamHandler {
     return false;
   }
 
-  // A client that does not read its answers is not read from.
-  void OnWritable() override {
-    if (std::exchange(paused_, false)) stream_->ResumeReading();
-  }
+  void OnWritable() override { ReadIfAllowed(); }
 
   void OnDone(bool /*cancelled*/) override { produce_.reset(); }
 
  private:
   void Answer(const api::ProduceStreamResponse& response) {
     stream_->Write(api::EncodeProduceStreamResponse(response));
-    if (!stream_->writable() && !paused_) {
-      paused_ = true;
+    ReadIfAllowed();
+    FinishIfAnswered();
+  }
+
+  // A client that does not read its answers is not read from, nor one of which much waits
+  // elsewhere.
+  void ReadIfAllowed() {
+    const bool allowed = stream_->writable() && (produce_ == nullptr || produce_->may_read());
+    if (paused_ != allowed) return;
+    paused_ = !allowed;
+    if (allowed) {
+      stream_->ResumeReading();
+    } else {
       stream_->PauseReading();
     }
-    FinishIfAnswered();
   }
 
   void FinishIfAnswered() {
