@@ -120,6 +120,13 @@ ConfigSchema<ProducerConfig> MakeProducerSchema() {
                                      .doc = "How long after Send a record may still be sent again.",
                                      .min = 1,
                                      .max = kIntMax})
+      .Bool(
+          &T::send_through_bootstrap,
+          {.name = "send.through.bootstrap",
+           .default_value = "false",
+           .doc = "Whether batches go to a bootstrap server, which passes them on to the leaders, "
+                  "instead of to the leaders themselves: for where only that address can be "
+                  "reached. It costs a hop."})
       .Int(&T::request_timeout_ms, RequestTimeout())
       .Int(&T::retries,
            {.name = "retries",

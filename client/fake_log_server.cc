@@ -35,6 +35,7 @@ class FakeLogServer::ProduceHandler final : public rpc::StreamHandler {
 
   void OnMessage(Bytes message) override {
     held_.push_back(*api::DecodeProduceStreamRequest(message));
+    if (!std::exchange(begun_, true) && held_.back().forward) ++fake_->forwarding_streams_;
     Answer();
   }
   void OnHalfClose() override { stream_->Finish(absl::OkStatus()); }
@@ -79,6 +80,7 @@ class FakeLogServer::ProduceHandler final : public rpc::StreamHandler {
   };
   FakeLogServer* const fake_;
   const std::shared_ptr<rpc::ServerStream> stream_;
+  bool begun_ = false;
   std::deque<api::ProduceStreamRequest> held_;
   std::map<api::PartitionName, Order> orders_;
 };
@@ -485,6 +487,12 @@ int64_t FakeLogServer::bytes_pushed() {
   int64_t bytes = 0;
   Run([&] { bytes = bytes_pushed_; });
   return bytes;
+}
+
+int FakeLogServer::forwarding_streams() {
+  int streams = 0;
+  Run([&] { streams = forwarding_streams_; });
+  return streams;
 }
 
 }  // namespace millrace::client

@@ -60,6 +60,8 @@ class FakeLogServer {
   std::vector<std::string> Values(const std::string& topic, int partition);
   // Bytes that were pushed on fetch streams.
   int64_t bytes_pushed();
+  // Produce streams whose first message asked for batches to be passed on.
+  int forwarding_streams();
 
  private:
   using Service =
@@ -114,6 +116,7 @@ class FakeLogServer {
   int drops_ = 0;
   bool hold_ = false;
   int64_t bytes_pushed_ = 0;
+  int forwarding_streams_ = 0;
 
   rpc::Server server_;
 };

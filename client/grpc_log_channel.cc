@@ -32,8 +32,12 @@ absl::Status EndOf(const absl::Status& status) {
 
 class GrpcLogChannel::ProduceHandler final : public rpc::ClientStreamHandler {
  public:
-  ProduceHandler(GrpcLogChannel* channel, NodeId broker, std::shared_ptr<rpc::ClientStream> stream)
-      : channel_(channel), broker_(broker), stream_(std::move(stream)) {}
+  ProduceHandler(GrpcLogChannel* channel, NodeId broker, std::string address,
+                 std::shared_ptr<rpc::ClientStream> stream)
+      : channel_(channel),
+        broker_(broker),
+        address_(std::move(address)),
+        stream_(std::move(stream)) {}
 
   void OnMessage(Bytes message) override {
     const absl::StatusOr<api::ProduceStreamResponse> response =
@@ -43,12 +47,14 @@ class GrpcLogChannel::ProduceHandler final : public rpc::ClientStreamHandler {
   }
   void OnDone(absl::Status status) override {
     channel_->produce_.erase(broker_);
+    channel_->NoteProduceLost(address_);
     channel_->events_->OnProduceDown(broker_, EndOf(status));
   }
 
  private:
   GrpcLogChannel* const channel_;
   const NodeId broker_;
+  const std::string address_;
   const std::shared_ptr<rpc::ClientStream> stream_;
 };
 
@@ -184,22 +190,38 @@ void GrpcLogChannel::WatchEnded(uint64_t number, const absl::Status& why) {
   });
 }
 
+const std::string& GrpcLogChannel::ProduceAt(const std::string& address) const {
+  const std::vector<std::string>& servers = options_.bootstrap_servers;
+  return options_.produce_through_bootstrap ? servers[produce_server_ % servers.size()] : address;
+}
+
+// The next one is tried next, once for all streams that went through this one.
+void GrpcLogChannel::NoteProduceLost(const std::string& address) {
+  if (options_.produce_through_bootstrap && ProduceAt(address) == address) ++produce_server_;
+}
+
 void GrpcLogChannel::OpenProduce(NodeId broker, const std::string& address) {
+  const std::string& at = ProduceAt(address);
   // The request of the health check for the server as a whole is an empty message.
-  rpc::StartUnary(executor_, channels_.Get("produce", address), "/grpc.health.v1.Health/Check", {},
+  rpc::StartUnary(executor_, channels_.Get("produce", at), "/grpc.health.v1.Health/Check", {},
                   {.timeout = options_.connect_timeout},
-                  [this, broker, address](absl::StatusOr<Bytes> answer) {
-                    if (IsReachable(answer.status())) return StartProduce(broker, address);
-                    events_->OnProduceDown(broker, Annotate(answer.status(), address));
+                  [this, broker, at](absl::StatusOr<Bytes> answer) {
+                    if (IsReachable(answer.status())) return StartProduce(broker, at);
+                    NoteProduceLost(at);
+                    events_->OnProduceDown(broker, Annotate(answer.status(), at));
                   });
 }
 
 void GrpcLogChannel::StartProduce(NodeId broker, const std::string& address) {
   produce_[broker] =
       Start("produce", address, "ProduceStream",
-            [this, broker](std::shared_ptr<rpc::ClientStream> stream) {
-              return std::make_unique<ProduceHandler>(this, broker, std::move(stream));
+            [this, broker, address](std::shared_ptr<rpc::ClientStream> stream) {
+              return std::make_unique<ProduceHandler>(this, broker, address, std::move(stream));
             });
+  // The first message says for all of them how the stream is meant.
+  if (options_.produce_through_bootstrap) {
+    produce_[broker]->Write(api::EncodeProduceStreamRequest({.forward = true}));
+  }
   events_->OnProduceUp(broker);
 }
 
@@ -258,8 +280,8 @@ void GrpcLogChannel::InitProducerId(const std::string& address, const std::strin
   v1::InitProducerIdRequest request;
   request.set_client_id(client_id);
   rpc::StartUnaryTyped<v1::InitProducerIdResponse>(
-      executor_, channels_.Get("produce", address), "/millrace.v1.LogService/InitProducerId",
-      request, {.timeout = timeout},
+      executor_, channels_.Get("produce", ProduceAt(address)),
+      "/millrace.v1.LogService/InitProducerId", request, {.timeout = timeout},
       [done = std::move(done)](absl::StatusOr<v1::InitProducerIdResponse> answer) mutable {
         if (!answer.ok()) return std::move(done)(answer.status());
         std::move(done)(

@@ -3,7 +3,9 @@
 //
 // A produce stream counts as up once the broker has answered a health check on the same connection:
 // so a batch is only entrusted to a broker that is there, and one that cannot be reached costs no
-// attempt. Bootstrap servers, and the brokers learned of, are tried in turn for the watch.
+// attempt. Bootstrap servers, and the brokers learned of, are tried in turn for the watch. Where
+// only bootstrap servers can be reached, batches go to one of them, which passes them on to the
+// leaders.
 //
 // Thread: its executor's, except construction; destroyed after the executor has shut down.
 #ifndef CLIENT_GRPC_LOG_CHANNEL_H_
@@ -35,6 +37,8 @@ class GrpcLogChannel final : public LogChannel {
     absl::Duration first_push_timeout = absl::Seconds(5);
     // Of the health check before a produce stream.
     absl::Duration connect_timeout = absl::Seconds(10);
+    // Produce streams go to a bootstrap server, each as long as that one answers, whoever leads.
+    bool produce_through_bootstrap = false;
     // What connections are made with; null: plaintext.
     std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
   };
@@ -65,6 +69,9 @@ class GrpcLogChannel final : public LogChannel {
   class WatchHandler;
 
   void StartProduce(NodeId broker, const std::string& address);
+  // Where what is meant for the broker at `address` is produced.
+  const std::string& ProduceAt(const std::string& address) const;
+  void NoteProduceLost(const std::string& address);
   void StartWatch();
   // The watch numbered `number` has ended; one that was replaced is nobody's loss.
   void WatchEnded(uint64_t number, const absl::Status& why);
@@ -83,6 +90,8 @@ class GrpcLogChannel final : public LogChannel {
   std::vector<std::string> topics_;
   // The newest that a push has told (S-40).
   LogIndex metadata_index_{0};
+  // Which bootstrap server passes batches on, if one does.
+  size_t produce_server_ = 0;
   // Bootstrap servers first, then the brokers learned of.
   std::vector<std::string> servers_;
   size_t server_ = 0;

@@ -25,10 +25,14 @@ class Heard final : public LogChannelEvents {
   void OnProduceDown(NodeId, const absl::Status& why) override {
     Note([&] { downs.push_back(why); });
   }
+  void OnProduced(NodeId, const api::ProduceStreamResponse& response) override {
+    Note([&] { produced.push_back(response); });
+  }
 
   std::vector<api::WatchTopicsResponse> pushes;
   std::vector<absl::Status> watch_failures;
   std::vector<absl::Status> downs;
+  std::vector<api::ProduceStreamResponse> produced;
   int ups = 0;
   rpc::Wakeup noted;
 
@@ -44,11 +48,12 @@ class GrpcLogChannelTest : public testing::Test {
  protected:
   ~GrpcLogChannelTest() override { executor_.Shutdown(); }
 
-  void Open(std::vector<std::string> servers) {
+  void Open(std::vector<std::string> servers, bool through_bootstrap = false) {
     channel_ = std::make_unique<GrpcLogChannel>(
         GrpcLogChannel::Options{.bootstrap_servers = std::move(servers),
                                 .backoff_min = absl::Milliseconds(1),
-                                .backoff_max = absl::Milliseconds(5)},
+                                .backoff_max = absl::Milliseconds(5),
+                                .produce_through_bootstrap = through_bootstrap},
         &executor_, &heard_);
   }
   // On the strand, to its end.
@@ -136,6 +141,24 @@ TEST_F(GrpcLogChannelTest, AProduceStreamIsUpOnlyIfTheBrokerIsThere) {
   ASSERT_TRUE(Await([&] { return heard_.ups == 1; }));
   Run([&] { channel_->CloseProduce(NodeId(1)); });
   EXPECT_TRUE(Await([&] { return heard_.downs.size() == 2; }));
+}
+
+TEST_F(GrpcLogChannelTest, WhereOnlyBootstrapServersAreReachedOneOfThemPassesBatchesOn) {
+  FakeLogServer server;
+  Open({"127.0.0.1:1", server.address()}, /*through_bootstrap=*/true);
+  const std::string leader = "127.0.0.1:2";
+  Run([&] { channel_->OpenProduce(NodeId(7), leader); });
+  ASSERT_TRUE(Await([&] { return heard_.downs.size() == 1; }));
+  EXPECT_THAT(heard_.downs[0], IsError(ErrorCode::kBrokerNotAvailable, "127.0.0.1:1"));
+  Run([&] { channel_->OpenProduce(NodeId(7), leader); });
+  ASSERT_TRUE(Await([&] { return heard_.ups == 1; })) << "the next one in turn";
+  api::ProduceStreamRequest request{.request_number = 5};
+  request.request.partitions.push_back(
+      {.name = {.topic = "unknown", .partition = PartitionIndex(0)}});
+  Run([&] { channel_->SendProduce(NodeId(7), request); });
+  EXPECT_TRUE(Await(
+      [&] { return !heard_.produced.empty() && heard_.produced.back().request_number == 5; }));
+  EXPECT_EQ(server.forwarding_streams(), 1);
 }
 
 TEST_F(GrpcLogChannelTest, LookupsAreAnsweredOrFail) {

@@ -84,9 +84,10 @@ class GrpcProducer final : public Producer {
         round_robin_(config_.partitioner_class == "round_robin"),
         partitioner_(std::move(partitioner)),
         strand_(CoreOptions(config_), &executor_, &clock_, &shared_),
-        channel_(
-            {.bootstrap_servers = config_.bootstrap_servers, .credentials = std::move(credentials)},
-            &executor_, &strand_) {
+        channel_({.bootstrap_servers = config_.bootstrap_servers,
+                  .produce_through_bootstrap = config_.send_through_bootstrap,
+                  .credentials = std::move(credentials)},
+                 &executor_, &strand_) {
     strand_.SetChannel(&channel_);
   }
   ~GrpcProducer() override { Close(absl::ZeroDuration()).IgnoreError(); }

@@ -55,6 +55,7 @@ struct ProducerConfig {
   std::string partitioner_class;  // "default", "round_robin".
   bool partitioner_ignore_keys = false;
   bool partitioner_adaptive = true;
+  bool send_through_bootstrap = false;
 };
 
 const ConfigSchema<ProducerConfig>& ProducerSchema();

@@ -34,6 +34,8 @@ struct Options {
   size_t size = 200;
   int64_t delivery_timeout_ms = 120'000;
   bool once = false;
+  // The one server that the producer talks to; empty: it finds the leaders by `bootstrap`.
+  std::string send_through;
 };
 
 // What the callbacks, on the producer's own thread, share with the one who sends.
@@ -51,6 +53,10 @@ absl::Status SendAll(const Options& options, int partitions, Told* told, int64_t
       {"enable.idempotence", options.once ? "false" : "true"},
       {"client.id", "delivery-check"}};
   if (options.once) configs["retries"] = "0";
+  if (!options.send_through.empty()) {
+    configs["bootstrap.servers"] = options.send_through;
+    configs["send.through.bootstrap"] = "true";
+  }
   ASSIGN_OR_RETURN(const auto producer, client::Producer::Create(configs));
   const SystemClock clock;
   const MonotonicTime begin = clock.Now();
@@ -162,6 +168,8 @@ int main(int argc, char** argv) {
   app.add_option("--delivery-timeout-ms", options.delivery_timeout_ms,
                  "how long a record is tried again");
   app.add_flag("--once", options.once, "never try again, so that each refusal is a failure");
+  app.add_option("--send-through", options.send_through,
+                 "a server that passes on to the leaders what is sent, instead of sending to them");
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGTERM, [](int) { millrace::bench::stop_asked = 1; });
   std::signal(SIGINT, [](int) { millrace::bench::stop_asked = 1; });
