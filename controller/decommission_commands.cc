@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -118,9 +119,11 @@ class Successors {
 // The moves of one request, while they are decided.
 class Decommission {
  public:
-  Decommission(const State& state, NodeId leaving, uint64_t seed)
+  // `throttle`: of all moves; none: as each is now.
+  Decommission(const State& state, NodeId leaving, std::optional<int64_t> throttle, uint64_t seed)
       : state_(state),
         leaving_(leaving),
+        throttle_(throttle),
         electorate_(state.image),
         placer_(state.image, seed),
         successors_(state, leaving) {}
@@ -154,7 +157,7 @@ class Decommission {
     response_.set_replicas(response_.replicas() + 1);
     if (place == target.end()) {
       response_.set_moving(response_.moving() + 1);
-      return absl::OkStatus();
+      return Throttle(topic, index, rules, before);
     }
     if (response_.started_size() == kPartitionsPerRequestMax) return absl::OkStatus();
     const NodeId successor =
@@ -167,16 +170,37 @@ class Decommission {
       replicas.push_back({broker, fresh ? placer_.NextDirectory(broker) : DirectoryId()});
     }
     PartitionImage after = before;
-    // One that is on its way elsewhere already keeps its throttle.
-    RETURN_IF_ERROR(
-        Annotate(Reassign(electorate_, rules, replicas, before.throttle_bytes_per_s, &after),
-                 absl::StrCat("partition ", topic.name, "-", index.value())));
+    RETURN_IF_ERROR(Change(topic, index, rules, replicas, before, &after));
     Entry::Part part;
     AddPartitionChange({topic.id, index}, before, after, &part);
     // What does not fit into this entry goes into the next.
     if (!entry_.Add(part, "decommissioning").ok()) return absl::OkStatus();
     response_.set_moving(response_.moving() + 1);
     *response_.add_started() = ReassignmentStateOf(topic.name, index, after);
+    return absl::OkStatus();
+  }
+
+  // One that is on its way elsewhere already keeps its throttle, unless another is asked for.
+  absl::Status Change(const TopicImage& topic, PartitionIndex index, const TopicRules& rules,
+                      const metadata::Replicas& target, const PartitionImage& before,
+                      PartitionImage* after) const {
+    return Annotate(Reassign(electorate_, rules, target,
+                             throttle_.value_or(before.throttle_bytes_per_s), after),
+                    absl::StrCat("partition ", topic.name, "-", index.value()));
+  }
+
+  // Of a partition that is on its way from the broker already.
+  absl::Status Throttle(const TopicImage& topic, PartitionIndex index, const TopicRules& rules,
+                        const PartitionImage& before) {
+    if (!throttle_) return absl::OkStatus();
+    metadata::Replicas target;
+    for (const NodeId broker : before.target) target.push_back({broker, DirectoryId()});
+    PartitionImage after = before;
+    RETURN_IF_ERROR(Change(topic, index, rules, target, before, &after));
+    Entry::Part part;
+    AddPartitionChange({topic.id, index}, before, after, &part);
+    // What does not fit into this entry is changed when it is asked again.
+    if (!part.empty()) entry_.Add(part, "throttling a decommission").IgnoreError();
     return absl::OkStatus();
   }
 
@@ -192,6 +216,7 @@ class Decommission {
 
   const State& state_;
   const NodeId leaving_;
+  const std::optional<int64_t> throttle_;
   const Electorate electorate_;
   ReplicaPlacer placer_;
   Successors successors_;
@@ -219,9 +244,12 @@ rsm::Decision<v1::DecommissionBrokerResponse> DecommissionBroker(
       FindBroker(state, command.request.broker_id(), "decommissioning brokers");
   if (!broker.ok()) return {broker.status(), {}};
   const NodeId id = (*broker)->id;
-  Decommission decommission(state, id, command.placement_seed);
-  absl::Status status;
-  if (!(*broker)->cordoned) status = decommission.entry().Add({CordonOf(id, true)}, "cordoning");
+  std::optional<int64_t> throttle;
+  if (command.request.has_throttle_bytes_per_s()) throttle = command.request.throttle_bytes_per_s();
+  Decommission decommission(state, id, throttle, command.placement_seed);
+  absl::Status status = CheckThrottle(state, throttle.value_or(0));
+  if (status.ok() && !(*broker)->cordoned)
+    status = decommission.entry().Add({CordonOf(id, true)}, "cordoning");
   if (status.ok()) status = decommission.MoveAll();
   if (!status.ok()) return {status, {}};
   std::vector<rsm::Record> records;

@@ -1,6 +1,7 @@
 #include "controller/decommission_commands.h"
 
 #include <map>
+#include <optional>
 #include <set>
 
 #include "controller/testing/test_cluster.h"
@@ -26,10 +27,12 @@ class DecommissionCommandsTest : public ::testing::Test {
     request.set_cordoned(cordoned);
     return cluster_.Run(request);
   }
-  absl::StatusOr<v1::DecommissionBrokerResponse> Decommission(int id, bool validate_only = false) {
+  absl::StatusOr<v1::DecommissionBrokerResponse> Decommission(
+      int id, bool validate_only = false, std::optional<int64_t> throttle = std::nullopt) {
     DecommissionBrokerCommand command;
     command.request.set_broker_id(id);
     command.request.set_validate_only(validate_only);
+    if (throttle) command.request.set_throttle_bytes_per_s(*throttle);
     return cluster_.Run(command);
   }
   absl::StatusOr<v1::UnregisterBrokerResponse> Unregister(int id) {
@@ -156,6 +159,41 @@ TEST_F(DecommissionCommandsTest, ADryRunTellsTheMovesAndChangesNothing) {
   ASSERT_OK_AND_ASSIGN(const auto plan, Decommission(1, /*validate_only=*/true));
   ASSERT_THAT(plan.started(), SizeIs(1));
   EXPECT_THAT(plan.started(0).target(), ElementsAre(3, 2));
+  EXPECT_FALSE(IsCordoned(1));
+  EXPECT_FALSE(cluster_.Partition("t").IsReassigned());
+}
+
+TEST_F(DecommissionCommandsTest, AThrottleIsThatOfEveryMoveAndEndsWithIt) {
+  StartBrokers(4);
+  cluster_.CreateOn("t", {1, 2});
+  ASSERT_OK_AND_ASSIGN(const auto begun, Decommission(1, false, 1000));
+  ASSERT_THAT(begun.started(), SizeIs(1));
+  EXPECT_EQ(begun.started(0).throttle_bytes_per_s(), 1000);
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 1000);
+  const size_t entries = cluster_.log().size();
+  ASSERT_OK(Decommission(1, false, 1000));
+  ASSERT_OK(Decommission(1));
+  EXPECT_EQ(cluster_.log().size(), entries) << "the same, or none, changes nothing";
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 1000);
+
+  ASSERT_OK_AND_ASSIGN(const auto faster, Decommission(1, false, 5000));
+  EXPECT_EQ(faster.moving(), 1);
+  EXPECT_THAT(faster.started(), SizeIs(0)) << "it is under way";
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 5000);
+  ASSERT_OK(Decommission(1, false, 0));
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 0) << "lifted";
+  EXPECT_TRUE(cluster_.Partition("t").IsReassigned());
+  ASSERT_OK(Decommission(1, false, 1000));
+  SyncAll("t");
+  EXPECT_FALSE(cluster_.Partition("t").IsReassigned());
+  EXPECT_EQ(cluster_.Partition("t").throttle_bytes_per_s, 0);
+}
+
+TEST_F(DecommissionCommandsTest, AThrottleThatCannotBeIsRefusedAndNothingChanges) {
+  StartBrokers(3);
+  cluster_.CreateOn("t", {1, 2});
+  EXPECT_THAT(Decommission(1, false, -1),
+              IsError(ErrorCode::kInvalidRequest, "in bytes per second"));
   EXPECT_FALSE(IsCordoned(1));
   EXPECT_FALSE(cluster_.Partition("t").IsReassigned());
 }

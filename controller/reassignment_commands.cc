@@ -77,7 +77,7 @@ class Reassignments {
     if (wanted.replicas().empty()) {
       RETURN_IF_ERROR(CancelReassignment(electorate_, rules, after));
     } else {
-      RETURN_IF_ERROR(CheckThrottle(wanted.throttle_bytes_per_s()));
+      RETURN_IF_ERROR(CheckThrottle(state_, wanted.throttle_bytes_per_s()));
       ASSIGN_OR_RETURN(const metadata::Replicas target, Target(wanted, rules, before));
       RETURN_IF_ERROR(Reassign(electorate_, rules, target, wanted.throttle_bytes_per_s(), after));
     }
@@ -85,18 +85,6 @@ class Reassignments {
     Entry::Part part;
     AddPartitionChange(id, before, *after, &part);
     return part.empty() ? absl::OkStatus() : entry_.Add(part, "reassigning partitions");
-  }
-
-  absl::Status CheckThrottle(int64_t bytes_per_s) const {
-    if (bytes_per_s == 0) return absl::OkStatus();
-    if (bytes_per_s < 0) {
-      return Refuse(
-          ErrorCode::kInvalidRequest,
-          absl::StrCat("a throttle is in bytes per second, not ", bytes_per_s, "; 0 is none"),
-          "throttle_bytes_per_s", absl::StrCat(bytes_per_s));
-    }
-    return CheckFeatureLevel(state_.image, metadata::kThrottleAndSlownessLevel,
-                             "a throttle of reassignments");
   }
 
   absl::StatusOr<metadata::Replicas> Target(const v1::PartitionReassignment& wanted,
@@ -170,6 +158,18 @@ class Reassignments {
 };
 
 }  // namespace
+
+absl::Status CheckThrottle(const State& state, int64_t bytes_per_s) {
+  if (bytes_per_s == 0) return absl::OkStatus();
+  if (bytes_per_s < 0) {
+    return Refuse(
+        ErrorCode::kInvalidRequest,
+        absl::StrCat("a throttle is in bytes per second, not ", bytes_per_s, "; 0 is none"),
+        "throttle_bytes_per_s", absl::StrCat(bytes_per_s));
+  }
+  return CheckFeatureLevel(state.image, metadata::kThrottleAndSlownessLevel,
+                           "a throttle of reassignments");
+}
 
 v1::PartitionReassignmentState ReassignmentStateOf(absl::string_view topic, PartitionIndex index,
                                                    const PartitionImage& partition) {

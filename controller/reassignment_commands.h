@@ -6,6 +6,9 @@
 #ifndef CONTROLLER_REASSIGNMENT_COMMANDS_H_
 #define CONTROLLER_REASSIGNMENT_COMMANDS_H_
 
+#include <cstdint>
+
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "controller/commands.h"
 #include "controller/state.h"
@@ -27,6 +30,9 @@ rsm::Decision<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignmen
 // Those under way, by topic name and partition.
 rsm::Decision<v1::ListPartitionReassignmentsResponse> ListPartitionReassignments(
     const State& state, const v1::ListPartitionReassignmentsRequest& request);
+
+// Errors: INVALID_REQUEST: negative; UNSUPPORTED_VERSION: one that is not 0 below feature level 4.
+absl::Status CheckThrottle(const State& state, int64_t bytes_per_s);
 
 // The partition as the responses have it.
 v1::PartitionReassignmentState ReassignmentStateOf(absl::string_view topic, PartitionIndex index,

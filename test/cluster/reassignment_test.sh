@@ -75,7 +75,13 @@ grep -q 'broker 109 is not registered; registered are 101,102,103,104' "$work/re
 
 # A broker leaves for good.
 await 'not all replicas are in sync again' "all(len(p['isr']) == len(p['replicas']) == 3 for p in ps)"
-ask cluster decommission 104 2>/dev/null | grep -q 'broker 104 holds nothing' || fail 'broker 104 is not decommissioned'
+# At first so slowly that nothing can be done; then as fast as may be, by the same command.
+ask cluster decommission 104 --throttle 1000 --no-wait >/dev/null || fail 'broker 104 cannot be decommissioned'
+moves="$(topic "sum(104 in p['replicas'] for p in ps)")"
+((moves > 0)) || fail "broker 104 held nothing: $(ask topic describe events)"
+[[ "$(ask partition reassign --status -o json | of_json "[r['throttle_bytes_per_s'] for r in d['reassignments']]")" == \
+  "$(/usr/bin/python3 -c "print([1000] * $moves)")" ]] || fail "not all moves are throttled: $(ask partition reassign --status)"
+ask cluster decommission 104 --throttle 500000000 2>/dev/null | grep -q 'broker 104 holds nothing' || fail 'broker 104 is not decommissioned'
 [[ "$(topic "sum(104 in p['replicas'] for p in ps)")" == 0 ]] || fail 'broker 104 holds partitions'
 [[ "$(ask cluster describe -o json | of_json "[b['replicas'] for b in d['brokers'] if b['cordoned']]")" == '[0]' ]] ||
   fail 'broker 104 is not cordoned and empty'

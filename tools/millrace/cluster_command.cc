@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -132,6 +133,8 @@ struct BrokerOptions {
   int32_t broker = 0;
   bool dry_run = false;
   bool no_wait = false;
+  // Of the moves of a decommission; none: they are not bounded, or go on as they are.
+  std::optional<int64_t> throttle_bytes_per_s;
 };
 
 absl::Status Cordon(const BrokerOptions& options, bool cordoned, const GlobalOptions& global) {
@@ -185,6 +188,9 @@ absl::Status Decommission(const BrokerOptions& options, const GlobalOptions& glo
   v1::DecommissionBrokerRequest request;
   request.set_broker_id(options.broker);
   request.set_validate_only(options.dry_run);
+  if (options.throttle_bytes_per_s) {
+    request.set_throttle_bytes_per_s(*options.throttle_bytes_per_s);
+  }
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
   int started = 0;
   int shown = -1;
@@ -228,16 +234,26 @@ void AddBrokerCommands(CLI::App* cluster, GlobalOptions* global) {
                                   [=] { return Cordon(*options, false, *global); });
   CLI::App* decommission = AddCommand(
       cluster, "decommission", "Move all that a broker holds to others",
-      "  millrace cluster decommission 103\n  millrace cluster decommission 103 --dry-run\n\n"
+      "  millrace cluster decommission 103\n  millrace cluster decommission 103 --dry-run\n"
+      "  millrace cluster decommission 103 --throttle 20000000\n\n"
       "Cordons the broker, reassigns its partitions, and waits until it holds nothing. Stopped "
       "and\n"
       "started again it goes on where it was; `millrace partition cancel --all` and `cluster\n"
-      "uncordon` take it back.\n",
+      "uncordon` take it back. --throttle bounds what each leading broker sends to those that "
+      "take\n"
+      "over, as that of `millrace partition reassign`; another one, given meanwhile, counts at "
+      "once;\n"
+      "it ends with the moves.\n",
       global, [=] { return Decommission(*options, *global); });
   CLI::App* unregister = AddCommand(
       cluster, "unregister", "Take a stopped broker that holds nothing out of the cluster",
       "  millrace cluster unregister 103\n", global, [=] { return Unregister(*options, *global); });
   decommission->add_flag("--no-wait", options->no_wait, "Begin, and return");
+  decommission
+      ->add_option("--throttle", options->throttle_bytes_per_s,
+                   "Bytes per second to those that take over, of each leader; 0: no limit; without "
+                   "it moves under way go on as they are")
+      ->check(WholeNumber(0, INT64_MAX));
   for (CLI::App* command : {cordon, uncordon, decommission}) {
     command->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
   }

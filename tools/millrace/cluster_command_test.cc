@@ -82,6 +82,21 @@ TEST(ClusterCommand, DecommissionEndsWhenTheBrokerHoldsNothing) {
   EXPECT_EQ(json["done"], false);
 }
 
+TEST(ClusterCommand, ADecommissionsThrottleIsSentOnlyIfItIsGiven) {
+  FakeAdminServer server;
+  RunLine(AddClusterCommands, server.At({"cluster", "decommission", "103"}));
+  EXPECT_FALSE(server.decommission_broker.request.has_throttle_bytes_per_s());
+  RunLine(AddClusterCommands,
+          server.At({"cluster", "decommission", "103", "--throttle", "1572864"}));
+  EXPECT_EQ(server.decommission_broker.request.throttle_bytes_per_s(), 1'572'864);
+  RunLine(AddClusterCommands, server.At({"cluster", "decommission", "103", "--throttle", "0"}));
+  EXPECT_TRUE(server.decommission_broker.request.has_throttle_bytes_per_s()) << "lifts it";
+  EXPECT_EQ(
+      RunLine(AddClusterCommands, server.At({"cluster", "decommission", "103", "--throttle", "-1"}))
+          .exit_code,
+      kExitUsage);
+}
+
 TEST(ClusterCommand, UnregistersABroker) {
   FakeAdminServer server;
   const LineResult result =
