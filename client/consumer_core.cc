@@ -103,6 +103,15 @@ void ConsumerCore::Retry(Partition* partition, MonotonicTime now) {
   partition->retry_at = std::max(partition->retry_at, now + options_.retry_backoff);
 }
 
+void ConsumerCore::DoubtWatch(MonotonicTime now) {
+  watch_doubted_until_ = std::min(watch_doubted_until_, now + options_.watch_patience);
+}
+
+void ConsumerCore::AdoptHint(Partition* partition, const LeaderHint& hint, MonotonicTime now) {
+  // Others know it already, so it should have been pushed as well.
+  if (AdoptLeader(partition, hint.leader, hint.leader_epoch)) DoubtWatch(now);
+}
+
 void ConsumerCore::NoteNearReplica(Partition* partition, const api::FetchPartitionResult& result,
                                    NodeId from, MonotonicTime now) const {
   if (!result.preferred_read_replica || options_.rack.empty() || from != partition->leader) return;
@@ -129,6 +138,7 @@ bool ConsumerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch 
 }
 
 void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
+  watch_doubted_until_ = MonotonicTime::Never();
   const NamedPartition first{topic.topic, PartitionIndex(0)};
   for (auto at = partitions_.lower_bound(first);
        at != partitions_.end() && at->first.topic == topic.topic; ++at) {
@@ -178,6 +188,7 @@ void ConsumerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTim
       Fail(name, &partition, why);
     } else if (was_there || partition.leader == id) {
       Retry(&partition, now);
+      DoubtWatch(now);
     }
   }
   Advance(now);
@@ -242,9 +253,7 @@ void ConsumerCore::Refuse(const NamedPartition& name, Partition* partition,
                           const api::PartitionOutcome& outcome, NodeId from, MonotonicTime now) {
   Detach(name, partition);
   const bool was_near = from == partition->near_replica;
-  if (outcome.leader.has_value()) {
-    AdoptLeader(partition, outcome.leader->leader, outcome.leader->leader_epoch);
-  }
+  if (outcome.leader.has_value()) AdoptHint(partition, *outcome.leader, now);
   // Whatever it is: the leader is asked, and says what is to be believed.
   if (was_near) return LeaveNearReplica(partition, now);
   if (outcome.code == ErrorCode::kOffsetOutOfRange) return Reset(name, partition, outcome);
@@ -254,7 +263,9 @@ void ConsumerCore::Refuse(const NamedPartition& name, Partition* partition,
     return Fail(name, partition, MakeError(outcome.code, why));
   }
   // One who does not lead any more was worth one question; the new leader is asked at once.
-  if (partition->leader == from) Retry(partition, now);
+  if (partition->leader != from) return;
+  Retry(partition, now);
+  if (outcome.code == ErrorCode::kNotLeaderOrFollower) DoubtWatch(now);
 }
 
 void ConsumerCore::Reset(const NamedPartition& name, Partition* partition,
@@ -294,6 +305,7 @@ void ConsumerCore::OnAnswer(uint64_t number, const absl::StatusOr<Response>& res
       take(name, partition, *answer, question.broker);
     } else if (response.ok() || IsRetriable(CodeOf(response.status()))) {
       Retry(partition, now);
+      DoubtWatch(now);
     } else {
       Fail(name, partition, response.status());
     }
@@ -363,6 +375,10 @@ void ConsumerCore::OnConsumed(const CreditSource& source, int64_t bytes, Monoton
 }
 
 void ConsumerCore::OnTime(MonotonicTime now) {
+  if (now >= watch_doubted_until_) {
+    watch_doubted_until_ = MonotonicTime::Never();
+    output_.change_watch = true;
+  }
   for (auto& [name, partition] : partitions_) {
     if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
     if (now >= partition.late_at && partition.is_late()) {
@@ -385,7 +401,7 @@ void ConsumerCore::OnTime(MonotonicTime now) {
 }
 
 MonotonicTime ConsumerCore::next_deadline() const {
-  MonotonicTime next = MonotonicTime::Never();
+  MonotonicTime next = watch_doubted_until_;
   for (const auto& [name, partition] : partitions_) {
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
     next = std::min(next, partition.gone_at);

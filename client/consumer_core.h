@@ -16,6 +16,9 @@
 //   - In a new leader epoch the leader is first asked where the epoch of the last record read ends
 //     (KIP-320): if an unclean election took away what was read, the partition fails, or goes on
 //     where the logs part if there is a policy for offsets out of range (read_position.h).
+//   - Leaders are pushed by one server, which may be stopped without its connection ending. When a
+//     leader is lost, does not lead any more, or is known by a hint only, and nothing is pushed for
+//     a while, they are to be watched at another server.
 //   - What the caller changes carries his generation, and what goes out carries it back: he drops
 //     what was under way when he changed his mind.
 //
@@ -60,6 +63,8 @@ struct ConsumerCoreOptions {
   std::string rack;
   // How long the leader is read from after trouble with a near replica, whatever it names.
   absl::Duration near_replica_pause = absl::Seconds(5);
+  // How long nothing may be pushed about leaders when there must be something to tell.
+  absl::Duration watch_patience = absl::Seconds(1);
 };
 
 // Whose credit some bytes were pushed on.
@@ -111,10 +116,12 @@ struct ConsumerOutput {
   std::vector<Fetched> fetched;
   std::vector<Resolved> resolved;
   std::vector<Failed> failed;
+  // The server that pushes leaders may be stopped: another one should.
+  bool change_watch = false;
 
   bool empty() const {
-    return connects.empty() && sends.empty() && lookups.empty() && checks.empty() &&
-           fetched.empty() && resolved.empty() && failed.empty();
+    return !change_watch && connects.empty() && sends.empty() && lookups.empty() &&
+           checks.empty() && fetched.empty() && resolved.empty() && failed.empty();
   }
 };
 
@@ -208,6 +215,10 @@ class ConsumerCore {
   void Detach(const NamedPartition& name, Partition* partition);
   void Fail(const NamedPartition& name, Partition* partition, const absl::Status& status);
   void Retry(Partition* partition, MonotonicTime now);
+  // Something must be pushed soon.
+  void DoubtWatch(MonotonicTime now);
+  // Of a hint.
+  void AdoptHint(Partition* partition, const LeaderHint& hint, MonotonicTime now);
   void NoteNearReplica(Partition* partition, const api::FetchPartitionResult& result, NodeId from,
                        MonotonicTime now) const;
   // The leader is read from again.
@@ -253,6 +264,8 @@ class ConsumerCore {
   std::map<uint64_t, Question> questions_;
   // What goes out at the end of the step.
   std::map<NodeId, api::FetchStreamRequest> messages_;
+  // Until when a push is waited for, if there must be one.
+  MonotonicTime watch_doubted_until_ = MonotonicTime::Never();
   uint64_t next_question_ = 1;
   uint64_t next_stream_ = 1;
   uint64_t next_assignment_ = 1;

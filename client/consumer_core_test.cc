@@ -31,7 +31,7 @@ Bytes Batch(int64_t base, int records, LeaderEpoch epoch = kNoLeaderEpoch) {
 // Drives a core by hand and writes down what it wants done:
 //   connect 1 | send 1#3 +p0@5 -p1 c100 (broker, assignment number, assigned at, unassigned,
 //   credit) | lookup 1 n1 p0 | check 1 n1 p0e3 (broker, number, asked epoch) | fetched p0 g1 |
-//   at p0@5 | failed p0 CODE
+//   at p0@5 | failed p0 CODE | watch elsewhere
 class Trace {
  public:
   explicit Trace(ConsumerCoreOptions options = {.prefetch_bytes = 1000})
@@ -154,6 +154,7 @@ class Trace {
   std::string Output() {
     const ConsumerOutput output = core_.TakeOutput();
     std::vector<std::string> words;
+    if (output.change_watch) words.push_back("watch elsewhere");
     for (NodeId broker : output.connects) words.push_back(absl::StrCat("connect ", broker.value()));
     for (const auto& send : output.sends) words.push_back(TextOf(send));
     for (const auto& lookup : output.lookups) {
@@ -342,7 +343,7 @@ TEST(ConsumerCore, ABrokerThatIsGoneIsAskedOncePerBackoff) {
     EXPECT_EQ(t.Down(kA), "");
     EXPECT_EQ(t.until_deadline(), absl::Milliseconds(100));
     EXPECT_NE(t.After(absl::Milliseconds(100)), "");
-    EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+    EXPECT_GE(t.until_deadline(), absl::Milliseconds(700)) << "no sooner than the watch's doubt";
   }
   EXPECT_EQ(t.Down(kA, ErrorCode::kAuthorizationFailed), "failed p0 AUTHORIZATION_FAILED");
 }
@@ -518,6 +519,45 @@ TEST(ConsumerCore, ASeekOrANewEpochBeginsAtTheLeader) {
   EXPECT_EQ(sought.Seek(0, At(100)), "send 1#3 +p0@100 | send 2#3 -p0");
   Trace elected = AtNearReplica();
   EXPECT_EQ(elected.Leader(kA, 2), "send 1#3 +p0@3 | send 2#3 -p0");
+}
+
+TEST(ConsumerCore, WhereALeaderIsLostAndNothingIsPushedLeadersAreWatchedElsewhereOnce) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Down(kA);
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "connect 1 | send 1#2 +p0@0 c1000");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(900));
+  EXPECT_EQ(t.After(absl::Milliseconds(900)), "watch elsewhere");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration()) << "not again without another reason";
+}
+
+TEST(ConsumerCore, AWatchThatTellsSomethingIsKept) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Down(kA);
+  t.Leader(kB, 2);
+  EXPECT_EQ(t.After(absl::Seconds(5)), "");
+}
+
+TEST(ConsumerCore, AHintThatTheWatchDoesNotConfirmIsFollowedAndTheWatchIsChanged) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(
+      t.Refuse(kA, 1, 0, ErrorCode::kNotLeaderOrFollower, LeaderHint{kB, LeaderEpoch(2), "b:1"}),
+      "connect 2 | send 1#2 -p0 | send 2#2 +p0@0 c1000");
+  EXPECT_EQ(t.After(absl::Seconds(1)), "watch elsewhere");
+}
+
+TEST(ConsumerCore, AQuestionThatNobodyAnswersIsADoubtInTheWatchToo) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kEarliest}}});
+  EXPECT_EQ(t.Leader(kA, 1), "lookup 1 n1 p0");
+  t.LookupFailed(1, ErrorCode::kRequestTimedOut);
+  t.After(absl::Milliseconds(100));
+  EXPECT_EQ(t.After(absl::Milliseconds(900)), "watch elsewhere");
 }
 
 }  // namespace

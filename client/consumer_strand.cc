@@ -133,6 +133,7 @@ void ConsumerStrand::Step() {
   while (true) {
     ConsumerOutput output = core_.TakeOutput();
     if (output.empty()) break;
+    if (output.change_watch) channel_->ChangeWatch();
     for (NodeId broker : output.connects) Connect(broker);
     for (const ConsumerOutput::Send& send : output.sends) {
       channel_->SendFetch(send.broker, send.request);

@@ -104,7 +104,9 @@ GrpcLogChannel::GrpcLogChannel(Options options, rpc::CompletionQueueExecutor* ex
     : options_(std::move(options)),
       executor_(executor),
       events_(events),
-      channels_(rpc::ChannelOptions{.credentials = options_.credentials}),
+      channels_(rpc::ChannelOptions{.keepalive_time = options_.keepalive_time,
+                                    .keepalive_timeout = options_.keepalive_timeout,
+                                    .credentials = options_.credentials}),
       servers_(options_.bootstrap_servers) {}
 
 GrpcLogChannel::~GrpcLogChannel() = default;
@@ -125,6 +127,13 @@ void GrpcLogChannel::Watch(std::vector<std::string> topics) {
 // The connection itself would tell only when its keepalive has given up on the server.
 void GrpcLogChannel::Suspect(const std::string& address) {
   if (watch_ == nullptr || servers_[server_ % servers_.size()] != address) return;
+  ++server_;
+  StartWatch();
+}
+
+void GrpcLogChannel::ChangeWatch() {
+  // One that is being opened is given up in good time anyway.
+  if (watch_ == nullptr || !pushed_ || servers_.size() < 2) return;
   ++server_;
   StartWatch();
 }

@@ -37,6 +37,10 @@ class GrpcLogChannel final : public LogChannel {
     absl::Duration first_push_timeout = absl::Seconds(5);
     // Of the health check before a produce stream.
     absl::Duration connect_timeout = absl::Seconds(10);
+    // A server that is stopped ends no connection, and one from which nothing is expected is not
+    // missed: so a silent one is asked whether it lives. Not more often than servers allow.
+    absl::Duration keepalive_time = absl::Seconds(5);
+    absl::Duration keepalive_timeout = absl::Seconds(3);
     // Produce streams go to a bootstrap server, each as long as that one answers, whoever leads.
     bool produce_through_bootstrap = false;
     // What connections are made with; null: plaintext.
@@ -49,6 +53,7 @@ class GrpcLogChannel final : public LogChannel {
 
   void Watch(std::vector<std::string> topics) override;
   void Suspect(const std::string& address) override;
+  void ChangeWatch() override;
   void OpenProduce(NodeId broker, const std::string& address) override;
   void SendProduce(NodeId broker, const api::ProduceStreamRequest& request) override;
   void CloseProduce(NodeId broker) override;

@@ -129,6 +129,20 @@ TEST_F(GrpcLogChannelTest, ASuspectedServerIsWatchedNoLongerAndAnotherOneGoesOnB
   EXPECT_THAT(heard_.watch_failures, testing::IsEmpty());
 }
 
+TEST_F(GrpcLogChannelTest, AWatchThatTellsNoNewsIsChangedIfThereIsAnotherServer) {
+  FakeLogServer one;
+  FakeLogServer other;
+  one.CreateTopic("t", 1);
+  other.CreateTopic("t", 2);
+  Open({one.address(), other.address()});
+  Run([&] { channel_->Watch({"t"}); });
+  ASSERT_TRUE(Await([&] { return !heard_.pushes.empty(); }));
+  EXPECT_EQ(heard_.pushes.back().topics.at(0).partitions.size(), 1u);
+  Run([&] { channel_->ChangeWatch(); });
+  EXPECT_TRUE(Await([&] { return heard_.pushes.back().topics.at(0).partitions.size() == 2; }));
+  EXPECT_THAT(heard_.watch_failures, testing::IsEmpty());
+}
+
 TEST_F(GrpcLogChannelTest, AProduceStreamIsUpOnlyIfTheBrokerIsThere) {
   FakeLogServer server;
   Open({server.address()});

@@ -56,6 +56,9 @@ class LogChannel {
   // The server there has not answered for a while, as one does that is stopped: if the topics are
   // watched there, they are watched at another one from now on.
   virtual void Suspect(const std::string& /*address*/) {}
+  // Nothing is heard of the topics although there is news: from now on they are watched at another
+  // server, if there is one.
+  virtual void ChangeWatch() {}
 
   // REQUIRES: no such stream to `broker` is open or opening.
   virtual void OpenProduce(NodeId broker, const std::string& address) = 0;

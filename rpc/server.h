@@ -48,7 +48,7 @@ struct ServerOptions {
   absl::Duration keepalive_time = absl::Seconds(60);
   absl::Duration keepalive_timeout = absl::Seconds(20);
   // A client that pings more often than this is disconnected.
-  absl::Duration client_ping_interval_min = absl::Seconds(10);
+  absl::Duration client_ping_interval_min = absl::Seconds(4);
   // A connection without a call for this long is closed.
   absl::Duration connection_idle_max = absl::Minutes(10);
   // Time a client has from connecting to a complete TLS and HTTP/2 handshake.
