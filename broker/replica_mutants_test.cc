@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Replica, ReplicaCutOffMutantTest, ::testing::ValuesIn(k
 
 TEST(ReplicaMutants, NoneAliveNothingIsFound) {
   ExpectNothingIsFoundWithoutMutants(kMutants, 30, &ViolationOfSeed);
-  ExpectNothingIsFoundWithoutMutants(kMutantsCutOff, 30, &ViolationWithCutOffs);
+  ExpectNothingIsFoundWithoutMutants(kMutantsCutOff, 300, &ViolationWithCutOffs);
 }
 
 }  // namespace
