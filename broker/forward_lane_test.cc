@@ -143,9 +143,9 @@ TEST_F(ForwardLaneTest, AnAnswerToWhatWasNotAskedEndsTheStream) {
 
 TEST_F(ForwardLaneTest, WhatIsForgottenGivesItsBytesBackUntold) {
   {
-    ForwardLane lane;
     std::vector<api::ProduceStreamRequest> sent;
     bool ended = false;
+    ForwardLane lane;
     lane.Begin(std::make_unique<FakeStream>(&sent, &ended));
     Reservation share;
     ASSERT_TRUE(budget_.TryReserve(10, &share));
