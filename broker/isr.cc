@@ -30,6 +30,7 @@ void Isr::Begin(const metadata::PartitionImage& partition, const BrokerStandings
   repeat_at_ = MonotonicTime::Never();
   not_before_ = now;
   committed_ = partition.isr;
+  answered_min_ = 0;
   recovery_ = partition.recovery_state;
   standings_ = standings;
   epoch_start_ = held_->log->end_offset();
@@ -62,6 +63,8 @@ void Isr::OnMetadata(const metadata::PartitionImage& partition, const BrokerStan
                      MonotonicTime now, Outbox* outbox) {
   TakeMembers(partition, now);
   OnStandings(standings, now);
+  // The settings are at least as new as this.
+  answered_min_ = 0;
   // The proposal was decided on an older partition epoch: it has taken effect, or never will.
   if (partition.partition_epoch > held_->partition_epoch) {
     proposed_.reset();
@@ -205,6 +208,7 @@ void Isr::OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox) {
     proposed_.reset();
     held_->partition_epoch = answer.state->partition_epoch;
     eligible_.clear();
+    if (!MUTANT("replica.answer-without-its-minimum")) answered_min_ = answer.state->min_isr;
     return Commit(answer.state->isr, answer.state->recovery_state, outbox);
   }
   if (!of_mine || MUTANT("replica.refusal-keeps-the-union")) return;
@@ -363,12 +367,15 @@ bool Isr::IsAwaited(NodeId follower, MonotonicTime now) const {
   });
 }
 
+int Isr::Min() const {
+  return std::max(std::min(held_->settings.min_insync_replicas, replica_count_), answered_min_);
+}
+
 bool Isr::HasMin() const {
-  const int min = std::min(held_->settings.min_insync_replicas, replica_count_);
   const size_t size = MUTANT("replica.proposed-counts-for-min") && proposed_.has_value()
                           ? proposed_->size()
                           : committed_.size();
-  return static_cast<int>(size) >= min;
+  return static_cast<int>(size) >= Min();
 }
 
 void Isr::ForEachLag(absl::FunctionRef<void(NodeId, int64_t)> visit) const {

@@ -74,8 +74,11 @@ class Isr {
   // Whether the high watermark waits for what this follower has yet to get: it is of the maximal
   // set, or an outsider that is about to join (S-34).
   bool IsAwaited(NodeId follower, MonotonicTime now) const;
-  // Whether as many as min.insync.replicas are committed members; never more than there are
-  // replicas (S-16).
+  // So many committed members it takes for something to be committed: min.insync.replicas, never
+  // more than there are replicas (S-16); and not fewer than the controller counted with in its last
+  // answer, which may come before the metadata that raised it. By that number it keeps eligible
+  // leaders, who would lack what fewer commit.
+  int Min() const;
   bool HasMin() const;
   // S-33: whether at `since`, or later, nobody else led: all who could be elected followed then.
   bool IsConfirmedSince(MonotonicTime since) const;
@@ -147,6 +150,8 @@ class Isr {
   metadata::BrokerList committed_;
   // Eligible leaders beside those, by the last metadata.
   metadata::BrokerList eligible_;
+  // Of an answer that is newer than the metadata; else 0.
+  int answered_min_ = 0;
   // In flight; its outcome may be unknown. With the runs that were counted when it was decided: put
   // out again, it must not name later ones, which have said nothing yet (KIP-903).
   std::optional<Members> proposed_;

@@ -455,6 +455,19 @@ TEST_F(IsrProposalTest, TheAnswerMayComeBeforeTheImage_KAFKA13091) {
   EXPECT_THAT(isr_->committed(), ElementsAre(kSelf, kB));
 }
 
+TEST_F(IsrProposalTest, AnAnswerThatComesBeforeTheImageBringsItsMinimum_KIP966) {
+  // Raised from 1 to 3: the controller keeps as eligible leaders those that are missing.
+  IsrAnswer answer = Answer(absl::OkStatus(), {kSelf, kB}, 11);
+  answer.state->min_isr = 3;
+  EXPECT_TRUE(isr_->HasMin());
+  isr_->OnAnswer(answer, now_, &outbox_);
+  EXPECT_THAT(isr_->committed(), ElementsAre(kSelf, kB));
+  EXPECT_FALSE(isr_->HasMin());
+  // The image comes with the settings of its time.
+  Commit({kSelf, kB}, 11);
+  EXPECT_TRUE(isr_->HasMin());
+}
+
 TEST_F(IsrProposalTest, TheImageMayComeBeforeTheAnswer_KAFKA13091) {
   const IsrAnswer answer = Answer(absl::OkStatus(), {kSelf, kB}, 11);
   Commit({kSelf, kB}, 11);

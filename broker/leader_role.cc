@@ -120,7 +120,7 @@ absl::Status LeaderRole::CheckAcks(api::Acks acks, MonotonicTime now) const {
   if (WaitsForAll(acks) && !isr_.HasMin()) {
     return MakeError(ErrorCode::kNotEnoughReplicas,
                      absl::StrCat(isr_.committed().size(), " replicas are in sync, and ",
-                                  "min.insync.replicas is ", held_->settings.min_insync_replicas,
+                                  "min.insync.replicas is ", isr_.Min(),
                                   "; nothing was appended: try again when more are up"),
                      {.name = "min.insync.replicas"});
   }

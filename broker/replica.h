@@ -59,6 +59,10 @@ class Replica {
   // registration (S-01).
   void OnMetadata(const metadata::PartitionImage& partition, const BrokerStandings& standings,
                   bool may_lead, MonotonicTime now, Outbox* outbox);
+  // The min.insync.replicas of the metadata that OnMetadata tells next: they count together. A
+  // raised one that came later than the in-sync set that was decided by it would let too few
+  // commit; a lowered one that came before the news of another leader, too.
+  void SetMinInsyncReplicas(int min) { held_.settings.min_insync_replicas = min; }
   void OnSettings(const TopicSettings& settings, MonotonicTime now, Outbox* outbox);
   // S-35: a range of the log is damaged, or is no more. While it is, a follower stays detached and
   // leaves the in-sync set, and a leader hands over to whoever else is in sync, if anybody is.

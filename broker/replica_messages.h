@@ -159,6 +159,8 @@ struct IsrAnswer {
     metadata::BrokerList isr;
     PartitionEpoch partition_epoch;
     metadata::RecoveryState recovery_state = metadata::RecoveryState::kRecovered;
+    // So many in sync it took when that was decided; 0: not told.
+    int min_isr = 0;
 
     friend bool operator==(const State&, const State&) = default;
   };

@@ -58,9 +58,18 @@ constexpr const char* kMutantsCutOff[] = {
     "replica.serves-when-cut-off",
 };
 
+// In worlds where min.insync.replicas is raised and lowered.
+constexpr const char* kMutantsOfTheMinimum[] = {
+    "replica.answer-without-its-minimum",
+};
+
 std::string ViolationOfSeed(uint64_t seed) { return ReplicaWorld::Run(seed).violation; }
 std::string ViolationWithCutOffs(uint64_t seed) {
   return ReplicaWorld::RunWithCutOffs(seed).violation;
+}
+
+std::string ViolationWithMinChanges(uint64_t seed) {
+  return ReplicaWorld::RunWithMinChanges(seed).violation;
 }
 
 class ReplicaMutantTest : public ::testing::TestWithParam<const char*> {};
@@ -76,9 +85,18 @@ TEST_P(ReplicaCutOffMutantTest, IsFound) {
 INSTANTIATE_TEST_SUITE_P(Replica, ReplicaCutOffMutantTest, ::testing::ValuesIn(kMutantsCutOff),
                          MutantTestName);
 
+class ReplicaMinimumMutantTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ReplicaMinimumMutantTest, IsFound) {
+  ExpectFoundBySeeds(GetParam(), kSeedsMax, &ViolationWithMinChanges);
+}
+INSTANTIATE_TEST_SUITE_P(Replica, ReplicaMinimumMutantTest,
+                         ::testing::ValuesIn(kMutantsOfTheMinimum), MutantTestName);
+
 TEST(ReplicaMutants, NoneAliveNothingIsFound) {
   ExpectNothingIsFoundWithoutMutants(kMutants, 30, &ViolationOfSeed);
   ExpectNothingIsFoundWithoutMutants(kMutantsCutOff, 300, &ViolationWithCutOffs);
+  ExpectNothingIsFoundWithoutMutants(kMutantsOfTheMinimum, 300, &ViolationWithMinChanges);
 }
 
 }  // namespace

@@ -44,6 +44,17 @@ TEST(ReplicaWorldTest, S33_ALeaderCutOffFromTheControllersSaysNothingThatIsUntru
   EXPECT_GT(refused, static_cast<int>(kSeeds));
 }
 
+TEST(ReplicaWorldTest, NothingCommittedIsLostWhileTheMinimumIsRaisedAndLowered) {
+  int acknowledged = 0;
+  for (const uint64_t seed : sim::SeedsToRun({}, {.count = kSeeds})) {
+    const ReplicaWorld::Result result = ReplicaWorld::RunWithMinChanges(seed);
+    ASSERT_EQ(result.violation, "") << "seed " << seed;
+    acknowledged += result.acknowledged;
+  }
+  if (sim::OnlySeed().has_value()) return;
+  EXPECT_GT(acknowledged, static_cast<int>(kSeeds) * 5);
+}
+
 TEST(ReplicaWorldTest, ASeedGivesTheSameRun) {
   const ReplicaWorld::Result a = ReplicaWorld::Run(7);
   const ReplicaWorld::Result b = ReplicaWorld::Run(7);

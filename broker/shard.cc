@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "metadata/topic_config.h"
 
 namespace millrace::broker {
 
@@ -135,11 +136,14 @@ uint64_t Shard::Subscribe(ImageObserver observer) {
 
 void Shard::ApplyMetadata(Hosted* hosted) {
   if (image_ == nullptr || hosted->replica_ == nullptr) return;
-  const metadata::PartitionImage* partition =
-      image_->FindPartition(hosted->replica_->topic_partition());
+  const TopicPartition partition_id = hosted->replica_->topic_partition();
+  const metadata::PartitionImage* partition = image_->FindPartition(partition_id);
   if (partition == nullptr) return;
   const DirectoryId known = partition->DirectoryOf(deps_.self);
   const bool in_place = known.is_zero() || known == hosted->directory_;
+  // The other settings follow (SetSettings).
+  const std::optional<int> min = metadata::MinInsyncReplicasOf(*image_, partition_id.topic_id);
+  if (min.has_value()) hosted->replica_->SetMinInsyncReplicas(*min);
   hosted->replica_->OnMetadata(*partition, StandingsOf(*image_, *partition),
                                leaderships_count_ && in_place, now().monotonic, &outbox_);
   ArmTimer(hosted->replica_->next_deadline());
@@ -279,7 +283,9 @@ std::vector<ReplicaState> Shard::Describe() const {
     state.log_start_offset = replica.log().log_start_offset();
     state.high_watermark = replica.high_watermark();
     state.end_offset = replica.log().end_offset();
+    state.written_offset = replica.log().written_offset();
     state.latest_epoch = replica.log().latest_epoch();
+    state.leader_epoch = replica.leader_epoch();
     state.is_leader = replica.is_leader();
     state.status = replica.status();
   }

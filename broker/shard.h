@@ -75,8 +75,12 @@ struct ReplicaState {
   Offset log_start_offset;
   Offset high_watermark;
   Offset end_offset;
+  // What is in its files.
+  Offset written_offset;
   // Of the last batch; kNoLeaderEpoch if there is none.
   LeaderEpoch latest_epoch = kNoLeaderEpoch;
+  // Of the leadership that it is, or follows; kNoLeaderEpoch before the first.
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
   bool is_leader = false;
   absl::Status status;
 };

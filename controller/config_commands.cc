@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "controller/config_resource.h"
 #include "controller/election_commands.h"
@@ -208,8 +209,9 @@ absl::Status AlterFixedConfigs(const State& state, const metadata::TopicImage& t
   }
   if (!min_isr_changed) return absl::OkStatus();
   topic.ForEachPartition([&](PartitionIndex index, const metadata::PartitionImage& partition) {
-    // While the ISR is empty nothing can be acknowledged, so its eligible leaders stay eligible.
-    if (partition.isr.empty()) return;
+    // As long as too few are in sync, nothing is committed without the eligible leaders.
+    if (static_cast<int>(partition.isr.size()) < std::min(min_isr, replicas)) return;
+    if (MUTANT("controller.eligible-under-a-lowered-minimum")) return;
     metadata::PartitionImage cleared = partition;
     cleared.elr.clear();
     AddPartitionChange({topic.id, index}, partition, std::move(cleared), part);

@@ -183,7 +183,7 @@ TEST_F(ConfigCommandsTest, DeleteGoesBackToTheLayerBelow) {
   EXPECT_EQ(Describe(Topic("t"), "retention.ms").source(), v1::CONFIG_SOURCE_STATIC_BROKER);
 }
 
-TEST_F(ConfigCommandsTest, KAFKA16540_ChangeOfMinIsrClearsEligibleLeaders) {
+TEST_F(ConfigCommandsTest, KAFKA16540_ALowerMinIsrClearsEligibleLeaders) {
   cluster_.Fence(3);
   cluster_.Fence(2);
   ASSERT_EQ(Ids(cluster_.Partition("t").elr), std::vector<int>{2});
@@ -195,6 +195,11 @@ TEST_F(ConfigCommandsTest, KAFKA16540_ChangeOfMinIsrClearsEligibleLeaders) {
 TEST_F(ConfigCommandsTest, KAFKA16540_EligibleLeadersStayWhileNothingCanBeAcknowledged) {
   cluster_.Fence(3);
   cluster_.Fence(2);
+  ASSERT_EQ(Ids(cluster_.Partition("t").elr), (std::vector<int>{2}));
+  ExpectSet(Topic("t"), "min.insync.replicas", "3");
+  EXPECT_EQ(Ids(cluster_.Partition("t").elr), (std::vector<int>{2}));
+  ExpectSet(Topic("t"), "min.insync.replicas", "2");
+  EXPECT_EQ(Ids(cluster_.Partition("t").elr), (std::vector<int>{2}));
   cluster_.Fence(1);
   ASSERT_EQ(Ids(cluster_.Partition("t").elr), (std::vector<int>{1, 2}));
   ExpectSet(Topic("t"), "min.insync.replicas", "1");

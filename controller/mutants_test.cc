@@ -13,6 +13,7 @@ constexpr const char* kMutants[] = {
     "controller.done-before-in-sync",
     "controller.eligible-beside-enough-in-sync",
     "controller.eligible-though-not-trusted",
+    "controller.eligible-under-a-lowered-minimum",
     "controller.fenced-broker-elected",
     "controller.fenced-broker-joins",
     "controller.joins-as-an-earlier-run",

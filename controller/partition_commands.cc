@@ -168,7 +168,8 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
   return after;
 }
 
-void SetState(const PartitionImage& partition, internal::v1::PartitionState* out) {
+void SetState(const PartitionImage& partition, const TopicRules& rules,
+              internal::v1::PartitionState* out) {
   out->set_leader(partition.leader.value());
   out->set_leader_epoch(partition.leader_epoch.value());
   for (const NodeId broker : partition.isr) out->add_isr(broker.value());
@@ -176,6 +177,7 @@ void SetState(const PartitionImage& partition, internal::v1::PartitionState* out
   out->set_recovery_state(partition.recovery_state == RecoveryState::kRecovering
                               ? internal::v1::LEADER_RECOVERY_STATE_RECOVERING
                               : internal::v1::LEADER_RECOVERY_STATE_RECOVERED);
+  out->set_min_isr(rules.ForPartition(partition).min_isr);
 }
 
 // The decision while it is made.
@@ -211,7 +213,7 @@ class Proposals {
  private:
   void DecideOne(const TopicPartition& id, const PartitionImage& before, const TopicRules& rules,
                  const PartitionProposal& proposal, PartitionProposalResult* result) {
-    SetState(before, result->mutable_state());
+    SetState(before, rules, result->mutable_state());
     if (changed_.contains(id)) {
       return SetError(MakeError(ErrorCode::kInvalidUpdateVersion,
                                 "another proposal of the same request changed the partition"),
@@ -227,7 +229,7 @@ class Proposals {
     if (!added.ok()) return SetError(added, result);
     changed_.insert(id);
     result->clear_state();
-    SetState(*after, result->mutable_state());
+    SetState(*after, rules, result->mutable_state());
     // As AddPartitionChange raised it.
     result->mutable_state()->set_partition_epoch(before.partition_epoch.value() + 1);
   }

@@ -270,6 +270,14 @@ std::string IgnoredTopicConfigWarning(const std::vector<std::string>& keys) {
                                        : " have no meaning here and are ignored");
 }
 
+std::optional<int> MinInsyncReplicasOf(const Image& image, TopicId topic) {
+  const ConfigValues& own = image.ConfigsOf(ConfigOwner::Topic(topic));
+  const auto found = own.find("min.insync.replicas");
+  int min = 0;
+  if (found == own.end() || !absl::SimpleAtoi(found->second, &min)) return std::nullopt;
+  return min;
+}
+
 absl::Status CheckTopicConfigs(const ConfigValues& values) {
   for (const auto& [name, value] : values) {
     if (!absl::StartsWith(name, "remote.") && !absl::StartsWith(name, "local.retention.")) continue;

@@ -9,6 +9,7 @@
 #define METADATA_TOPIC_CONFIG_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,10 @@ std::string IgnoredTopicConfigWarning(const std::vector<std::string>& keys);
 // range, a key of Kafka that is not supported here (naming it), or values that contradict each
 // other.
 absl::Status CheckTopicConfigs(const ConfigValues& values);
+
+// The min.insync.replicas of a topic, which each has of its own (S-16); nullopt if there is no such
+// topic. In one image with its partitions: their in-sync sets were decided by this number.
+std::optional<int> MinInsyncReplicasOf(const Image& image, TopicId topic);
 
 // From the strongest to the weakest.
 enum class ConfigSource : uint8_t {

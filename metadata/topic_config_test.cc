@@ -77,6 +77,13 @@ TEST(TopicConfigTest, ImageGivesTheLayers) {
   EXPECT_EQ(config.max_message_bytes, 7);
 }
 
+TEST(TopicConfigTest, EachTopicHasItsOwnMinimum) {
+  const Image image = Next(
+      TestImage(), {Configured(ConfigOwner::Topic(TestTopicId(1)), "min.insync.replicas", "2")});
+  EXPECT_EQ(MinInsyncReplicasOf(image, TestTopicId(1)), 2);
+  EXPECT_EQ(MinInsyncReplicasOf(image, TestTopicId(9)), std::nullopt);
+}
+
 TEST(TopicConfigTest, WhatIsNotSupportedIsNamed) {
   const ErrorCode code = ErrorCode::kInvalidConfig;
   EXPECT_THAT(CheckTopicConfigs({{"cleanup.policy", "compact,delete"}}),

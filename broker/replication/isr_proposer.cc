@@ -57,6 +57,7 @@ std::optional<IsrAnswer::State> StateOf(const wire::PartitionProposalResult& res
   state.recovery_state = in.recovery_state() == wire::LEADER_RECOVERY_STATE_RECOVERING
                              ? metadata::RecoveryState::kRecovering
                              : metadata::RecoveryState::kRecovered;
+  state.min_isr = in.min_isr();
   return state;
 }
 

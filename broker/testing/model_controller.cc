@@ -29,6 +29,7 @@ ModelController::ModelController(int brokers, int min_insync_replicas, Random* r
 void ModelController::Publish() {
   Snapshot& snapshot = history_.emplace_back();
   snapshot.partition = partition_;
+  snapshot.min_insync_replicas = min_;
   for (const auto& [id, broker] : brokers_) {
     snapshot.standings.push_back({id, broker.epoch, broker.active && !broker.shutting_down});
   }
@@ -95,6 +96,15 @@ void ModelController::SetShuttingDown(NodeId broker, bool shutting_down) {
   Publish();
 }
 
+void ModelController::SetMinInsyncReplicas(int min) {
+  min_ = min;
+  if (static_cast<int>(partition_.isr.size()) >= min && !partition_.elr.empty()) {
+    partition_.elr.clear();
+    ++partition_.partition_epoch;
+  }
+  Publish();
+}
+
 // Elects if the leader is `not_this`, or there is none.
 void ModelController::ElectIfNone(NodeId not_this) {
   if (partition_.leader != kNoNode && partition_.leader != not_this) return;
@@ -150,8 +160,11 @@ IsrAnswer ModelController::Decide(NodeId from, const IsrProposal& proposal) {
       Publish();
     }
   }
-  answer.state = IsrAnswer::State{partition_.leader, partition_.leader_epoch, partition_.isr,
-                                  partition_.partition_epoch};
+  answer.state = IsrAnswer::State{.leader = partition_.leader,
+                                  .leader_epoch = partition_.leader_epoch,
+                                  .isr = partition_.isr,
+                                  .partition_epoch = partition_.partition_epoch,
+                                  .min_isr = min_};
   return answer;
 }
 

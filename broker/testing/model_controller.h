@@ -24,6 +24,7 @@ class ModelController {
   struct Snapshot {
     metadata::PartitionImage partition;
     BrokerStandings standings;
+    int min_insync_replicas = 1;
   };
 
   // Brokers 1 to `brokers` hold replicas, are registered and active; 1 leads.
@@ -36,6 +37,7 @@ class ModelController {
   void Unfence(NodeId broker);
   // A controlled shutdown begins, or is called off.
   void SetShuttingDown(NodeId broker, bool shutting_down);
+  void SetMinInsyncReplicas(int min);
   // Another leader, or the same one, if any may lead.
   void Elect();
   IsrAnswer Decide(NodeId from, const IsrProposal& proposal);
@@ -60,7 +62,7 @@ class ModelController {
   void ElectIfNone(NodeId not_this);
   void Publish();
 
-  const int min_;
+  int min_;
   Random* const random_;
   int64_t next_epoch_ = 100;
   std::map<NodeId, Broker> brokers_;

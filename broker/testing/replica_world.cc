@@ -30,7 +30,7 @@ ReplicaWorld::Result ReplicaWorld::Run() {
   return result_;
 }
 
-ReplicaWorld::ReplicaWorld(uint64_t seed, bool cut_offs) : random_(seed), cut_offs_(cut_offs) {
+ReplicaWorld::ReplicaWorld(uint64_t seed, Kind kind) : random_(seed), kind_(kind) {
   settings_.durable = Draw(3) != 0;
   settings_.min_insync_replicas = 1 + static_cast<int>(Draw(2));
   controller_ =
@@ -50,7 +50,7 @@ ReplicaWorld::ReplicaWorld(uint64_t seed, bool cut_offs) : random_(seed), cut_of
 
 void ReplicaWorld::Step() {
   ++result_.events;
-  if (cut_offs_) StepCutOffs();
+  if (kind_ == Kind::kCutOffs) StepCutOffs();
   Node* const node = Pick();
   switch (Draw(20)) {
     case 0:
@@ -239,6 +239,7 @@ void ReplicaWorld::ReadImage(Node* node) {
   for (const BrokerStanding& standing : snapshot.standings) {
     if (standing.broker == node->id) own = standing.epoch;
   }
+  node->replica->SetMinInsyncReplicas(snapshot.min_insync_replicas);
   node->replica->OnMetadata(snapshot.partition, snapshot.standings, own == node->epoch, now_,
                             &outbox_);
   Drain(node);
@@ -411,6 +412,10 @@ void ReplicaWorld::CheckServed(const FetchAnswer& answer) {
 
 void ReplicaWorld::Fault() {
   Node* const node = Pick();
+  if (kind_ == Kind::kMinChanges && Chance(6)) {
+    controller_->SetMinInsyncReplicas(1 + static_cast<int>(Draw(kBrokers)));
+    return CheckSeats();
+  }
   switch (Draw(16)) {
     case 0:
     case 1:
@@ -513,7 +518,7 @@ void ReplicaWorld::Start(Node* node) {
   options.self = node->id;
   options.directory = kDirectory;
   node->contact.last = now_;
-  if (cut_offs_) options.contact = &node->contact;
+  if (kind_ == Kind::kCutOffs) options.contact = &node->contact;
   node->replica = std::make_unique<Replica>(options, kPartition, std::move(node->disk), settings_);
   CheckSeats();
 }

@@ -11,7 +11,8 @@
 //   "latest" never goes backwards.
 //
 // In some worlds brokers are cut off from the controllers alone, too (S-33): then no leader says
-// what another would make untrue later than a session timeout after that one led.
+// what another would make untrue later than a session timeout after that one led. In others
+// min.insync.replicas is raised and lowered.
 //
 // It ends with everything healed, and then all must come into sync and take records.
 //
@@ -50,10 +51,14 @@ class ReplicaWorld {
     int served_cut_off = 0;
     int refused_cut_off = 0;
   };
-  static Result Run(uint64_t seed) { return ReplicaWorld(seed, false).Run(); }
-  static Result RunWithCutOffs(uint64_t seed) { return ReplicaWorld(seed, true).Run(); }
+  static Result Run(uint64_t seed) { return ReplicaWorld(seed, Kind::kPlain).Run(); }
+  static Result RunWithCutOffs(uint64_t seed) { return ReplicaWorld(seed, Kind::kCutOffs).Run(); }
+  static Result RunWithMinChanges(uint64_t seed) {
+    return ReplicaWorld(seed, Kind::kMinChanges).Run();
+  }
 
  private:
+  enum class Kind { kPlain, kCutOffs, kMinChanges };
   // S-33.
   struct Question {};
   struct Confirmation {
@@ -112,7 +117,7 @@ class ReplicaWorld {
     api::Acks acks;
   };
 
-  ReplicaWorld(uint64_t seed, bool cut_offs);
+  ReplicaWorld(uint64_t seed, Kind kind);
   Result Run();
 
   // --- One event ---
@@ -170,7 +175,7 @@ class ReplicaWorld {
   Now now() const { return {now_, WallTime{1'767'225'600'000}}; }
 
   sim::SimRandom random_;
-  const bool cut_offs_;
+  const Kind kind_;
   TopicSettings settings_;
   std::unique_ptr<ModelController> controller_;
   std::vector<Node> nodes_;
