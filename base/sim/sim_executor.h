@@ -87,6 +87,8 @@ class SimLoop {
   std::unique_ptr<SimExecutor> MakeExecutor(std::string name, const SimClock* clock = nullptr);
 
   MonotonicTime now() const { return now_; }
+  // As the running task sees it: with its delays so far.
+  MonotonicTime task_now() const { return now_ + delay_; }
   // For SimClock.
   const MonotonicTime* time() const { return &now_; }
 
@@ -131,8 +133,6 @@ class SimLoop {
   // The next event that is not later than `until`.
   bool RunNext(MonotonicTime until);
   void Schedule(MonotonicTime when, uint64_t executor, Kind kind);
-  // Time as the running task sees it: with its delays so far.
-  MonotonicTime task_now() const { return now_ + delay_; }
   void RunTask(SimExecutor* executor, Task task);
 
   MonotonicTime now_;

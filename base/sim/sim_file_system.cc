@@ -276,6 +276,20 @@ absl::StatusOr<std::vector<DirectoryEntry>> SimFileSystem::ListDirectory(const s
   return entries;
 }
 
+std::vector<std::string> SimFileSystem::PeekNames(const std::string& directory) const {
+  std::vector<std::string> names;
+  const absl::StatusOr<NodePtr> found = FindDirectory(directory);
+  if (!found.ok()) return names;
+  for (const auto& [name, node] : (*found)->entries) names.push_back(name);
+  return names;
+}
+
+size_t SimFileSystem::Peek(const std::string& path, uint64_t offset, absl::Span<char> out) const {
+  const absl::StatusOr<Place> place = Find(path);
+  if (!place.ok() || place->node == nullptr || place->node->is_directory) return 0;
+  return place->node->data.cache().Read(offset, out);
+}
+
 absl::StatusOr<bool> SimFileSystem::Exists(const std::string& path) {
   RETURN_IF_ERROR(Begin(Kind::kList, path));
   const absl::StatusOr<Place> place = Find(path);

@@ -119,6 +119,12 @@ class SimFileSystem : public FileSystem {
   // Runs before each call of any kind: where a simulation adds the time it takes (SimLoop::Delay).
   void SetLatency(std::function<void(const SimCall&)> latency) { latency_ = std::move(latency); }
 
+  // What a process would see, without a call that is counted, takes time or can fail: for checks
+  // beside the processes. Nothing where there is no such directory or file.
+  std::vector<std::string> PeekNames(const std::string& directory) const;
+  // Fills `out` from `offset`; returns how many bytes were there.
+  size_t Peek(const std::string& path, uint64_t offset, absl::Span<char> out) const;
+
   // Handles that are open now.
   int open_files() const { return open_files_; }
 

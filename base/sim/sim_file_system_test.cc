@@ -386,6 +386,20 @@ TEST_F(SimFileSystemTest, CountsOpenFiles) {
   EXPECT_EQ(files_.open_files(), 1);
 }
 
+TEST_F(SimFileSystemTest, PeekingIsNoCall) {
+  auto file = Create(files_, "f");
+  ASSERT_OK(file->WriteAt(0, "abc"));
+  files_.FailCallAt(files_.calls() + 1, SimFault::kIoError, /*sticky=*/true);
+  const uint64_t calls = files_.calls();
+  std::string bytes(3, ' ');
+  EXPECT_EQ(files_.PeekNames(""), std::vector<std::string>{"f"});
+  EXPECT_EQ(files_.Peek("f", 1, absl::MakeSpan(bytes)), 2u);
+  EXPECT_EQ(bytes.substr(0, 2), "bc");
+  EXPECT_EQ(files_.Peek("none", 0, absl::MakeSpan(bytes)), 0u);
+  EXPECT_EQ(files_.PeekNames("none"), std::vector<std::string>());
+  EXPECT_EQ(files_.calls(), calls);
+}
+
 TEST_F(SimFileSystemTest, SameSeedSameImages) {
   auto file = Durable("f", std::string(100'000, 'o'));
   for (int i = 0; i < 30; ++i) ASSERT_OK(file->WriteAt(i * 3000, std::string(2000, 'n')));

@@ -10,13 +10,11 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "broker/broker.h"
-#include "controller/commands.h"
 #include "millrace/v1/admin_service.pb.h"
 
 namespace millrace::sim {
 namespace {
 
-constexpr int kTopicsMax = 3;
 constexpr size_t kProducers = 3;
 constexpr char kListener[] = "PLAINTEXT";
 
@@ -37,6 +35,9 @@ api::FetchPartitionResult Wired(const api::FetchResponse& response) {
   CHECK_OK(read);
   return std::move(read->partitions.at(0));
 }
+
+// So often is a batch sent again that is told to be out of order: for longer than a cut lasts.
+constexpr int kOutOfOrderMax = 300;
 
 // What no well-behaved producer is ever told of a batch that it sends again. (A leader that was cut
 // off may find its sequences out of order; the one that leads must not: it would never take them.)
@@ -84,59 +85,6 @@ void ClusterClients::OnLeader(const TopicPartition& partition, LeaderEpoch epoch
 
 // ---- Topics ----
 
-void ClusterClients::CreateTopic() {
-  if (creating_ || world_.topics.size() >= kTopicsMax) return;
-  creating_ = true;
-  SimRandom& random = world_.random;
-  auto topic = std::make_shared<ClusterTopic>();
-  topic->name = absl::StrCat("topic-", world_.topics.size());
-  topic->partitions = 1 + static_cast<int>(random.Below(3));
-  topic->durable = world_.topics.empty() || !OneIn(random, 3);
-  topic->min_isr = 2;
-  v1::CreateTopicsRequest request;
-  v1::CreatableTopic* wanted = request.add_topics();
-  wanted->set_name(topic->name);
-  wanted->set_partitions(topic->partitions);
-  wanted->set_replication_factor(3);
-  std::map<std::string, std::string> configs = {
-      {"durability", topic->durable ? "durable" : "replicated"},
-      {"min.insync.replicas", absl::StrCat(topic->min_isr)},
-      {"segment.bytes", "1048576"},
-      {"retention.ms", "-1"}};
-  if (OneIn(random, 2)) configs["segment.ms"] = absl::StrCat(500 + random.Below(3000));
-  for (const auto& [name, value] : configs) {
-    v1::ConfigEntry* entry = wanted->add_configs();
-    entry->set_name(name);
-    entry->set_value(value);
-  }
-  const int host =
-      1 + static_cast<int>(random.Below(static_cast<uint64_t>(world_.options.controllers)));
-  using Answer = absl::StatusOr<v1::CreateTopicsResponse>;
-  world_.Ask<Answer>(
-      host, absl::Seconds(10),
-      [request](SimServer& server, std::function<void(Answer)> reply) {
-        server.node().CreateTopics(
-            request, [reply](Answer response, LogIndex) { reply(std::move(response)); });
-      },
-      [this, topic](absl::StatusOr<Answer> answer) {
-        creating_ = false;
-        if (!answer.ok()) return world_.Reached("create-unanswered");
-        const Answer& response = *answer;
-        const ErrorCode code = response.ok() ? static_cast<ErrorCode>(response->topics(0).code())
-                                             : CodeOf(response.status());
-        if (code == ErrorCode::kNone) {
-          topic->id = TopicId::FromBytes(response->topics(0).topic_id()).value();
-          world_.topics.push_back(topic);
-          return world_.Reached("topic-created");
-        }
-        world_.Reached(absl::StrCat("create-", ErrorCodeName(code)));
-        // One whose answer was lost: its outcome is learned by asking.
-        if (code == ErrorCode::kTopicAlreadyExists) {
-          world_.Reached("topic-was-there");
-        }
-      });
-}
-
 void ClusterClients::Describe() {
   if (world_.topics.empty()) return;
   v1::DescribeTopicsRequest request;
@@ -169,43 +117,6 @@ void ClusterClients::Describe() {
                                        !partition.removing_replicas().empty()});
           }
         }
-      });
-}
-
-void ClusterClients::Reassign() {
-  const auto topic = world_.AnyTopic();
-  if (topic == nullptr) return;
-  SimRandom& random = world_.random;
-  controller::AlterReassignmentsCommand command;
-  v1::PartitionReassignment* wanted = command.request.add_reassignments();
-  wanted->set_topic(topic->name);
-  wanted->set_partition(world_.AnyPartition(*topic).partition.value());
-  command.placement_seed = random.Next();
-  // Those that come first in an order of its own; none, to take it back.
-  std::vector<int> brokers = world_.broker_hosts();
-  for (size_t i = brokers.size(); i > 1; --i) std::swap(brokers[i - 1], brokers[random.Below(i)]);
-  const size_t count = OneIn(random, 5) ? 0 : 2 + random.Below(2);
-  for (size_t i = 0; i < count; ++i) wanted->add_replicas(brokers[i]);
-  if (OneIn(random, 2)) {
-    wanted->set_throttle_bytes_per_s(20'000 + static_cast<int64_t>(random.Below(200'000)));
-  }
-  using Answer = absl::StatusOr<v1::AlterPartitionReassignmentsResponse>;
-  world_.Ask<Answer>(
-      1 + static_cast<int>(random.Below(static_cast<uint64_t>(world_.options.controllers))),
-      absl::Seconds(2),
-      [command](SimServer& server, std::function<void(Answer)> reply) {
-        server.node().Submit(command,
-                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
-      },
-      [this, count](const absl::StatusOr<Answer>& answer) {
-        if (!answer.ok() || !answer->ok()) return world_.Reached("reassign-unanswered");
-        const v1::PartitionReassignmentResult& result = (*answer)->results(0);
-        const bool refused = result.code() != v1::ERROR_CODE_UNSPECIFIED;
-        world_.Reached(refused             ? absl::StrCat("reassign-",
-                                                          ErrorCodeName(static_cast<ErrorCode>(result.code())))
-                       : !result.changed() ? "reassign-unchanged"
-                       : count == 0        ? "reassign-taken-back"
-                                           : "reassign-begun");
       });
 }
 
@@ -341,6 +252,7 @@ void ClusterClients::ProduceIdempotent() {
   if (sequence.lane == 0) sequence.lane = next_lane_++;
   sequence.batch = Build(partition, sequence.lane, producer.identity, sequence.next);
   sequence.attempts = 0;
+  sequence.out_of_order = 0;
   SendAgain(&producer, partition);
 }
 
@@ -373,9 +285,9 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
         ErrorCodeName(code), ": ", result.ok() ? result->outcome.message : "")));
     return;
   }
-  // What it follows on is lost.
-  const bool lost =
-      code == ErrorCode::kOutOfOrderSequenceNumber && world_.history.damaged(partition);
+  // What it follows on is lost, unless it was a leader that is cut off that said so.
+  if (code == ErrorCode::kOutOfOrderSequenceNumber) ++sequence.out_of_order;
+  const bool lost = sequence.out_of_order > kOutOfOrderMax && world_.history.damaged(partition);
   if (IsWrong(code) || lost) {
     world_.Reached("sequence-lost");
     sequence.batch = SimBatch();

@@ -28,14 +28,11 @@ class ClusterClients {
   explicit ClusterClients(ClusterState* world);
 
   // Each does one thing a client does now, if there is a topic for it.
-  void CreateTopic();
   void Produce();
   void ProduceIdempotent();
   void Fetch();
   // Asks a controller how the topics are; checks that no leader epoch has two leaders, and falls.
   void Describe();
-  // Asks for other brokers for a partition, or for those of before.
-  void Reassign();
 
   // Idempotent batches without their acknowledgement yet.
   int64_t Pending() const;
@@ -54,6 +51,7 @@ class ClusterClients {
     // Not acknowledged yet; empty: none.
     SimBatch batch;
     int attempts = 0;
+    int out_of_order = 0;
     // The broker has lost what it was sent before, and with it the thread of the sequence.
     bool ended = false;
   };
@@ -99,7 +97,6 @@ class ClusterClients {
   std::map<TopicPartition, Described> described_;
   std::set<ProducerId> ids_;
   History::Lane next_lane_ = 1;
-  bool creating_ = false;
 };
 
 }  // namespace millrace::sim

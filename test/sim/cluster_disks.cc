@@ -1,5 +1,6 @@
 #include "test/sim/cluster_disks.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,7 +45,9 @@ absl::Duration ClusterDisks::TimeOf(int host, const SimCall& call, SimRandom* ra
   if (slow == slow_.end()) return time;
   time += slow->second.of_syncs;
   if (!slow->second.hung.empty() && IsBelow(call.path, slow->second.hung)) {
-    time += slow->second.of_hung;
+    // All calls of one task happen at one moment: no more of them hang than the hang is long.
+    const absl::Duration left = slow->second.hung_until - world_.loop.task_now();
+    time += std::clamp(left, absl::ZeroDuration(), slow->second.of_hung);
   }
   return time;
 }
@@ -66,8 +69,8 @@ void ClusterDisks::Hang(int host) {
   Slowness& slow = slow_[host];
   slow.hung = AnyLogDir(random);
   slow.of_hung = Between(random, absl::Milliseconds(200), absl::Seconds(3));
-  const absl::Duration length = Between(random, absl::Milliseconds(500), absl::Seconds(6));
-  world_.clients->PostAt(world_.loop.now() + length, [this, host] { slow_.erase(host); });
+  slow.hung_until = world_.loop.now() + Between(random, absl::Milliseconds(500), absl::Seconds(6));
+  world_.clients->PostAt(slow.hung_until, [this, host] { slow_.erase(host); });
 }
 
 void ClusterDisks::Fill(int host) {

@@ -55,6 +55,7 @@ class ClusterDisks {
     // In one directory alone; "": none hangs.
     std::string hung;
     absl::Duration of_hung;
+    MonotonicTime hung_until;
   };
   struct Full {
     int number = 0;

@@ -76,7 +76,6 @@ struct ClusterTopic {
   TopicId id;
   bool durable = true;
   int partitions = 1;
-  int min_isr = 2;
 
   TopicPartition Partition(int index) const { return {id, PartitionIndex(index)}; }
 };

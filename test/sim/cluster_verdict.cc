@@ -5,14 +5,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/file_system.h"
 #include "base/status.h"
 #include "record/batch_view.h"
 #include "test/sim/client_records.h"
-#include "test/sim/disk_faults.h"
+#include "test/sim/cluster_logs.h"
 
 namespace millrace::sim {
 namespace {
@@ -25,24 +23,6 @@ absl::Status Liveness(const ClusterTopic& topic, const TopicPartition& partition
                       absl::string_view what) {
   return absl::InternalError(
       absl::StrCat("LIVENESS: ", topic.name, "-", partition.partition.value(), ": ", what));
-}
-
-// The batches of a replica's segments, one after the other; "" if it is not on this disk.
-std::string LogOf(SimFileSystem& disk, const std::string& directory) {
-  const auto entries = disk.ListDirectory(directory);
-  if (!entries.ok()) return "";
-  std::vector<std::string> segments;
-  for (const DirectoryEntry& entry : *entries) {
-    if (absl::EndsWith(entry.name, ".log")) segments.push_back(entry.name);
-  }
-  std::sort(segments.begin(), segments.end());
-  std::string log;
-  for (const std::string& name : segments) {
-    const auto bytes = ReadWholeFile(disk, absl::StrCat(directory, "/", name), 64 << 20);
-    if (!bytes.ok()) continue;
-    log.append(*bytes, 0, BatchBytesOf(*bytes));
-  }
-  return log;
 }
 
 }  // namespace
@@ -175,21 +155,12 @@ absl::Status ClusterVerdict::ReadPartition(const ClusterTopic& topic,
   return world_.history.CheckWhole(partition, Offset(0), records);
 }
 
-std::string ClusterVerdict::LogOn(int host, const ClusterTopic& topic, int partition) {
-  std::string log;
-  for (const char* log_dir : {"disk-a", "disk-b"}) {
-    log +=
-        LogOf(world_.server(host).disk(), absl::StrCat(log_dir, "/", topic.name, "-", partition));
-  }
-  return log;
-}
-
 absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
                                          const TopicPartition& partition) {
   std::optional<std::string> first;
   int first_host = 0;
   for (const int host : world_.broker_hosts()) {
-    std::string log = LogOn(host, topic, partition.partition.value());
+    std::string log = LogOn(world_, host, topic.name, partition.partition);
     if (!world_.ReplicaOn(host, partition)) continue;
     if (!first) {
       first = std::move(log);
@@ -265,7 +236,7 @@ std::string ClusterVerdict::DescribeLogs() {
         absl::StrAppend(&text, world_.NameOf(topic->Partition(i)), " on ", host,
                         state->is_leader ? ", leader" : "", ", end ", state->end_offset.value(),
                         ", high watermark ", state->high_watermark.value(), ":");
-        const std::string log = LogOn(host, *topic, i);
+        const std::string log = LogOn(world_, host, topic->name, PartitionIndex(i));
         for (Slice rest = log; !rest.empty();) {
           const auto batch = record::BatchView::Parse(rest);
           if (!batch.ok()) break;

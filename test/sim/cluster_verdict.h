@@ -43,7 +43,6 @@ class ClusterVerdict {
   absl::Status ReadPartition(const ClusterTopic& topic, const TopicPartition& partition);
   // From the start to the end, or to what is damaged.
   absl::Status ReadWhatIsServed(const ClusterTopic& topic, const TopicPartition& partition);
-  std::string LogOn(int host, const ClusterTopic& topic, int partition);
   absl::Status CompareLogs(const ClusterTopic& topic, const TopicPartition& partition);
 
   ClusterState& world_;

@@ -12,6 +12,7 @@ namespace {
 constexpr absl::Duration kClientPause = absl::Milliseconds(12);
 // The longest that a call of a client takes, and a little.
 constexpr absl::Duration kAnswersArrive = absl::Seconds(5);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(500);
 
 }  // namespace
 
@@ -38,10 +39,12 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
 
 ClusterWorld::ClusterWorld(const ClusterOptions& options)
     : state_(options),
+      admin_(&state_),
       clients_(&state_),
       faults_(&state_),
       damage_(&state_),
-      verdict_(&state_, &clients_, &faults_) {}
+      verdict_(&state_, &clients_, &faults_),
+      committed_logs_(&state_) {}
 
 void ClusterWorld::ScheduleClients() {
   if (!state_.safety_phase) return;
@@ -55,11 +58,13 @@ void ClusterWorld::ScheduleClients() {
 
 void ClusterWorld::ActAsSomeClient() {
   const uint64_t dice = state_.random.Below(100);
-  if (state_.topics.empty() || dice < 2) return clients_.CreateTopic();
+  if (state_.topics.empty() || dice < 2) return admin_.CreateTopic();
   if (dice < 45) return clients_.ProduceIdempotent();
   if (dice < 68) return clients_.Produce();
   if (dice < 74) return clients_.Describe();
-  if (dice < 77 && state_.options.reassignments) return clients_.Reassign();
+  if (dice < 77 && state_.options.reassignments) return admin_.Reassign();
+  if (dice == 77 && OneIn(state_.random, 4)) return admin_.AddPartition();
+  if (dice == 78 && OneIn(state_.random, 2)) return admin_.AlterMinIsr();
   clients_.Fetch();
 }
 
@@ -70,7 +75,8 @@ absl::Status ClusterWorld::Run() {
   faults_.Schedule();
   const MonotonicTime end = state_.loop.now() + state_.options.duration;
   while (state_.loop.now() < end && state_.violation.ok()) {
-    state_.loop.RunUntil(std::min(end, state_.loop.now() + absl::Milliseconds(100)));
+    state_.loop.RunUntil(std::min(end, state_.loop.now() + kLookEvery));
+    committed_logs_.Look();
   }
   state_.safety_phase = false;
   if (state_.violation.ok()) state_.Note(Judge());

@@ -12,11 +12,13 @@
 #define TEST_SIM_CLUSTER_WORLD_H_
 
 #include "absl/status/status.h"
+#include "test/sim/cluster_admin.h"
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_damage.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/cluster_verdict.h"
+#include "test/sim/committed_logs.h"
 
 namespace millrace::sim {
 
@@ -38,10 +40,12 @@ class ClusterWorld {
   absl::Status LossesAreAccountedFor();
 
   ClusterState state_;
+  ClusterAdmin admin_;
   ClusterClients clients_;
   ClusterFaults faults_;
   ClusterDamage damage_;
   ClusterVerdict verdict_;
+  CommittedLogs committed_logs_;
 };
 
 }  // namespace millrace::sim

@@ -1,0 +1,171 @@
+#include "test/sim/cluster_admin.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "controller/commands.h"
+#include "millrace/v1/admin_service.pb.h"
+
+namespace millrace::sim {
+namespace {
+
+constexpr int kTopicsMax = 3;
+constexpr int kPartitionsMax = 4;
+
+}  // namespace
+
+int ClusterAdmin::AnyController() {
+  return 1 +
+         static_cast<int>(world_.random.Below(static_cast<uint64_t>(world_.options.controllers)));
+}
+
+void ClusterAdmin::CreateTopic() {
+  if (creating_ || world_.topics.size() >= kTopicsMax) return;
+  creating_ = true;
+  SimRandom& random = world_.random;
+  auto topic = std::make_shared<ClusterTopic>();
+  topic->name = absl::StrCat("topic-", world_.topics.size());
+  topic->partitions = 1 + static_cast<int>(random.Below(3));
+  topic->durable = world_.topics.empty() || !OneIn(random, 3);
+  v1::CreateTopicsRequest request;
+  v1::CreatableTopic* wanted = request.add_topics();
+  wanted->set_name(topic->name);
+  wanted->set_partitions(topic->partitions);
+  wanted->set_replication_factor(3);
+  std::map<std::string, std::string> configs = {
+      {"durability", topic->durable ? "durable" : "replicated"},
+      {"min.insync.replicas", "2"},
+      {"segment.bytes", "1048576"},
+      {"retention.ms", "-1"}};
+  if (OneIn(random, 2)) configs["segment.ms"] = absl::StrCat(500 + random.Below(3000));
+  for (const auto& [name, value] : configs) {
+    v1::ConfigEntry* entry = wanted->add_configs();
+    entry->set_name(name);
+    entry->set_value(value);
+  }
+  using Answer = absl::StatusOr<v1::CreateTopicsResponse>;
+  world_.Ask<Answer>(
+      AnyController(), absl::Seconds(10),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().CreateTopics(
+            request, [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, topic](absl::StatusOr<Answer> answer) {
+        creating_ = false;
+        if (!answer.ok()) return world_.Reached("create-unanswered");
+        const Answer& response = *answer;
+        const ErrorCode code = response.ok() ? static_cast<ErrorCode>(response->topics(0).code())
+                                             : CodeOf(response.status());
+        if (code == ErrorCode::kNone) {
+          topic->id = TopicId::FromBytes(response->topics(0).topic_id()).value();
+          world_.topics.push_back(topic);
+          return world_.Reached("topic-created");
+        }
+        world_.Reached(absl::StrCat("create-", ErrorCodeName(code)));
+        // One whose answer was lost: its outcome is learned by asking.
+        if (code == ErrorCode::kTopicAlreadyExists) {
+          world_.Reached("topic-was-there");
+        }
+      });
+}
+
+void ClusterAdmin::AddPartition() {
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  if (topic == nullptr || topic->partitions >= kPartitionsMax) return;
+  const int wanted = topic->partitions + 1;
+  v1::CreatePartitionsRequest request;
+  request.add_topics()->set_name(topic->name);
+  request.mutable_topics(0)->set_total_count(wanted);
+  using Answer = absl::StatusOr<v1::CreatePartitionsResponse>;
+  world_.Ask<Answer>(
+      AnyController(), absl::Seconds(5),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().CreatePartitions(
+            request, [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, topic, wanted](const absl::StatusOr<Answer>& answer) {
+        if (!answer.ok() || !answer->ok()) return world_.Reached("grow-unanswered");
+        const auto code = static_cast<ErrorCode>((*answer)->topics(0).code());
+        if (code != ErrorCode::kNone) {
+          return world_.Reached(absl::StrCat("grow-", ErrorCodeName(code)));
+        }
+        topic->partitions = std::max(topic->partitions, wanted);
+        world_.Reached("partition-added");
+      });
+}
+
+void ClusterAdmin::AlterMinIsr() {
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  // What one replica alone acknowledged is lost with its disk, rightly.
+  const ClusterOptions& options = world_.options;
+  const bool disks_stay =
+      !options.wipes && !options.disk_errors && !options.power_losses && !options.full_disks;
+  const uint64_t least = disks_stay ? 1 : 2;
+  const std::string value = absl::StrCat(least + world_.random.Below(4 - least));
+  v1::IncrementalAlterConfigsRequest request;
+  v1::AlterConfigsResource* resource = request.add_resources();
+  resource->mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_TOPIC);
+  resource->mutable_resource()->set_name(topic->name);
+  v1::ConfigAlteration* alteration = resource->add_alterations();
+  alteration->set_name("min.insync.replicas");
+  alteration->set_operation(v1::CONFIG_OPERATION_SET);
+  alteration->set_value(value);
+  using Answer = absl::StatusOr<v1::IncrementalAlterConfigsResponse>;
+  world_.Ask<Answer>(
+      AnyController(), absl::Seconds(5),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().Submit(request,
+                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, value](const absl::StatusOr<Answer>& answer) {
+        if (!answer.ok() || !answer->ok()) return world_.Reached("alter-unanswered");
+        const auto code = static_cast<ErrorCode>((*answer)->resources(0).code());
+        world_.Reached(code == ErrorCode::kNone ? absl::StrCat("min-isr-", value)
+                                                : absl::StrCat("alter-", ErrorCodeName(code)));
+      });
+}
+
+void ClusterAdmin::Reassign() {
+  const auto topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  SimRandom& random = world_.random;
+  controller::AlterReassignmentsCommand command;
+  v1::PartitionReassignment* wanted = command.request.add_reassignments();
+  wanted->set_topic(topic->name);
+  wanted->set_partition(world_.AnyPartition(*topic).partition.value());
+  command.placement_seed = random.Next();
+  // Those that come first in an order of its own; none, to take it back.
+  std::vector<int> brokers = world_.broker_hosts();
+  for (size_t i = brokers.size(); i > 1; --i) std::swap(brokers[i - 1], brokers[random.Below(i)]);
+  const size_t count = OneIn(random, 5) ? 0 : 2 + random.Below(2);
+  for (size_t i = 0; i < count; ++i) wanted->add_replicas(brokers[i]);
+  if (OneIn(random, 2)) {
+    wanted->set_throttle_bytes_per_s(20'000 + static_cast<int64_t>(random.Below(200'000)));
+  }
+  using Answer = absl::StatusOr<v1::AlterPartitionReassignmentsResponse>;
+  world_.Ask<Answer>(
+      AnyController(), absl::Seconds(2),
+      [command](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().Submit(command,
+                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, count](const absl::StatusOr<Answer>& answer) {
+        if (!answer.ok() || !answer->ok()) return world_.Reached("reassign-unanswered");
+        const v1::PartitionReassignmentResult& result = (*answer)->results(0);
+        const bool refused = result.code() != v1::ERROR_CODE_UNSPECIFIED;
+        world_.Reached(refused             ? absl::StrCat("reassign-",
+                                                          ErrorCodeName(static_cast<ErrorCode>(result.code())))
+                       : !result.changed() ? "reassign-unchanged"
+                       : count == 0        ? "reassign-taken-back"
+                                           : "reassign-begun");
+      });
+}
+
+}  // namespace millrace::sim
