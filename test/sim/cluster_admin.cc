@@ -25,12 +25,21 @@ int ClusterAdmin::AnyController() {
          static_cast<int>(world_.random.Below(static_cast<uint64_t>(world_.options.controllers)));
 }
 
+std::string ClusterAdmin::FreeName() const {
+  for (int i = 0;; ++i) {
+    const std::string name = absl::StrCat("topic-", i);
+    const bool taken = std::any_of(world_.topics.begin(), world_.topics.end(),
+                                   [&](const auto& topic) { return topic->name == name; });
+    if (!taken) return name;
+  }
+}
+
 void ClusterAdmin::CreateTopic() {
   if (creating_ || world_.topics.size() >= kTopicsMax) return;
   creating_ = true;
   SimRandom& random = world_.random;
   auto topic = std::make_shared<ClusterTopic>();
-  topic->name = absl::StrCat("topic-", world_.topics.size());
+  topic->name = FreeName();
   topic->partitions = 1 + static_cast<int>(random.Below(3));
   topic->durable = world_.topics.empty() || !OneIn(random, 3);
   v1::CreateTopicsRequest request;
@@ -97,6 +106,38 @@ void ClusterAdmin::AddPartition() {
         }
         topic->partitions = std::max(topic->partitions, wanted);
         world_.Reached("partition-added");
+      });
+}
+
+void ClusterAdmin::DeleteTopic() {
+  if (world_.topics.size() < 2) return;
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  std::erase(world_.topics, topic);
+  world_.deleted.push_back(topic);
+  AskToDelete(topic);
+}
+
+void ClusterAdmin::AskToDelete(const std::shared_ptr<ClusterTopic>& topic) {
+  v1::DeleteTopicsRequest request;
+  request.add_topic_ids(topic->id.ToBytes());
+  using Answer = absl::StatusOr<v1::DeleteTopicsResponse>;
+  world_.Ask<Answer>(
+      AnyController(), absl::Seconds(5),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().Submit(request,
+                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, topic](const absl::StatusOr<Answer>& answer) {
+        if (answer.ok() && answer->ok()) {
+          const auto code = static_cast<ErrorCode>((*answer)->topics(0).code());
+          // One whose answer was lost has been deleted before.
+          if (code == ErrorCode::kNone || code == ErrorCode::kUnknownTopicId) {
+            return world_.Reached("topic-deleted");
+          }
+        }
+        const absl::Duration pause =
+            Between(world_.random, absl::Milliseconds(50), absl::Milliseconds(500));
+        world_.clients->PostAt(world_.loop.now() + pause, [this, topic] { AskToDelete(topic); });
       });
 }
 

@@ -6,6 +6,9 @@
 #ifndef TEST_SIM_CLUSTER_ADMIN_H_
 #define TEST_SIM_CLUSTER_ADMIN_H_
 
+#include <memory>
+#include <string>
+
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
@@ -19,11 +22,15 @@ class ClusterAdmin {
   // Those that follow need a topic.
   void AddPartition();
   void AlterMinIsr();
+  // Asks until it is gone. Another one may have its name then.
+  void DeleteTopic();
   // Asks for other brokers for a partition, or for those of before.
   void Reassign();
 
  private:
   int AnyController();
+  std::string FreeName() const;
+  void AskToDelete(const std::shared_ptr<ClusterTopic>& topic);
 
   ClusterState& world_;
   bool creating_ = false;

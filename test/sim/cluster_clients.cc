@@ -278,6 +278,14 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
   }
   const ErrorCode code = result.ok() ? result->outcome.code : CodeOf(result.status());
   world_.Reached(absl::StrCat("idempotent-", ErrorCodeName(code)));
+  const bool unknown =
+      code == ErrorCode::kUnknownTopicId || code == ErrorCode::kUnknownTopicOrPartition;
+  if (unknown && world_.IsDeleted(partition.topic_id)) {
+    world_.Reached("batch-of-a-deleted-topic");
+    sequence.batch = SimBatch();
+    sequence.ended = true;
+    return;
+  }
   if (IsWrong(code) && !world_.history.damaged(partition)) {
     world_.Note(absl::InternalError(absl::StrCat(
         "VIOLATION: ", world_.NameOf(partition), ": a batch of producer ",

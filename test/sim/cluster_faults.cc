@@ -232,7 +232,7 @@ void ClusterFaults::Inject() {
   const ClusterOptions& options = world_.options;
   SimRandom& random = world_.random;
   const int host = AnyHost();
-  switch (random.Below(21)) {
+  switch (random.Below(22)) {
     case 0:
     case 1:
       if (!options.kills) return;
@@ -280,7 +280,12 @@ void ClusterFaults::Inject() {
       if (options.wipes) Wipe(host);
       return;
     case 17:
+      if (!options.clock_jumps) return;
+      world_.Reached("clock-jump");
+      return world_.server(host).clock().JumpWall(
+          Between(random, -absl::Minutes(5), absl::Minutes(5)));
     case 18:
+    case 19:
       if (options.full_disks && !wiped_) disks_.Fill(host);
       return;
     default:

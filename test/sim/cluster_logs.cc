@@ -29,6 +29,13 @@ std::string BatchesOf(const SimFileSystem& disk, const std::string& path) {
   return segment;
 }
 
+// Not of a topic that had the name before, and is on its way out.
+bool IsOf(const SimFileSystem& disk, const std::string& directory, TopicId topic) {
+  std::string text(256, '\0');
+  text.resize(disk.Peek(absl::StrCat(directory, "/partition.metadata"), 0, absl::MakeSpan(text)));
+  return absl::StrContains(text, topic.ToString());
+}
+
 // One after the other; "" if the replica is not on this disk.
 std::string LogOf(const SimFileSystem& disk, const std::string& directory) {
   std::string log;
@@ -41,12 +48,13 @@ std::string LogOf(const SimFileSystem& disk, const std::string& directory) {
 
 }  // namespace
 
-std::string LogOn(ClusterState& world, int host, const std::string& topic,
+std::string LogOn(ClusterState& world, int host, const ClusterTopic& topic,
                   PartitionIndex partition) {
+  const SimFileSystem& disk = world.server(host).disk();
   std::string log;
   for (const char* log_dir : {"disk-a", "disk-b"}) {
-    log +=
-        LogOf(world.server(host).disk(), absl::StrCat(log_dir, "/", topic, "-", partition.value()));
+    const std::string directory = absl::StrCat(log_dir, "/", topic.name, "-", partition.value());
+    if (IsOf(disk, directory, topic.id)) log += LogOf(disk, directory);
   }
   return log;
 }

@@ -12,7 +12,7 @@
 namespace millrace::sim {
 
 // The batches of the replica on that machine, one after the other; "" if it has none.
-std::string LogOn(ClusterState& world, int host, const std::string& topic,
+std::string LogOn(ClusterState& world, int host, const ClusterTopic& topic,
                   PartitionIndex partition);
 
 }  // namespace millrace::sim

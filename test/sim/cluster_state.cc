@@ -118,6 +118,11 @@ const ClusterTopic* ClusterState::Find(TopicId id) const {
   return nullptr;
 }
 
+bool ClusterState::IsDeleted(TopicId id) const {
+  return std::any_of(deleted.begin(), deleted.end(),
+                     [&](const auto& topic) { return topic->id == id; });
+}
+
 std::string ClusterState::NameOf(const TopicPartition& partition) const {
   const ClusterTopic* const topic = Find(partition.topic_id);
   if (topic == nullptr) return "?";

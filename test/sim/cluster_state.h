@@ -46,6 +46,8 @@ struct ClusterOptions {
   bool clean_stops = true;
   bool pauses = true;
   bool cuts = true;
+  // Wall clocks jump by minutes.
+  bool clock_jumps = true;
   bool slow_disks = true;
   // Partitions move to other brokers, get more and fewer replicas, and are moved back.
   bool reassignments = false;
@@ -119,6 +121,7 @@ struct ClusterState {
   // "topic-0-2 (durable)".
   std::string NameOf(const TopicPartition& partition) const;
   const ClusterTopic* Find(TopicId id) const;
+  bool IsDeleted(TopicId id) const;
   std::shared_ptr<ClusterTopic> AnyTopic() {
     return topics.empty() ? nullptr : topics[random.Below(topics.size())];
   }
@@ -135,6 +138,8 @@ struct ClusterState {
   std::vector<std::unique_ptr<SimServer>> servers;
   History history;
   std::vector<std::shared_ptr<ClusterTopic>> topics;
+  // Those that are being deleted, or are gone: nothing is expected of them but that they go.
+  std::vector<std::shared_ptr<ClusterTopic>> deleted;
   ClusterReport report;
   absl::Status violation;
   // Clients and faults go on until this falls.

@@ -99,6 +99,7 @@ absl::Status ClusterVerdict::AwaitHealth() {
 }
 
 absl::Status ClusterVerdict::ReadEverything() {
+  RETURN_IF_ERROR(AwaitDeletions());
   for (const auto& topic : world_.topics) {
     for (int i = 0; i < topic->partitions; ++i) {
       RETURN_IF_ERROR(AwaitEqualEnds(*topic, topic->Partition(i)));
@@ -107,6 +108,25 @@ absl::Status ClusterVerdict::ReadEverything() {
     }
   }
   return world_.violation;
+}
+
+absl::Status ClusterVerdict::AwaitDeletions() {
+  const MonotonicTime end = world_.loop.now() + kCallBound;
+  for (const auto& topic : world_.deleted) {
+    for (int i = 0; i < topic->partitions; ++i) {
+      for (const int host : world_.broker_hosts()) {
+        while (world_.ReplicaOn(host, topic->Partition(i))) {
+          if (world_.loop.now() > end) {
+            return Liveness(*topic, topic->Partition(i),
+                            absl::StrCat("is deleted, and not gone from broker ", host));
+          }
+          world_.loop.RunFor(kPoll);
+        }
+      }
+    }
+    world_.Reached("deleted-is-gone");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ClusterVerdict::AwaitEqualEnds(const ClusterTopic& topic,
@@ -160,7 +180,7 @@ absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
   std::optional<std::string> first;
   int first_host = 0;
   for (const int host : world_.broker_hosts()) {
-    std::string log = LogOn(world_, host, topic.name, partition.partition);
+    std::string log = LogOn(world_, host, topic, partition.partition);
     if (!world_.ReplicaOn(host, partition)) continue;
     if (!first) {
       first = std::move(log);
@@ -236,7 +256,7 @@ std::string ClusterVerdict::DescribeLogs() {
         absl::StrAppend(&text, world_.NameOf(topic->Partition(i)), " on ", host,
                         state->is_leader ? ", leader" : "", ", end ", state->end_offset.value(),
                         ", high watermark ", state->high_watermark.value(), ":");
-        const std::string log = LogOn(world_, host, topic->name, PartitionIndex(i));
+        const std::string log = LogOn(world_, host, *topic, PartitionIndex(i));
         for (Slice rest = log; !rest.empty();) {
           const auto batch = record::BatchView::Parse(rest);
           if (!batch.ok()) break;

@@ -39,6 +39,8 @@ class ClusterVerdict {
   // As some controller describes them; none if none answers.
   std::optional<v1::DescribeTopicsResponse> Describe();
   std::string WhatIsNotHealthy();
+  // No broker has a replica of a deleted topic any more.
+  absl::Status AwaitDeletions();
   absl::Status AwaitEqualEnds(const ClusterTopic& topic, const TopicPartition& partition);
   absl::Status ReadPartition(const ClusterTopic& topic, const TopicPartition& partition);
   // From the start to the end, or to what is damaged.

@@ -28,6 +28,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.clean_stops = !OneIn(random, 3);
   options.pauses = !OneIn(random, 3);
   options.cuts = !OneIn(random, 3);
+  options.clock_jumps = OneIn(random, 2);
   options.slow_disks = OneIn(random, 2);
   options.reassignments = OneIn(random, 2);
   options.disk_errors = OneIn(random, 3);
@@ -65,6 +66,7 @@ void ClusterWorld::ActAsSomeClient() {
   if (dice < 77 && state_.options.reassignments) return admin_.Reassign();
   if (dice == 77 && OneIn(state_.random, 4)) return admin_.AddPartition();
   if (dice == 78 && OneIn(state_.random, 2)) return admin_.AlterMinIsr();
+  if (dice == 79 && OneIn(state_.random, 8)) return admin_.DeleteTopic();
   clients_.Fetch();
 }
 

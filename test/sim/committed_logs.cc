@@ -62,7 +62,7 @@ absl::Status CommittedLogs::CheckCommitted(int host, const ClusterTopic& topic,
   std::map<Offset, Batch>& committed = committed_[replica.topic_partition];
   // A cut and what follows on it may not have reached the files yet.
   const Offset end = std::min(replica.high_watermark, replica.written_offset);
-  const std::string log = LogOn(world_, host, topic.name, replica.topic_partition.partition);
+  const std::string log = LogOn(world_, host, topic, replica.topic_partition.partition);
   for (Slice rest = log; !rest.empty();) {
     const auto batch = record::BatchView::Parse(rest);
     // Damage is for the scrub to find; above the high watermark a batch may be half written.
