@@ -234,7 +234,7 @@ TEST_F(FollowerRoleTest, ACutBelowTheHighWatermarkIsTold) {
   EXPECT_EQ(outbox_.notices[0].to, Offset(8));
 }
 
-TEST_F(FollowerRoleTest, WithNothingInCommonItBeginsAgainWhereItsLogDoes) {
+TEST_F(FollowerRoleTest, WithNothingInCommonItBeginsAgainWhereItsLogDoes_KAFKA3978) {
   Have(4, 3);
   Have(4, 4);
   held_->SetHighWatermark(Offset(4));
@@ -255,7 +255,7 @@ TEST_F(FollowerRoleTest, BeyondTheLeadersEndItBeginsAtTheLeadersStart) {
   EXPECT_EQ(log_->end_offset(), Offset(1));
 }
 
-TEST_F(FollowerRoleTest, BelowTheLeadersStartItBeginsThere) {
+TEST_F(FollowerRoleTest, BelowTheLeadersStartItBeginsThere_KAFKA6975) {
   Have(4, 3);
   AttachReply reply = ReplyTo(Follow(7), 60);
   reply.reset_to = Offset(50);
@@ -271,7 +271,7 @@ TEST_F(FollowerRoleTest, BelowTheLeadersStartItBeginsThere) {
 
 // --- Pushes ---
 
-TEST_F(FollowerRoleTest, OnlyPushesOfItsEpochAndAttachAreTaken_S14) {
+TEST_F(FollowerRoleTest, OnlyPushesOfItsEpochAndAttachAreTaken_S14_KAFKA13207) {
   const AttachRequest old_request = Attached(7);
   const AttachRequest request = Attached(8);
   Push(PushIn(old_request, Stamped(1, 0, 7)));
@@ -314,7 +314,7 @@ TEST_F(FollowerRoleTest, BatchesOfALaterEpochThanTheLeadersAreRefused_S13) {
   EXPECT_FALSE(role_->is_attached());
 }
 
-TEST_F(FollowerRoleTest, ItsHighWatermarkIsAtMostItsLogEnd_S14) {
+TEST_F(FollowerRoleTest, ItsHighWatermarkIsAtMostItsLogEnd_S14_KAFKA9491) {
   const AttachRequest request = Attached(7);
   Push(PushIn(request, Stamped(2, 0, 7), 10));
   EXPECT_EQ(held_->high_watermark, Offset(2));

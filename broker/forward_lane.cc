@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 
 namespace millrace::broker {
@@ -52,7 +53,8 @@ void ForwardLane::OnAnswered(api::ProduceStreamResponse response) {
 }
 
 void ForwardLane::GiveUp(absl::string_view why) {
-  OnClosed(MakeError(ErrorCode::kOutcomeUnknown,
+  OnClosed(MakeError(MUTANT("broker.unknown-told-as-refused") ? ErrorCode::kNotLeaderOrFollower
+                                                              : ErrorCode::kOutcomeUnknown,
                      absl::StrCat("passed on to the broker that led the partition, which ", why,
                                   "; it may or may not have been appended")));
 }

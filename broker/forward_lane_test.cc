@@ -101,7 +101,7 @@ TEST_F(ForwardLaneTest, WhatIsUnansweredWhenTheStreamEndsIsToldAsTheStreamSays_S
   EXPECT_EQ(told_.size(), 3u) << "an answer that comes late is nobody's";
 }
 
-TEST_F(ForwardLaneTest, ABatchWithoutAnAnswerInTimeIsUnknownAndSoAreThoseBehindIt_S23) {
+TEST_F(ForwardLaneTest, ABatchWithoutAnAnswerInTimeIsUnknownAndSoAreThoseBehindIt_S23_KAFKA13574) {
   Send("one", 32);
   Send("two", 40);
   EXPECT_EQ(lane_.next_deadline(), At(32));

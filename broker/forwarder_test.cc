@@ -131,7 +131,7 @@ class ForwarderTest : public testing::Test {
   Elsewhere elsewhere_;
 };
 
-TEST_F(ForwarderTest, AProduceIsSplitByLeaderAndItsAnswerNamesTheLeader) {
+TEST_F(ForwarderTest, AProduceIsSplitByLeaderAndItsAnswerNamesTheLeader_KIP951) {
   std::optional<api::ProduceResponse> response;
   f_.SendProduce(ProduceTo({1, 0, 1}), &response);
   f_.Run(absl::Milliseconds(50));

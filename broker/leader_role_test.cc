@@ -218,7 +218,7 @@ TEST_F(LeaderRoleTest, TheAnswerMovesTheHighWatermark_KAFKA13091) {
 
 // --- Attaching ---
 
-TEST_F(LeaderRoleTest, AnOldTailCountsOnlyAfterItsCheck_S14) {
+TEST_F(LeaderRoleTest, AnOldTailCountsOnlyAfterItsCheck_S14_KAFKA13141) {
   held_->leader_epoch = LeaderEpoch(5);
   Produce(api::Acks::kNone);
   log_->Sync();

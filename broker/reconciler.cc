@@ -113,7 +113,8 @@ void Reconciler::Apply(const metadata::Delta& delta) {
          at != hosted_.end() && at->first.topic_id == topic.id; ++at) {
       absent.push_back(at->first);
     }
-    for (const TopicPartition& partition : absent) Remove(partition, Removal::kStray);
+    const Removal how = MUTANT("broker.absent-is-deleted") ? Removal::kDelete : Removal::kStray;
+    for (const TopicPartition& partition : absent) Remove(partition, how);
   }
   for (const TopicPartition& partition : delta.partitions_changed) {
     const metadata::PartitionImage* found = image_->FindPartition(partition);

@@ -118,6 +118,19 @@ struct DirectoriesFixture : BrokerFixture {
     Start(next_epoch += 20);
     Run(absl::Milliseconds(50));
   }
+  // An image comes that lacks the topic, and no record that removes it: the controllers have been
+  // recovered from before it was made.
+  void LoseFromMetadata() {
+    metadata::records::TopicRemovedRecord removed;
+    removed.set_topic_id(IdOf(1).ToBytes());
+    const auto next = std::make_shared<const metadata::Image>(
+        metadata::Apply(*image, image->index() + 1, {metadata::Encode(removed)}));
+    const auto delta =
+        std::make_shared<const metadata::Delta>(metadata::DeltaBetween(*image, *next));
+    image = next;
+    home->RunNow([&] { broker->OnMetadata({next, delta}); });
+    Run(absl::Milliseconds(50));
+  }
   bool Serves() { return Produce("t", MakeBatch()).outcome.code != ErrorCode::kStorageError; }
 
   NotingController noting{&home};
@@ -296,6 +309,18 @@ TEST(ReconcilerTest, AReplicaThatComesBackWhileItOpensKeepsWhatItHas) {
   f.Run(absl::Seconds(1));
   f.Follow(here, {1, 2});
   EXPECT_EQ(f.Produce("t", MakeBatch(1), 0, api::Acks::kLeader).base_offset, Offset(5));
+}
+
+TEST(ReconcilerTest, WhatIsAbsentFromTheMetadataIsSetAsideAndNotDeleted_S20) {
+  DirectoriesFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  ASSERT_THAT(f.PathsOfCopies(), SizeIs(1));
+  f.LoseFromMetadata();
+  f.Run(absl::Minutes(10));
+  EXPECT_THAT(f.PathsOfCopies(), IsEmpty());
+  EXPECT_THAT(f.PathsOfCopies("-stray"), SizeIs(1));
 }
 
 TEST(ReconcilerTest, AStrayReplicaGoesOnlyWithARecordThatDeletesItsTopic_S20) {

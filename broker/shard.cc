@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "metadata/topic_config.h"
 
@@ -27,6 +28,7 @@ class Shard::Hosted : public storage::Log::Listener {
     Tell();
     shard_->Drain();
   }
+  bool leads() const { return replica_ != nullptr && replica_->is_leader(); }
   // Keeps what is served of this partition up to date.
   void Tell() {
     if (metrics_ == nullptr) return;
@@ -136,13 +138,13 @@ uint64_t Shard::Subscribe(ImageObserver observer) {
 
 void Shard::ApplyMetadata(Hosted* hosted) {
   if (image_ == nullptr || hosted->replica_ == nullptr) return;
-  const TopicPartition partition_id = hosted->replica_->topic_partition();
-  const metadata::PartitionImage* partition = image_->FindPartition(partition_id);
+  const TopicPartition id = hosted->replica_->topic_partition();
+  const metadata::PartitionImage* const partition = image_->FindPartition(id);
   if (partition == nullptr) return;
   const DirectoryId known = partition->DirectoryOf(deps_.self);
   const bool in_place = known.is_zero() || known == hosted->directory_;
   // The other settings follow (SetSettings).
-  const std::optional<int> min = metadata::MinInsyncReplicasOf(*image_, partition_id.topic_id);
+  const auto min = metadata::MinInsyncReplicasOf(*image_, id.topic_id);
   if (min.has_value()) hosted->replica_->SetMinInsyncReplicas(*min);
   hosted->replica_->OnMetadata(*partition, StandingsOf(*image_, *partition),
                                leaderships_count_ && in_place, now().monotonic, &outbox_);
@@ -509,7 +511,9 @@ void Shard::Answer(ProduceReply reply) {
   CHECK(pending != pending_.end()) << "answered twice";
   PendingProduce produce = std::move(pending->second);
   pending_.erase(pending);
-  if (!reply.outcome.ok() && produce.order != nullptr) produce.order->broken = true;
+  if (!reply.outcome.ok() && produce.order != nullptr) {
+    produce.order->broken = !MUTANT("broker.stream-goes-on-after-failure");
+  }
   reply.answered = deps_.clock->Now();
   metrics_.produce.Answered(reply.outcome.code, reply.answered - produce.arrived, produce.bytes);
   if (reply.outcome.ok()) metrics_.Acknowledged(produce.staged, reply.synced, reply.answered);
@@ -572,18 +576,19 @@ void Shard::Housekeep() {
   next_housekeeping_ = at.monotonic + deps_.housekeeping_interval;
 }
 
+// Once for all that waits already: it looks at every replica, and thousands may come at once.
 void Shard::UpdateGauges() {
-  if (metrics_.replicas == nullptr) return;
+  if (metrics_.replicas == nullptr || std::exchange(gauges_posted_, true)) return;
+  deps_.executor->Post([weak = weak_from_this()] {
+    if (const std::shared_ptr<Shard> self = weak.lock()) self->SetGauges();
+  });
+}
+
+void Shard::SetGauges() {
+  gauges_posted_ = false;
   int leaders = 0;
-  for (const auto& [partition, hosted] : replicas_) {
-    if (hosted->replica_ != nullptr && hosted->replica_->is_leader()) ++leaders;
-  }
-  metrics_.replicas->Set(static_cast<double>(replicas_.size()));
-  metrics_.leaders->Set(leaders);
-  metrics_.under_replicated->Set(static_cast<double>(in_sync_.under_replicated()));
-  metrics_.at_min_isr->Set(static_cast<double>(in_sync_.at_min()));
-  metrics_.under_min_isr->Set(static_cast<double>(in_sync_.under_min()));
-  metrics_.replicas_untold->Set(static_cast<double>(replicas_.size()) - *partitions_told_);
+  for (const auto& [partition, hosted] : replicas_) leaders += hosted->leads() ? 1 : 0;
+  metrics_.Holds(static_cast<int>(replicas_.size()), leaders, in_sync_, *partitions_told_);
 }
 
 void Shard::CountParked() {

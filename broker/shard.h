@@ -252,6 +252,7 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   void AskFollowers(MonotonicTime at);
   void Housekeep();
   void UpdateGauges();
+  void SetGauges();
   void CountParked();
   void ResumeMemoryWaiters();
 
@@ -288,6 +289,7 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   MonotonicTime armed_ = MonotonicTime::Never();
   MonotonicTime next_housekeeping_ = MonotonicTime::Never();
   // Replicas with metrics of their own; shared with them, since some outlive this while they close.
+  bool gauges_posted_ = false;
   const std::shared_ptr<int> partitions_told_ = std::make_shared<int>(0);
 };
 

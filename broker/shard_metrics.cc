@@ -112,4 +112,13 @@ ShardMetrics::ShardMetrics(MetricRegistry* metrics)
       "Replicas beyond metrics.partitions.max, which have no series of their own.");
 }
 
+void ShardMetrics::Holds(int held, int led, const InSyncCounts& in_sync, int told) {
+  replicas->Set(held);
+  leaders->Set(led);
+  under_replicated->Set(static_cast<double>(in_sync.under_replicated()));
+  at_min_isr->Set(static_cast<double>(in_sync.at_min()));
+  under_min_isr->Set(static_cast<double>(in_sync.under_min()));
+  replicas_untold->Set(held - told);
+}
+
 }  // namespace millrace::broker

@@ -15,6 +15,7 @@
 #include "base/error_code.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
+#include "broker/in_sync_counts.h"
 
 namespace millrace::broker {
 
@@ -77,6 +78,8 @@ class PartitionMetrics {
 struct ShardMetrics {
   explicit ShardMetrics(MetricRegistry* metrics);
 
+  // REQUIRES: counted. `told`: of the replicas, those that have metrics of their own.
+  void Holds(int held, int led, const InSyncCounts& in_sync, int told);
   void Stage(ProduceStage stage, absl::Duration time) {
     Histogram* const seconds = produce_stages[static_cast<int>(stage)];
     if (seconds != nullptr) seconds->Record(absl::ToDoubleSeconds(time));

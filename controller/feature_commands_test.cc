@@ -100,7 +100,7 @@ TEST_F(FeatureCommandsTest, TheLevelIsNeverLoweredAndTheSameChangesNothing) {
   EXPECT_TRUE(records_.empty());
 }
 
-TEST_F(FeatureCommandsTest, ABrokerThatDoesNotKnowTheClustersLevelIsRefusedWithBoth) {
+TEST_F(FeatureCommandsTest, ABrokerThatDoesNotKnowTheClustersLevelIsRefusedWithBoth_KIP584) {
   EXPECT_OK(Raise(2));
   auto request = TestCluster::Registration(101, 1, {{TestCluster::DirectoryOf(101)}});
   request.set_feature_level_max(1);

@@ -145,7 +145,7 @@ TEST_F(BrokerSessionTest, S31_FirstReconnectAfterABreakIsAtOnceAndToTheSame) {
   EXPECT_EQ(session_.state(), State::kActive);
 }
 
-TEST_F(BrokerSessionTest, TriesEachControllerOnceAndThenWaitsWithJitter) {
+TEST_F(BrokerSessionTest, TriesEachControllerOnceAndThenWaitsWithJitter_KAFKA19605) {
   std::set<std::string> tried;
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(Take().open.has_value());

@@ -233,7 +233,7 @@ TEST(Leader, S17ALearnerIsPromotedWhenItHasCaughtUp) {
   EXPECT_EQ(node->commit(), LogIndex(3));
 }
 
-TEST(Leader, ARemovedLeaderServesUntilTheRemovalIsCommittedAndDoesNotCount) {
+TEST(Leader, ARemovedLeaderServesUntilTheRemovalIsCommittedAndDoesNotCount_KAFKA17608) {
   TestNode node = MakeLeader();
   ASSERT_OK(node.Change({Kind::kRemove, V(1)}));
   node.Acknowledge(2, 2);

@@ -255,7 +255,7 @@ TEST(PaperCandidates, ASplitVoteIsTriedAgainInAHigherTerm) {
   EXPECT_EQ(node->term(), Term(2));
 }
 
-TEST(PaperCandidates, TimeoutsAreDrawnAtRandom) {
+TEST(PaperCandidates, TimeoutsAreDrawnAtRandom_KAFKA18345) {
   std::vector<int64_t> timeouts;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     TestNode node(1, Start(Voters({1, 2, 3})), Options(), seed);

@@ -17,7 +17,7 @@ SnapshotChunk Chunk(const SnapshotOffer& offer, uint64_t offset, uint64_t size) 
   return SnapshotChunk{offer.id, offset, size, Bytes::FromString(std::string(size, 'x')), Round()};
 }
 
-TEST(SnapshotShelf, KeepsTheLogOfThePreviousSnapshot) {
+TEST(SnapshotShelf, KeepsTheLogOfThePreviousSnapshot_KAFKA14238) {
   SnapshotShelf shelf(std::nullopt);
   EXPECT_EQ(shelf.log_needed_after(), LogIndex(0));
   shelf.Put(Offer(10));

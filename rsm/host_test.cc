@@ -185,7 +185,7 @@ TEST_F(HostTest, ADecisionSeesTheNewestUncommittedVersion) {
   EXPECT_THAT(Replies(), ElementsAre("a=0@2", "b=1@3"));
 }
 
-TEST_F(HostTest, RecordsOfOneDecisionAreOneEntry) {
+TEST_F(HostTest, RecordsOfOneDecisionAreOneEntry_KIP868) {
   log_.Elect(1);
   Submit("m", CreateMany{{"x", "y", "z"}});
   EXPECT_THAT(log_.entries, SizeIs(1));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "record/batch_stamp.h"
 #include "record/batch_view.h"
@@ -353,7 +354,7 @@ void Log::OnProgress(LogProgress& progress) {
   Offset written = progress.written;
   Offset durable = progress.durable;
   for (const Cut& cut : cuts_) {
-    if (cut.generation <= progress.generation) continue;
+    if (cut.generation <= progress.generation || MUTANT("storage.stale-report-counts")) continue;
     written = std::min(written, cut.to);
     durable = std::min(durable, cut.to);
   }

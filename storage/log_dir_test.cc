@@ -82,7 +82,7 @@ TEST_F(LogDirTest, ForeignFilesAreRefused) {
   EXPECT_THAT(World()->Open(), HasCode(ErrorCode::kInvalidDirectory));
 }
 
-TEST_F(LogDirTest, SuspicionSticksUntilARegistrationThatCarriesItIsCommitted) {
+TEST_F(LogDirTest, SuspicionSticksUntilARegistrationThatCarriesItIsCommitted_KAFKA18635) {
   {
     auto world = World();
     ASSERT_OK(world->Open());

@@ -59,7 +59,7 @@ class LogRecoveryTest : public testing::Test {
   std::vector<size_t> starts_;
 };
 
-TEST_F(LogRecoveryTest, WithoutAnyHintAllIsLearnedFromTheBatches) {
+TEST_F(LogRecoveryTest, WithoutAnyHintAllIsLearnedFromTheBatches_KAFKA16541) {
   const RecoveredLog log = Recover();
   ASSERT_OK(log.status);
   EXPECT_EQ(log.end, Offset(10));

@@ -168,7 +168,7 @@ TEST_F(LogTest, LeaderOfAnOlderEpochIsFenced) {
               HasCode(ErrorCode::kFencedLeaderEpoch));
 }
 
-TEST_F(LogTest, TruncationClampsReportsOfEarlierWrites) {
+TEST_F(LogTest, ReportsOfWhatWasCutSinceAreClampedToTheCut_S13) {
   Start();
   Stage("a", 10);
   world_->RunBriefly();

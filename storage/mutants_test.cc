@@ -9,8 +9,8 @@ namespace {
 constexpr const char* kMutants[] = {
     "storage.damage-served",          "storage.deletion-finished-on-what-came-back",
     "storage.epochs-forgotten",       "storage.producers-forgotten",
-    "storage.repaired-across-epochs", "storage.stop-taken-for-clean",
-    "storage.suspicion-not-sticky",
+    "storage.repaired-across-epochs", "storage.stale-report-counts",
+    "storage.stop-taken-for-clean",   "storage.suspicion-not-sticky",
 };
 
 class StorageMutantTest : public ::testing::TestWithParam<const char*> {};

@@ -82,7 +82,7 @@ TEST_F(QuorumLogTest, WhatWasAppliedAnywhereSurvivesAPowerLossOfAll) {
   }
 }
 
-TEST_F(QuorumLogTest, ALeaderCutOffFromTheMajorityStopsLeading) {
+TEST_F(QuorumLogTest, ALeaderCutOffFromTheMajorityStopsLeading_KAFKA15489) {
   const int old = bed_.leader();
   bed_.Isolate(old);
   bool refused = false;

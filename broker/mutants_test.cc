@@ -7,16 +7,18 @@ namespace millrace::broker {
 namespace {
 
 constexpr const char* kMutants[] = {
+    "broker.absent-is-deleted",
     "broker.damaged-is-relied-on",
     "broker.leads-as-an-earlier-run",
     "broker.nothing-made-anew",
+    "broker.stream-goes-on-after-failure",
+    "broker.unknown-told-as-refused",
 };
 
-class ReconcilerMutantTest : public ::testing::TestWithParam<const char*> {};
+class BrokerMutantTest : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(ReconcilerMutantTest, IsFound) { ExpectFoundByTests(GetParam(), "-*ReconcilerMutantTest*"); }
-INSTANTIATE_TEST_SUITE_P(Reconciler, ReconcilerMutantTest, ::testing::ValuesIn(kMutants),
-                         MutantTestName);
+TEST_P(BrokerMutantTest, IsFound) { ExpectFoundByTests(GetParam(), "-*BrokerMutantTest*"); }
+INSTANTIATE_TEST_SUITE_P(Broker, BrokerMutantTest, ::testing::ValuesIn(kMutants), MutantTestName);
 
 }  // namespace
 }  // namespace millrace::broker
