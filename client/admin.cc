@@ -176,7 +176,8 @@ class GrpcAdmin final : public Admin {
     return Call<Response>(method, request, Access::kChange, kAdminService, &request);
   }
 
-  // Rounds over all servers, beginning with the one that answered last, until one decides. `again`
+  // Rounds over all servers, beginning with the one that answered last, until one decides. One that
+  // reads does not wait for one server so long that none of the others could be asked. `again`
   // is sent in place of the request once that may have taken effect; null: it is not sent again.
   template <class Response>
   absl::StatusOr<Response> Call(const std::string& method,
@@ -192,9 +193,13 @@ class GrpcAdmin final : public Admin {
       const size_t first = preferred_;
       for (size_t i = 0; i < servers_.size(); ++i) {
         const size_t server = (first + i) % servers_.size();
+        // A question can be put to another server when one does not answer: it leaves time for
+        // them.
+        const size_t left = access == Access::kRead ? servers_.size() - i : 1;
         absl::StatusOr<Response> response =
             CallServer<Response>(servers_[server], service, method, unknown.ok() ? request : *again,
-                                 deadline - clock_.Now());
+                                 (deadline - clock_.Now()) / static_cast<int64_t>(left), access);
+        if (left > 1 && CodeOf(response.status()) == ErrorCode::kRequestTimedOut) continue;
         if (access == Access::kChange && MayHaveHappened(response.status())) {
           if (IsLost(response.status())) {
             response = OutcomeUnknown(servers_[server], method, response.status());
@@ -240,7 +245,7 @@ class GrpcAdmin final : public Admin {
   absl::StatusOr<Response> CallServer(const std::string& server, const char* service,
                                       const std::string& method,
                                       const google::protobuf::MessageLite& request,
-                                      absl::Duration timeout) {
+                                      absl::Duration timeout, Access access) {
     auto answer = std::make_shared<Answer<Response>>();
     const std::shared_ptr<rpc::ClientCall> call = rpc::StartUnaryTyped<Response>(
         &executor_, channels_.Get("admin", server), absl::StrCat(service, method), request,
@@ -252,22 +257,23 @@ class GrpcAdmin final : public Admin {
     // The call has its own deadline; this one is for a strand that does not answer at all.
     if (!answer->arrived.WaitFor(timeout + absl::Seconds(5))) {
       call->Cancel();
-      return TimedOut(server, method);
+      return TimedOut(server, method, access);
     }
     absl::StatusOr<Response> response = *std::move(answer->response);
     if (CodeOf(response.status()) == ErrorCode::kRequestTimedOut &&
         response.status().message().find("Deadline Exceeded") != absl::string_view::npos) {
-      return TimedOut(server, method);
+      return TimedOut(server, method, access);
     }
     return response;
   }
 
-  absl::Status TimedOut(const std::string& server, const std::string& method) const {
+  absl::Status TimedOut(const std::string& server, const std::string& method, Access access) const {
     return MakeError(
         ErrorCode::kRequestTimedOut,
         absl::StrCat(server, " did not answer ", method, " within ", absl::FormatDuration(timeout_),
-                     ": it may still take effect; raise the timeout or look at the "
-                     "server's log"),
+                     access == Access::kRead ? (servers_.size() > 1 ? ", nor did the others" : "")
+                                             : ": it may still take effect",
+                     "; raise the timeout or look at the server's log"),
         {.name = "timeout", .value = absl::FormatDuration(timeout_)});
   }
 

@@ -32,11 +32,13 @@ class FakeAdminServer {
         &server_, server_.queue(0), &service_, &v1::AdminService::AsyncService::RequestListTopics,
         [this, decide](const rpc::CallContext&, v1::ListTopicsRequest,
                        rpc::Reply<v1::ListTopicsResponse> reply) { reply(decide(++calls_)); });
-    // Held back for ever: a server that hangs.
+    // Held back for ever: a server that hangs, unless the test says otherwise.
     rpc::RegisterUnary(&server_, server_.queue(0), &service_,
                        &v1::AdminService::AsyncService::RequestDescribeCluster,
                        [this](const rpc::CallContext&, v1::DescribeClusterRequest,
                               rpc::Reply<v1::DescribeClusterResponse> reply) {
+                         ++calls_;
+                         if (describes_) return reply(v1::DescribeClusterResponse());
                          held_.push_back(std::move(reply));
                        });
     rpc::RegisterUnary(&server_, server_.queue(0), &service_,
@@ -78,6 +80,8 @@ class FakeAdminServer {
   using Create = std::function<absl::StatusOr<v1::CreateTopicsResponse>(int call)>;
   // Before the first call.
   void OnCreate(Create create) { on_create_ = std::move(create); }
+  // Before the first call.
+  void Describe() { describes_ = true; }
   // REQUIRES: no call is under way.
   const std::vector<v1::CreateTopicsRequest>& created() const { return created_; }
   void WaitForCall() { calls_.wait(0); }
@@ -90,6 +94,7 @@ class FakeAdminServer {
   std::vector<rpc::Reply<v1::DescribeClusterResponse>> held_;
   std::vector<rpc::Reply<v1::RemoveControllerResponse>> lost_;
   Create on_create_;
+  bool describes_ = false;
   std::vector<v1::CreateTopicsRequest> created_;
   rpc::Server server_;
 };
@@ -148,6 +153,20 @@ TEST(Admin, PassesOnWhatTheServerDecides) {
   ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
   EXPECT_THAT(admin->ListTopics({}), IsError(ErrorCode::kAuthorizationFailed, "not you"));
   EXPECT_EQ(server.calls(), 1);
+}
+
+TEST(Admin, AQuestionThatOneServerDoesNotAnswerIsPutToTheNext) {
+  FakeAdminServer hangs(OneTopic);
+  FakeAdminServer answers(OneTopic);
+  answers.Describe();
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({hangs.address(), answers.address()}, absl::Seconds(4)));
+  EXPECT_OK(admin->DescribeCluster({}));
+  EXPECT_EQ(hangs.calls(), 1);
+  // The next one begins with whom answered.
+  EXPECT_OK(admin->DescribeCluster({}));
+  EXPECT_EQ(hangs.calls(), 1);
+  EXPECT_EQ(answers.calls(), 2);
 }
 
 TEST(Admin, S23AChangeThatWasLostWithItsServerIsNotSentToTheNext) {
