@@ -189,12 +189,24 @@ void QuorumChecks::OnFailed(const raft::VoterId& id, const absl::Status& status,
   Report(absl::StrCat(Name(id), " stops with a good disk: ", status.ToString()));
 }
 
+void QuorumChecks::NoteRole(const raft::VoterId& id, const raft::RoleState& role) {
+  if (role.role == raft::Role::kLeader) {
+    Reach("elected");
+    led_.insert(role.term);
+  }
+  if (role.role != raft::Role::kCandidate) return;
+  Reach("candidate");
+  const auto term = candidates_.try_emplace(role.term).first;
+  // Several stood before, and nobody won: it is tried again.
+  const auto before = term == candidates_.begin() ? candidates_.end() : std::prev(term);
+  const bool split = before != candidates_.end() && before->second.size() > 1;
+  if (split && term->second.empty() && !led_.contains(before->first)) Reach("vote split");
+  term->second.insert(id);
+}
+
 // The states that a run is expected to reach sooner or later.
 void QuorumChecks::NoteReady(const raft::Node& core, const raft::Ready& ready) {
-  if (ready.role.has_value()) {
-    if (ready.role->role == raft::Role::kLeader) Reach("elected");
-    if (ready.role->role == raft::Role::kCandidate) Reach("candidate");
-  }
+  if (ready.role.has_value()) NoteRole(core.self(), *ready.role);
   if (!ready.entries.empty() && entries_.contains(ready.entries.front().index - 1) &&
       core.leadership() == nullptr && ready.voters.has_value()) {
     Reach("voters changed at a follower");

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -77,6 +78,7 @@ class QuorumChecks {
                    const raft::SnapshotOffer* snapshot);
   void NoteCut(const raft::VoterId& id, const raft::Ready& ready);
   void NoteReady(const raft::Node& core, const raft::Ready& ready);
+  void NoteRole(const raft::VoterId& id, const raft::RoleState& role);
   void CheckOnDisks(const raft::Node& core);
   void CompareState(const raft::VoterId& id, LogIndex index, const controller::State& state);
 
@@ -90,6 +92,9 @@ class QuorumChecks {
   LogIndex founded_at_;
   // Known to a leader.
   LogIndex checked_commit_;
+  // Who stood in a term, and in which terms one of them won.
+  std::map<Term, std::set<raft::VoterId>> candidates_;
+  std::set<Term> led_;
   std::map<std::string, int64_t> reached_;
 };
 

@@ -90,11 +90,15 @@ class Scenario {
     if (dice < 14) return EndOne();
     if (dice < 38) return StartOne();
     if (dice < 41) return world_.Pause(Victim(), absl::Milliseconds(choice_.Below(2000)));
-    if (dice < 44) return world_.Cut(AnyNode(), AnyNode());
+    if (dice < 44) {
+      world_.checks().Reach("cut of one direction");
+      return world_.Cut(AnyNode(), AnyNode());
+    }
     if (dice < 47) return IsolateOne();
     if (dice < 58) return world_.HealLinks();
     if (dice < 60) return world_.Unreachable(AnyNode(), AnyNode());
     if (dice < 62) return world_.HangDisk(Victim(), absl::Milliseconds(choice_.Below(2500)));
+    if (dice < 63) return JumpClock();
     if (dice < 65) {
       world_.server(AnyNode()).SetSyncTime(absl::Milliseconds(OneIn(choice_, 4) ? 300 : 4));
       return;
@@ -121,8 +125,14 @@ class Scenario {
   }
 
   // Those who see the connection break elect another at once; the old leader learns it late.
+  void JumpClock() {
+    world_.checks().Reach("clock jumped");
+    world_.server(AnyNode()).JumpWall(Between(choice_, -absl::Hours(30), absl::Hours(30)));
+  }
+
   void IsolateOne() {
     const int node = SomeLeader();
+    world_.checks().Reach("isolated");
     world_.Isolate(node);
     if (OneIn(choice_, 3)) return;
     for (const int other : world_.nodes()) {

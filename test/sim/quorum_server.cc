@@ -117,6 +117,7 @@ class QuorumServer::Process final : public raft::Transport,
 
   raft::QuorumLog& log() { return *log_; }
   ControllerHost& host() { return *host_; }
+  SimClock& clock() { return clock_; }
   SimExecutor& owner() { return *owner_; }
   SimExecutor& disk() { return *disk_; }
   SimExecutor& store() { return *store_; }
@@ -303,6 +304,10 @@ void QuorumServer::HangDisk() {
   if (process_ == nullptr) return;
   process_->disk().Pause();
   process_->store().Pause();
+}
+
+void QuorumServer::JumpWall(absl::Duration by) {
+  if (process_ != nullptr) process_->clock().JumpWall(by);
 }
 
 void QuorumServer::Resume() {

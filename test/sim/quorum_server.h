@@ -111,6 +111,8 @@ class QuorumServer {
   void Resume();
   // Its disks take no more calls.
   void HangDisk();
+  // Its wall clock, until the process ends.
+  void JumpWall(absl::Duration by);
   // Raised by each start, Pause and HangDisk: says whose end a later moment is.
   int stops() const { return stops_; }
   // Each sync takes up to `max`.

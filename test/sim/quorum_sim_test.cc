@@ -58,10 +58,13 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
   }
   if (runs < 500) return;
   for (const char* what : {"candidate",
+                           "clock jumped",
+                           "cut of one direction",
                            "damage refused",
                            "disk lost",
                            "disk of a leader hangs",
                            "elected",
+                           "isolated",
                            "kill",
                            "leader removed",
                            "leadership transferred",
@@ -87,6 +90,7 @@ TEST_P(QuorumSim, SeedsHoldAllThatWasPromisedAndReachWhatIsWorthReaching) {
                            "snapshot installed",
                            "torn tail cut",
                            "truncation of an acknowledged tail",
+                           "vote split",
                            "voters changed at a follower"}) {
     EXPECT_GT(reached[what], 0) << "never reached: " << what;
   }
