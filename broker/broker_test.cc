@@ -27,6 +27,38 @@ TEST(BrokerTest, WhatIsAcknowledgedIsFetchedByteForByte) {
             MakeBatch(3).size() + MakeBatch(2).size());
 }
 
+// The other direction, and answers, are the simulated replicas' (replica_world_test).
+TEST(BrokerTest, ARaisedMinimumCountsWithTheInSyncSetThatWasDecidedByIt_KIP966) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t", 1, 1, {{"min.insync.replicas", "1"}});
+  const TopicPartition id{BrokerFixture::IdOf(1), PartitionIndex(0)};
+  const metadata::PartitionImage before = *f.image->FindPartition(id);
+  metadata::PartitionImage both = before;
+  both.replicas.push_back({NodeId(2), {}});
+  both.isr.push_back(NodeId(2));
+  ++both.partition_epoch;
+  f.Commit({metadata::Encode(metadata::PartitionChangeOf(id, before, both))});
+  api::ProduceRequest request;
+  request.timeout = absl::Seconds(2);
+  request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}});
+  request.partitions[0].batches = MakeBatch(1);
+  std::optional<api::ProduceResponse> response;
+  f.SendProduce(std::move(request), &response);
+  f.Run(absl::Milliseconds(50));
+  ASSERT_FALSE(response.has_value()) << "broker 2 has not said that it has it";
+  metadata::PartitionImage alone = both;
+  alone.isr = before.isr;
+  alone.elr = {NodeId(2)};
+  ++alone.partition_epoch;
+  f.Commit({BrokerFixture::TopicConfig(1, "min.insync.replicas", "2"),
+            metadata::Encode(metadata::PartitionChangeOf(id, both, alone))});
+  f.Run(absl::Seconds(10));
+  ASSERT_TRUE(response.has_value());
+  EXPECT_EQ(response->partitions[0].outcome.code, ErrorCode::kNotEnoughReplicasAfterAppend)
+      << response->partitions[0].outcome.message;
+}
+
 TEST(BrokerTest, ShutdownRefusesProduceAndAnswersWhatIsParked) {
   BrokerFixture f;
   f.Start();

@@ -288,8 +288,8 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   // When the next timer task will run; Never: none is posted.
   MonotonicTime armed_ = MonotonicTime::Never();
   MonotonicTime next_housekeeping_ = MonotonicTime::Never();
-  // Replicas with metrics of their own; shared with them, since some outlive this while they close.
   bool gauges_posted_ = false;
+  // Replicas with metrics of their own; shared with them, since some outlive this while they close.
   const std::shared_ptr<int> partitions_told_ = std::make_shared<int>(0);
 };
 

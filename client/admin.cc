@@ -177,7 +177,7 @@ class GrpcAdmin final : public Admin {
   }
 
   // Rounds over all servers, beginning with the one that answered last, until one decides. One that
-  // reads does not wait for one server so long that none of the others could be asked. `again`
+  // reads leaves time for the others when a server does not answer. `again`
   // is sent in place of the request once that may have taken effect; null: it is not sent again.
   template <class Response>
   absl::StatusOr<Response> Call(const std::string& method,
@@ -193,8 +193,6 @@ class GrpcAdmin final : public Admin {
       const size_t first = preferred_;
       for (size_t i = 0; i < servers_.size(); ++i) {
         const size_t server = (first + i) % servers_.size();
-        // A question can be put to another server when one does not answer: it leaves time for
-        // them.
         const size_t left = access == Access::kRead ? servers_.size() - i : 1;
         absl::StatusOr<Response> response =
             CallServer<Response>(servers_[server], service, method, unknown.ok() ? request : *again,
@@ -271,8 +269,7 @@ class GrpcAdmin final : public Admin {
     return MakeError(
         ErrorCode::kRequestTimedOut,
         absl::StrCat(server, " did not answer ", method, " within ", absl::FormatDuration(timeout_),
-                     access == Access::kRead ? (servers_.size() > 1 ? ", nor did the others" : "")
-                                             : ": it may still take effect",
+                     access == Access::kRead ? "" : ": it may still take effect",
                      "; raise the timeout or look at the server's log"),
         {.name = "timeout", .value = absl::FormatDuration(timeout_)});
   }

@@ -287,6 +287,10 @@ TEST(Admin, TellsWhichServerDidNotAnswerInTime) {
   FakeAdminServer server(OneTopic);
   ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Milliseconds(50)));
   EXPECT_THAT(admin->DescribeCluster({}), IsError(ErrorCode::kRequestTimedOut, server.address()));
+  FakeAdminServer other(OneTopic);
+  ASSERT_OK_AND_ASSIGN(admin, Admin::Create({server.address(), other.address()}, absl::Seconds(2)));
+  EXPECT_THAT(admin->DescribeCluster({}), IsError(ErrorCode::kRequestTimedOut, other.address()));
+  EXPECT_EQ(other.calls(), 1);
 }
 
 }  // namespace

@@ -86,6 +86,15 @@ TEST_F(PartitionCommandsTest, KIP497_AcceptedProposalIsTheIsrOneEpochOn) {
   EXPECT_THAT(result.state().isr(), ElementsAre(1, 3));
 }
 
+TEST_F(PartitionCommandsTest, KIP966_TheAnswerSaysHowManyInSyncItCountedWith) {
+  EXPECT_EQ(Propose({1, 3}).state().min_isr(), 2);
+  PartitionProposal refused = Proposal({1, 3});
+  refused.set_partition_epoch(99);
+  const PartitionProposalResult result = Ask(1, refused);
+  EXPECT_NE(result.code(), 0);
+  EXPECT_EQ(result.state().min_isr(), 2);
+}
+
 TEST_F(PartitionCommandsTest, TheIsrIsKeptInOrderOfReplicas) {
   ASSERT_EQ(Propose({1}).code(), 0);
   ASSERT_EQ(Propose({3, 1, 2}).code(), 0);

@@ -60,6 +60,7 @@ class IsrProposerTest : public ::testing::Test {
         state.set_leader(1);
         state.set_leader_epoch(partition.leader_epoch());
         state.set_partition_epoch(partition.partition_epoch() + 1);
+        state.set_min_isr(2);
         for (const wire::IsrMember& member : partition.new_isr()) state.add_isr(member.broker_id());
       }
     }
@@ -126,6 +127,7 @@ TEST_F(IsrProposerTest, EachProposalHasItsAnswerWithTheStateOfNow) {
   ASSERT_TRUE(answers_[0].state.has_value());
   EXPECT_EQ(answers_[0].state->partition_epoch, PartitionEpoch(4));
   EXPECT_EQ(answers_[0].state->isr, (metadata::BrokerList{NodeId(1), NodeId(2)}));
+  EXPECT_EQ(answers_[0].state->min_isr, 2);
   EXPECT_EQ(answers_[0].partition_epoch, PartitionEpoch(3));
   EXPECT_EQ(CodeOf(answers_[1].status), ErrorCode::kFencedLeaderEpoch);
   EXPECT_EQ(answers_[1].state->leader_epoch, LeaderEpoch(6));
