@@ -32,6 +32,7 @@ void Isr::Begin(const metadata::PartitionImage& partition, const BrokerStandings
   committed_ = partition.isr;
   answered_min_ = 0;
   recovery_ = partition.recovery_state;
+  raised_ = false;
   standings_ = standings;
   epoch_start_ = held_->log->end_offset();
   TakeMembers(partition, now);
@@ -206,6 +207,8 @@ void Isr::OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox) {
                 MUTANT("replica.older-answer-counts"))) {
     // Before the metadata says it; that will bring the same, or something newer (KAFKA-13091).
     proposed_.reset();
+    // The metadata will say whether it was taken.
+    raised_ = false;
     held_->partition_epoch = answer.state->partition_epoch;
     eligible_.clear();
     if (!MUTANT("replica.answer-without-its-minimum")) answered_min_ = answer.state->min_isr;
@@ -238,11 +241,16 @@ void Isr::Propose(MonotonicTime now, Outbox* outbox) {
   if (now < not_before_) return;
   not_before_ = MonotonicTime();
   const metadata::BrokerList wanted = Wanted(now);
-  // KIP-704: this leader's log is open, so it has recovered.
-  const bool has_recovered = recovery_ == metadata::RecoveryState::kRecovered;
-  if (wanted == committed_ && has_recovered && !AnyDamagedIsEligible()) return;
+  if (wanted == committed_ && !HasNews()) return;
   proposed_ = WithRuns(wanted);
   Emit(outbox);
+}
+
+bool Isr::HasNews() const {
+  // KIP-704: this leader's log is open, so it has recovered. S-07: while too few are in sync, there
+  // may be eligible leaders who do not have it.
+  return recovery_ != metadata::RecoveryState::kRecovered || (raised_ && HasMin()) ||
+         AnyDamagedIsEligible();
 }
 
 metadata::BrokerList Isr::Wanted(MonotonicTime now) const {
@@ -312,15 +320,14 @@ void Isr::Emit(Outbox* outbox) const {
   for (const IsrMember& member : *proposed_) isr.push_back(member.broker);
   proposal.damaged = DamagedBeside(isr);
   proposal.recovery_state = metadata::RecoveryState::kRecovered;
+  proposal.raised = raised_ && HasMin();
 }
 
 MonotonicTime Isr::next_deadline() const {
   MonotonicTime next = repeat_at_;
   const bool open = !proposed_.has_value();
-  if (open && recovery_ != metadata::RecoveryState::kRecovered) next = not_before_;
-  if (open && (HandsOverTo(committed_) || AnyDamagedIsEligible())) {
-    next = std::min(next, not_before_);
-  }
+  if (open && HasNews()) next = not_before_;
+  if (open && HandsOverTo(committed_)) next = std::min(next, not_before_);
   for (const Member& member : members_) {
     if (InMaximal(member.broker)) {
       if (!open || IsAtEnd(member)) continue;

@@ -62,6 +62,9 @@ class Isr {
 
   // --- Changes ---
   void OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox);
+  // S-07: all members have on their disks what was acknowledged before the topic's level was
+  // raised, and the controllers do not know it yet; or they do, or there is nothing to be known.
+  void SetRaised(bool raised) { raised_ = raised; }
   // Proposes what is due, if nothing is in flight.
   void Propose(MonotonicTime now, Outbox* outbox);
   // When Propose or the common position may change by time alone.
@@ -142,6 +145,8 @@ class Isr {
   void NoteProgress(Member* member, MonotonicTime now);
   void Commit(const metadata::BrokerList& isr, metadata::RecoveryState recovery, Outbox* outbox);
   void Refused(MonotonicTime now);
+  // Whether there is something to be told with a proposal, beside the set.
+  bool HasNews() const;
   metadata::BrokerList Wanted(MonotonicTime now) const;
   Members WithRuns(const metadata::BrokerList& brokers) const;
   void Emit(Outbox* outbox) const;
@@ -156,6 +161,7 @@ class Isr {
   // out again, it must not name later ones, which have said nothing yet (KIP-903).
   std::optional<Members> proposed_;
   metadata::RecoveryState recovery_ = metadata::RecoveryState::kRecovered;
+  bool raised_ = false;
   // When the proposal in flight is put out again; Never while its answer is awaited.
   MonotonicTime repeat_at_ = MonotonicTime::Never();
   // After a refusal nothing is proposed before this; zero once it has passed.

@@ -45,8 +45,9 @@ void LeaderRole::Begin(const metadata::PartitionImage& partition, const BrokerSt
                        MonotonicTime now, Outbox* outbox) {
   TakeReplicas(partition);
   isr_.Begin(partition, standings, now);
-  // Of another epoch's log end: nothing is acknowledged here that is not on all disks.
+  raising_ = false;
   durable_from_.reset();
+  TakeRaise(partition);
   // What an earlier epoch left uncommitted has no sizes here: it counts as one byte.
   held_->uncommitted.Clear();
   if (!KnowsLatest()) held_->uncommitted.Add(isr_.epoch_start(), 1);
@@ -59,6 +60,17 @@ void LeaderRole::TakeReplicas(const metadata::PartitionImage& partition) {
   if (partition.throttle_bytes_per_s > 0) throttled_when_behind_ = partition.adding;
 }
 
+void LeaderRole::TakeRaise(const metadata::PartitionImage& partition) {
+  if (!partition.raising) {
+    raising_ = false;
+    if (!held_->settings.durable) durable_from_.reset();
+    return isr_.SetRaised(false);
+  }
+  if (!raising_) durable_from_ = held_->log->end_offset();
+  raising_ = true;
+  isr_.SetRaised(!durable_from_);
+}
+
 void LeaderRole::OnMetadata(const metadata::PartitionImage& partition,
                             const BrokerStandings& standings, bool newer, MonotonicTime now,
                             Outbox* outbox) {
@@ -68,6 +80,7 @@ void LeaderRole::OnMetadata(const metadata::PartitionImage& partition,
   if (newer) {
     TakeReplicas(partition);
     isr_.OnMetadata(partition, standings, now, outbox);
+    TakeRaise(partition);
     held_->partition_epoch = partition.partition_epoch;
   } else {
     isr_.OnStandings(standings, now);
@@ -325,7 +338,8 @@ void LeaderRole::OnIsrAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox*
 
 void LeaderRole::OnSettings(const TopicSettings& before, MonotonicTime now, Outbox* outbox) {
   if (held_->settings.durable && !before.durable) durable_from_ = held_->log->end_offset();
-  if (!held_->settings.durable) durable_from_.reset();
+  // Those of a raise may come after the metadata that says so.
+  if (!held_->settings.durable && !raising_) durable_from_.reset();
   Advance(now, outbox);
 }
 
@@ -376,8 +390,12 @@ bool LeaderRole::MayRiseTo(Offset common) {
   // It stands still while too few are in sync (KAFKA-15583), and it never falls.
   if (!isr_.HasMin() && !MUTANT("replica.high-watermark-under-min")) return false;
   if (!durable_from_) return true;
-  if (common < *durable_from_) return MUTANT("replica.rises-while-the-level-is-raised");
+  // The metadata may be here before the settings: then it is not what is durable that counts.
+  if (!held_->settings.durable || common < *durable_from_) {
+    return MUTANT("replica.rises-while-the-level-is-raised");
+  }
   durable_from_.reset();
+  isr_.SetRaised(raising_);
   return true;
 }
 
@@ -403,8 +421,8 @@ Offset LeaderRole::own_position() const {
 }
 
 api::DurabilityLevel LeaderRole::level() const {
-  return held_->settings.durable && !durable_from_ ? api::DurabilityLevel::kDurable
-                                                   : api::DurabilityLevel::kReplicated;
+  return held_->settings.durable && !durable_from_ && !raising_ ? api::DurabilityLevel::kDurable
+                                                                : api::DurabilityLevel::kReplicated;
 }
 
 }  // namespace millrace::broker

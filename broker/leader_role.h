@@ -84,13 +84,14 @@ class LeaderRole {
 
  private:
   void TakeReplicas(const metadata::PartitionImage& partition);
+  void TakeRaise(const metadata::PartitionImage& partition);
   absl::Status CheckAcks(api::Acks acks, MonotonicTime now) const;
   absl::Status Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter, Outbox* outbox);
   void Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox);
   void Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const;
   void Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const;
   absl::Status CheckFollower(FollowerId follower, DirectoryId directory) const;
-  // Whether the high watermark may rise to `common`; ends a raise of the level that it passes.
+  // Whether the high watermark may rise to `common`. Notes that a raise has been reached (S-07).
   bool MayRiseTo(Offset common);
   // Recomputes what follows from positions and sets.
   void Advance(MonotonicTime now, Outbox* outbox);
@@ -106,8 +107,12 @@ class LeaderRole {
   // Those that come with a reassignment that has a throttle; and of them, those that it holds back.
   metadata::BrokerList throttled_when_behind_;
   metadata::BrokerList throttled_;
-  // S-07: the log end at which the topic's level was raised. Until all that count have that on
-  // their disks, the high watermark stands still and acknowledgements promise `replicated` only.
+  // S-07: as the metadata has it, the topic's level was raised, and counts as `replicated` until
+  // the controllers know that what was acknowledged before is on the disks of the in-sync set.
+  // Until then so do acknowledgements.
+  bool raising_ = false;
+  // Until the common position has passed this, the log end at the switch, the high watermark stands
+  // still.
   std::optional<Offset> durable_from_;
 
   // For acks of the leader alone, by its own position; and of all, by the high watermark.

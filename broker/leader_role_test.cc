@@ -473,44 +473,108 @@ class LeaderRoleRaiseTest : public LeaderRoleTest {
     held_->settings.durable = durable;
     role_->OnSettings(before, now_, &outbox_);
   }
+  void SetRaising(bool raising) {
+    metadata::PartitionImage image = Image({kSelf, kB});
+    image.raising = raising;
+    role_->OnMetadata(image, standings_, true, now_, &outbox_);
+  }
+  // The metadata and the settings come one after the other, in either order.
+  void Raise() {
+    SetRaising(true);
+    SetLevel(true);
+  }
+  // Whether a proposal says that what was acknowledged before is on all disks.
+  bool Reported() {
+    bool reported = false;
+    for (const IsrProposal& proposal : std::exchange(outbox_.isr_proposals, {})) {
+      EXPECT_THAT(proposal.new_isr, SizeIs(2));
+      reported = reported || proposal.raised;
+    }
+    return reported;
+  }
+  // Of a record that is on all disks.
+  api::DurabilityLevel LevelOfNext() {
+    Produce();
+    Sync();
+    const int64_t end = log_->end_offset().value();
+    At(end, end);
+    const std::vector<ProduceReply> replies = Replies();
+    return replies.empty() ? api::DurabilityLevel::kUnspecified : replies.back().level;
+  }
 };
 
 TEST_F(LeaderRoleRaiseTest, S07_TheHighWatermarkStandsStillUntilAllDisksHaveTheEndOfTheSwitch) {
   Produce();
-  SetLevel(true);
+  Raise();
   Sync();
   At(5, 4);
   EXPECT_EQ(held_->high_watermark, Offset(3)) << "the log ended at 5 when the level was raised";
   EXPECT_THAT(Replies(), IsEmpty());
+  EXPECT_FALSE(Reported());
   At(5, 5);
   EXPECT_EQ(held_->high_watermark, Offset(5));
-  const std::vector<ProduceReply> replies = Replies();
-  ASSERT_THAT(replies, SizeIs(2));
-  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kDurable);
+  EXPECT_THAT(Replies(), SizeIs(2));
+  EXPECT_TRUE(Reported());
 }
 
-TEST_F(LeaderRoleRaiseTest, S07_AcknowledgementsNameTheLowerLevelUntilThen) {
-  SetLevel(true);
+TEST_F(LeaderRoleRaiseTest, S07_AcknowledgementsNameTheLowerLevelUntilTheControllersKnow) {
+  Raise();
   Produce(api::Acks::kLeader);
   Sync();
-  std::vector<ProduceReply> replies = Replies();
+  const std::vector<ProduceReply> replies = Replies();
   ASSERT_THAT(replies, SizeIs(1));
   EXPECT_EQ(replies[0].level, api::DurabilityLevel::kReplicated);
   At(5, 5);
-  Replies();
-  Produce(api::Acks::kLeader);
+  EXPECT_TRUE(Reported());
+  EXPECT_EQ(LevelOfNext(), api::DurabilityLevel::kReplicated)
+      << "a crash would still make replicas suspect";
+  SetRaising(false);
+  EXPECT_EQ(LevelOfNext(), api::DurabilityLevel::kDurable);
+  EXPECT_FALSE(Reported());
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_NothingIsReportedBeforeTheSettingsAreHere) {
+  SetRaising(true);
+  At(4, 0);
+  EXPECT_EQ(held_->high_watermark, Offset(3)) << "what is written counts no more";
+  // Others of the topic's settings change first.
+  role_->OnSettings(held_->settings, now_, &outbox_);
+  SetRaising(true);
+  EXPECT_FALSE(Reported());
+  SetLevel(true);
+  EXPECT_FALSE(Reported());
   Sync();
-  replies = Replies();
-  ASSERT_THAT(replies, SizeIs(1));
-  EXPECT_EQ(replies[0].level, api::DurabilityLevel::kDurable);
+  At(4, 4);
+  EXPECT_TRUE(Reported());
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_TheSettingsMayBeHereFirst) {
+  SetLevel(true);
+  Sync();
+  At(4, 4);
+  EXPECT_FALSE(Reported());
+  SetRaising(true);
+  role_->Tick(now_, &outbox_);
+  EXPECT_TRUE(Reported());
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_AReportThatWasLostIsMadeAgain) {
+  Raise();
+  Sync();
+  At(4, 4);
+  EXPECT_TRUE(Reported());
+  SetRaising(true);
+  EXPECT_TRUE(Reported()) << "another change came first";
 }
 
 TEST_F(LeaderRoleRaiseTest, S07_LoweringTakesEffectAtOnce) {
-  SetLevel(true);
+  Raise();
   At(4, 0);
   EXPECT_EQ(held_->high_watermark, Offset(3));
   SetLevel(false);
+  SetRaising(false);
   EXPECT_EQ(held_->high_watermark, Offset(4));
+  EXPECT_FALSE(Reported());
 }
 
 TEST_F(LeaderRoleRaiseTest, S07_ARaiseOfAnEarlierEpochHoldsNothingUp) {
@@ -525,6 +589,23 @@ TEST_F(LeaderRoleRaiseTest, S07_ARaiseOfAnEarlierEpochHoldsNothingUp) {
   Sync();
   LeaderRoleTest::At(kFollowerB, 2, 4);
   EXPECT_EQ(held_->high_watermark, Offset(4));
+}
+
+TEST_F(LeaderRoleRaiseTest, S07_ANewLeaderBeginsAnewWithItsOwnEnd) {
+  SetLevel(true);
+  metadata::PartitionImage image = Image({kSelf, kB});
+  image.raising = true;
+  role_->Begin(image, standings_, now_, &outbox_);
+  Attach(kFollowerB, 2, -1, 0);
+  Sync();
+  const auto at = [&](int64_t durable) {
+    role_->OnPosition(kFollowerB, {kPartition, kEpoch, 2, {Offset(4), Offset(durable)}}, now_,
+                      &outbox_);
+  };
+  at(3);
+  EXPECT_FALSE(Reported());
+  at(4);
+  EXPECT_TRUE(Reported());
 }
 
 }  // namespace

@@ -138,6 +138,8 @@ struct IsrProposal {
   // Not of new_isr, and damaged: no eligible leaders either (S-35).
   metadata::BrokerList damaged;
   metadata::RecoveryState recovery_state = metadata::RecoveryState::kRecovered;
+  // S-07: what was acknowledged before the topic's level was raised is on the disks of all members.
+  bool raised = false;
 
   friend bool operator==(const IsrProposal&, const IsrProposal&) = default;
 };

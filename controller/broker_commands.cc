@@ -265,7 +265,9 @@ rsm::Decision<internal::v1::RegisterBrokerResponse> RegisterBroker(
       [&](const TopicRules& rules, const PartitionImage& partition) {
         const metadata::LogDirImage* dir = registered.FindLogDir(partition.DirectoryOf(id));
         if (dir == nullptr) return MUTANT("controller.missing-directory-keeps-its-seat");
-        if (dir->suspect && !rules.durable) return MUTANT("controller.suspect-keeps-its-seat");
+        if (dir->suspect && !rules.IsDurable(partition)) {
+          return MUTANT("controller.suspect-keeps-its-seat");
+        }
         return dir->trusted;
       },
       &part);

@@ -16,6 +16,7 @@
 #include "controller/config_resource.h"
 #include "controller/election_commands.h"
 #include "controller/entry.h"
+#include "controller/feature_level.h"
 #include "controller/limits.h"
 #include "controller/results.h"
 #include "controller/topic_rules.h"
@@ -198,23 +199,24 @@ absl::Status AlterFixedConfigs(const State& state, const metadata::TopicImage& t
                    min_isr_text);
   }
   after->emplace(kDurability, InheritedTopicConfig(state, kDurability));
-  const std::string& durability = after->at(std::string(kDurability));
-  if (durability == "durable" && !TopicRulesOf(state, topic.id).durable) {
-    return Invalid(kDurability,
-                   absl::StrCat("topic '", topic.name,
-                                "' is 'replicated', and a live topic cannot be raised to "
-                                "'durable' yet: its old records may not be on any disk; create "
-                                "a new topic"),
-                   durability);
+  const bool durable = after->at(std::string(kDurability)) == "durable";
+  const bool level_changed = durable != TopicRulesOf(state, topic.id).durable;
+  if (level_changed && durable) {
+    RETURN_IF_ERROR(CheckFeatureLevel(state.image, metadata::kRaisedDurabilityLevel,
+                                      "raising the durability of a topic that exists"));
   }
-  if (!min_isr_changed) return absl::OkStatus();
+  if (!min_isr_changed && !level_changed) return absl::OkStatus();
   topic.ForEachPartition([&](PartitionIndex index, const metadata::PartitionImage& partition) {
+    metadata::PartitionImage changed = partition;
     // As long as too few are in sync, nothing is committed without the eligible leaders.
-    if (static_cast<int>(partition.isr.size()) < std::min(min_isr, replicas)) return;
-    if (MUTANT("controller.eligible-under-a-lowered-minimum")) return;
-    metadata::PartitionImage cleared = partition;
-    cleared.elr.clear();
-    AddPartitionChange({topic.id, index}, partition, std::move(cleared), part);
+    const bool enough = static_cast<int>(partition.isr.size()) >= std::min(min_isr, replicas);
+    if (min_isr_changed && enough && !MUTANT("controller.eligible-under-a-lowered-minimum")) {
+      changed.elr.clear();
+    }
+    // S-07: until the leader says that what was acknowledged before is on all disks. To lower the
+    // level takes effect at once.
+    if (level_changed) changed.raising = durable;
+    AddPartitionChange({topic.id, index}, partition, std::move(changed), part);
   });
   return absl::OkStatus();
 }

@@ -21,7 +21,8 @@ rsm::Decision<v1::DescribeConfigsResponse> DescribeConfigs(
 // of min.insync.replicas also clears the eligible leader replicas of the topic (KAFKA-16540).
 // If unclean.leader.election.enable is altered, partitions that have no leader and may be led
 // without proof, after that, are given one in the same entry; setting it again tries again.
-// `durability` of a topic can be lowered but not raised (S-07). Codes of results: as above, and
+// `durability` of a topic that is raised holds for each partition from when its leader has said so
+// (S-07). Codes of results: as above, UNSUPPORTED_VERSION for that below its feature level, and
 // INVALID_CONFIG for unknown keys (with the nearest known), values out of range and operations that
 // do not fit, ENTRY_TOO_LARGE.
 rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(

@@ -4,6 +4,7 @@
 
 #include "controller/results.h"
 #include "controller/testing/test_cluster.h"
+#include "metadata/record_types.h"
 #include "metadata/topic_config.h"
 
 namespace millrace::controller {
@@ -256,9 +257,53 @@ TEST_F(ConfigCommandsTest, S16_TopicAlwaysHasItsOwnMinIsr) {
   EXPECT_EQ(Describe(Topic("t"), "min.insync.replicas").source(), v1::CONFIG_SOURCE_TOPIC);
 }
 
-TEST_F(ConfigCommandsTest, S07_DurabilityOfALiveTopicCanOnlyBeLowered) {
+TEST_F(ConfigCommandsTest, S07_ARaiseIsAFactOfEachPartitionUntilItsLeaderHasReported) {
+  EXPECT_FALSE(cluster_.Partition("t").raising);
   ExpectSet(Topic("t"), "durability", "replicated");
-  ExpectRefused(Topic("t"), "durability", "durable", "create a new topic");
+  EXPECT_FALSE(cluster_.Partition("t").raising);
+  const size_t entries = cluster_.log().size();
+  ExpectSet(Topic("t"), "durability", "durable");
+  EXPECT_EQ(cluster_.log().size(), entries + 1) << "one atomic entry";
+  EXPECT_TRUE(cluster_.Partition("t").raising);
+  ExpectSet(Topic("t"), "retention.ms", "1000");
+  EXPECT_TRUE(cluster_.Partition("t").raising);
+}
+
+TEST_F(ConfigCommandsTest, S07_LoweringTakesEffectAtOnce) {
+  ExpectSet(Topic("t"), "durability", "replicated");
+  ExpectSet(Topic("t"), "durability", "durable");
+  ExpectSet(Topic("t"), "durability", "replicated");
+  EXPECT_FALSE(cluster_.Partition("t").raising);
+}
+
+TEST_F(ConfigCommandsTest, S07_ARaiseWithAnotherMinimumIsOneChangeOfThePartition) {
+  ExpectSet(Topic("t"), "durability", "replicated");
+  const PartitionEpoch before = cluster_.Partition("t").partition_epoch;
+  auto both = With(Topic("t"), "durability", v1::CONFIG_OPERATION_SET, "durable");
+  EXPECT_EQ(Alter(With(both, "min.insync.replicas", v1::CONFIG_OPERATION_SET, "1")).message(), "");
+  EXPECT_TRUE(cluster_.Partition("t").raising);
+  EXPECT_EQ(cluster_.Partition("t").partition_epoch, before + 1);
+}
+
+// A cluster at `level`.
+State AtLevel(int level) {
+  metadata::records::FeatureLevelRecord record;
+  record.set_feature_level(level);
+  TestCluster cluster;
+  for (int id = 1; id <= 3; ++id) cluster.Start(id, 1);
+  cluster.CreateOn("t", {1, 2, 3}, {{"durability", "replicated"}});
+  return Machine::Apply(cluster.state(), cluster.index() + 1, {{metadata::Encode(record)}});
+}
+
+TEST_F(ConfigCommandsTest, S07_BelowItsFeatureLevelALevelIsNotRaised) {
+  v1::IncrementalAlterConfigsRequest request;
+  *request.add_resources() = With(Topic("t"), "durability", v1::CONFIG_OPERATION_SET, "durable");
+  const auto refused =
+      IncrementalAlterConfigs(AtLevel(metadata::kRaisedDurabilityLevel - 1), request);
+  EXPECT_TRUE(refused.records.empty());
+  EXPECT_THAT(refused.reply->resources(0).message(), HasSubstr("feature level 5"));
+  EXPECT_FALSE(
+      IncrementalAlterConfigs(AtLevel(metadata::kRaisedDurabilityLevel), request).records.empty());
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ rsm::Decision<FailDirectoriesReply> FailDirectories(const State& state,
         if (!failed.contains(before.DirectoryOf(broker.id))) return;
         PartitionImage after = before;
         const ElectionRules election = rules.ForPartition(before);
-        if (rules.durable) {
+        if (rules.IsDurable(before)) {
           LeaveIsr(broker.id, election.min_isr, &after);
         } else {
           LoseTrust(broker.id, &after);

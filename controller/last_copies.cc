@@ -86,8 +86,8 @@ rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
   internal::v1::ReportLastCopiesResponse response;
   for (const auto& [id, of_partition] : reports) {
     const TopicRules rules = TopicRulesOf(state, id.topic_id);
-    if (rules.durable) continue;
     const PartitionImage& before = *state.image.FindPartition(id);
+    if (rules.IsDurable(before)) continue;
     PartitionImage after = before;
     after.last_known_leader = GreatestOf(of_partition, before, electorate);
     if (after.last_known_leader == kNoNode) continue;

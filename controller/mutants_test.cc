@@ -11,6 +11,7 @@ namespace {
 constexpr const char* kMutants[] = {
     "controller.damaged-stays-eligible",
     "controller.done-before-in-sync",
+    "controller.durable-while-raised",
     "controller.eligible-beside-enough-in-sync",
     "controller.eligible-though-not-trusted",
     "controller.eligible-under-a-lowered-minimum",
@@ -20,6 +21,7 @@ constexpr const char* kMutants[] = {
     "controller.leads-again-in-its-epoch",
     "controller.missing-directory-keeps-its-seat",
     "controller.partition-epoch-not-compared",
+    "controller.raised-beside-eligible",
     "controller.removal-keeps-the-epoch",
     "controller.seat-goes-to-another-directory",
     "controller.suspect-keeps-its-seat",

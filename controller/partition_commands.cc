@@ -165,6 +165,9 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
     }
   }
   CompleteReassignment(Electorate(state.image), rules, &after);
+  // S-07: an eligible leader out of the in-sync set may have on its disk less than it acknowledged.
+  const bool raised = after.elr.empty() || MUTANT("controller.raised-beside-eligible");
+  if (proposal.raised() && raised) after.raising = false;
   return after;
 }
 

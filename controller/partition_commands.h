@@ -18,7 +18,8 @@ namespace millrace::controller {
 
 // Decides each proposal on its own; those that change something go into one entry. Each is answered
 // with the state as it is after this decision, which ends a reassignment whose target is in sync by
-// it (reassignment.h). A leader that leaves itself out hands over to one of those it names (S-35).
+// it (reassignment.h), and the raise of a durability that its members have on their disks (S-07). A
+// leader that leaves itself out hands over to one of those it names (S-35).
 // One that is refused or changes nothing leaves no record (S-12). Errors, for the whole request:
 // BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. Errors, per partition: UNKNOWN_TOPIC_OR_PARTITION,
 // FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, NOT_LEADER_OR_FOLLOWER, INVALID_UPDATE_VERSION,

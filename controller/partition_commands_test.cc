@@ -383,5 +383,80 @@ TEST_F(PartitionCommandsTest, PartitionThatIsNotThereIsToldWithoutAState) {
   EXPECT_FALSE(result.has_state());
 }
 
+// --- A durability that is raised ---
+
+class RaisedPartitionTest : public PartitionCommandsTest {
+ protected:
+  RaisedPartitionTest() {
+    SetDurability("replicated");
+    SetDurability("durable");
+  }
+  void SetDurability(const std::string& value) {
+    millrace::v1::IncrementalAlterConfigsRequest request;
+    auto& resource = *request.add_resources();
+    resource.mutable_resource()->set_type(millrace::v1::CONFIG_RESOURCE_TYPE_TOPIC);
+    resource.mutable_resource()->set_name("t");
+    auto& alteration = *resource.add_alterations();
+    alteration.set_name("durability");
+    alteration.set_operation(millrace::v1::CONFIG_OPERATION_SET);
+    alteration.set_value(value);
+    const auto reply = cluster_.Run(request);
+    ASSERT_OK(reply);
+    ASSERT_EQ(reply->resources(0).message(), "");
+  }
+  PartitionProposalResult Report(const std::vector<int>& isr) {
+    PartitionProposal proposal = Proposal(isr);
+    proposal.set_raised(true);
+    return Ask(1, proposal);
+  }
+};
+
+TEST_F(RaisedPartitionTest, S07_TheLeadersReportEndsTheRaise) {
+  ASSERT_TRUE(cluster_.Partition("t").raising);
+  EXPECT_EQ(static_cast<int>(Propose({1, 2}).code()), 0);
+  EXPECT_TRUE(cluster_.Partition("t").raising) << "it did not say so";
+  EXPECT_EQ(static_cast<int>(Report({1, 2}).code()), 0);
+  EXPECT_FALSE(cluster_.Partition("t").raising);
+  EXPECT_THAT(Ids(cluster_.Partition("t").isr), ElementsAre(1, 2));
+  const size_t entries = cluster_.log().size();
+  EXPECT_EQ(static_cast<int>(Report({1, 2}).code()), 0);
+  EXPECT_EQ(cluster_.log().size(), entries) << "nothing is new";
+}
+
+TEST_F(RaisedPartitionTest, S07_AReportOfAnEarlierStateIsRefused) {
+  PartitionProposal late = Proposal({1, 2, 3});
+  late.set_raised(true);
+  SetDurability("replicated");
+  SetDurability("durable");
+  ExpectRefused(late, ErrorCode::kInvalidUpdateVersion);
+  EXPECT_TRUE(cluster_.Partition("t").raising);
+}
+
+TEST_F(RaisedPartitionTest, S07_NotWhileAnEligibleLeaderMayHaveLessOnItsDisk) {
+  cluster_.Fence(2);
+  cluster_.Fence(3);
+  ASSERT_FALSE(cluster_.Partition("t").elr.empty());
+  Report({1});
+  EXPECT_TRUE(cluster_.Partition("t").raising);
+}
+
+TEST_F(RaisedPartitionTest, S07_UntilThenItCountsAsReplicatedForSuspicion) {
+  cluster_.Register(3, 2, /*suspect=*/true);
+  cluster_.Fence(2);
+  // 1 is the last in sync; 2 is eligible, as one that stopped cleanly.
+  ASSERT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2));
+  cluster_.Register(2, 2, /*suspect=*/true);
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), IsEmpty());
+}
+
+TEST_F(RaisedPartitionTest, S07_AfterwardsASuspectKeepsItsSeat) {
+  Report({1, 2, 3});
+  cluster_.Fence(3);
+  cluster_.Fence(2);
+  ASSERT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2));
+  cluster_.Register(2, 2, /*suspect=*/true);
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2));
+}
+
 }  // namespace
 }  // namespace millrace::controller

@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "base/check.h"
+#include "base/mutant.h"
 
 namespace millrace::controller {
 
@@ -20,6 +21,10 @@ metadata::ResolvedConfig Resolve(absl::string_view name, const metadata::ConfigL
 ElectionRules TopicRules::ForPartition(const metadata::PartitionImage& partition) const {
   return {.min_isr = std::min(min_insync_replicas, partition.replication_factor()),
           .unclean = unclean_election};
+}
+
+bool TopicRules::IsDurable(const metadata::PartitionImage& partition) const {
+  return durable && (!partition.raising || MUTANT("controller.durable-while-raised"));
 }
 
 TopicRules TopicRulesOf(const State& state, TopicId topic) {

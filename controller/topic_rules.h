@@ -17,11 +17,14 @@ namespace millrace::controller {
 struct TopicRules {
   int min_insync_replicas = 1;
   bool unclean_election = false;
-  // An acknowledgement means the disk, so that a crash alone makes no replica suspect (S-03).
+  // An acknowledgement means the disk, as the topic is configured.
   bool durable = true;
 
   // At run time only as many as are assigned can be asked for (S-16).
   ElectionRules ForPartition(const metadata::PartitionImage& partition) const;
+  // All that the partition ever acknowledged was on the disk, so that a crash alone makes no
+  // replica suspect (S-03). Not yet while the topic's durability is being raised (S-07).
+  bool IsDurable(const metadata::PartitionImage& partition) const;
 };
 
 TopicRules TopicRulesOf(const State& state, TopicId topic);

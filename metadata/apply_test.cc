@@ -140,7 +140,7 @@ TEST(ApplyTest, UnknownTypeVersionOrLevelIsRefusedByName) {
   records::FeatureLevelRecord level;
   level.set_feature_level(kFeatureLevelMax + 1);
   record = Encode(level);
-  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 5"));
+  EXPECT_THAT(CheckKnown({&record, 1}), IsError(ErrorCode::kUnsupportedVersion, "level 6"));
 }
 
 }  // namespace

@@ -27,13 +27,15 @@ namespace millrace::metadata {
 // Registrations of programs whose range of levels does not hold the cluster's are refused. A new
 // cluster begins at the highest.
 inline constexpr int kFeatureLevelMin = 1;
-inline constexpr int kFeatureLevelMax = 4;
+inline constexpr int kFeatureLevelMax = 5;
 // Requests are remembered (completed_requests.h) from this level on.
 inline constexpr int kCompletedRequestsLevel = 2;
 // Partitions are reassigned, and brokers cordoned and removed, from this level on.
 inline constexpr int kReassignmentLevel = 3;
 // Reassignments have throttles, and log directories may be slow, from this level on.
 inline constexpr int kThrottleAndSlownessLevel = 4;
+// The durability of topics that exist is raised from this level on.
+inline constexpr int kRaisedDurabilityLevel = 5;
 
 struct Listener {
   std::string name;
@@ -119,6 +121,9 @@ struct PartitionImage {
   LeaderEpoch leader_epoch{0};
   PartitionEpoch partition_epoch{0};
   RecoveryState recovery_state = RecoveryState::kRecovered;
+  // S-07: the topic's durability was raised, and what it had acknowledged before may be on no disk
+  // yet: for suspicion it counts as `replicated`. Until the leader has said that it is on all.
+  bool raising = false;
   // While the partition is reassigned (KIP-455): who will hold it, the preferred leader first, all
   // of them in `replicas`; else empty.
   BrokerList target;

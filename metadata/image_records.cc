@@ -57,6 +57,7 @@ PartitionImage PartitionFrom(const records::PartitionRecord& record) {
           .leader_epoch = LeaderEpoch(record.leader_epoch()),
           .partition_epoch = PartitionEpoch(record.partition_epoch()),
           .recovery_state = RecoveryFrom(record.recovery_state()),
+          .raising = record.raising(),
           .target = BrokersFrom(record.target()),
           .adding = BrokersFrom(record.adding()),
           .throttle_bytes_per_s = record.throttle_bytes_per_s()};
@@ -78,6 +79,7 @@ records::PartitionRecord PartitionRecordOf(const TopicPartition& id,
   BrokersTo(partition.target, record.mutable_target());
   BrokersTo(partition.adding, record.mutable_adding());
   record.set_throttle_bytes_per_s(partition.throttle_bytes_per_s);
+  record.set_raising(partition.raising);
   return record;
 }
 
@@ -112,6 +114,7 @@ records::PartitionChangeRecord PartitionChangeOf(const TopicPartition& id,
   if (after.throttle_bytes_per_s != before.throttle_bytes_per_s) {
     record.set_throttle_bytes_per_s(after.throttle_bytes_per_s);
   }
+  if (after.raising != before.raising) record.set_raising(after.raising);
   return record;
 }
 
@@ -135,6 +138,7 @@ PartitionImage ChangedPartition(const PartitionImage& before,
   if (change.has_throttle_bytes_per_s()) {
     after.throttle_bytes_per_s = change.throttle_bytes_per_s();
   }
+  if (change.has_raising()) after.raising = change.raising();
   return after;
 }
 

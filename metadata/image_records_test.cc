@@ -54,6 +54,18 @@ TEST(ImageRecordsTest, ThrottleSurvivesItsRecordsAndGoesByOne) {
   EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
 }
 
+TEST(ImageRecordsTest, S07_ARaiseSurvivesItsRecordsAndEndsByOne) {
+  PartitionImage partition = TestPartition();
+  EXPECT_FALSE(PartitionRecordOf(kId, partition).raising());
+  partition.raising = true;
+  EXPECT_EQ(PartitionFrom(PartitionRecordOf(kId, partition)), partition);
+  PartitionImage after = partition;
+  after.partition_epoch = PartitionEpoch(1);
+  EXPECT_FALSE(PartitionChangeOf(kId, partition, after).has_raising());
+  after.raising = false;
+  EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
+}
+
 TEST(ImageRecordsTest, BrokerSurvivesItsRecord) {
   const BrokerImage broker = *TestImage().FindBroker(NodeId(1));
   EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);

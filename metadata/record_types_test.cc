@@ -69,6 +69,14 @@ TEST(RecordTypesTest, ThrottlesAndSlowDirectoriesAreFieldsThatCameWithLevel4) {
             kGoldenThrottles);
 }
 
+TEST(RecordTypesTest, S07_ARaiseIsAFieldThatCameWithLevel5) {
+  const TopicPartition id{TestTopicId(1), PartitionIndex(300)};
+  EXPECT_EQ(Line(Encode(PartitionRecordOf(id, RaisedPartition()))) +
+                Line(PartitionBecame(1, 300, ThrottledPartition(), RaisedPartition())) +
+                Line(PartitionBecame(1, 300, RaisedPartition(), ThrottledPartition())),
+            kGoldenRaise);
+}
+
 TEST(RecordTypesTest, EveryTypeSurvivesTheWayThroughBytes) {
   int type = 0;
   for (const rsm::Record& record : Samples()) {

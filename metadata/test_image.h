@@ -102,6 +102,13 @@ inline PartitionImage ThrottledPartition() {
   return partition;
 }
 
+// The same, and its topic's durability is being raised.
+inline PartitionImage RaisedPartition() {
+  PartitionImage partition = ThrottledPartition();
+  partition.raising = true;
+  return partition;
+}
+
 inline rsm::Record PartitionMade(uint64_t topic, int index) {
   return Encode(PartitionRecordOf({TestTopicId(topic), PartitionIndex(index)}, TestPartition()));
 }

@@ -133,7 +133,8 @@ void DeclareDurability(ConfigSchema<Config>* schema) {
                 .default_value = "durable",
                 .doc = "What an acknowledgement means: 'durable': on the disks of all in-sync "
                        "replicas; 'replicated': in the memory of all of them. Fixed per topic at "
-                       "creation; it can be lowered afterwards, not raised.",
+                       "creation; altered afterwards, it is lowered at once, and raised for each "
+                       "partition as soon as all that it has acknowledged is on those disks.",
                 .allowed = {"durable", "replicated"},
                 .dynamic = true,
                 .broker_name = "log.durability"})

@@ -226,6 +226,14 @@ StagedRange Log::Append(Bytes batches, Reservation reservation, Offset end, Wall
   return range;
 }
 
+void Log::SetConfig(const LogConfig& config) {
+  const bool raised =
+      config.durability == Durability::kDurable && config_.durability != Durability::kDurable;
+  config_ = config;
+  // Not with the next batch: there may be none.
+  if (raised && durable_ < end_) PushCheckpoint();
+}
+
 void Log::SetHighWatermark(Offset high_watermark) {
   high_watermark_ = high_watermark;
   producers_.Committed(high_watermark);

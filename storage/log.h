@@ -77,8 +77,9 @@ class Log {
 
   // Null: nobody. Must outlive the log or be replaced.
   void SetListener(Listener* listener) { listener_ = listener; }
-  // Takes effect with the next batch, roll or retention run.
-  void SetConfig(const LogConfig& config) { config_ = config; }
+  // Takes effect with the next batch, roll or retention run; what was appended before the
+  // durability is raised is synced at once (S-07).
+  void SetConfig(const LogConfig& config);
   const LogConfig& config() const { return config_; }
 
   const TopicPartition& topic_partition() const { return topic_partition_; }

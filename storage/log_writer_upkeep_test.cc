@@ -90,6 +90,24 @@ TEST_F(LogWriterUpkeepTest, ARecoveryPointIsNeverBeyondWhatIsDurable) {
   EXPECT_EQ(log->durable_offset(), Offset(5));
 }
 
+TEST_F(LogWriterUpkeepTest, S07_WhatWasAppendedBeforeTheLevelWasRaisedIsSyncedAtOnce) {
+  world_.config.durability = Durability::kReplicated;
+  const auto log = OpenLog(0);
+  Stage(*log);
+  world_.RunBriefly();
+  ASSERT_EQ(log->written_offset(), Offset(1));
+  ASSERT_EQ(log->durable_offset(), Offset(0));
+  LogConfig config = log->config();
+  config.retention_ms = 7;
+  log->SetConfig(config);
+  world_.RunBriefly();
+  EXPECT_EQ(log->durable_offset(), Offset(0));
+  config.durability = Durability::kDurable;
+  log->SetConfig(config);
+  world_.RunBriefly();
+  EXPECT_EQ(log->durable_offset(), Offset(1));
+}
+
 TEST_F(LogWriterUpkeepTest, ARecoveryPointIsTakenBackBeforeATruncation) {
   const auto log = OpenLog(0);
   for (int i = 0; i < 5; ++i) Stage(*log);

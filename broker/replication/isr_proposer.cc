@@ -42,6 +42,7 @@ wire::AlterPartitionRequest RequestOf(NodeId self, BrokerEpoch epoch,
     out.set_recovery_state(proposal.recovery_state == metadata::RecoveryState::kRecovering
                                ? wire::LEADER_RECOVERY_STATE_RECOVERING
                                : wire::LEADER_RECOVERY_STATE_RECOVERED);
+    out.set_raised(proposal.raised);
   }
   return request;
 }

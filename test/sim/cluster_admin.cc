@@ -112,6 +112,8 @@ void ClusterAdmin::AddPartition() {
 void ClusterAdmin::DeleteTopic() {
   if (world_.topics.size() < 2) return;
   const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  // What is altered by name must not be another one's.
+  if (topic->altering) return;
   std::erase(world_.topics, topic);
   world_.deleted.push_back(topic);
   AskToDelete(topic);
@@ -150,12 +152,63 @@ void ClusterAdmin::AlterMinIsr() {
       !options.wipes && !options.disk_errors && !options.power_losses && !options.full_disks;
   const uint64_t least = disks_stay ? 1 : 2;
   const std::string value = absl::StrCat(least + world_.random.Below(4 - least));
+  Alter(*topic, "min.insync.replicas", value, [this, value](std::optional<ErrorCode> code) {
+    if (code == ErrorCode::kNone) world_.Reached(absl::StrCat("min-isr-", value));
+  });
+}
+
+void ClusterAdmin::AlterDurability() {
+  const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
+  if (topic == nullptr || topic->altering) return;
+  const bool raise = !topic->durable;
+  // Without an answer it may take effect at any time, so that nothing more is known of this topic.
+  topic->altering = true;
+  topic->durable = false;
+  Alter(*topic, "durability", raise ? "durable" : "replicated",
+        [this, topic, raise](std::optional<ErrorCode> code) {
+          if (!code) return;
+          world_.Reached(raise ? "durability-raised" : "durability-lowered");
+          if (raise && code == ErrorCode::kNone) return AwaitRaised(topic);
+          topic->altering = false;
+        });
+}
+
+void ClusterAdmin::AwaitRaised(const std::shared_ptr<ClusterTopic>& topic) {
+  v1::DescribeTopicsRequest request;
+  request.add_topic_ids(topic->id.ToBytes());
+  using Answer = absl::StatusOr<v1::DescribeTopicsResponse>;
+  world_.Ask<Answer>(
+      AnyController(), absl::Seconds(5),
+      [request](SimServer& server, std::function<void(Answer)> reply) {
+        server.node().Submit(request,
+                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
+      },
+      [this, topic](const absl::StatusOr<Answer>& answer) {
+        if (answer.ok() && answer->ok()) {
+          const v1::TopicDescription& now = (*answer)->topics(0);
+          if (now.code() != 0) return;  // Deleted.
+          if (std::none_of(now.partitions().begin(), now.partitions().end(),
+                           [](const auto& partition) { return partition.raising_durability(); })) {
+            topic->altering = false;
+            topic->durable = true;
+            return world_.Reached("durability-reached");
+          }
+        }
+        const absl::Duration pause =
+            Between(world_.random, absl::Milliseconds(20), absl::Milliseconds(200));
+        world_.clients->PostAt(world_.loop.now() + pause, [this, topic] { AwaitRaised(topic); });
+      });
+}
+
+void ClusterAdmin::Alter(const ClusterTopic& topic, const std::string& name,
+                         const std::string& value,
+                         std::function<void(std::optional<ErrorCode>)> done) {
   v1::IncrementalAlterConfigsRequest request;
   v1::AlterConfigsResource* resource = request.add_resources();
   resource->mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_TOPIC);
-  resource->mutable_resource()->set_name(topic->name);
+  resource->mutable_resource()->set_name(topic.name);
   v1::ConfigAlteration* alteration = resource->add_alterations();
-  alteration->set_name("min.insync.replicas");
+  alteration->set_name(name);
   alteration->set_operation(v1::CONFIG_OPERATION_SET);
   alteration->set_value(value);
   using Answer = absl::StatusOr<v1::IncrementalAlterConfigsResponse>;
@@ -165,11 +218,14 @@ void ClusterAdmin::AlterMinIsr() {
         server.node().Submit(request,
                              [reply](Answer response, LogIndex) { reply(std::move(response)); });
       },
-      [this, value](const absl::StatusOr<Answer>& answer) {
-        if (!answer.ok() || !answer->ok()) return world_.Reached("alter-unanswered");
+      [this, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
+        if (!answer.ok() || !answer->ok()) {
+          world_.Reached("alter-unanswered");
+          return done(std::nullopt);
+        }
         const auto code = static_cast<ErrorCode>((*answer)->resources(0).code());
-        world_.Reached(code == ErrorCode::kNone ? absl::StrCat("min-isr-", value)
-                                                : absl::StrCat("alter-", ErrorCodeName(code)));
+        if (code != ErrorCode::kNone) world_.Reached(absl::StrCat("alter-", ErrorCodeName(code)));
+        done(code);
       });
 }
 

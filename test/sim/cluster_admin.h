@@ -6,9 +6,12 @@
 #ifndef TEST_SIM_CLUSTER_ADMIN_H_
 #define TEST_SIM_CLUSTER_ADMIN_H_
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "base/error_code.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
@@ -22,6 +25,8 @@ class ClusterAdmin {
   // Those that follow need a topic.
   void AddPartition();
   void AlterMinIsr();
+  // From `replicated` to `durable`, or back.
+  void AlterDurability();
   // Asks until it is gone. Another one may have its name then.
   void DeleteTopic();
   // Asks for other brokers for a partition, or for those of before.
@@ -31,6 +36,11 @@ class ClusterAdmin {
   int AnyController();
   std::string FreeName() const;
   void AskToDelete(const std::shared_ptr<ClusterTopic>& topic);
+  // `done`: its code; nullopt, if the outcome is not known.
+  void Alter(const ClusterTopic& topic, const std::string& name, const std::string& value,
+             std::function<void(std::optional<ErrorCode>)> done);
+  // Asks until all that the topic ever acknowledged is on disks (S-07).
+  void AwaitRaised(const std::shared_ptr<ClusterTopic>& topic);
 
   ClusterState& world_;
   bool creating_ = false;

@@ -76,7 +76,10 @@ struct ClusterReport {
 struct ClusterTopic {
   std::string name;
   TopicId id;
+  // All that it ever acknowledged was promised to be on disks.
   bool durable = true;
+  // Its durability, and the outcome is not known.
+  bool altering = false;
   int partitions = 1;
 
   TopicPartition Partition(int index) const { return {id, PartitionIndex(index)}; }

@@ -65,7 +65,8 @@ std::string ClusterVerdict::WhatIsNotHealthy() {
     for (const v1::PartitionDescription& partition : topic.partitions()) {
       if (partition.leader_id() >= 0 &&
           partition.in_sync_replicas_size() == partition.replicas_size() &&
-          partition.adding_replicas().empty() && partition.removing_replicas().empty()) {
+          partition.adding_replicas().empty() && partition.removing_replicas().empty() &&
+          !partition.raising_durability()) {
         continue;
       }
       return absl::StrCat(topic.name(), "-", partition.partition(), " has leader ",
@@ -73,7 +74,8 @@ std::string ClusterVerdict::WhatIsNotHealthy() {
                           ", replicas ", absl::StrJoin(partition.replicas(), ","), ", coming ",
                           absl::StrJoin(partition.adding_replicas(), ","), ", in sync ",
                           absl::StrJoin(partition.in_sync_replicas(), ","), ", eligible ",
-                          absl::StrJoin(partition.eligible_leader_replicas(), ","));
+                          absl::StrJoin(partition.eligible_leader_replicas(), ","),
+                          partition.raising_durability() ? ", its durability being raised" : "");
     }
   }
   if (const int64_t pending = clients_.Pending(); pending > 0) {

@@ -29,6 +29,8 @@ void CommittedLogs::Check(Run run, const std::vector<broker::LogDirDescription>&
       world_.Note(CheckLeadership(run, replica));
       if (topic->durable || !world_.options.power_losses) {
         world_.Note(CheckCommitted(run.first, *topic, replica));
+      } else {
+        committed_.erase(replica.topic_partition);
       }
     }
   }

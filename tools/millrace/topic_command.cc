@@ -1,5 +1,6 @@
 #include "tools/millrace/topic_command.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -116,7 +117,8 @@ Json PartitionJson(const v1::PartitionDescription& partition) {
       {"adding", std::vector<int32_t>(partition.adding_replicas().begin(),
                                       partition.adding_replicas().end())},
       {"removing", std::vector<int32_t>(partition.removing_replicas().begin(),
-                                        partition.removing_replicas().end())}};
+                                        partition.removing_replicas().end())},
+      {"raising_durability", partition.raising_durability()}};
 }
 
 // "1,2,3", or while it is reassigned "1,2,3,4 (+4 -1)".
@@ -141,6 +143,14 @@ void PrintTopic(const v1::TopicDescription& topic) {
                absl::StrJoin(partition.in_sync_replicas(), ",")});
   }
   table.Print();
+  const auto raising =
+      std::count_if(topic.partitions().begin(), topic.partitions().end(),
+                    [](const auto& partition) { return partition.raising_durability(); });
+  if (raising > 0) {
+    PrintOut(absl::StrCat("  the durability of ", raising,
+                          " partition(s) is being raised: not all that was acknowledged before is "
+                          "on all disks yet\n"));
+  }
 }
 
 // Whether a partition is one of those asked for.
