@@ -13,6 +13,7 @@ fi
 
 readonly millrace="$PWD/tools/millrace/millrace"
 readonly check="$PWD/tools/bench/probe/delivery_check"
+readonly topic_clients="$PWD/test/cluster/topic_clients"
 readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/network_cuts_test.XXXXXX")"
 readonly controllers='1 2 3' brokers='101 102 103'
 source "$PWD/test/cluster/equal_replicas.sh"
@@ -140,6 +141,10 @@ more_than() { (($(acknowledged) > $1)); }
 goes_on() { await "no topic can be created $1" more_than $(($(acknowledged) + 3)); }
 goes_on 'at first'
 
+# Others change a few topics, all at once, through any controller; what they are told is checked for linearizability.
+"$topic_clients" "$at_controllers" 3 200 >"$work/history" 2>"$work/history.err" &
+changers=$!
+
 # ---- Cuts. ----
 
 others() { printf '%s\n' $2 | grep -vx "$1"; }
@@ -186,6 +191,8 @@ await "not all replicas are in sync after broker $victim is heard again" says "$
 
 touch "$work/enough"
 wait "$creator"
+kill -TERM "$changers"
+wait "$changers" || fail "no order explains what clients were told: $(head -c 2000 "$work/history.err")"
 for node in $controllers; do
   await "controller $node does not answer" "$millrace" topic list --timeout 5 --bootstrap "$(ip_of "$node"):9092"
   "$millrace" topic list --timeout 20 --bootstrap "$(ip_of "$node"):9092" -o json |
@@ -196,4 +203,5 @@ done
 kill -TERM "$checker"
 wait "$checker" || fail "the records are not what was acknowledged: $(cat "$work/report")"
 replicas_are_equal events 6
-printf 'network_cuts_test: %s topics were acknowledged, all are there; records: %s\n' "$(acknowledged)" "$(cat "$work/report")"
+printf 'network_cuts_test: %s topics were acknowledged, all are there; changes: %s; records: %s\n' "$(acknowledged)" \
+  "$(cat "$work/history")" "$(cat "$work/report")"

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Three controllers as real processes, killed and paused while topics are created through any of them: whatever was
-# acknowledged is there at the end, on each; and a voter whose disk is lost comes back as another one.
+# Three controllers as real processes, leaders and followers killed and paused while topics are created, deleted, altered
+# and described through any of them: all answers fit into one order, whatever was acknowledged is there at the end, on each;
+# and a voter whose disk is lost comes back as another one.
 set -euo pipefail
 
 source "$PWD/test/cluster/cluster_of_processes.sh"
 readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
 
-creator=''
+readonly topic_clients="$PWD/test/cluster/topic_clients"
+
+creator='' changers=''
 before_clean_up() {
-  [[ -z "$creator" ]] || kill "$creator" 2>/dev/null || true
+  [[ -z "$creator$changers" ]] || kill $creator $changers 2>/dev/null || true
 }
 
 start_cluster --controllers 3 --phantom-brokers 3 --phantoms "$phantoms"
@@ -46,12 +49,18 @@ acknowledged() { wc -l <"$work/acknowledged"; }
 more_than() { (($(acknowledged) > $1)); }
 await 'no topic is created' more_than 2
 
-for fault in kill pause kill pause kill; do
-  victim="$(leader)"
+# Others change a few topics as well, all at once; what they are told is checked for linearizability.
+"$topic_clients" "$bootstrap" >"$work/history" 2>"$work/history.err" &
+changers=$!
+
+follower() { describe | field 'next(m["node"] for m in quorum["members"] if m["node"] != quorum["leader"])'; }
+for step in 'kill leader' 'pause follower' 'pause leader' 'kill follower' 'kill leader' 'pause leader' 'kill leader'; do
+  read -r fault role <<<"$step"
+  victim="$($role)"
   cluster "$fault" "$victim"
-  await "nobody leads after '$fault $victim'" more_than $(($(acknowledged) + 3))
+  await "nobody leads after '$fault $victim', the $role" more_than $(($(acknowledged) + 3))
   if [[ "$fault" == pause ]]; then
-    [[ "$(leader)" != "$victim" ]] || fail "a paused controller leads"
+    [[ "$role" == follower || "$(leader)" != "$victim" ]] || fail "a paused controller leads"
     cluster resume "$victim"
   else
     cluster start >/dev/null 2>&1 || fail "controller $victim does not come back"
@@ -60,6 +69,9 @@ done
 touch "$work/enough"
 wait "$creator"
 creator=''
+kill -TERM "$changers"
+wait "$changers" || fail "no order explains what clients were told: $(head -c 2000 "$work/history.err")"
+changers=''
 
 for address in "${addresses[@]}"; do
   topics_at "$address" >"$work/there"
@@ -68,8 +80,8 @@ for address in "${addresses[@]}"; do
   [[ -e "$work/first" ]] || cp "$work/there" "$work/first"
   cmp "$work/first" "$work/there" || fail "the topics at $address are others"
 done
-printf 'quorum_test: %s topics were acknowledged, all of them are there; refused: %s\n' "$(acknowledged)" \
-  "$(wc -l <"$work/refused")"
+printf 'quorum_test: %s topics were acknowledged, all of them are there; refused: %s; changes: %s\n' "$(acknowledged)" \
+  "$(wc -l <"$work/refused")" "$(cat "$work/history")"
 
 # A follower's disk is lost.
 lost="$(describe | field 'next(m["node"] for m in quorum["members"] if m["node"] != quorum["leader"])')"

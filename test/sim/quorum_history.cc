@@ -139,7 +139,9 @@ class TopicHistory::Search {
       for (size_t i = first; i < calls_.size() && calls_[i]->called < next->answered; ++i) {
         if (IsPlaced(i) || (calls_[i]->fate == Fate::kOpen) != open) continue;
         TopicRegister after = topic;
-        const TopicAnswer answer = ApplyTo(calls_[i]->call, &after);
+        TopicAnswer answer = ApplyTo(calls_[i]->call, &after);
+        const bool whatever = calls_[i]->call.kind == Kind::kDelete;
+        if (whatever && calls_[i]->answer.found.id == 0) answer.found = {};
         // Without effect it need not be placed.
         if (open ? after == topic : answer != calls_[i]->answer) continue;
         Flip(i);

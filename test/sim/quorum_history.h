@@ -42,7 +42,7 @@ struct TopicCall {
 struct TopicAnswer {
   // False: the topic exists already (kCreate), or does not exist (all others).
   bool done = false;
-  // kDescribe: what is there. kDelete: the id of what was.
+  // kDescribe: what is there. kDelete: the id of what was; 0, if whoever asked does not know it.
   TopicRegister found = {};
 
   friend bool operator==(const TopicAnswer&, const TopicAnswer&) = default;

@@ -45,6 +45,15 @@ TEST_F(TopicHistoryTest, OneAfterTheOtherMustFit) {
   EXPECT_EQ(Check(), Verdict::kLinearizable);
 }
 
+TEST_F(TopicHistoryTest, WhatADeletionDeletedNeedNotBeKnown) {
+  Answer(Create(1), kDone);
+  Answer(Delete(), kDone);
+  SeesNothing();
+  EXPECT_EQ(Check(), Verdict::kLinearizable);
+  Answer(Delete(), kDone);
+  EXPECT_EQ(Check(), Verdict::kViolated);
+}
+
 TEST_F(TopicHistoryTest, AnAcknowledgedChangeMayNotVanish) {
   Answer(Create(1), kDone);
   SeesNothing();
