@@ -12,12 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "test/cluster/shared_server_test.h"
 #include "test/cluster/transcript.h"
-#include "tools/millrace/command_test_bed.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::test {
 namespace {

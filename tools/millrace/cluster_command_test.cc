@@ -1,6 +1,7 @@
 #include "tools/millrace/cluster_command.h"
 
-#include "tools/millrace/command_test_bed.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -12,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,6 +19,11 @@
 #include "client/admin.h"
 #include "client/client_security.h"
 #include "tools/millrace/output.h"
+
+// Its headers take long to read, and few need more than the name.
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace millrace::tools {
 

@@ -2,8 +2,11 @@
 
 #include <cstdlib>
 
+#include "CLI/CLI.hpp"
 #include "base/status.h"
-#include "tools/millrace/command_test_bed.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -1,5 +1,6 @@
 #include "tools/millrace/command_tree.h"
 
+#include "CLI/CLI.hpp"
 #include "tools/millrace/cluster_command.h"
 #include "tools/millrace/completion_command.h"
 #include "tools/millrace/config_command.h"

@@ -9,7 +9,6 @@
 
 #include <memory>
 
-#include "CLI/CLI.hpp"
 #include "tools/millrace/command.h"
 
 namespace millrace::tools {

@@ -1,5 +1,6 @@
 #include "tools/millrace/command_tree.h"
 
+#include "CLI/CLI.hpp"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -7,7 +7,6 @@
 
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "tools/millrace/command.h"
 
 namespace millrace::tools {

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "base/posix_file_system.h"
-#include "tools/millrace/command_test_bed.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
 #include "tools/millrace/log_command.h"
+#include "tools/millrace/testing/command_test_bed.h"
 #include "tools/millrace/topic_command.h"
 
 namespace millrace::tools {

@@ -8,7 +8,6 @@
 
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "tools/millrace/command.h"
 

@@ -1,6 +1,8 @@
 #include "tools/millrace/config_command.h"
 
-#include "tools/millrace/command_test_bed.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -5,8 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/posix_file_system.h"
 #include "client/fake_log_server.h"
+#include "gmock/gmock.h"
 #include "record/batch_builder.h"
-#include "tools/millrace/command_test_bed.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -1,7 +1,8 @@
 #include "tools/millrace/feature_command.h"
 
+#include "gtest/gtest.h"
 #include "tools/millrace/cluster_command.h"
-#include "tools/millrace/command_test_bed.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -5,7 +5,6 @@
 #ifndef TOOLS_MILLRACE_LOG_COMMAND_H_
 #define TOOLS_MILLRACE_LOG_COMMAND_H_
 
-#include "CLI/CLI.hpp"
 #include "tools/millrace/command.h"
 
 namespace millrace::tools {

@@ -3,10 +3,12 @@
 #include <string>
 
 #include "base/posix_file_system.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
 #include "metadata/image_snapshot.h"
 #include "raft/host/snapshot_format.h"
 #include "record/testing/sample_records.h"
-#include "tools/millrace/command_test_bed.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -3,7 +3,8 @@
 #include <cstdio>
 #include <fstream>
 
-#include "tools/millrace/command_test_bed.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

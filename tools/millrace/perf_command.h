@@ -7,7 +7,6 @@
 #ifndef TOOLS_MILLRACE_PERF_COMMAND_H_
 #define TOOLS_MILLRACE_PERF_COMMAND_H_
 
-#include "CLI/CLI.hpp"
 #include "tools/millrace/command.h"
 
 namespace millrace::tools {

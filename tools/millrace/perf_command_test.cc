@@ -1,7 +1,8 @@
 #include "tools/millrace/perf_command.h"
 
 #include "client/fake_log_server.h"
-#include "tools/millrace/command_test_bed.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -3,8 +3,10 @@
 #include <string>
 
 #include "base/posix_file_system.h"
+#include "base/status_matchers.h"
 #include "client/fake_log_server.h"
-#include "tools/millrace/command_test_bed.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

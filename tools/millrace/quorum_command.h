@@ -4,7 +4,6 @@
 #ifndef TOOLS_MILLRACE_QUORUM_COMMAND_H_
 #define TOOLS_MILLRACE_QUORUM_COMMAND_H_
 
-#include "CLI/CLI.hpp"
 #include "tools/millrace/command.h"
 
 namespace millrace::tools {

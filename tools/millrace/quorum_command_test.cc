@@ -1,7 +1,8 @@
 #include "tools/millrace/quorum_command.h"
 
 #include "base/uuid.h"
-#include "tools/millrace/command_test_bed.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

@@ -1,8 +1,9 @@
 #include "tools/millrace/scrub_command.h"
 
 #include "absl/strings/str_cat.h"
-#include "tools/millrace/command_test_bed.h"
+#include "gmock/gmock.h"
 #include "tools/millrace/log_command.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

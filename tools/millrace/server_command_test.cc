@@ -4,7 +4,9 @@
 #include <string>
 
 #include "base/posix_file_system.h"
-#include "tools/millrace/command_test_bed.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {

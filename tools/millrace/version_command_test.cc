@@ -1,7 +1,8 @@
 #include "tools/millrace/version_command.h"
 
 #include "base/version.h"
-#include "tools/millrace/command_test_bed.h"
+#include "gtest/gtest.h"
+#include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {
