@@ -34,6 +34,10 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
                    static_cast<int>(std::min<int64_t>(options_.receive_message_bytes_max,
                                                       std::numeric_limits<int>::max())));
   arguments.SetInt(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
+  if (!options_.adapts_windows) {
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kFixedWindowBytes);
+  }
   // Retries are ours to decide: the client knows what is idempotent.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Cluster and client traffic goes to named addresses, never through a web proxy.

@@ -23,6 +23,8 @@
 
 namespace millrace::rpc {
 
+inline constexpr int kFixedWindowBytes = 1 << 20;
+
 struct ChannelOptions {
   // Pings after this much silence, and how long an answer may take until the connection is dead.
   absl::Duration keepalive_time = absl::Seconds(20);
@@ -32,6 +34,9 @@ struct ChannelOptions {
   absl::Duration connect_timeout = absl::Milliseconds(500);
   absl::Duration reconnect_backoff_max = absl::Seconds(1);
   int64_t receive_message_bytes_max = 64 << 20;
+  // gRPC pings whoever sends data, to fit the window of its flow control to the line. Where
+  // messages are small that is as much work as they are: without, the window is kFixedWindowBytes.
+  bool adapts_windows = true;
   // Plaintext, or TLS to whoever was meant when they were made.
   std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
 };

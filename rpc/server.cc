@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "rpc/channel_pool.h"
 #include "rpc/health_service.h"
 #include "rpc/reflection_service.h"
 
@@ -76,6 +77,10 @@ void Server::Configure(grpc::ServerBuilder* builder) const {
   // The size of what we send is bounded where it is made; a limit here would only break streams.
   builder->SetMaxReceiveMessageSize(ToInt(options_.receive_message_bytes_max));
   builder->SetMaxSendMessageSize(-1);
+  if (!options_.adapts_windows) {
+    builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kFixedWindowBytes);
+  }
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                               ToInt(options_.concurrent_streams_per_connection_max));
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options_.keepalive_time));

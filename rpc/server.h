@@ -53,6 +53,8 @@ struct ServerOptions {
   absl::Duration connection_idle_max = absl::Minutes(10);
   // Time a client has from connecting to a complete TLS and HTTP/2 handshake.
   absl::Duration handshake_timeout = absl::Seconds(10);
+  // As ChannelOptions::adapts_windows.
+  bool adapts_windows = true;
   ConnectionLimitOptions connection_limits = {};
   // What is shown on the listeners that take TLS; null only if there are none.
   std::shared_ptr<const Tls> tls = nullptr;

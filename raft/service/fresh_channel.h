@@ -20,6 +20,7 @@ inline std::shared_ptr<grpc::Channel> FreshChannel(NodeId peer, const std::strin
                                                    const TransportOptions& options) {
   rpc::ChannelOptions channel;
   if (options.credentials != nullptr) channel.credentials = options.credentials(peer);
+  channel.adapts_windows = false;
   channel.keepalive_time = options.keepalive_time;
   channel.keepalive_timeout = options.keepalive_timeout;
   // gRPC gives an attempt at least this long.

@@ -42,6 +42,7 @@ rpc::ServerOptions RaftService::Configure(rpc::ServerOptions options) {
       std::min(options.client_ping_interval_min, TransportOptions().keepalive_time / 2);
   options.keepalive_time = std::min(options.keepalive_time, absl::Seconds(5));
   options.keepalive_timeout = std::min(options.keepalive_timeout, absl::Seconds(5));
+  options.adapts_windows = false;
   return options;
 }
 

@@ -156,6 +156,7 @@ TEST(RaftServiceConfigureTest, AllowsWhatTheTransportsOfPeersDo) {
   const rpc::ServerOptions options = RaftService::Configure({});
   EXPECT_LT(options.client_ping_interval_min, TransportOptions().keepalive_time);
   EXPECT_GE(options.receive_message_bytes_max, static_cast<int64_t>(kRequestBytesMax));
+  EXPECT_FALSE(options.adapts_windows);
   EXPECT_EQ(
       RaftService::Configure({.receive_message_bytes_max = 64 << 20}).receive_message_bytes_max,
       64 << 20);
