@@ -74,6 +74,7 @@ void ClusterAdmin::CreateTopic() {
         if (code == ErrorCode::kNone) {
           topic->id = TopicId::FromBytes(response->topics(0).topic_id()).value();
           world_.topics.push_back(topic);
+          if (!topic->durable) began_replicated_.insert(topic->id);
           return world_.Reached("topic-created");
         }
         world_.Reached(absl::StrCat("create-", ErrorCodeName(code)));
@@ -159,7 +160,7 @@ void ClusterAdmin::AlterMinIsr() {
 
 void ClusterAdmin::AlterDurability() {
   const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
-  if (topic == nullptr || topic->altering) return;
+  if (topic == nullptr || topic->altering || !began_replicated_.contains(topic->id)) return;
   const bool raise = !topic->durable;
   // Without an answer it may take effect at any time, so that nothing more is known of this topic.
   topic->altering = true;
@@ -167,8 +168,13 @@ void ClusterAdmin::AlterDurability() {
   Alter(*topic, "durability", raise ? "durable" : "replicated",
         [this, topic, raise](std::optional<ErrorCode> code) {
           if (!code) return;
+          if (code != ErrorCode::kNone) {
+            topic->altering = false;
+            topic->durable = !raise;
+            return;
+          }
           world_.Reached(raise ? "durability-raised" : "durability-lowered");
-          if (raise && code == ErrorCode::kNone) return AwaitRaised(topic);
+          if (raise) return AwaitRaised(topic);
           topic->altering = false;
         });
 }
@@ -219,11 +225,13 @@ void ClusterAdmin::Alter(const ClusterTopic& topic, const std::string& name,
                              [reply](Answer response, LogIndex) { reply(std::move(response)); });
       },
       [this, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
-        if (!answer.ok() || !answer->ok()) {
+        const bool refused = answer.ok() && CodeOf(answer->status()) == ErrorCode::kNotController;
+        if (!refused && (!answer.ok() || !answer->ok())) {
           world_.Reached("alter-unanswered");
           return done(std::nullopt);
         }
-        const auto code = static_cast<ErrorCode>((*answer)->resources(0).code());
+        const ErrorCode code = refused ? ErrorCode::kNotController
+                                       : static_cast<ErrorCode>((*answer)->resources(0).code());
         if (code != ErrorCode::kNone) world_.Reached(absl::StrCat("alter-", ErrorCodeName(code)));
         done(code);
       });

@@ -9,9 +9,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/error_code.h"
+#include "base/ids.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
@@ -25,7 +27,8 @@ class ClusterAdmin {
   // Those that follow need a topic.
   void AddPartition();
   void AlterMinIsr();
-  // From `replicated` to `durable`, or back.
+  // From `replicated` to `durable`, or back; of topics that began as `replicated`, so that what the
+  // others promise is always judged.
   void AlterDurability();
   // Asks until it is gone. Another one may have its name then.
   void DeleteTopic();
@@ -43,6 +46,7 @@ class ClusterAdmin {
   void AwaitRaised(const std::shared_ptr<ClusterTopic>& topic);
 
   ClusterState& world_;
+  std::set<TopicId> began_replicated_;
   bool creating_ = false;
 };
 

@@ -67,7 +67,7 @@ void ClusterWorld::ActAsSomeClient() {
   if (dice == 77 && OneIn(state_.random, 4)) return admin_.AddPartition();
   if (dice == 78 && OneIn(state_.random, 2)) return admin_.AlterMinIsr();
   if (dice == 79 && OneIn(state_.random, 8)) return admin_.DeleteTopic();
-  if (dice == 80 && OneIn(state_.random, 2)) return admin_.AlterDurability();
+  if (dice == 80) return admin_.AlterDurability();
   clients_.Fetch();
 }
 
