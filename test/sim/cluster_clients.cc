@@ -5,9 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "api/codec/fetch_codec.h"
-#include "api/codec/wire_writer.h"
-#include "base/check.h"
 #include "base/status.h"
 #include "broker/broker.h"
 #include "millrace/v1/admin_service.pb.h"
@@ -16,26 +13,6 @@ namespace millrace::sim {
 namespace {
 
 constexpr size_t kProducers = 3;
-constexpr char kListener[] = "PLAINTEXT";
-
-broker::Caller AsClient() { return {.listener = kListener, .principal = {}, .forwarded = false}; }
-
-// Runs `call(broker)` on one of the shards of a machine that a request has reached, if its broker
-// serves; a machine whose broker is only starting has no listener: no answer.
-void AtBroker(SimServer& server, uint64_t shard, std::function<void(broker::Broker&)> call) {
-  if (!server.serving()) return;
-  server.shard(shard).Post([broker = &server.node().broker(), call] { call(*broker); });
-}
-
-// The one partition's answer as it comes out at the other side of the wire: nothing of the process
-// that sent it is left in it.
-api::FetchPartitionResult Wired(const api::FetchResponse& response) {
-  absl::StatusOr<api::FetchResponse> read =
-      api::DecodeFetchResponse(api::Join(api::EncodeFetchResponse(response)));
-  CHECK_OK(read);
-  return std::move(read->partitions.at(0));
-}
-
 // So often is a batch sent again that is told to be out of order: for longer than a cut lasts.
 constexpr int kOutOfOrderMax = 300;
 
@@ -56,32 +33,8 @@ bool IsWrong(ErrorCode code) {
 
 }  // namespace
 
-ClusterClients::ClusterClients(ClusterState* world) : world_(*world), producers_(kProducers) {}
-
-// ---- Leaders ----
-
-int ClusterClients::LeaderOf(const TopicPartition& partition) {
-  const auto known = leaders_.find(partition);
-  if (known != leaders_.end() && !OneIn(world_.random, 40)) return known->second;
-  return world_.any(world_.broker_hosts());
-}
-
-void ClusterClients::Learn(const TopicPartition& partition, const api::PartitionOutcome& outcome) {
-  if (outcome.ok()) return;
-  leaders_.erase(partition);
-  if (!outcome.leader || outcome.leader->leader == kNoNode) return;
-  leaders_[partition] = outcome.leader->leader.value();
-  OnLeader(partition, outcome.leader->leader_epoch, outcome.leader->leader);
-}
-
-void ClusterClients::OnLeader(const TopicPartition& partition, LeaderEpoch epoch, NodeId leader) {
-  if (leader == kNoNode || epoch == kNoLeaderEpoch) return;
-  const auto [seen, first] = led_by_.emplace(std::pair(partition, epoch), leader);
-  if (seen->second == leader) return;
-  world_.Note(absl::InternalError(absl::StrCat("VIOLATION: partition ", partition.partition.value(),
-                                               " in leader epoch ", epoch.value(), " is led by ",
-                                               leader.value(), " and by ", seen->second.value())));
-}
+ClusterClients::ClusterClients(ClusterState* world, ClusterCalls* calls)
+    : world_(*world), calls_(*calls), producers_(kProducers) {}
 
 // ---- Topics ----
 
@@ -121,7 +74,7 @@ void ClusterClients::Describe() {
 }
 
 void ClusterClients::OnDescribed(LogIndex at, const TopicPartition& partition, Described now) {
-  if (now.leader.value() >= 0) OnLeader(partition, now.epoch, now.leader);
+  if (now.leader.value() >= 0) calls_.OnLeader(partition, now.epoch, now.leader);
   Described& before = described_[partition];
   // Answers may overtake each other.
   if (at < before.at) return;
@@ -165,21 +118,12 @@ void ClusterClients::Send(const TopicPartition& partition, const SimBatch& batch
   request.partitions.push_back(
       {.name = {.topic_id = partition.topic_id, .partition = partition.partition},
        .batches = batch.bytes});
-  world_.Ask<api::ProducePartitionResult>(
-      LeaderOf(partition), timeout + absl::Seconds(1),
-      [request, shard = world_.random.Next()](
-          SimServer& server, std::function<void(api::ProducePartitionResult)> reply) {
-        AtBroker(server, shard, [request, reply](broker::Broker& broker) {
-          broker.Produce(request, AsClient(), [reply](api::ProduceResponse response) {
-            reply(std::move(response.partitions.at(0)));
-          });
-        });
-      },
-      [this, partition, done](absl::StatusOr<api::ProducePartitionResult> result) {
-        if (!result.ok()) leaders_.erase(partition);
-        if (result.ok()) Learn(partition, result->outcome);
-        done(std::move(result));
-      });
+  calls_.Produce(calls_.LeaderOf(partition), request, timeout + absl::Seconds(1),
+                 [this, partition, done](absl::StatusOr<api::ProducePartitionResult> result) {
+                   if (!result.ok()) calls_.Forget(partition);
+                   if (result.ok()) calls_.Learn(partition, result->outcome);
+                   done(std::move(result));
+                 });
 }
 
 void ClusterClients::OnAcknowledged(const SimBatch& batch, Offset base) {
@@ -228,7 +172,8 @@ void ClusterClients::AskProducerId(Producer* producer) {
   world_.Ask<Answer>(
       world_.any(world_.broker_hosts()), absl::Seconds(5),
       [](SimServer& server, std::function<void(Answer)> reply) {
-        AtBroker(server, 0, [reply](broker::Broker& broker) { broker.InitProducerId(reply); });
+        ClusterCalls::AtBroker(server, 0,
+                               [reply](broker::Broker& broker) { broker.InitProducerId(reply); });
       },
       [this, producer](absl::StatusOr<Answer> answer) {
         producer->asking = false;
@@ -323,23 +268,15 @@ void ClusterClients::Fetch() {
   request.bytes_max = 1 << (8 + random.Below(12));
   request.partitions.push_back(
       {.name = {.topic_id = partition.topic_id, .partition = partition.partition}, .offset = from});
-  world_.Ask<api::FetchPartitionResult>(
-      LeaderOf(partition), absl::Seconds(3),
-      [request, shard = random.Next()](SimServer& server,
-                                       std::function<void(api::FetchPartitionResult)> reply) {
-        AtBroker(server, shard, [request, reply](broker::Broker& broker) {
-          broker.Fetch(request, AsClient(),
-                       [reply](const api::FetchResponse& response) { reply(Wired(response)); });
-        });
-      },
-      [this, partition, from](const absl::StatusOr<api::FetchPartitionResult>& result) {
-        if (!result.ok()) {
-          leaders_.erase(partition);
-          return world_.Reached("fetch-unanswered");
-        }
-        Learn(partition, result->outcome);
-        OnFetched(partition, from, *result);
-      });
+  calls_.Fetch(calls_.LeaderOf(partition), request, absl::Seconds(3),
+               [this, partition, from](const absl::StatusOr<api::FetchPartitionResult>& result) {
+                 if (!result.ok()) {
+                   calls_.Forget(partition);
+                   return world_.Reached("fetch-unanswered");
+                 }
+                 calls_.Learn(partition, result->outcome);
+                 OnFetched(partition, from, *result);
+               });
 }
 
 void ClusterClients::OnFetched(const TopicPartition& partition, Offset from,
@@ -347,9 +284,7 @@ void ClusterClients::OnFetched(const TopicPartition& partition, Offset from,
   if (!result.outcome.ok()) {
     return world_.Reached(absl::StrCat("fetch-", ErrorCodeName(result.outcome.code)));
   }
-  const auto records = CheckedRecordsOf(&world_.history, partition, result, from);
-  if (!records.ok()) return world_.Note(records.status());
-  world_.report.records_read += static_cast<int64_t>(records->size());
+  world_.Note(calls_.CheckedRead(partition, from, result).status());
 }
 
 // ---- For the judgement ----
@@ -367,22 +302,16 @@ absl::StatusOr<api::FetchPartitionResult> ClusterClients::FetchNow(const TopicPa
   absl::Status last = absl::InternalError("nobody was asked");
   while (world_.loop.now() < end) {
     std::optional<absl::StatusOr<api::FetchPartitionResult>> result;
-    world_.Ask<api::FetchPartitionResult>(
-        LeaderOf(partition), absl::Seconds(2),
-        [request](SimServer& server, std::function<void(api::FetchPartitionResult)> reply) {
-          AtBroker(server, 0, [request, reply](broker::Broker& broker) {
-            broker.Fetch(request, AsClient(),
-                         [reply](const api::FetchResponse& response) { reply(Wired(response)); });
-          });
-        },
+    calls_.Fetch(
+        calls_.LeaderOf(partition), request, absl::Seconds(2),
         [&](absl::StatusOr<api::FetchPartitionResult> answer) { result = std::move(answer); });
     if (!world_.loop.RunUntil([&] { return result.has_value(); }, absl::Seconds(5))) break;
     if (result->ok()) {
-      Learn(partition, (*result)->outcome);
+      calls_.Learn(partition, (*result)->outcome);
       if ((*result)->outcome.ok() || !IsRetriable((*result)->outcome.code)) return **result;
       last = MakeError((*result)->outcome.code, (*result)->outcome.message);
     } else {
-      leaders_.erase(partition);
+      calls_.Forget(partition);
       last = result->status();
     }
     world_.loop.RunFor(absl::Milliseconds(20));

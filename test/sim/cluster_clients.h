@@ -19,13 +19,14 @@
 #include "api/fetch.h"
 #include "api/produce.h"
 #include "test/sim/client_records.h"
+#include "test/sim/cluster_calls.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
 
 class ClusterClients {
  public:
-  explicit ClusterClients(ClusterState* world);
+  ClusterClients(ClusterState* world, ClusterCalls* calls);
 
   // Each does one thing a client does now, if there is a topic for it.
   void Produce();
@@ -73,9 +74,6 @@ class ClusterClients {
   void OnAcknowledged(const SimBatch& batch, Offset base);
   void OnFetched(const TopicPartition& partition, Offset from,
                  const api::FetchPartitionResult& result);
-  // The broker that probably leads it.
-  int LeaderOf(const TopicPartition& partition);
-  void Learn(const TopicPartition& partition, const api::PartitionOutcome& outcome);
   // How a partition was described last.
   struct Described {
     LogIndex at;
@@ -87,13 +85,9 @@ class ClusterClients {
   };
   void OnDescribed(LogIndex at, const TopicPartition& partition, Described now);
 
-  // At most one leader per leader epoch.
-  void OnLeader(const TopicPartition& partition, LeaderEpoch epoch, NodeId leader);
-
   ClusterState& world_;
+  ClusterCalls& calls_;
   std::vector<Producer> producers_;
-  std::map<TopicPartition, int> leaders_;
-  std::map<std::pair<TopicPartition, LeaderEpoch>, NodeId> led_by_;
   std::map<TopicPartition, Described> described_;
   std::set<ProducerId> ids_;
   History::Lane next_lane_ = 1;

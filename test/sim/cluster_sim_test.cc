@@ -106,6 +106,7 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
   // Runs in which nothing happens prove nothing.
   EXPECT_GT(acknowledged, static_cast<int64_t>(seeds.size()) * 200);
   for (const char* what : {"acknowledged-after-retry",
+                           "all-read-nearby",
                            "clean-stop",
                            "clock-jump",
                            "committed-compared",
@@ -158,7 +159,11 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "produce-STORAGE_ERROR",
                            "produce-STORAGE_FULL",
                            "read-after-last-power-loss",
+                           "read-at-follower",
                            "read-error",
+                           "read-replica-named",
+                           "reader-NOT_LEADER_OR_FOLLOWER",
+                           "reader-at-follower-NOT_LEADER_OR_FOLLOWER",
                            "reassign-begun",
                            "reassign-over",
                            "reassign-taken-back",

@@ -11,7 +11,8 @@ namespace millrace::sim {
 namespace {
 
 // Short checks, so that rolls, checkpoints and balances happen within seconds.
-ConfigValues ConfigOf(const ClusterOptions& options, int host, bool controller, bool broker) {
+ConfigValues ConfigOf(const ClusterOptions& options, int host, const std::string& rack,
+                      bool controller, bool broker) {
   SimRandom random = SimRandom(options.seed).Fork("config").Fork(absl::StrCat(host));
   std::vector<std::string> voters;
   for (int i = 1; i <= options.controllers; ++i) {
@@ -45,6 +46,7 @@ ConfigValues ConfigOf(const ClusterOptions& options, int host, bool controller, 
     config["log.flush.offset.checkpoint.interval.ms"] = "900";
     config["log.dir.reserve.bytes"] = "65536";
     if (options.log_damage) config["log.scrub.interval.ms"] = "2000";
+    if (!rack.empty()) config["broker.rack"] = rack;
     config["num.shards"] = absl::StrCat(1 + random.Below(2));
   }
   return config;
@@ -72,7 +74,8 @@ ClusterState::~ClusterState() {
 void ClusterState::AddMachine(int host) {
   servers.push_back(std::make_unique<SimServer>(
       &loop, random.Fork(absl::StrCat("server-", host)),
-      ConfigOf(options, host, is_controller(host), is_broker(host)), absl::StrCat(host, "/")));
+      ConfigOf(options, host, RackOf(host), is_controller(host), is_broker(host)),
+      absl::StrCat(host, "/")));
   SimServer* const server = servers.back().get();
   peers[host].server = server;
   network.AddHost(host, [server] { return server->dying(); });

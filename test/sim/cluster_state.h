@@ -59,6 +59,8 @@ struct ClusterOptions {
   bool wipes = true;
   // At the end bits are flipped in the logs of single replicas.
   bool log_damage = true;
+  // The brokers are in two racks.
+  bool racks = true;
 };
 
 // What a run was made of; printed by the runner, and summed over seeds to see what was reached.
@@ -98,6 +100,10 @@ struct ClusterState {
   // --- Machines, by host number, which is the node's id ---
   SimServer& server(int host) { return *peers.at(host).server; }
   bool is_controller(int host) const { return host <= options.controllers; }
+  // Empty: in none.
+  std::string RackOf(int host) const {
+    return options.racks ? (host % 2 == 0 ? "rack-even" : "rack-odd") : "";
+  }
   bool is_broker(int host) const { return options.combined || host > options.controllers; }
   std::vector<int> hosts() const;
   std::vector<int> broker_hosts() const;

@@ -35,13 +35,16 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.wipes = OneIn(random, 3);
   options.full_disks = OneIn(random, 3);
   options.log_damage = OneIn(random, 3);
+  options.racks = !OneIn(random, 4);
   return options;
 }
 
 ClusterWorld::ClusterWorld(const ClusterOptions& options)
     : state_(options),
       admin_(&state_),
-      clients_(&state_),
+      calls_(&state_),
+      clients_(&state_, &calls_),
+      readers_(&state_, &calls_),
       faults_(&state_),
       damage_(&state_),
       verdict_(&state_, &clients_, &faults_),
@@ -68,6 +71,7 @@ void ClusterWorld::ActAsSomeClient() {
   if (dice == 78 && OneIn(state_.random, 2)) return admin_.AlterMinIsr();
   if (dice == 79 && OneIn(state_.random, 8)) return admin_.DeleteTopic();
   if (dice == 80) return admin_.AlterDurability();
+  if (dice >= 89) return readers_.Read();
   clients_.Fetch();
 }
 
@@ -109,6 +113,7 @@ absl::Status ClusterWorld::Judge() {
   state_.loop.RunFor(kAnswersArrive);
   RETURN_IF_ERROR(verdict_.AwaitHealth());
   RETURN_IF_ERROR(verdict_.ReadEverything());
+  RETURN_IF_ERROR(readers_.ReadNearby());
   if (state_.options.log_damage) {
     damage_.Inflict();
     RETURN_IF_ERROR(verdict_.SurviveDamage());

@@ -13,9 +13,11 @@
 
 #include "absl/status/status.h"
 #include "test/sim/cluster_admin.h"
+#include "test/sim/cluster_calls.h"
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_damage.h"
 #include "test/sim/cluster_faults.h"
+#include "test/sim/cluster_readers.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/cluster_verdict.h"
 #include "test/sim/committed_logs.h"
@@ -41,7 +43,9 @@ class ClusterWorld {
 
   ClusterState state_;
   ClusterAdmin admin_;
+  ClusterCalls calls_;
   ClusterClients clients_;
+  ClusterReaders readers_;
   ClusterFaults faults_;
   ClusterDamage damage_;
   ClusterVerdict verdict_;

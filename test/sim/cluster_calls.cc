@@ -1,0 +1,114 @@
+#include "test/sim/cluster_calls.h"
+
+#include "absl/strings/str_cat.h"
+#include "api/codec/fetch_codec.h"
+#include "api/codec/wire_writer.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "node/node.h"
+#include "test/sim/client_records.h"
+
+namespace millrace::sim {
+namespace {
+
+constexpr char kListener[] = "PLAINTEXT";
+
+// The one partition's answer as it comes out at the other side of the wire: nothing of the process
+// that sent it is left in it.
+api::FetchPartitionResult Wired(const api::FetchResponse& response) {
+  absl::StatusOr<api::FetchResponse> read =
+      api::DecodeFetchResponse(api::Join(api::EncodeFetchResponse(response)));
+  CHECK_OK(read);
+  return std::move(read->partitions.at(0));
+}
+
+}  // namespace
+
+// ---- Calls ----
+
+broker::Caller ClusterCalls::AsClient() {
+  return {.listener = kListener, .principal = {}, .forwarded = false};
+}
+
+void ClusterCalls::AtBroker(SimServer& server, uint64_t shard,
+                            std::function<void(broker::Broker&)> call) {
+  if (!server.serving()) return;
+  server.shard(shard).Post([broker = &server.node().broker(), call] { call(*broker); });
+}
+
+void ClusterCalls::Produce(int host, const api::ProduceRequest& request, absl::Duration timeout,
+                           Done<api::ProducePartitionResult> done) {
+  world_.Ask<api::ProducePartitionResult>(
+      host, timeout,
+      [request, shard = world_.random.Next()](
+          SimServer& server, std::function<void(api::ProducePartitionResult)> reply) {
+        AtBroker(server, shard, [request, reply](broker::Broker& broker) {
+          broker.Produce(request, AsClient(), [reply](api::ProduceResponse response) {
+            reply(std::move(response.partitions.at(0)));
+          });
+        });
+      },
+      std::move(done));
+}
+
+void ClusterCalls::Fetch(int host, const api::FetchRequest& request, absl::Duration timeout,
+                         Done<api::FetchPartitionResult> done) {
+  world_.Ask<api::FetchPartitionResult>(
+      host, timeout,
+      [request, shard = world_.random.Next()](
+          SimServer& server, std::function<void(api::FetchPartitionResult)> reply) {
+        AtBroker(server, shard, [request, reply](broker::Broker& broker) {
+          broker.Fetch(request, AsClient(),
+                       [reply](const api::FetchResponse& response) { reply(Wired(response)); });
+        });
+      },
+      std::move(done));
+}
+
+// ---- Leaders ----
+
+int ClusterCalls::LeaderOf(const TopicPartition& partition) {
+  const auto known = leaders_.find(partition);
+  if (known != leaders_.end() && !OneIn(world_.random, 40)) return known->second.leader.value();
+  return world_.any(world_.broker_hosts());
+}
+
+std::optional<LeaderHint> ClusterCalls::KnownLeader(const TopicPartition& partition) const {
+  const auto known = leaders_.find(partition);
+  return known == leaders_.end() ? std::nullopt : std::optional(known->second);
+}
+
+void ClusterCalls::Learn(const TopicPartition& partition, const api::PartitionOutcome& outcome) {
+  if (!outcome.ok()) leaders_.erase(partition);
+  if (!outcome.leader || outcome.leader->leader == kNoNode) return;
+  leaders_[partition] = *outcome.leader;
+  OnLeader(partition, outcome.leader->leader_epoch, outcome.leader->leader);
+}
+
+void ClusterCalls::OnLeader(const TopicPartition& partition, LeaderEpoch epoch, NodeId leader) {
+  if (leader == kNoNode || epoch == kNoLeaderEpoch) return;
+  const auto [seen, first] = led_by_.emplace(std::pair(partition, epoch), leader);
+  if (seen->second == leader) return;
+  world_.Note(absl::InternalError(absl::StrCat("VIOLATION: partition ", partition.partition.value(),
+                                               " in leader epoch ", epoch.value(), " is led by ",
+                                               leader.value(), " and by ", seen->second.value())));
+}
+
+// ---- Reads ----
+
+absl::StatusOr<std::vector<ReadRecord>> ClusterCalls::CheckedRead(
+    const TopicPartition& partition, Offset from, const api::FetchPartitionResult& result) {
+  ASSIGN_OR_RETURN(std::vector<ReadRecord> records,
+                   CheckedRecordsOf(&world_.history, partition, result, from));
+  // Answers overtake each other, and a leader that was deposed knows less.
+  RETURN_IF_ERROR(world_.history.OnHighWatermark(partition, Offset(0), result.high_watermark));
+  if (!records.empty() && records.front().offset != from && !world_.history.damaged(partition)) {
+    return absl::InternalError(absl::StrCat("VIOLATION: ", world_.NameOf(partition),
+                                            ": a read at offset ", from.value(), " begins at ",
+                                            records.front().offset.value()));
+  }
+  world_.report.records_read += static_cast<int64_t>(records.size());
+  return records;
+}
+
+}  // namespace millrace::sim

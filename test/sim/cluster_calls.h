@@ -1,0 +1,70 @@
+// ClusterCalls: calls of plain clients to the brokers of a simulated cluster, what these clients
+// learn of leaders on the way, and whether what they are given to read can be true.
+//
+// Thread: the simulation's one.
+#ifndef TEST_SIM_CLUSTER_CALLS_H_
+#define TEST_SIM_CLUSTER_CALLS_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "api/fetch.h"
+#include "api/produce.h"
+#include "broker/broker.h"
+#include "test/sim/cluster_state.h"
+#include "test/sim/history.h"
+
+namespace millrace::sim {
+
+class ClusterCalls {
+ public:
+  template <class Result>
+  using Done = std::function<void(absl::StatusOr<Result>)>;
+
+  explicit ClusterCalls(ClusterState* world) : world_(*world) {}
+
+  // --- Calls: about one partition, to the broker of `host` ---
+  // `done` gets what ClusterState::Ask says.
+  void Produce(int host, const api::ProduceRequest& request, absl::Duration timeout,
+               Done<api::ProducePartitionResult> done);
+  void Fetch(int host, const api::FetchRequest& request, absl::Duration timeout,
+             Done<api::FetchPartitionResult> done);
+
+  // Runs `call(broker)` on one of the shards of a machine that a request has reached, if its broker
+  // serves; a machine whose broker is only starting has no listener: no answer.
+  static void AtBroker(SimServer& server, uint64_t shard,
+                       std::function<void(broker::Broker&)> call);
+  static broker::Caller AsClient();
+
+  // --- Leaders ---
+  // The broker that probably leads it; now and then another one.
+  int LeaderOf(const TopicPartition& partition);
+  // Who was named last; nullopt: nobody, or it did not answer since.
+  std::optional<LeaderHint> KnownLeader(const TopicPartition& partition) const;
+  void Learn(const TopicPartition& partition, const api::PartitionOutcome& outcome);
+  void Forget(const TopicPartition& partition) { leaders_.erase(partition); }
+  // Somebody says so. At most one leads in a leader epoch.
+  void OnLeader(const TopicPartition& partition, LeaderEpoch epoch, NodeId leader);
+
+  // --- Reads ---
+  // The records of an answer that is no error, if they are what the partition holds; the first is
+  // that of the offset asked for, since nothing is deleted here. What was shown as committed must
+  // be so in the end. Errors: the first violation.
+  absl::StatusOr<std::vector<ReadRecord>> CheckedRead(const TopicPartition& partition, Offset from,
+                                                      const api::FetchPartitionResult& result);
+
+ private:
+  ClusterState& world_;
+  std::map<TopicPartition, LeaderHint> leaders_;
+  std::map<std::pair<TopicPartition, LeaderEpoch>, NodeId> led_by_;
+};
+
+}  // namespace millrace::sim
+
+#endif  // TEST_SIM_CLUSTER_CALLS_H_
