@@ -148,6 +148,12 @@ class Node {
       v1::ChecksumReplicaRequest request, const metadata::Principal& principal,
       absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done);
 
+  // What this controller knows to be committed; null in a process without that role, and before it
+  // is open. For checks from beside. Thread: the controller executor.
+  const metadata::Image* committed_image() const {
+    return host() == nullptr ? nullptr : &host()->committed_image();
+  }
+
   const NodeConfig& config() const { return config_; }
 
  private:

@@ -1,5 +1,6 @@
 #include "test/sim/client_records.h"
 
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -37,24 +38,31 @@ SimBatch BuildSimBatch(History* history, SimRandom* random, const TopicPartition
   return batch;
 }
 
+absl::StatusOr<std::vector<ReadRecord>> RecordsIn(Slice batches, Offset from) {
+  std::vector<ReadRecord> records;
+  while (!batches.empty()) {
+    ASSIGN_OR_RETURN(const record::BatchView batch, record::BatchView::Parse(batches));
+    RETURN_IF_ERROR(record::ForEachRecord(batch, {}, [&](const record::RecordView& record) {
+      if (record.offset < from) return absl::OkStatus();
+      ReadRecord& read = records.emplace_back();
+      read.offset = record.offset;
+      read.value = std::string(record.value.value_or(Slice()));
+      if (record.key) read.key = std::string(*record.key);
+      read.leader_epoch = batch.leader_epoch();
+      return absl::OkStatus();
+    }));
+    batches.remove_prefix(batch.size());
+  }
+  return records;
+}
+
 absl::StatusOr<std::vector<ReadRecord>> RecordsOf(const api::FetchPartitionResult& result,
                                                   Offset from) {
   std::vector<ReadRecord> records;
   for (const Bytes& piece : result.batches) {
-    Slice rest = piece;
-    while (!rest.empty()) {
-      ASSIGN_OR_RETURN(const record::BatchView batch, record::BatchView::Parse(rest));
-      RETURN_IF_ERROR(record::ForEachRecord(batch, {}, [&](const record::RecordView& record) {
-        if (record.offset < from) return absl::OkStatus();
-        ReadRecord& read = records.emplace_back();
-        read.offset = record.offset;
-        read.value = std::string(record.value.value_or(Slice()));
-        if (record.key) read.key = std::string(*record.key);
-        read.leader_epoch = batch.leader_epoch();
-        return absl::OkStatus();
-      }));
-      rest.remove_prefix(batch.size());
-    }
+    ASSIGN_OR_RETURN(std::vector<ReadRecord> more, RecordsIn(piece, from));
+    records.insert(records.end(), std::make_move_iterator(more.begin()),
+                   std::make_move_iterator(more.end()));
   }
   return records;
 }

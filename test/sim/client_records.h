@@ -28,6 +28,9 @@ SimBatch BuildSimBatch(History* history, SimRandom* random, const TopicPartition
                        History::Lane lane, int64_t timestamp_ms,
                        const api::ProducerIdentity& identity = {}, int32_t sequence = 0);
 
+// The records of batches that lie one after the other, from `from` on, decoded as a consumer does.
+absl::StatusOr<std::vector<ReadRecord>> RecordsIn(Slice batches, Offset from);
+
 // The records of an answer from `from` on, decoded as a consumer does.
 absl::StatusOr<std::vector<ReadRecord>> RecordsOf(const api::FetchPartitionResult& result,
                                                   Offset from);

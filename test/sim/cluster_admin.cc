@@ -11,12 +11,16 @@
 #include "base/status.h"
 #include "controller/commands.h"
 #include "millrace/v1/admin_service.pb.h"
+#include "test/sim/cluster_commands.h"
 
 namespace millrace::sim {
 namespace {
 
 constexpr int kTopicsMax = 3;
 constexpr int kPartitionsMax = 4;
+constexpr char kUncleanElection[] = "unclean.leader.election.enable";
+// So long may it take until those that have all that was acknowledged are back.
+constexpr absl::Duration kAwaitLeaders = absl::Seconds(15);
 
 }  // namespace
 
@@ -42,6 +46,10 @@ void ClusterAdmin::CreateTopic() {
   topic->name = FreeName();
   topic->partitions = 1 + static_cast<int>(random.Below(3));
   topic->durable = world_.topics.empty() || !OneIn(random, 3);
+  if (world_.options.elections && topic->durable && !world_.topics.empty()) {
+    topic->unclean = true;
+    topic->name = absl::StrCat("set-aside-", set_aside_++);
+  }
   v1::CreateTopicsRequest request;
   v1::CreatableTopic* wanted = request.add_topics();
   wanted->set_name(topic->name);
@@ -52,6 +60,7 @@ void ClusterAdmin::CreateTopic() {
       {"min.insync.replicas", "2"},
       {"segment.bytes", "1048576"},
       {"retention.ms", "-1"}};
+  if (topic->unclean && OneIn(random, 2)) configs[kUncleanElection] = "true";
   if (OneIn(random, 2)) configs["segment.ms"] = absl::StrCat(500 + random.Below(3000));
   for (const auto& [name, value] : configs) {
     v1::ConfigEntry* entry = wanted->add_configs();
@@ -271,6 +280,69 @@ void ClusterAdmin::Reassign() {
                        : count == 0        ? "reassign-taken-back"
                                            : "reassign-begun");
       });
+}
+
+void ClusterAdmin::Elect() {
+  const auto topic = world_.AnyTopic();
+  if (topic == nullptr) return;
+  if (!topic->unclean || OneIn(world_.random, 4)) return ElectPreferred();
+  if (OneIn(world_.random, 4)) return AlterUncleanElection(*topic);
+  ElectAnyhow(*topic);
+}
+
+void ClusterAdmin::ElectPreferred() {
+  v1::ElectLeadersRequest request;
+  request.set_type(v1::ELECTION_TYPE_PREFERRED);
+  // Else all partitions of all topics.
+  const auto topic = world_.AnyTopic();
+  if (!OneIn(world_.random, 4)) request.add_topics()->set_name(topic->name);
+  AskToElect(request);
+}
+
+void ClusterAdmin::ElectAnyhow(const ClusterTopic& topic) {
+  v1::ElectLeadersRequest request;
+  request.set_type(v1::ELECTION_TYPE_UNCLEAN);
+  request.add_topics()->set_name(topic.name);
+  AskToElect(request);
+}
+
+void ClusterAdmin::AskToElect(const v1::ElectLeadersRequest& request) {
+  AskController<v1::ElectLeadersResponse>(
+      &world_, world_.LikelyController(), absl::Seconds(2), request,
+      [this, type = request.type()](const absl::StatusOr<v1::ElectLeadersResponse>& answer) {
+        if (!answer.ok()) return world_.Reached("elect-unanswered");
+        for (const v1::ElectLeaderResult& result : answer->results()) OnElected(type, result);
+      });
+}
+
+void ClusterAdmin::OnElected(v1::ElectionType type, const v1::ElectLeaderResult& result) {
+  const auto code = static_cast<ErrorCode>(result.code());
+  if (code != ErrorCode::kNone) {
+    return world_.Reached(absl::StrCat("elect-", ErrorCodeName(code)));
+  }
+  if (type == v1::ELECTION_TYPE_PREFERRED && result.unclean()) {
+    world_.Note(
+        absl::InternalError(absl::StrCat("VIOLATION: the preferred leader of ", result.topic(), "-",
+                                         result.partition(), " may lack what was acknowledged")));
+  }
+  if (!result.changed()) return;
+  world_.Reached(type == v1::ELECTION_TYPE_PREFERRED ? "elect-preferred" : "elect-anyhow");
+}
+
+void ClusterAdmin::AlterUncleanElection(const ClusterTopic& topic) {
+  Alter(topic, kUncleanElection, OneIn(world_.random, 3) ? "false" : "true",
+        [this](std::optional<ErrorCode> code) {
+          if (code == ErrorCode::kNone) world_.Reached("unclean-election-altered");
+        });
+}
+
+void ClusterAdmin::ElectWhereNobodyLeads() {
+  const bool first = next_election_ == MonotonicTime();
+  if (!first && world_.loop.now() < next_election_) return;
+  next_election_ = world_.loop.now() + kAwaitLeaders;
+  for (const auto& topic : world_.topics) {
+    if (topic->unclean && !first) ElectAnyhow(*topic);
+  }
 }
 
 }  // namespace millrace::sim

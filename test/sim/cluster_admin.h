@@ -14,6 +14,7 @@
 
 #include "base/error_code.h"
 #include "base/ids.h"
+#include "millrace/v1/admin_service.pb.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
@@ -34,10 +35,21 @@ class ClusterAdmin {
   void DeleteTopic();
   // Asks for other brokers for a partition, or for those of before.
   void Reassign();
+  // Asks for the preferred leaders of some partitions; or, of topics set aside for it, for leaders
+  // that may lack what was acknowledged, at once or by their config.
+  void Elect();
+  // In topics set aside for it, of what has no leader for a while though nothing fails any more:
+  // whoever had all that was acknowledged has lost it.
+  void ElectWhereNobodyLeads();
 
  private:
   int AnyController();
   std::string FreeName() const;
+  void ElectPreferred();
+  void ElectAnyhow(const ClusterTopic& topic);
+  void AskToElect(const v1::ElectLeadersRequest& request);
+  void OnElected(v1::ElectionType type, const v1::ElectLeaderResult& result);
+  void AlterUncleanElection(const ClusterTopic& topic);
   void AskToDelete(const std::shared_ptr<ClusterTopic>& topic);
   // `done`: its code; nullopt, if the outcome is not known.
   void Alter(const ClusterTopic& topic, const std::string& name, const std::string& value,
@@ -47,6 +59,9 @@ class ClusterAdmin {
 
   ClusterState& world_;
   std::set<TopicId> began_replicated_;
+  // The names of topics set aside are not given again: what is asked of one must not be another's.
+  int set_aside_ = 0;
+  MonotonicTime next_election_;
   bool creating_ = false;
 };
 

@@ -231,7 +231,7 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
     sequence.ended = true;
     return;
   }
-  if (IsWrong(code) && !world_.history.damaged(partition)) {
+  if (IsWrong(code) && !world_.history.may_have_lost(partition)) {
     world_.Note(absl::InternalError(absl::StrCat(
         "VIOLATION: ", world_.NameOf(partition), ": a batch of producer ",
         producer->identity.id.value(), " at sequence ", sequence.next, " is refused as ",
@@ -240,9 +240,11 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
   }
   // What it follows on is lost, unless it was a leader that is cut off that said so.
   if (code == ErrorCode::kOutOfOrderSequenceNumber) ++sequence.out_of_order;
-  const bool lost = sequence.out_of_order > kOutOfOrderMax && world_.history.damaged(partition);
+  const bool lost =
+      sequence.out_of_order > kOutOfOrderMax && world_.history.may_have_lost(partition);
   if (IsWrong(code) || lost) {
     world_.Reached("sequence-lost");
+    world_.sequences_lost.insert(partition);
     sequence.batch = SimBatch();
     sequence.ended = true;
     return;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/file_system.h"
+#include "metadata/image.h"
 
 namespace millrace::sim {
 namespace {
@@ -228,9 +229,64 @@ void ClusterFaults::Wipe(int host) {
   Restart(host);
 }
 
+void ClusterFaults::LeaveNobodyInSync() {
+  std::vector<TopicPartition> partitions;
+  for (const auto& topic : world_.topics) {
+    for (int i = 0; topic->unclean && i < topic->partitions; ++i) {
+      partitions.push_back(topic->Partition(i));
+    }
+  }
+  const metadata::Image* const image = world_.committed_image();
+  if (partitions.empty() || image == nullptr) return;
+  SimRandom& random = world_.random;
+  const metadata::PartitionImage* const partition =
+      image->FindPartition(partitions[random.Below(partitions.size())]);
+  if (partition == nullptr || partition->isr.size() < 2) return;
+  std::vector<int> others;
+  for (const metadata::BrokerList& may_lead : {partition->isr, partition->elr}) {
+    for (const NodeId broker : may_lead) others.push_back(broker.value());
+  }
+  const int first = world_.any(others);
+  std::erase(others, first);
+  world_.Reached("nobody-in-sync");
+  Kill(first);
+  const absl::Duration pause = Between(random, absl::Milliseconds(300), absl::Seconds(2));
+  world_.clients->PostAt(world_.loop.now() + pause, [this, first, others] {
+    if (!world_.safety_phase) return;
+    for (const int host : others) TakeAway(host);
+    world_.Start(first);
+  });
+}
+
+void ClusterFaults::TakeAway(int host) {
+  const ClusterOptions& options = world_.options;
+  SimRandom& random = world_.random;
+  const absl::Duration length = Between(random, absl::Seconds(1), absl::Seconds(6));
+  if (options.cuts && OneIn(random, 2)) {
+    // Whoever is cut off may not know yet that another one leads.
+    for (int controller = 1; controller <= options.controllers; ++controller) {
+      world_.network.Cut(host, controller);
+      world_.network.Cut(controller, host);
+    }
+    world_.clients->PostAt(world_.loop.now() + length, [this] { world_.network.HealAll(); });
+    return;
+  }
+  if (options.power_losses && OneIn(random, 2)) {
+    LosePower(host, AnyMode(random));
+  } else {
+    Kill(host);
+  }
+  world_.clients->PostAt(world_.loop.now() + length, [this, host] {
+    if (world_.safety_phase) world_.Start(host);
+  });
+}
+
 void ClusterFaults::Inject() {
   const ClusterOptions& options = world_.options;
   SimRandom& random = world_.random;
+  if (options.elections && options.kills && !options.combined && OneIn(random, 8)) {
+    return LeaveNobodyInSync();
+  }
   const int host = AnyHost();
   switch (random.Below(22)) {
     case 0:

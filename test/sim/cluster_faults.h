@@ -46,6 +46,10 @@ class ClusterFaults {
   void CutSome();
   void SlowDown();
   void Wipe(int host);
+  // Of a partition set aside for it: one follower is away until all others that may lead are, and
+  // comes back before them.
+  void LeaveNobodyInSync();
+  void TakeAway(int host);
   int AnyHost();
 
   ClusterState& world_;

@@ -1,12 +1,14 @@
 #include "test/sim/cluster_logs.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/types/span.h"
-#include "base/sim/sim_file_system.h"
 #include "record/batch_view.h"
+#include "test/sim/client_records.h"
 
 namespace millrace::sim {
 namespace {
@@ -48,15 +50,43 @@ std::string LogOf(const SimFileSystem& disk, const std::string& directory) {
 
 }  // namespace
 
-std::string LogOn(ClusterState& world, int host, const ClusterTopic& topic,
-                  PartitionIndex partition) {
-  const SimFileSystem& disk = world.server(host).disk();
-  std::string log;
+std::vector<std::string> CopiesOn(const SimFileSystem& disk, const ClusterTopic& topic,
+                                  PartitionIndex partition) {
+  std::vector<std::string> copies;
   for (const char* log_dir : {"disk-a", "disk-b"}) {
     const std::string directory = absl::StrCat(log_dir, "/", topic.name, "-", partition.value());
-    if (IsOf(disk, directory, topic.id)) log += LogOf(disk, directory);
+    if (IsOf(disk, directory, topic.id)) copies.push_back(LogOf(disk, directory));
   }
-  return log;
+  return copies;
+}
+
+std::string LogOn(ClusterState& world, int host, const ClusterTopic& topic,
+                  PartitionIndex partition) {
+  return absl::StrJoin(CopiesOn(world.server(host).disk(), topic, partition), "");
+}
+
+LeaderEpoch WrittenIn(ClusterState& world, const TopicPartition& partition, Offset offset,
+                      int64_t number) {
+  const ClusterTopic* const topic = world.Find(partition.topic_id);
+  if (topic == nullptr) return kNoLeaderEpoch;
+  LeaderEpoch newest = kNoLeaderEpoch;
+  for (const int host : world.broker_hosts()) {
+    for (const std::string& log :
+         CopiesOn(world.server(host).disk(), *topic, partition.partition)) {
+      for (Slice rest = log; !rest.empty();) {
+        const auto batch = record::BatchView::Parse(rest);
+        if (!batch.ok() || batch->base_offset() > offset) break;
+        const Slice bytes = rest.substr(0, batch->size());
+        rest.remove_prefix(batch->size());
+        if (batch->next_offset() <= offset) continue;
+        const auto records = RecordsIn(bytes, offset);
+        const bool there = records.ok() && !records->empty() && records->front().offset == offset &&
+                           records->front().value == world.history.ValueOf(number);
+        if (there) newest = std::max(newest, batch->leader_epoch());
+      }
+    }
+  }
+  return newest;
 }
 
 }  // namespace millrace::sim

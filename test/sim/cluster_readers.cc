@@ -87,7 +87,7 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
 void ClusterReaders::OnOutOfRange(const Place& place, const TopicPartition& partition, int host,
                                   const api::FetchRequest& asked) {
   const auto& epoch = asked.partitions[0].leader_epoch;
-  if (!epoch || *epoch < place.epoch || world_.history.damaged(partition)) return;
+  if (!epoch || *epoch < place.epoch || world_.history.may_have_lost(partition)) return;
   world_.Note(absl::InternalError(absl::StrCat(
       "VIOLATION S-38: ", world_.NameOf(partition), ": broker ", host, " in leader epoch ",
       epoch->value(), " says that offset ", place.next.value(),

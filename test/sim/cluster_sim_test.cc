@@ -121,6 +121,10 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "durability-lowered",
                            "durability-raised",
                            "durability-reached",
+                           "elect-anyhow",
+                           "elect-preferred",
+                           "elected-among-last-copies",
+                           "elected-without-proof",
                            "eligible-leader-elected",
                            "eligible-leaders",
                            "full-directory",
@@ -147,6 +151,7 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "min-isr-2",
                            "min-isr-3",
                            "no-leader",
+                           "nobody-in-sync",
                            "other-leader",
                            "partition-added",
                            "pause",
@@ -167,11 +172,14 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "reassign-begun",
                            "reassign-over",
                            "reassign-taken-back",
+                           "records-given-up",
+                           "records-kept",
                            "replicas-compared",
                            "reset",
                            "same-leader-anew",
                            "slow-disk",
-                           "slow-link"}) {
+                           "slow-link",
+                           "unclean-election-altered"}) {
     EXPECT_GT(reached[what], 0) << "never reached: " << what;
   }
 }

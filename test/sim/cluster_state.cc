@@ -114,6 +114,26 @@ std::vector<int> ClusterState::broker_hosts() const {
   return all;
 }
 
+const metadata::Image* ClusterState::committed_image() {
+  const metadata::Image* newest = nullptr;
+  for (int host = 1; host <= options.controllers; ++host) {
+    if (!server(host).running()) continue;
+    const metadata::Image* const image = server(host).node().committed_image();
+    if (image == nullptr) continue;
+    if (newest == nullptr || image->index() > newest->index()) newest = image;
+  }
+  return newest;
+}
+
+int ClusterState::LikelyController() {
+  for (int host = 1; host <= options.controllers; ++host) {
+    if (!server(host).running()) continue;
+    if (server(host).node().leaders().leader().leader != NodeId(host)) continue;
+    if (!OneIn(random, 8)) return host;
+  }
+  return 1 + static_cast<int>(random.Below(static_cast<uint64_t>(options.controllers)));
+}
+
 const ClusterTopic* ClusterState::Find(TopicId id) const {
   for (const auto& topic : topics) {
     if (topic->id == id) return topic.get();

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "base/sim/sim_random.h"
 #include "base/status.h"
 #include "broker/shard.h"
+#include "metadata/image.h"
 #include "node/testing/sim_server.h"
 #include "test/sim/cluster_links.h"
 #include "test/sim/cluster_network.h"
@@ -51,6 +53,9 @@ struct ClusterOptions {
   bool slow_disks = true;
   // Partitions move to other brokers, get more and fewer replicas, and are moved back.
   bool reassignments = false;
+  // Leaders are elected by command: the preferred ones, and, of topics set aside for it, those that
+  // may lack what was acknowledged.
+  bool elections = false;
   // Log directories fail.
   bool disk_errors = true;
   // Disks fill up, and get room again.
@@ -82,6 +87,9 @@ struct ClusterTopic {
   bool durable = true;
   // Its durability, and the outcome is not known.
   bool altering = false;
+  // Set aside: a leader that may lack what was acknowledged is elected where the config says so, or
+  // an administrator.
+  bool unclean = false;
   int partitions = 1;
 
   TopicPartition Partition(int index) const { return {id, PartitionIndex(index)}; }
@@ -107,6 +115,10 @@ struct ClusterState {
   bool is_broker(int host) const { return options.combined || host > options.controllers; }
   std::vector<int> hosts() const;
   std::vector<int> broker_hosts() const;
+  // The newest that any controller has committed; null: none runs. Until the next event.
+  const metadata::Image* committed_image();
+  // Mostly the one that holds itself for the leader; any other at times.
+  int LikelyController();
   int any(const std::vector<int>& of) { return of[random.Below(of.size())]; }
   void Start(int host);
   void Kill(int host);
@@ -149,6 +161,11 @@ struct ClusterState {
   std::vector<std::shared_ptr<ClusterTopic>> topics;
   // Those that are being deleted, or are gone: nothing is expected of them but that they go.
   std::vector<std::shared_ptr<ClusterTopic>> deleted;
+  // The newest leader epoch, of partitions whose leader was elected although it may lack what was
+  // acknowledged (cluster_elections.h).
+  std::map<TopicPartition, LeaderEpoch> elected_without_proof;
+  // Where a producer found that what its batch follows on is gone.
+  std::set<TopicPartition> sequences_lost;
   ClusterReport report;
   absl::Status violation;
   // Clients and faults go on until this falls.

@@ -94,6 +94,8 @@ absl::Status ClusterVerdict::AwaitHealth() {
     // A supervisor's doing.
     faults_.EnsureRunning();
     for (const int host : world_.hosts()) world_.Start(host);
+    // An administrator's.
+    admin_.ElectWhereNobodyLeads();
   }
   RETURN_IF_ERROR(world_.violation);
   return absl::InternalError(absl::StrCat("LIVENESS: after ", absl::FormatDuration(kHealthBound),

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "millrace/v1/admin_service.pb.h"
+#include "test/sim/cluster_admin.h"
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_state.h"
@@ -19,8 +20,9 @@ namespace millrace::sim {
 
 class ClusterVerdict {
  public:
-  ClusterVerdict(ClusterState* world, ClusterClients* clients, ClusterFaults* faults)
-      : world_(*world), clients_(*clients), faults_(*faults) {}
+  ClusterVerdict(ClusterState* world, ClusterAdmin* admin, ClusterClients* clients,
+                 ClusterFaults* faults)
+      : world_(*world), admin_(*admin), clients_(*clients), faults_(*faults) {}
 
   // Every partition has a leader and all its replicas in sync, every pending batch of an idempotent
   // producer is acknowledged. Errors: what is not, after the bound.
@@ -48,6 +50,7 @@ class ClusterVerdict {
   absl::Status CompareLogs(const ClusterTopic& topic, const TopicPartition& partition);
 
   ClusterState& world_;
+  ClusterAdmin& admin_;
   ClusterClients& clients_;
   ClusterFaults& faults_;
 };

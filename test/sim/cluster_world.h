@@ -16,6 +16,7 @@
 #include "test/sim/cluster_calls.h"
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_damage.h"
+#include "test/sim/cluster_elections.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_readers.h"
 #include "test/sim/cluster_state.h"
@@ -39,7 +40,6 @@ class ClusterWorld {
   void ScheduleClients();
   void ActAsSomeClient();
   absl::Status Judge();
-  absl::Status LossesAreAccountedFor();
 
   ClusterState state_;
   ClusterAdmin admin_;
@@ -48,6 +48,7 @@ class ClusterWorld {
   ClusterReaders readers_;
   ClusterFaults faults_;
   ClusterDamage damage_;
+  ClusterElections elections_;
   ClusterVerdict verdict_;
   CommittedLogs committed_logs_;
 };

@@ -27,6 +27,7 @@ void CommittedLogs::Check(Run run, const std::vector<broker::LogDirDescription>&
       const ClusterTopic* const topic = world_.Find(replica.topic_partition.topic_id);
       if (topic == nullptr || !replica.status.ok()) continue;
       world_.Note(CheckLeadership(run, replica));
+      if (!HoldsWhatIsPromised(*topic, replica)) continue;
       if (topic->durable || !world_.options.power_losses) {
         world_.Note(CheckCommitted(run.first, *topic, replica));
       } else {
@@ -34,6 +35,17 @@ void CommittedLogs::Check(Run run, const std::vector<broker::LogDirDescription>&
       }
     }
   }
+}
+
+bool CommittedLogs::HoldsWhatIsPromised(const ClusterTopic& topic,
+                                        const broker::ReplicaState& replica) {
+  const auto elected = world_.elected_without_proof.find(replica.topic_partition);
+  if (!topic.unclean || elected == world_.elected_without_proof.end()) return true;
+  if (!replica.is_leader || replica.leader_epoch < elected->second) return false;
+  LeaderEpoch& since = committed_since_[replica.topic_partition];
+  if (since < elected->second) committed_.erase(replica.topic_partition);
+  since = elected->second;
+  return true;
 }
 
 absl::Status CommittedLogs::CheckLeadership(Run run, const broker::ReplicaState& replica) {

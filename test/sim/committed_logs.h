@@ -6,8 +6,10 @@
 // - one run of one broker leads in an epoch (S-01), and its high watermark never falls.
 //
 // The verdict at a run's end (cluster_verdict.h) would not see a difference that heals itself, and
-// a consumer may have read it. Topics of level `replicated` are left out of the first check where
-// power may fail everywhere at once: they may lose their end then, knowingly (S-32).
+// a consumer may have read it. Where a leader was elected that may lack what was committed, of
+// topics set aside for that, leaders elected since are compared with each other. Topics of level
+// `replicated` are left out of the first check where power may fail everywhere at once: they may
+// lose their end then, knowingly (S-32).
 //
 // Thread: the simulation's one.
 #ifndef TEST_SIM_COMMITTED_LOGS_H_
@@ -48,12 +50,16 @@ class CommittedLogs {
   };
 
   void Check(Run run, const std::vector<broker::LogDirDescription>& dirs);
+  // Whether it can be compared: others still have what an election without proof gave up.
+  bool HoldsWhatIsPromised(const ClusterTopic& topic, const broker::ReplicaState& replica);
   absl::Status CheckLeadership(Run run, const broker::ReplicaState& replica);
   absl::Status CheckCommitted(int host, const ClusterTopic& topic,
                               const broker::ReplicaState& replica);
 
   ClusterState& world_;
   std::map<TopicPartition, std::map<Offset, Batch>> committed_;
+  // Since which election without proof, of topics set aside for those.
+  std::map<TopicPartition, LeaderEpoch> committed_since_;
   std::map<std::pair<TopicPartition, LeaderEpoch>, Leadership> leaderships_;
 };
 

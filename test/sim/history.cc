@@ -21,6 +21,13 @@ absl::Status Violation(const TopicPartition& partition, absl::string_view what) 
 // Enough of a value to find it in a log.
 std::string Short(const std::string& value) { return value.substr(0, 40); }
 
+// REQUIRES: its value is one that OnSent gave.
+int64_t NumberOf(const ReadRecord& record) {
+  int64_t number = -1;
+  CHECK(absl::SimpleAtoi(record.value.substr(0, record.value.find(':')), &number));
+  return number;
+}
+
 }  // namespace
 
 int64_t History::OnSent(const TopicPartition& partition, Lane lane, size_t filling) {
@@ -60,10 +67,23 @@ absl::Status History::Take(int64_t number, Offset offset) {
 
 absl::Status History::OnAcknowledged(int64_t number, Offset offset) {
   ++acknowledged_;
-  Partition& known = partitions_[sent_[static_cast<size_t>(number)].partition];
+  const TopicPartition& partition = sent_[static_cast<size_t>(number)].partition;
+  Partition& known = partitions_[partition];
   if (known.damaged) return absl::OkStatus();
+  if (known.elected_in != kNoLeaderEpoch &&
+      !IsPromised(known, number, offset, written_in_(partition, offset, number))) {
+    known.given_up.insert(number);
+    return absl::OkStatus();
+  }
   known.high_watermark = std::max(known.high_watermark, offset + 1);
   return Take(number, offset);
+}
+
+bool History::IsPromised(const Partition& known, int64_t number, Offset offset,
+                         LeaderEpoch written) {
+  if (known.elected_in == kNoLeaderEpoch || written >= known.elected_in) return true;
+  const auto kept = known.kept.find(offset);
+  return kept != known.kept.end() && kept->second == number;
 }
 
 void History::OnRefused(int64_t number) {
@@ -96,6 +116,35 @@ void History::OnDamaged(const TopicPartition& partition) {
   partitions_[partition].damaged = true;
 }
 
+void History::OnElectedWithoutProof(const TopicPartition& partition, LeaderEpoch epoch,
+                                    const std::vector<ReadRecord>& kept) {
+  Partition& known = partitions_[partition];
+  std::map<Offset, int64_t> still_kept;
+  for (const ReadRecord& record : kept) {
+    const int64_t number = NumberOf(record);
+    // What an earlier such election gave up may not be cut everywhere yet.
+    if (IsPromised(known, number, record.offset, record.leader_epoch)) {
+      still_kept.emplace(record.offset, number);
+    }
+  }
+  known.elected_in = epoch;
+  known.kept = std::move(still_kept);
+  known.high_watermark = Offset(0);
+  for (auto it = known.taken.begin(); it != known.taken.end();) {
+    const auto [offset, number] = *it;
+    if (IsPromised(known, number, offset, kNoLeaderEpoch)) {
+      known.high_watermark = offset + 1;
+      ++it;
+      continue;
+    }
+    known.given_up.insert(number);
+    // It may be written anew, at another offset.
+    sent_[static_cast<size_t>(number)].fate = Fate::kUnknown;
+    sent_[static_cast<size_t>(number)].offset = kNoOffset;
+    it = known.taken.erase(it);
+  }
+}
+
 absl::Status History::OnHighWatermark(const TopicPartition& partition, Offset floor,
                                       Offset high_watermark) {
   Partition& known = partitions_[partition];
@@ -104,6 +153,8 @@ absl::Status History::OnHighWatermark(const TopicPartition& partition, Offset fl
     return Violation(partition, absl::StrCat("the high watermark fell from ", floor.value(), " to ",
                                              high_watermark.value()));
   }
+  // Whoever was deposed by such an election may say it.
+  if (known.elected_in != kNoLeaderEpoch) return absl::OkStatus();
   known.high_watermark = std::max(known.high_watermark, high_watermark);
   return absl::OkStatus();
 }
@@ -125,8 +176,12 @@ absl::Status History::CheckRead(const TopicPartition& partition, const ReadRecor
   if (sent.fate == Fate::kRefused) return violation("which was refused");
   if (record.value != ValueOf(number)) return violation("which is not what was sent");
   if (record.key != KeyOf(number)) return violation("whose key is not what was sent");
-  // What one client has read, all others will.
-  return partitions_[partition].damaged ? absl::OkStatus() : Take(number, record.offset);
+  // What one client has read, all others will; but a deposed leader may still be read.
+  const Partition& known = partitions_[partition];
+  if (known.damaged || !IsPromised(known, number, record.offset, record.leader_epoch)) {
+    return absl::OkStatus();
+  }
+  return Take(number, record.offset);
 }
 
 absl::Status History::CheckStart(const TopicPartition& partition, const Partition& known,
@@ -157,6 +212,8 @@ absl::Status History::CheckLanes(const TopicPartition& partition, const Partitio
                                                  first_missing, " before it in its stream is not"));
       }
       if (there && first_there < 0) first_there = number;
+      // A broker that has nothing of a producer any more takes what it sends next.
+      if (!there && known.given_up.contains(number)) continue;
       if (!there && (first_there >= 0 || start == Offset(0))) first_missing = number;
     }
   }
@@ -184,8 +241,7 @@ absl::Status History::CheckWhole(const TopicPartition& partition, Offset start,
                                     " the leader epoch falls to ", record.leader_epoch.value()));
     }
     epoch = record.leader_epoch;
-    int64_t number = -1;
-    CHECK(absl::SimpleAtoi(record.value.substr(0, record.value.find(':')), &number));
+    const int64_t number = NumberOf(record);
     if (present[static_cast<size_t>(number)]) {
       return Violation(partition, absl::StrCat("record ", number, " is there twice"));
     }

@@ -11,8 +11,10 @@
 #define TEST_SIM_HISTORY_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,11 +58,31 @@ class History {
   void OnDamaged(const TopicPartition& partition);
   bool damaged(const TopicPartition& partition) { return partitions_[partition].damaged; }
 
+  // Who was elected in `epoch` may lack what was acknowledged (S-32): of what was written in
+  // earlier epochs only `kept` is promised any more, the records that the leader has on its disk;
+  // what later ones write is promised as ever.
+  void OnElectedWithoutProof(const TopicPartition& partition, LeaderEpoch epoch,
+                             const std::vector<ReadRecord>& kept);
+  // In which epoch a record at an offset was written, if it is on any disk; kNoLeaderEpoch else.
+  // Asked when one is acknowledged after such an election: it may be a deposed leader that says so.
+  using WrittenIn = std::function<LeaderEpoch(const TopicPartition&, Offset, int64_t number)>;
+  void SetWrittenIn(WrittenIn written_in) { written_in_ = std::move(written_in); }
+  // An idempotent producer may find that what it follows on is gone.
+  bool may_have_lost(const TopicPartition& partition) {
+    const Partition& known = partitions_[partition];
+    return known.damaged || known.elected_in != kNoLeaderEpoch;
+  }
+  // Acknowledged or read, and given up by an election, before or after.
+  size_t given_up(const TopicPartition& partition) {
+    return partitions_[partition].given_up.size();
+  }
+
   // The high watermark that a client must see, at least, in an answer to a call made now.
   Offset high_watermark_floor(const TopicPartition& partition) {
     return partitions_[partition].high_watermark;
   }
-  // An answer says `high_watermark`; `floor` is what the function above said when it was asked.
+  // An answer says `high_watermark`, which must be seen from then on; `floor` is what the function
+  // above said when it was asked.
   absl::Status OnHighWatermark(const TopicPartition& partition, Offset floor,
                                Offset high_watermark);
 
@@ -93,8 +115,16 @@ class History {
     Offset high_watermark;
     bool trimmed = false;
     bool damaged = false;
+    // Of the last election without proof; kNoLeaderEpoch: there was none.
+    LeaderEpoch elected_in = kNoLeaderEpoch;
+    std::map<Offset, int64_t> kept;
+    // What was acknowledged, or read, and is not promised any more.
+    std::set<int64_t> given_up;
   };
 
+  // Whether no election has given it up.
+  static bool IsPromised(const Partition& known, int64_t number, Offset offset,
+                         LeaderEpoch written);
   absl::Status Take(int64_t number, Offset offset);
   absl::Status CheckStart(const TopicPartition& partition, const Partition& known,
                           Offset start) const;
@@ -103,6 +133,7 @@ class History {
 
   std::map<TopicPartition, Partition> partitions_;
   std::vector<Sent> sent_;
+  WrittenIn written_in_;
   int64_t acknowledged_ = 0;
 };
 
