@@ -285,9 +285,23 @@ void ClusterAdmin::Reassign() {
 void ClusterAdmin::Elect() {
   const auto topic = world_.AnyTopic();
   if (topic == nullptr) return;
-  if (!topic->unclean || OneIn(world_.random, 4)) return ElectPreferred();
-  if (OneIn(world_.random, 4)) return AlterUncleanElection(*topic);
-  ElectAnyhow(*topic);
+  for (const auto& other : world_.topics) {
+    if (other->unclean && !OneIn(world_.random, 4) && HasNoLeader(*other)) {
+      return ElectAnyhow(*other);
+    }
+  }
+  if (!topic->unclean || OneIn(world_.random, 2)) return ElectPreferred();
+  AlterUncleanElection(*topic);
+}
+
+// As whoever asks for such an election has seen before.
+bool ClusterAdmin::HasNoLeader(const ClusterTopic& topic) {
+  const metadata::Image* const image = world_.committed_image();
+  for (int i = 0; image != nullptr && i < topic.partitions; ++i) {
+    const metadata::PartitionImage* const partition = image->FindPartition(topic.Partition(i));
+    if (partition != nullptr && partition->leader == kNoNode) return true;
+  }
+  return false;
 }
 
 void ClusterAdmin::ElectPreferred() {

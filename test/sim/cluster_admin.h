@@ -45,6 +45,7 @@ class ClusterAdmin {
  private:
   int AnyController();
   std::string FreeName() const;
+  bool HasNoLeader(const ClusterTopic& topic);
   void ElectPreferred();
   void ElectAnyhow(const ClusterTopic& topic);
   void AskToElect(const v1::ElectLeadersRequest& request);
