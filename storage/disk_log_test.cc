@@ -180,6 +180,18 @@ TEST_F(DiskLogTest, SnapshotsAboveACutGo) {
   EXPECT_EQ(LoadSnapshot(files_, "data/topic-0", Offset(4))->offset, Offset(1));
 }
 
+TEST_F(DiskLogTest, ASnapshotBeyondACutDoesNotComeBackWithAPowerLoss_S13) {
+  Append(3);
+  ASSERT_OK(log_.WriteSnapshot(Offset(3), EncodeProducerSnapshot(ProducerState(), Offset(3))));
+  ASSERT_OK(log_.Truncate(Offset(1), Offset(0), kInterval));
+  // Others take the place of what was cut, and the log ends beyond the snapshot again.
+  Append(4);
+  sim::SimRandom random(1);
+  const auto image = files_.CrashImage(sim::CrashMode::kLoseAll, random);
+  EXPECT_EQ(LoadSnapshot(*image, "data/topic-0", Offset(5))->offset, Offset(0))
+      << "it tells of batches that were cut";
+}
+
 TEST_F(DiskLogTest, ADamagedSnapshotIsPassedOverForAnOlderOneAndMoreBatches) {
   Append(4);
   const auto state_at = [&](Offset to) {

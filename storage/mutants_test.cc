@@ -7,10 +7,15 @@ namespace millrace::storage {
 namespace {
 
 constexpr const char* kMutants[] = {
-    "storage.damage-served",          "storage.deletion-finished-on-what-came-back",
-    "storage.epochs-forgotten",       "storage.producers-forgotten",
-    "storage.repaired-across-epochs", "storage.stale-report-counts",
-    "storage.stop-taken-for-clean",   "storage.suspicion-not-sticky",
+    "storage.cut-snapshot-comes-back",
+    "storage.damage-served",
+    "storage.deletion-finished-on-what-came-back",
+    "storage.epochs-forgotten",
+    "storage.producers-forgotten",
+    "storage.repaired-across-epochs",
+    "storage.stale-report-counts",
+    "storage.stop-taken-for-clean",
+    "storage.suspicion-not-sticky",
 };
 
 class StorageMutantTest : public ::testing::TestWithParam<const char*> {};
