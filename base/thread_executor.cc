@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 
@@ -18,7 +19,7 @@ std::chrono::steady_clock::time_point ToSteady(MonotonicTime when) {
 
 }  // namespace
 
-TaskThreads::TaskThreads(const std::string& name, int threads) {
+TaskThreads::TaskThreads(const std::string& name, int threads) : is_strand_(threads == 1) {
   CHECK_GT(threads, 0) << name;
   for (int i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { Run(); });
@@ -29,26 +30,51 @@ TaskThreads::TaskThreads(const std::string& name, int threads) {
 
 TaskThreads::~TaskThreads() { Shutdown(); }
 
+bool TaskThreads::MayWake() {
+  wake_after_ |= borrowed_;
+  return !borrowed_;
+}
+
 void TaskThreads::Post(Task task) {
+  bool wake = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) return;
     ready_.push_back(std::move(task));
+    wake = MayWake();
   }
-  wake_.notify_one();
+  if (wake) wake_.notify_one();
 }
 
 void TaskThreads::PostAt(MonotonicTime when, Task task) {
   if (when == MonotonicTime::Never()) return;
-  bool is_first = false;
+  bool wake = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) return;
     const auto it = timers_.emplace(std::pair(when, timers_posted_++), std::move(task)).first;
-    is_first = it == timers_.begin();
+    // Whoever waits, waits for the earliest timer known to it.
+    wake = it == timers_.begin() && MayWake();
   }
-  // Whoever waits, waits for the earliest timer known to it.
-  if (is_first) wake_.notify_one();
+  if (wake) wake_.notify_one();
+}
+
+bool TaskThreads::TryRun(absl::FunctionRef<void()> task) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!is_strand_ || stopping_ || running_ || borrowed_ || !ready_.empty()) return false;
+    borrowed_ = true;
+  }
+  const TaskThreads* const before = std::exchange(current, this);
+  task();
+  current = before;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    borrowed_ = false;
+    // Under the lock: behind it the thread may have ended, and this be gone.
+    if (std::exchange(wake_after_, false)) wake_.notify_one();
+  }
+  return true;
 }
 
 bool TaskThreads::IsCurrent() const { return current == this; }
@@ -71,7 +97,12 @@ void TaskThreads::Shutdown() {
 
 bool TaskThreads::Take(Task* task) {
   std::unique_lock<std::mutex> lock(mutex_);
+  running_ = false;
   while (true) {
+    while (borrowed_) {
+      wake_after_ = true;
+      wake_.wait(lock);
+    }
     if (stopping_) return false;
     if (!timers_.empty()) {
       const auto now = std::chrono::steady_clock::now();
@@ -83,6 +114,7 @@ bool TaskThreads::Take(Task* task) {
     if (!ready_.empty()) {
       *task = std::move(ready_.front());
       ready_.pop_front();
+      running_ = true;
       // Several timers may have come due at once, and only this thread was awake.
       if (!ready_.empty() && threads_.size() > 1) wake_.notify_one();
       return true;

@@ -6,7 +6,8 @@
 //
 // Shutdown (and destruction) lets running tasks finish, destroys all that wait unrun, and joins.
 //
-// Thread: Post, PostAt, IsCurrent any; Shutdown and destruction not from one of its own tasks.
+// Thread: Post, PostAt, TryRun, IsCurrent any; Shutdown and destruction not from one of its own
+// tasks.
 #ifndef BASE_THREAD_EXECUTOR_H_
 #define BASE_THREAD_EXECUTOR_H_
 
@@ -33,6 +34,8 @@ class TaskThreads : public Executor {
 
   void Post(Task task) override;
   void PostAt(MonotonicTime when, Task task) override;
+  // A pool never does.
+  bool TryRun(absl::FunctionRef<void()> task) override;
   bool IsCurrent() const override;
 
   // Idempotent. What is posted afterwards is destroyed at once.
@@ -46,6 +49,9 @@ class TaskThreads : public Executor {
   void Run();
   // Waits for the next task; false when shutting down.
   bool Take(Task* task);
+  // Under the lock: whether a thread is to be woken for what has come. Whoever has borrowed the
+  // strand wakes it afterwards.
+  bool MayWake();
 
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -54,6 +60,12 @@ class TaskThreads : public Executor {
   std::map<std::pair<MonotonicTime, uint64_t>, Task> timers_;
   uint64_t timers_posted_ = 0;
   bool stopping_ = false;
+  // A strand's: a task of it runs on its thread; or on that of a caller of TryRun, and whether the
+  // thread is to be woken after that.
+  bool running_ = false;
+  bool borrowed_ = false;
+  bool wake_after_ = false;
+  const bool is_strand_;
   std::vector<std::thread> threads_;
 };
 

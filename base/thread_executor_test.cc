@@ -48,6 +48,132 @@ TEST(ThreadExecutorTest, ManyThreadsMayPost) {
   EXPECT_EQ(count, 4000);
 }
 
+TEST(ThreadExecutorTest, AnIdleStrandRunsATaskOnTheCallersThread) {
+  ThreadExecutor executor("test");
+  std::thread::id thread;
+  ASSERT_TRUE(executor.TryRun([&] {
+    thread = std::this_thread::get_id();
+    EXPECT_TRUE(executor.IsCurrent());
+  }));
+  EXPECT_EQ(thread, std::this_thread::get_id());
+  EXPECT_FALSE(executor.IsCurrent());
+}
+
+TEST(ThreadExecutorTest, AStrandThatIsBusyOrHasWorkWaitingIsNotBorrowed) {
+  ThreadExecutor executor("test");
+  std::latch begun(1);
+  std::latch go_on(1);
+  executor.Post([&] {
+    begun.count_down();
+    go_on.wait();
+  });
+  begun.wait();
+  EXPECT_FALSE(executor.TryRun([] { FAIL() << "two tasks of one strand at once"; }));
+  // Nor from within a task that was borrowed for itself.
+  ThreadExecutor other("other");
+  EXPECT_TRUE(other.TryRun([&] { EXPECT_FALSE(other.TryRun([] {})); }));
+  EXPECT_TRUE(other.TryRun([&] {
+    other.Post([] {});
+    EXPECT_FALSE(other.TryRun([] {}));
+  }));
+  go_on.count_down();
+}
+
+TEST(ThreadExecutorTest, WhatIsPostedToABorrowedStrandRunsWhenItIsGivenBack) {
+  ThreadExecutor executor("test");
+  const SystemClock clock;
+  std::vector<int> order;
+  std::latch done(2);
+  ASSERT_TRUE(executor.TryRun([&] {
+    executor.Post([&] {
+      order.push_back(2);
+      done.count_down();
+    });
+    executor.PostAt(clock.Now() + absl::Milliseconds(1), [&] {
+      order.push_back(3);
+      done.count_down();
+    });
+    order.push_back(1);
+  }));
+  done.wait();
+  executor.Shutdown();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+}
+
+TEST(ThreadExecutorTest, ATimerThatComesDueWhileTheStrandIsBorrowedWaits) {
+  ThreadExecutor executor("test");
+  const SystemClock clock;
+  bool borrowed = false;
+  std::latch done(1);
+  const MonotonicTime due = clock.Now() + absl::Milliseconds(2);
+  executor.PostAt(due, [&] {
+    EXPECT_FALSE(borrowed);
+    done.count_down();
+  });
+  // False if the timer was quicker.
+  executor.TryRun([&] {
+    borrowed = true;
+    while (clock.Now() < due + absl::Milliseconds(5)) std::this_thread::yield();
+    borrowed = false;
+  });
+  done.wait();
+}
+
+TEST(ThreadExecutorTest, OneTaskAtATimeWhoeverRunsIt) {
+  auto executor = std::make_unique<ThreadExecutor>("test");
+  int count = 0;  // Touched by the strand only.
+  std::atomic<int> expected = 0;
+  std::latch posted(4);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5000; ++i) {
+        if (executor->TryRun([&] { ++count; })) {
+          expected.fetch_add(1);
+        } else if (i % 7 == 0) {
+          executor->Post([&] { ++count; });
+          expected.fetch_add(1);
+        }
+      }
+      posted.count_down();
+    });
+  }
+  posted.wait();
+  std::latch done(1);
+  executor->Post([&] { done.count_down(); });
+  done.wait();
+  executor.reset();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(count, expected.load());
+}
+
+TEST(ThreadExecutorTest, ShutdownWaitsForABorrowedTask) {
+  auto executor = std::make_unique<ThreadExecutor>("test");
+  std::latch begun(1);
+  std::atomic<bool> ended = false;
+  std::thread borrower([&] {
+    EXPECT_TRUE(executor->TryRun([&] {
+      begun.count_down();
+      // Once it shuts down, what is posted goes at once.
+      while (!ended) {
+        const auto token = std::make_shared<int>();
+        executor->Post([token] {});
+        ended = token.use_count() == 1;
+      }
+    }));
+  });
+  begun.wait();
+  executor->Shutdown();
+  EXPECT_TRUE(ended);
+  EXPECT_FALSE(executor->TryRun([] {}));
+  borrower.join();
+}
+
+TEST(ThreadPoolTest, IsNoStrandToBorrow) {
+  ThreadPool pool("test", 2);
+  EXPECT_FALSE(pool.TryRun([] {}));
+}
+
 TEST(ThreadExecutorTest, TimersRunInOrderOfTimeAndNotBefore) {
   const SystemClock clock;
   ThreadExecutor executor("test");

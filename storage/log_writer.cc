@@ -46,8 +46,13 @@ LogWriter::LogWriter(const Options& options, FileSystem* files, Executor* disk, 
       metrics_(metrics),
       on_failure_(std::move(on_failure)) {}
 
-void LogWriter::Accept(std::shared_ptr<StagingPort> port, std::vector<LogOp> ops) {
-  for (LogOp& op : ops) queue_.push_back({port, std::move(op)});
+void LogWriter::Enqueue(const std::shared_ptr<StagingPort>& port, std::vector<LogOp>* ops) {
+  for (LogOp& op : *ops) queue_.push_back({port, std::move(op)});
+  ops->clear();
+}
+
+void LogWriter::Accept(const std::shared_ptr<StagingPort>& port, std::vector<LogOp> ops) {
+  Enqueue(port, &ops);
   PostRound();
 }
 

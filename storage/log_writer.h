@@ -10,7 +10,8 @@
 // others' disks. A failed write or sync fails the writer for good, and with it the directory. What
 // finds no room on the disk stays and is tried again until there is some (log_writer_room.cc).
 //
-// Owned by LogDir. Thread: the disk executor.
+// Owned by LogDir. Thread: the disk executor, which an owner may have borrowed
+// (log_writer_quick.cc).
 #ifndef STORAGE_LOG_WRITER_H_
 #define STORAGE_LOG_WRITER_H_
 
@@ -71,7 +72,12 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
 
   // Operations of one port, in order. They are carried out by a task posted now, so that what
   // arrives until it runs goes together.
-  void Accept(std::shared_ptr<StagingPort> port, std::vector<LogOp> ops);
+  void Accept(const std::shared_ptr<StagingPort>& port, std::vector<LogOp> ops);
+  // The same, carried out before it returns, if that is about as quick as to hand them over: few
+  // bytes for files that are open, nothing that has to be synced, and nothing else that waits.
+  // False: nothing has happened. For a borrowed strand (Executor::TryRun): the owner's thread
+  // writes to the page cache.
+  bool AcceptIfQuick(const std::shared_ptr<StagingPort>& port, std::vector<LogOp>* ops);
   // `done` runs on the disk strand when the journals' entries made so far are durable.
   void AfterRound(DoneOnDisk done);
 
@@ -131,6 +137,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     absl::AnyInvocable<void(absl::Status) &&> done;
   };
 
+  void Enqueue(const std::shared_ptr<StagingPort>& port, std::vector<LogOp>* ops);
   void PostRound();
   void RunRound();
   absl::Status RunQueue();
@@ -147,6 +154,9 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void Advance(Append& append);
   // The journals' entries made so far are durable: tells those who wait for that.
   void FinishWaiting();
+
+  // --- log_writer_quick.cc ---
+  bool IsQuick(const std::vector<LogOp>& ops) const;
 
   // --- log_writer_room.cc ---
   // Waits for room if that is all that is wrong; else fails.
@@ -221,6 +231,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   uint64_t bytes_since_space_check_ = 0;
   MonotonicTime last_space_check_;
   MonotonicTime last_measured_;
+  // A quick write was slow: until then all are handed over.
+  MonotonicTime no_quick_until_;
 };
 
 }  // namespace millrace::storage

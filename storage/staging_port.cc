@@ -44,6 +44,12 @@ void StagingPort::Push(LogOp op) {
 
 void StagingPort::Flush() {
   flush_posted_ = false;
+  bool written = false;
+  disk_->TryRun([&] {
+    const std::shared_ptr<LogWriter> writer = writer_.lock();
+    written = writer != nullptr && writer->AcceptIfQuick(shared_from_this(), &ops_);
+  });
+  if (written) return;
   disk_->Post([self = shared_from_this(), ops = std::move(ops_)]() mutable {
     if (const std::shared_ptr<LogWriter> writer = self->writer_.lock()) {
       writer->Accept(self, std::move(ops));

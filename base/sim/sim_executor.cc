@@ -26,6 +26,21 @@ void SimExecutor::PostAt(MonotonicTime when, Task task) {
   loop_->Schedule(world, id_, SimLoop::Kind::kTimer);
 }
 
+bool SimExecutor::TryRun(absl::FunctionRef<void()> task) {
+  SimExecutor* const caller = loop_->current_;
+  CHECK(caller != nullptr && caller != this) << "'" << name_ << "' is asked by no other strand";
+  if (shut_down_ || paused_ || !ready_.empty() || busy_until_ > loop_->task_now()) return false;
+  if (loop_->loans_.Next() % 2 == 0) return false;
+  // What blocks it blocks its caller. Either may be gone afterwards, with a node that crashed.
+  SimLoop* const loop = loop_;
+  const uint64_t caller_id = caller->id_;
+  loop->current_ = this;
+  task();
+  const auto found = loop->executors_.find(caller_id);
+  loop->current_ = found == loop->executors_.end() ? nullptr : found->second;
+  return true;
+}
+
 bool SimExecutor::IsCurrent() const { return loop_->current_ == this; }
 
 void SimExecutor::RunNow(Task task) {

@@ -38,6 +38,8 @@ class SimExecutor : public Executor {
   void Post(Task task) override;
   // `when` is a time of the clock this executor was made with.
   void PostAt(MonotonicTime when, Task task) override;
+  // Draws whether it does, where it may: what of the owner's work comes between differs.
+  bool TryRun(absl::FunctionRef<void()> task) override;
   bool IsCurrent() const override;
 
   // Runs `task` at once as if it were a task of this executor: for what a test or a world does to
@@ -78,7 +80,8 @@ class SimExecutor : public Executor {
 
 class SimLoop {
  public:
-  explicit SimLoop(uint64_t seed) : ties_(SimRandom(seed).Fork("ties")) {}
+  explicit SimLoop(uint64_t seed)
+      : ties_(SimRandom(seed).Fork("ties")), loans_(SimRandom(seed).Fork("loans")) {}
   SimLoop(const SimLoop&) = delete;
   SimLoop& operator=(const SimLoop&) = delete;
 
@@ -107,6 +110,9 @@ class SimLoop {
   // The running task takes this much longer: what it posts from now on, and its executor's next
   // task, come that much later. For blocking calls of simulated disks. No effect outside a task.
   void Delay(absl::Duration duration);
+  // The whole world stands still for so long, the running task with it: clocks have gone on when it
+  // continues.
+  void Stall(absl::Duration duration) { now_ = now_ + duration; }
 
   // Runs after each event: for checkers of invariants.
   void SetAfterEvent(std::function<void()> after_event) { after_event_ = std::move(after_event); }
@@ -137,6 +143,7 @@ class SimLoop {
 
   MonotonicTime now_;
   SimRandom ties_;
+  SimRandom loans_;
   uint64_t sequence_ = 0;
   uint64_t next_executor_ = 1;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;

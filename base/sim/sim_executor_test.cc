@@ -24,6 +24,65 @@ TEST(SimExecutorTest, TasksOfOneExecutorRunInTheOrderPosted) {
   }
 }
 
+TEST(SimExecutorTest, AnIdleStrandIsBorrowedOrNotAsTheSeedSays) {
+  std::set<bool> drawn;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SimLoop loop(seed);
+    auto owner = loop.MakeExecutor("owner");
+    auto disk = loop.MakeExecutor("disk");
+    bool ran = false;
+    owner->Post([&] {
+      const bool borrowed = disk->TryRun([&] {
+        EXPECT_TRUE(disk->IsCurrent());
+        loop.Delay(absl::Milliseconds(3));
+        ran = true;
+      });
+      EXPECT_EQ(borrowed, ran);
+      EXPECT_TRUE(owner->IsCurrent());
+      // It was the caller that waited.
+      EXPECT_EQ(loop.task_now() - loop.now(), absl::Milliseconds(ran ? 3 : 0));
+      drawn.insert(borrowed);
+    });
+    ASSERT_TRUE(loop.RunUntilIdle());
+  }
+  EXPECT_EQ(drawn.size(), 2u);
+}
+
+TEST(SimExecutorTest, AStrandThatIsBusyPausedOrHasWorkIsNotBorrowed) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SimLoop loop(seed);
+    auto owner = loop.MakeExecutor("owner");
+    auto busy = loop.MakeExecutor("busy");
+    auto paused = loop.MakeExecutor("paused");
+    auto waited_for = loop.MakeExecutor("waited for");
+    busy->Post([&] { loop.Delay(absl::Seconds(1)); });
+    ASSERT_TRUE(loop.RunUntilIdle());
+    paused->Pause();
+    owner->Post([&] {
+      waited_for->Post([] {});
+      for (SimExecutor* strand : {busy.get(), paused.get(), waited_for.get()}) {
+        EXPECT_FALSE(strand->TryRun([] {})) << strand->name();
+      }
+    });
+    ASSERT_TRUE(loop.RunUntilIdle());
+  }
+}
+
+TEST(SimExecutorTest, AStallIsSeenByWhoeverRuns) {
+  SimLoop loop(1);
+  const SimClock clock(loop.time());
+  auto executor = loop.MakeExecutor("a", &clock);
+  const MonotonicTime begin = clock.Now();
+  std::vector<absl::Duration> seen;
+  executor->PostAt(begin + absl::Milliseconds(3), [&] { seen.push_back(clock.Now() - begin); });
+  executor->Post([&] {
+    loop.Stall(absl::Milliseconds(5));
+    seen.push_back(clock.Now() - begin);
+  });
+  ASSERT_TRUE(loop.RunUntilIdle());
+  EXPECT_THAT(seen, ElementsAre(absl::Milliseconds(5), absl::Milliseconds(5)));
+}
+
 TEST(SimExecutorTest, TiesBetweenExecutorsAreBrokenBySeed) {
   std::set<std::string> orders;
   for (uint64_t seed = 0; seed < 50; ++seed) {
