@@ -81,6 +81,8 @@ bool IsSureRefusal(ErrorCode code) {
     case ErrorCode::kNotLeaderOrFollower:
     case ErrorCode::kFencedLeaderEpoch:
     case ErrorCode::kNotEnoughReplicas:
+    // Passed on, and the leader is out of reach; nothing was sent.
+    case ErrorCode::kBrokerNotAvailable:
     case ErrorCode::kResourceExhausted:
     case ErrorCode::kShuttingDown:
       return true;

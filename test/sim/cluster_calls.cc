@@ -22,6 +22,24 @@ api::FetchPartitionResult Wired(const api::FetchResponse& response) {
   return std::move(read->partitions.at(0));
 }
 
+// So often is a batch sent again that is told to be out of order: for longer than a cut lasts.
+constexpr int kOutOfOrderMax = 300;
+
+// What no well-behaved producer is ever told of a batch that it sends again. (A leader that was cut
+// off may find its sequences out of order; the one that leads must not: it would never take them.)
+bool IsWrong(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidProducerEpoch:
+    case ErrorCode::kUnknownProducerId:
+    case ErrorCode::kCorruptMessage:
+    case ErrorCode::kInvalidRecord:
+    case ErrorCode::kMessageTooLarge:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 // ---- Calls ----
@@ -65,6 +83,68 @@ void ClusterCalls::Fetch(int host, const api::FetchRequest& request, absl::Durat
       std::move(done));
 }
 
+void ClusterCalls::InitProducerId(std::function<void(std::optional<api::ProducerIdentity>)> done) {
+  using Answer = absl::StatusOr<api::ProducerIdentity>;
+  world_.Ask<Answer>(
+      world_.any(world_.broker_hosts()), absl::Seconds(5),
+      [](SimServer& server, std::function<void(Answer)> reply) {
+        AtBroker(server, 0, [reply](broker::Broker& broker) { broker.InitProducerId(reply); });
+      },
+      [this, done](absl::StatusOr<Answer> answer) {
+        if (!answer.ok() || !answer->ok()) {
+          world_.Reached("no-producer-id");
+          return done(std::nullopt);
+        }
+        if (!ids_.insert((*answer)->id).second) {
+          world_.Note(absl::InternalError(
+              absl::StrCat("VIOLATION: producer id ", (*answer)->id.value(), " was given twice")));
+        }
+        done(**answer);
+      });
+}
+
+bool ClusterCalls::MaySendAgain(const TopicPartition& partition, ProducerId producer,
+                                int32_t sequence, ErrorCode code, const std::string& message,
+                                int* out_of_order) {
+  const bool unknown =
+      code == ErrorCode::kUnknownTopicId || code == ErrorCode::kUnknownTopicOrPartition;
+  if (unknown && world_.IsDeleted(partition.topic_id)) {
+    world_.Reached("batch-of-a-deleted-topic");
+    return false;
+  }
+  const bool may_be_lost = world_.history.may_have_lost(partition);
+  if (IsWrong(code) && !may_be_lost) {
+    world_.Note(absl::InternalError(absl::StrCat(
+        "VIOLATION: ", world_.NameOf(partition), ": a batch of producer ", producer.value(),
+        " at sequence ", sequence, " is refused as ", ErrorCodeName(code), ": ", message)));
+    return true;
+  }
+  // What it follows on is lost, unless it was a leader that is cut off that said so.
+  if (code == ErrorCode::kOutOfOrderSequenceNumber) ++*out_of_order;
+  if (!IsWrong(code) && (*out_of_order <= kOutOfOrderMax || !may_be_lost)) return true;
+  world_.Reached("sequence-lost");
+  world_.sequences_lost.insert(partition);
+  return false;
+}
+
+// ---- Records ----
+
+SimBatch ClusterCalls::Build(const TopicPartition& partition, History::Lane lane,
+                             const api::ProducerIdentity& identity, int32_t sequence) {
+  SimBatch batch = BuildSimBatch(&world_.history, &world_.random, partition, lane,
+                                 SimClock::kWallOrigin + world_.loop.now().nanos() / 1'000'000,
+                                 identity, sequence);
+  world_.report.produced += static_cast<int64_t>(batch.numbers.size());
+  return batch;
+}
+
+void ClusterCalls::OnAcknowledged(const SimBatch& batch, Offset base) {
+  world_.report.acknowledged += static_cast<int64_t>(batch.numbers.size());
+  for (size_t i = 0; i < batch.numbers.size(); ++i) {
+    world_.Note(world_.history.OnAcknowledged(batch.numbers[i], base + static_cast<int64_t>(i)));
+  }
+}
+
 // ---- Leaders ----
 
 int ClusterCalls::LeaderOf(const TopicPartition& partition) {
@@ -102,7 +182,8 @@ absl::StatusOr<std::vector<ReadRecord>> ClusterCalls::CheckedRead(
                    CheckedRecordsOf(&world_.history, partition, result, from));
   // Answers overtake each other, and a leader that was deposed knows less.
   RETURN_IF_ERROR(world_.history.OnHighWatermark(partition, Offset(0), result.high_watermark));
-  if (!records.empty() && records.front().offset != from && !world_.history.damaged(partition)) {
+  if (!records.empty() && records.front().offset != from &&
+      !world_.history.may_have_lost(partition)) {
     return absl::InternalError(absl::StrCat("VIOLATION: ", world_.NameOf(partition),
                                             ": a read at offset ", from.value(), " begins at ",
                                             records.front().offset.value()));

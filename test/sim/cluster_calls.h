@@ -9,6 +9,8 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "api/fetch.h"
 #include "api/produce.h"
 #include "broker/broker.h"
+#include "test/sim/client_records.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/history.h"
 
@@ -36,11 +39,27 @@ class ClusterCalls {
   void Fetch(int host, const api::FetchRequest& request, absl::Duration timeout,
              Done<api::FetchPartitionResult> done);
 
+  // Of any broker. A producer id is given once.
+  void InitProducerId(std::function<void(std::optional<api::ProducerIdentity>)> done);
+
   // Runs `call(broker)` on one of the shards of a machine that a request has reached, if its broker
   // serves; a machine whose broker is only starting has no listener: no answer.
   static void AtBroker(SimServer& server, uint64_t shard,
                        std::function<void(broker::Broker&)> call);
   static broker::Caller AsClient();
+
+  // An idempotent producer's batch was refused. True: it is to be sent again; false: no more, since
+  // the topic is deleted, or what it followed on is lost (knowingly, else that is a violation).
+  // `out_of_order`: how often that was told of this batch.
+  bool MaySendAgain(const TopicPartition& partition, ProducerId producer, int32_t sequence,
+                    ErrorCode code, const std::string& message, int* out_of_order);
+
+  // --- Records ---
+  // Encoded, and known to the history.
+  SimBatch Build(const TopicPartition& partition, History::Lane lane,
+                 const api::ProducerIdentity& identity, int32_t sequence);
+  void OnAcknowledged(const SimBatch& batch, Offset base);
+  History::Lane NewLane() { return next_lane_++; }
 
   // --- Leaders ---
   // The broker that probably leads it; now and then another one.
@@ -61,6 +80,8 @@ class ClusterCalls {
 
  private:
   ClusterState& world_;
+  std::set<ProducerId> ids_;
+  History::Lane next_lane_ = 1;
   std::map<TopicPartition, LeaderHint> leaders_;
   std::map<std::pair<TopicPartition, LeaderEpoch>, NodeId> led_by_;
 };

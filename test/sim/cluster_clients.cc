@@ -13,23 +13,6 @@ namespace millrace::sim {
 namespace {
 
 constexpr size_t kProducers = 3;
-// So often is a batch sent again that is told to be out of order: for longer than a cut lasts.
-constexpr int kOutOfOrderMax = 300;
-
-// What no well-behaved producer is ever told of a batch that it sends again. (A leader that was cut
-// off may find its sequences out of order; the one that leads must not: it would never take them.)
-bool IsWrong(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidProducerEpoch:
-    case ErrorCode::kUnknownProducerId:
-    case ErrorCode::kCorruptMessage:
-    case ErrorCode::kInvalidRecord:
-    case ErrorCode::kMessageTooLarge:
-      return true;
-    default:
-      return false;
-  }
-}
 
 }  // namespace
 
@@ -100,15 +83,6 @@ void ClusterClients::OnDescribed(LogIndex at, const TopicPartition& partition, D
 
 // ---- Producers ----
 
-SimBatch ClusterClients::Build(const TopicPartition& partition, History::Lane lane,
-                               const api::ProducerIdentity& identity, int32_t sequence) {
-  SimBatch batch = BuildSimBatch(&world_.history, &world_.random, partition, lane,
-                                 SimClock::kWallOrigin + world_.loop.now().nanos() / 1'000'000,
-                                 identity, sequence);
-  world_.report.produced += static_cast<int64_t>(batch.numbers.size());
-  return batch;
-}
-
 void ClusterClients::Send(const TopicPartition& partition, const SimBatch& batch, api::Acks acks,
                           absl::Duration timeout,
                           std::function<void(absl::StatusOr<api::ProducePartitionResult>)> done) {
@@ -118,26 +92,26 @@ void ClusterClients::Send(const TopicPartition& partition, const SimBatch& batch
   request.partitions.push_back(
       {.name = {.topic_id = partition.topic_id, .partition = partition.partition},
        .batches = batch.bytes});
-  calls_.Produce(calls_.LeaderOf(partition), request, timeout + absl::Seconds(1),
-                 [this, partition, done](absl::StatusOr<api::ProducePartitionResult> result) {
+  // Any broker passes on what it does not lead, and waits a little longer than the leader.
+  const int host =
+      OneIn(world_.random, 5) ? world_.any(world_.broker_hosts()) : calls_.LeaderOf(partition);
+  calls_.Produce(host, request, timeout + absl::Seconds(OneIn(world_.random, 2) ? 1 : 3),
+                 [this, partition, host, done](absl::StatusOr<api::ProducePartitionResult> result) {
                    if (!result.ok()) calls_.Forget(partition);
                    if (result.ok()) calls_.Learn(partition, result->outcome);
+                   if (result.ok() && result->outcome.ok() && result->outcome.leader &&
+                       result->outcome.leader->leader.value() != host) {
+                     world_.Reached("produce-passed-on");
+                   }
                    done(std::move(result));
                  });
-}
-
-void ClusterClients::OnAcknowledged(const SimBatch& batch, Offset base) {
-  world_.report.acknowledged += static_cast<int64_t>(batch.numbers.size());
-  for (size_t i = 0; i < batch.numbers.size(); ++i) {
-    world_.Note(world_.history.OnAcknowledged(batch.numbers[i], base + static_cast<int64_t>(i)));
-  }
 }
 
 void ClusterClients::Produce() {
   const std::shared_ptr<ClusterTopic> topic = world_.AnyTopic();
   if (topic == nullptr) return;
   const TopicPartition partition = world_.AnyPartition(*topic);
-  const SimBatch batch = Build(partition, 0, {}, 0);
+  const SimBatch batch = calls_.Build(partition, 0, {}, 0);
   constexpr api::Acks kSome[] = {api::Acks::kNone, api::Acks::kLeader, api::Acks::kAll,
                                  api::Acks::kAll};
   const api::Acks acks = kSome[world_.random.Below(4)];
@@ -151,7 +125,7 @@ void ClusterClients::Produce() {
            for (const int64_t number : batch.numbers) world_.history.OnRefused(number);
            return;
          }
-         if (acks == api::Acks::kAll) OnAcknowledged(batch, result->base_offset);
+         if (acks == api::Acks::kAll) calls_.OnAcknowledged(batch, result->base_offset);
        });
 }
 
@@ -168,22 +142,10 @@ int64_t ClusterClients::Pending() const {
 void ClusterClients::AskProducerId(Producer* producer) {
   if (producer->asking) return;
   producer->asking = true;
-  using Answer = absl::StatusOr<api::ProducerIdentity>;
-  world_.Ask<Answer>(
-      world_.any(world_.broker_hosts()), absl::Seconds(5),
-      [](SimServer& server, std::function<void(Answer)> reply) {
-        ClusterCalls::AtBroker(server, 0,
-                               [reply](broker::Broker& broker) { broker.InitProducerId(reply); });
-      },
-      [this, producer](absl::StatusOr<Answer> answer) {
-        producer->asking = false;
-        if (!answer.ok() || !answer->ok()) return world_.Reached("no-producer-id");
-        producer->identity = **answer;
-        if (!ids_.insert(producer->identity.id).second) {
-          world_.Note(absl::InternalError(absl::StrCat(
-              "VIOLATION: producer id ", producer->identity.id.value(), " was given twice")));
-        }
-      });
+  calls_.InitProducerId([producer](const std::optional<api::ProducerIdentity>& identity) {
+    producer->asking = false;
+    if (identity) producer->identity = *identity;
+  });
 }
 
 void ClusterClients::ProduceIdempotent() {
@@ -194,8 +156,8 @@ void ClusterClients::ProduceIdempotent() {
   const TopicPartition partition = world_.AnyPartition(*topic);
   Sequence& sequence = producer.partitions[partition];
   if (sequence.ended || !sequence.batch.numbers.empty()) return;
-  if (sequence.lane == 0) sequence.lane = next_lane_++;
-  sequence.batch = Build(partition, sequence.lane, producer.identity, sequence.next);
+  if (sequence.lane == 0) sequence.lane = calls_.NewLane();
+  sequence.batch = calls_.Build(partition, sequence.lane, producer.identity, sequence.next);
   sequence.attempts = 0;
   sequence.out_of_order = 0;
   SendAgain(&producer, partition);
@@ -219,32 +181,12 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
     const SimBatch batch = std::exchange(sequence.batch, SimBatch());
     sequence.next += static_cast<int32_t>(batch.numbers.size());
     if (sequence.attempts > 1) world_.Reached("acknowledged-after-retry");
-    return OnAcknowledged(batch, result->base_offset);
+    return calls_.OnAcknowledged(batch, result->base_offset);
   }
   const ErrorCode code = result.ok() ? result->outcome.code : CodeOf(result.status());
   world_.Reached(absl::StrCat("idempotent-", ErrorCodeName(code)));
-  const bool unknown =
-      code == ErrorCode::kUnknownTopicId || code == ErrorCode::kUnknownTopicOrPartition;
-  if (unknown && world_.IsDeleted(partition.topic_id)) {
-    world_.Reached("batch-of-a-deleted-topic");
-    sequence.batch = SimBatch();
-    sequence.ended = true;
-    return;
-  }
-  if (IsWrong(code) && !world_.history.may_have_lost(partition)) {
-    world_.Note(absl::InternalError(absl::StrCat(
-        "VIOLATION: ", world_.NameOf(partition), ": a batch of producer ",
-        producer->identity.id.value(), " at sequence ", sequence.next, " is refused as ",
-        ErrorCodeName(code), ": ", result.ok() ? result->outcome.message : "")));
-    return;
-  }
-  // What it follows on is lost, unless it was a leader that is cut off that said so.
-  if (code == ErrorCode::kOutOfOrderSequenceNumber) ++sequence.out_of_order;
-  const bool lost =
-      sequence.out_of_order > kOutOfOrderMax && world_.history.may_have_lost(partition);
-  if (IsWrong(code) || lost) {
-    world_.Reached("sequence-lost");
-    world_.sequences_lost.insert(partition);
+  if (!calls_.MaySendAgain(partition, producer->identity.id, sequence.next, code,
+                           result.ok() ? result->outcome.message : "", &sequence.out_of_order)) {
     sequence.batch = SimBatch();
     sequence.ended = true;
     return;
@@ -326,7 +268,7 @@ absl::Status ClusterClients::ProduceNow(const TopicPartition& partition, absl::D
   absl::Status last = absl::InternalError("nobody was asked");
   while (world_.loop.now() < end) {
     // A new record each time: what was refused must never be seen.
-    const SimBatch batch = Build(partition, 0, {}, 0);
+    const SimBatch batch = calls_.Build(partition, 0, {}, 0);
     std::optional<absl::StatusOr<api::ProducePartitionResult>> result;
     Send(partition, batch, api::Acks::kAll, absl::Seconds(2),
          [&](absl::StatusOr<api::ProducePartitionResult> answer) { result = std::move(answer); });
@@ -334,7 +276,7 @@ absl::Status ClusterClients::ProduceNow(const TopicPartition& partition, absl::D
     if (!result->ok()) {
       last = result->status();
     } else if ((*result)->outcome.ok()) {
-      OnAcknowledged(batch, (*result)->base_offset);
+      calls_.OnAcknowledged(batch, (*result)->base_offset);
       return world_.violation;
     } else {
       last = MakeError((*result)->outcome.code, (*result)->outcome.message);

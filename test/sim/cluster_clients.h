@@ -62,8 +62,6 @@ class ClusterClients {
     std::map<TopicPartition, Sequence> partitions;
   };
 
-  SimBatch Build(const TopicPartition& partition, History::Lane lane,
-                 const api::ProducerIdentity& identity, int32_t sequence);
   void Send(const TopicPartition& partition, const SimBatch& batch, api::Acks acks,
             absl::Duration timeout,
             std::function<void(absl::StatusOr<api::ProducePartitionResult>)> done);
@@ -71,7 +69,6 @@ class ClusterClients {
   void SendAgain(Producer* producer, TopicPartition partition);
   void OnAnswer(Producer* producer, TopicPartition partition,
                 const absl::StatusOr<api::ProducePartitionResult>& result);
-  void OnAcknowledged(const SimBatch& batch, Offset base);
   void OnFetched(const TopicPartition& partition, Offset from,
                  const api::FetchPartitionResult& result);
   // How a partition was described last.
@@ -89,8 +86,6 @@ class ClusterClients {
   ClusterCalls& calls_;
   std::vector<Producer> producers_;
   std::map<TopicPartition, Described> described_;
-  std::set<ProducerId> ids_;
-  History::Lane next_lane_ = 1;
 };
 
 }  // namespace millrace::sim

@@ -25,6 +25,7 @@
 
 namespace millrace::sim {
 
+class ClusterForwards;
 class ClusterQuorumLink;
 
 // One machine of the cluster as the links of others see it.
@@ -35,6 +36,7 @@ struct ClusterPeer {
   std::unique_ptr<node::ControllerLink> controllers;
   std::unique_ptr<broker::ReplicaChannel> replicas;
   std::unique_ptr<broker::RepairChannel> repairs;
+  std::shared_ptr<ClusterForwards> forwards;
 };
 
 // What all links share.

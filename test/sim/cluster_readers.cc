@@ -72,12 +72,16 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
   if (!records->empty()) {
     place->next = records->back().offset + 1;
     place->epoch = std::max(place->epoch, records->back().leader_epoch);
-    if (at_follower) world_.Reached("read-at-follower");
+    // A broker that cannot serve it itself passes it on, and says who leads.
+    const bool passed_on = result->outcome.leader.has_value();
+    if (at_follower) world_.Reached(passed_on ? "read-passed-on" : "read-at-follower");
   }
   if (!result->preferred_read_replica) return;
   world_.Reached("read-replica-named");
   place->follower = result->preferred_read_replica->value();
-  if (world_.RackOf(place->follower) == asked.rack && place->follower != host) return;
+  // Whoever passes it on may learn only later that it could serve it itself.
+  const bool elsewhere = place->follower != host || result->outcome.leader.has_value();
+  if (world_.RackOf(place->follower) == asked.rack && elsewhere) return;
   world_.Note(absl::InternalError(absl::StrCat(
       "VIOLATION: ", world_.NameOf(partition), ": broker ", host, " sends a reader in ", asked.rack,
       " to broker ", place->follower, " in ", world_.RackOf(place->follower))));

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "broker/broker.h"
+#include "test/sim/cluster_forward_channel.h"
 
 namespace millrace::sim {
 namespace {
@@ -91,6 +92,7 @@ void ClusterState::AddMachine(int host) {
       ways.quorum = peer.quorum.get();
     }
     if (is_broker(host)) {
+      peer.forwards = std::make_shared<ClusterForwards>();
       peer.controllers = std::make_unique<ClusterControllerLink>(all, host, &server->controller());
       peer.replicas = std::make_unique<ClusterReplicaChannel>(all, host);
       ways.controllers = peer.controllers.get();
@@ -99,6 +101,13 @@ void ClusterState::AddMachine(int host) {
       ways.repairs = peer.repairs.get();
     }
     return ways;
+  });
+  if (!is_broker(host) || !options.forwarding) return;
+  server->SetOnServing([this, server, host, all] {
+    server->node().broker().ForwardCalls("", [this, server, host, all](int shard) {
+      return std::make_unique<ClusterForwardChannel>(
+          all, host, &server->shard(static_cast<uint64_t>(shard)), peers.at(host).forwards);
+    });
   });
 }
 
@@ -180,6 +189,7 @@ void ClusterState::SetOnDown(int host, bool silent) {
   // Before the process goes: what connections hold of it goes first.
   server(host).SetOnDown([this, host, silent] {
     CountWhatItDid(host);
+    if (is_broker(host)) peers.at(host).forwards->OnDown();
     network.OnDown(host, silent);
   });
 }

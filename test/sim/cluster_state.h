@@ -66,6 +66,8 @@ struct ClusterOptions {
   bool log_damage = true;
   // The brokers are in two racks.
   bool racks = true;
+  // They pass on what others lead.
+  bool forwarding = true;
 };
 
 // What a run was made of; printed by the runner, and summed over seeds to see what was reached.

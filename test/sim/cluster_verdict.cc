@@ -78,7 +78,7 @@ std::string ClusterVerdict::WhatIsNotHealthy() {
                           partition.raising_durability() ? ", its durability being raised" : "");
     }
   }
-  if (const int64_t pending = clients_.Pending(); pending > 0) {
+  if (const int64_t pending = clients_.Pending() + streams_.Pending(); pending > 0) {
     return absl::StrCat(pending, " batches of producers are not acknowledged");
   }
   return "";

@@ -15,14 +15,15 @@
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_state.h"
+#include "test/sim/cluster_streams.h"
 
 namespace millrace::sim {
 
 class ClusterVerdict {
  public:
   ClusterVerdict(ClusterState* world, ClusterAdmin* admin, ClusterClients* clients,
-                 ClusterFaults* faults)
-      : world_(*world), admin_(*admin), clients_(*clients), faults_(*faults) {}
+                 ClusterStreams* streams, ClusterFaults* faults)
+      : world_(*world), admin_(*admin), clients_(*clients), streams_(*streams), faults_(*faults) {}
 
   // Every partition has a leader and all its replicas in sync, every pending batch of an idempotent
   // producer is acknowledged. Errors: what is not, after the bound.
@@ -52,6 +53,7 @@ class ClusterVerdict {
   ClusterState& world_;
   ClusterAdmin& admin_;
   ClusterClients& clients_;
+  ClusterStreams& streams_;
   ClusterFaults& faults_;
 };
 

@@ -37,6 +37,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.log_damage = OneIn(random, 3);
   options.racks = !OneIn(random, 4);
   options.elections = OneIn(random, 3);
+  options.forwarding = !OneIn(random, 4);
   return options;
 }
 
@@ -45,11 +46,12 @@ ClusterWorld::ClusterWorld(const ClusterOptions& options)
       admin_(&state_),
       calls_(&state_),
       clients_(&state_, &calls_),
+      streams_(&state_, &calls_),
       readers_(&state_, &calls_),
       faults_(&state_),
       damage_(&state_),
       elections_(&state_),
-      verdict_(&state_, &admin_, &clients_, &faults_),
+      verdict_(&state_, &admin_, &clients_, &streams_, &faults_),
       committed_logs_(&state_) {}
 
 void ClusterWorld::ScheduleClients() {
@@ -65,7 +67,8 @@ void ClusterWorld::ScheduleClients() {
 void ClusterWorld::ActAsSomeClient() {
   const uint64_t dice = state_.random.Below(100);
   if (state_.topics.empty() || dice < 2) return admin_.CreateTopic();
-  if (dice < 45) return clients_.ProduceIdempotent();
+  if (dice < 42) return clients_.ProduceIdempotent();
+  if (dice < 50) return streams_.Produce();
   if (dice < 68) return clients_.Produce();
   if (dice < 74) return clients_.Describe();
   if (dice < 77 && state_.options.reassignments) return admin_.Reassign();

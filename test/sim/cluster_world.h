@@ -20,6 +20,7 @@
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_readers.h"
 #include "test/sim/cluster_state.h"
+#include "test/sim/cluster_streams.h"
 #include "test/sim/cluster_verdict.h"
 #include "test/sim/committed_logs.h"
 
@@ -45,6 +46,7 @@ class ClusterWorld {
   ClusterAdmin admin_;
   ClusterCalls calls_;
   ClusterClients clients_;
+  ClusterStreams streams_;
   ClusterReaders readers_;
   ClusterFaults faults_;
   ClusterDamage damage_;
