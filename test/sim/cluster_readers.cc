@@ -14,8 +14,8 @@ constexpr absl::Duration kNearbyBound = absl::Seconds(30);
 
 }  // namespace
 
-ClusterReaders::ClusterReaders(ClusterState* world, ClusterCalls* calls)
-    : world_(*world), calls_(*calls) {
+ClusterReaders::ClusterReaders(ClusterState* world, ClusterCalls* calls, ClusterOffsets* offsets)
+    : world_(*world), calls_(*calls), offsets_(*offsets) {
   // One per rack; brokers 1 and 2 are in different ones.
   for (const int host : {1, 2}) readers_.push_back({.rack = world_.RackOf(host), .places = {}});
 }
@@ -69,6 +69,9 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
   calls_.Learn(partition, result->outcome);
   const auto records = calls_.CheckedRead(partition, asked.partitions[0].offset, *result);
   if (!records.ok()) return world_.Note(records.status());
+  if (asked.partitions[0].leader_epoch) {
+    offsets_.OnRead(partition, *asked.partitions[0].leader_epoch, *records);
+  }
   if (!records->empty()) {
     place->next = records->back().offset + 1;
     place->epoch = std::max(place->epoch, records->back().leader_epoch);

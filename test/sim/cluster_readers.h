@@ -14,13 +14,14 @@
 #include "absl/status/statusor.h"
 #include "api/fetch.h"
 #include "test/sim/cluster_calls.h"
+#include "test/sim/cluster_offsets.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {
 
 class ClusterReaders {
  public:
-  ClusterReaders(ClusterState* world, ClusterCalls* calls);
+  ClusterReaders(ClusterState* world, ClusterCalls* calls, ClusterOffsets* offsets);
 
   // One of the consumers reads on in one partition, if there is a topic.
   void Read();
@@ -57,6 +58,7 @@ class ClusterReaders {
 
   ClusterState& world_;
   ClusterCalls& calls_;
+  ClusterOffsets& offsets_;
   std::vector<Reader> readers_;
 };
 

@@ -47,7 +47,8 @@ ClusterWorld::ClusterWorld(const ClusterOptions& options)
       calls_(&state_),
       clients_(&state_, &calls_),
       streams_(&state_, &calls_),
-      readers_(&state_, &calls_),
+      offsets_(&state_, &calls_),
+      readers_(&state_, &calls_, &offsets_),
       faults_(&state_),
       damage_(&state_),
       elections_(&state_),
@@ -78,6 +79,7 @@ void ClusterWorld::ActAsSomeClient() {
   if (dice == 80) return admin_.AlterDurability();
   if ((dice == 81 || dice == 82) && state_.options.elections) return admin_.Elect();
   if (dice >= 89) return readers_.Read();
+  if (dice >= 87) return offsets_.Ask();
   clients_.Fetch();
 }
 

@@ -18,6 +18,7 @@
 #include "test/sim/cluster_damage.h"
 #include "test/sim/cluster_elections.h"
 #include "test/sim/cluster_faults.h"
+#include "test/sim/cluster_offsets.h"
 #include "test/sim/cluster_readers.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/cluster_streams.h"
@@ -47,6 +48,7 @@ class ClusterWorld {
   ClusterCalls calls_;
   ClusterClients clients_;
   ClusterStreams streams_;
+  ClusterOffsets offsets_;
   ClusterReaders readers_;
   ClusterFaults faults_;
   ClusterDamage damage_;
