@@ -107,18 +107,26 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
   // Runs in which nothing happens prove nothing.
   EXPECT_GT(acknowledged, static_cast<int64_t>(seeds.size()) * 200);
   for (const char* what : {"acknowledged-after-retry",
+                           "back-after-unregistering",
+                           "back-as-it-was",
                            "all-read-nearby",
                            "clean-stop",
                            "clock-jump",
                            "committed-compared",
+                           "cordon-lifted",
+                           "cordoned",
                            "crash-in-call",
                            "crash-in-start",
                            "cut",
                            "cut-from-controllers",
                            "cut-one-way",
+                           "decommission-INVALID_REPLICATION_FACTOR",
+                           "decommission-moves",
                            "deleted-is-gone",
                            "directory-error",
                            "disk-wiped",
+                           "drained",
+                           "drained-at-the-end",
                            "durability-lowered",
                            "durability-raised",
                            "durability-reached",
@@ -197,7 +205,10 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "stream-passed-on",
                            "stream-pipelined",
                            "stream-sent-again",
-                           "unclean-election-altered"}) {
+                           "still-drained",
+                           "unclean-election-altered",
+                           "unregistered",
+                           "unregistered-at-the-end"}) {
     EXPECT_GT(reached[what], 0) << "never reached: " << what;
   }
 }

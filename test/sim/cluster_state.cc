@@ -180,7 +180,7 @@ std::optional<broker::ReplicaState> ClusterState::ReplicaOn(int host,
 }
 
 void ClusterState::Start(int host) {
-  if (server(host).running()) return;
+  if (server(host).running() || away.contains(host)) return;
   network.OnUp(host);
   server(host).Start();
 }

@@ -56,6 +56,8 @@ struct ClusterOptions {
   // Leaders are elected by command: the preferred ones, and, of topics set aside for it, those that
   // may lack what was acknowledged.
   bool elections = false;
+  // Brokers are cordoned, decommissioned and unregistered.
+  bool decommissions = false;
   // Log directories fail.
   bool disk_errors = true;
   // Disks fill up, and get room again.
@@ -159,6 +161,8 @@ struct ClusterState {
   ClusterNetwork network;
   std::map<int, ClusterPeer> peers;
   std::vector<std::unique_ptr<SimServer>> servers;
+  // Stopped by administrators, and not to be started by anybody else.
+  std::set<int> away;
   History history;
   std::vector<std::shared_ptr<ClusterTopic>> topics;
   // Those that are being deleted, or are gone: nothing is expected of them but that they go.

@@ -49,12 +49,12 @@ std::optional<v1::DescribeTopicsResponse> ClusterVerdict::Describe() {
 std::string ClusterVerdict::WhatIsNotHealthy() {
   for (const int host : world_.hosts()) {
     SimServer& server = world_.server(host);
-    if (!server.serving()) {
+    if (!server.serving() && !world_.away.contains(host)) {
       return absl::StrCat("node ", host, " does not serve: ",
                           server.started() ? server.started()->ToString() : "it starts");
     }
   }
-  if (world_.topics.empty()) return "";
+  if (world_.topics.empty()) return decommission_.WhatIsNotDone();
   const std::optional<v1::DescribeTopicsResponse> described = Describe();
   if (!described) return "no controller answers";
   for (const v1::TopicDescription& topic : described->topics()) {
@@ -78,6 +78,7 @@ std::string ClusterVerdict::WhatIsNotHealthy() {
                           partition.raising_durability() ? ", its durability being raised" : "");
     }
   }
+  if (std::string undone = decommission_.WhatIsNotDone(); !undone.empty()) return undone;
   if (const int64_t pending = clients_.Pending() + streams_.Pending(); pending > 0) {
     return absl::StrCat(pending, " batches of producers are not acknowledged");
   }
@@ -96,6 +97,7 @@ absl::Status ClusterVerdict::AwaitHealth() {
     for (const int host : world_.hosts()) world_.Start(host);
     // An administrator's.
     admin_.ElectWhereNobodyLeads();
+    decommission_.GoOn();
   }
   RETURN_IF_ERROR(world_.violation);
   return absl::InternalError(absl::StrCat("LIVENESS: after ", absl::FormatDuration(kHealthBound),
@@ -104,6 +106,7 @@ absl::Status ClusterVerdict::AwaitHealth() {
 
 absl::Status ClusterVerdict::ReadEverything() {
   RETURN_IF_ERROR(AwaitDeletions());
+  RETURN_IF_ERROR(decommission_.Judge());
   for (const auto& topic : world_.topics) {
     for (int i = 0; i < topic->partitions; ++i) {
       RETURN_IF_ERROR(AwaitEqualEnds(*topic, topic->Partition(i)));

@@ -13,6 +13,7 @@
 #include "millrace/v1/admin_service.pb.h"
 #include "test/sim/cluster_admin.h"
 #include "test/sim/cluster_clients.h"
+#include "test/sim/cluster_decommission.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/cluster_streams.h"
@@ -21,9 +22,14 @@ namespace millrace::sim {
 
 class ClusterVerdict {
  public:
-  ClusterVerdict(ClusterState* world, ClusterAdmin* admin, ClusterClients* clients,
-                 ClusterStreams* streams, ClusterFaults* faults)
-      : world_(*world), admin_(*admin), clients_(*clients), streams_(*streams), faults_(*faults) {}
+  ClusterVerdict(ClusterState* world, ClusterAdmin* admin, ClusterDecommission* decommission,
+                 ClusterClients* clients, ClusterStreams* streams, ClusterFaults* faults)
+      : world_(*world),
+        admin_(*admin),
+        decommission_(*decommission),
+        clients_(*clients),
+        streams_(*streams),
+        faults_(*faults) {}
 
   // Every partition has a leader and all its replicas in sync, every pending batch of an idempotent
   // producer is acknowledged. Errors: what is not, after the bound.
@@ -52,6 +58,7 @@ class ClusterVerdict {
 
   ClusterState& world_;
   ClusterAdmin& admin_;
+  ClusterDecommission& decommission_;
   ClusterClients& clients_;
   ClusterStreams& streams_;
   ClusterFaults& faults_;

@@ -38,6 +38,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.racks = !OneIn(random, 4);
   options.elections = OneIn(random, 3);
   options.forwarding = !OneIn(random, 4);
+  options.decommissions = OneIn(random, 3);
   return options;
 }
 
@@ -52,7 +53,8 @@ ClusterWorld::ClusterWorld(const ClusterOptions& options)
       faults_(&state_),
       damage_(&state_),
       elections_(&state_),
-      verdict_(&state_, &admin_, &clients_, &streams_, &faults_),
+      decommission_(&state_),
+      verdict_(&state_, &admin_, &decommission_, &clients_, &streams_, &faults_),
       committed_logs_(&state_) {}
 
 void ClusterWorld::ScheduleClients() {
@@ -78,6 +80,7 @@ void ClusterWorld::ActAsSomeClient() {
   if (dice == 79 && OneIn(state_.random, 8)) return admin_.DeleteTopic();
   if (dice == 80) return admin_.AlterDurability();
   if ((dice == 81 || dice == 82) && state_.options.elections) return admin_.Elect();
+  if ((dice == 83 || dice == 84) && state_.options.decommissions) return decommission_.Act();
   if (dice >= 89) return readers_.Read();
   if (dice >= 87) return offsets_.Ask();
   clients_.Fetch();
@@ -119,6 +122,7 @@ absl::Status ClusterWorld::Judge() {
     RETURN_IF_ERROR(verdict_.SurviveDamage());
   }
   RETURN_IF_ERROR(verdict_.WriteEverywhere());
+  if (decommission_.BringBack()) RETURN_IF_ERROR(verdict_.AwaitHealth());
   if (!state_.options.power_losses || !OneIn(state_.random, 3)) return state_.violation;
   // What has been read must be as durable as what was acknowledged.
   state_.Reached("read-after-last-power-loss");

@@ -16,6 +16,7 @@
 #include "test/sim/cluster_calls.h"
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_damage.h"
+#include "test/sim/cluster_decommission.h"
 #include "test/sim/cluster_elections.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_offsets.h"
@@ -53,6 +54,7 @@ class ClusterWorld {
   ClusterFaults faults_;
   ClusterDamage damage_;
   ClusterElections elections_;
+  ClusterDecommission decommission_;
   ClusterVerdict verdict_;
   CommittedLogs committed_logs_;
 };
