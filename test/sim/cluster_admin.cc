@@ -158,8 +158,8 @@ void ClusterAdmin::AlterMinIsr() {
   if (topic == nullptr) return;
   // What one replica alone acknowledged is lost with its disk, rightly.
   const ClusterOptions& options = world_.options;
-  const bool disks_stay =
-      !options.wipes && !options.disk_errors && !options.power_losses && !options.full_disks;
+  const bool disks_stay = !options.wipes && !options.restores && !options.disk_errors &&
+                          !options.power_losses && !options.full_disks;
   const uint64_t least = disks_stay ? 1 : 2;
   const std::string value = absl::StrCat(least + world_.random.Below(4 - least));
   Alter(*topic, "min.insync.replicas", value, [this, value](std::optional<ErrorCode> code) {

@@ -38,7 +38,7 @@ void ClusterDecommission::Act() {
     case Stage::kStopped:
       return Unregister();
     case Stage::kUnregistered:
-      if (OneIn(random, 3)) (void)BringBack();
+      if (OneIn(random, 3)) BringBack();
       return;
     case Stage::kLifting:
       return Cordon(false);

@@ -21,7 +21,8 @@ CrashMode AnyMode(SimRandom& random) {
 
 }  // namespace
 
-ClusterFaults::ClusterFaults(ClusterState* world) : world_(*world), disks_(world) {}
+ClusterFaults::ClusterFaults(ClusterState* world)
+    : world_(*world), disks_(world), backups_(world) {}
 
 int ClusterFaults::AnyHost() { return world_.any(world_.hosts()); }
 
@@ -229,6 +230,24 @@ void ClusterFaults::Wipe(int host) {
   Restart(host);
 }
 
+void ClusterFaults::BackUpOrRestore() {
+  if (wiped_) return;
+  if (backups_.host() == 0) return backups_.BackUp(world_.any(world_.broker_hosts()));
+  const int restored = backups_.host();
+  if (!backups_.IsOutdated()) {
+    if (!world_.options.kills) return;
+    Kill(restored);
+    return Restart(restored);
+  }
+  // As with an empty disk: the last two copies might go.
+  if (disks_.troubled()) return;
+  wiped_ = true;
+  LosePower(restored, CrashMode::kLoseAll);
+  backups_.Restore();
+  disks_.Replaced(restored);
+  Restart(restored);
+}
+
 void ClusterFaults::LeaveNobodyInSync() {
   std::vector<TopicPartition> partitions;
   for (const auto& topic : world_.topics) {
@@ -284,6 +303,7 @@ void ClusterFaults::TakeAway(int host) {
 void ClusterFaults::Inject() {
   const ClusterOptions& options = world_.options;
   SimRandom& random = world_.random;
+  if (options.restores && OneIn(random, 4)) return BackUpOrRestore();
   if (options.elections && options.kills && !options.combined && OneIn(random, 8)) {
     return LeaveNobodyInSync();
   }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 
+#include "test/sim/cluster_backups.h"
 #include "test/sim/cluster_disks.h"
 #include "test/sim/cluster_state.h"
 
@@ -46,6 +47,8 @@ class ClusterFaults {
   void CutSome();
   void SlowDown();
   void Wipe(int host);
+  // A backup first; then, when the broker has been started again since, what it has is put back.
+  void BackUpOrRestore();
   // Of a partition set aside for it: one follower is away until all others that may lead are, and
   // comes back before them.
   void LeaveNobodyInSync();
@@ -54,6 +57,7 @@ class ClusterFaults {
 
   ClusterState& world_;
   ClusterDisks disks_;
+  ClusterBackups backups_;
   // Brokers that have lost power: a `replicated` record is promised while one has not.
   std::set<int> powerless_;
   // Crashes that wait for a call to the disk, and whether by loss of power.

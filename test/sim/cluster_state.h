@@ -64,6 +64,8 @@ struct ClusterOptions {
   bool full_disks = true;
   // One broker, at most, gets an empty disk, or an empty log directory.
   bool wipes = true;
+  // Instead, its log directories may be put back as they were under an earlier registration.
+  bool restores = false;
   // At the end bits are flipped in the logs of single replicas.
   bool log_damage = true;
   // The brokers are in two racks.

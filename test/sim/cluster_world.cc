@@ -39,6 +39,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.elections = OneIn(random, 3);
   options.forwarding = !OneIn(random, 4);
   options.decommissions = OneIn(random, 3);
+  options.restores = OneIn(random, 2);
   return options;
 }
 
