@@ -184,7 +184,7 @@ TEST_F(ForwarderTest, AFailureOfTheOtherBrokerIsThatOfEachOfItsPartitions) {
   EXPECT_TRUE(response->partitions[1].outcome.ok());
 }
 
-TEST_F(ForwarderTest, TooManyBytesUnderWayAreRefusedAndNotMadeToWait) {
+TEST_F(ForwarderTest, S37_TooManyBytesUnderWayAreRefusedAndNotMadeToWait) {
   std::optional<api::ProduceResponse> first;
   std::optional<api::ProduceResponse> second;
   const std::string huge(33 << 20, 'x');

@@ -51,7 +51,7 @@ class ProduceStreamTest : public ::testing::TestWithParam<int> {
   std::map<uint64_t, Offset> offsets_;
 };
 
-TEST_P(ProduceStreamTest, AnswersComeInOrderPerPartition) {
+TEST_P(ProduceStreamTest, S37_AnswersComeInOrderPerPartition) {
   for (uint64_t n = 1; n <= 40; ++n) Send(n, MakeBatch(), static_cast<int>(n % 4));
   f_.Run(absl::Seconds(1));
   EXPECT_EQ(stream_->outstanding(), 0);

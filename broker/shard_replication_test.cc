@@ -1,9 +1,12 @@
 // Three whole brokers in one process: what replication promises, end to end. Rules of single
 // replicas are in replica_test.cc, those of streams in replication/.
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "broker/testing/cluster_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,7 +14,12 @@
 namespace millrace::broker {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Lt;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 class ShardReplicationTest : public ::testing::TestWithParam<int> {
  protected:
@@ -141,6 +149,31 @@ TEST_P(ShardReplicationTest, BrokenStreamsAreOpenedAgain) {
   }
   EXPECT_TRUE(cluster_.LogsAreEqual());
   EXPECT_THAT(cluster_.Isr(), ElementsAre(1, 2, 3));
+}
+
+TEST_P(ShardReplicationTest, S37_AFailedDirectoryDetachesItsPartitionsAndNotTheStream) {
+  ClusterFixture cluster(3, GetParam(), {"data", "more"});
+  cluster.CreateTopic(6, {{"min.insync.replicas", "2"}});
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(cluster.Produce(MakeBatch(), i).outcome.ok());
+  sim::SimFileSystem& files = *cluster.members.at(3)->files;
+  std::set<int> lost;
+  for (int i = 0; i < 6; ++i) {
+    if (*files.Exists(absl::StrCat("more/t-", i))) lost.insert(i);
+  }
+  ASSERT_THAT(lost, AllOf(Not(IsEmpty()), SizeIs(Lt(6))));
+  const int opened = cluster.network.opened;
+  files.SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    if (!call.mutating() || !absl::StartsWith(call.path, "more/")) return std::nullopt;
+    return sim::SimFault::kIoError;
+  });
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 6; ++i) ASSERT_TRUE(cluster.Produce(MakeBatch(), i).outcome.ok());
+  }
+  for (int i = 0; i < 6; ++i) {
+    const std::vector<int> left = lost.contains(i) ? std::vector{1, 2} : std::vector{1, 2, 3};
+    EXPECT_EQ(cluster.Isr(i), left) << i;
+  }
+  EXPECT_EQ(cluster.network.opened, opened);
 }
 
 TEST_P(ShardReplicationTest, S15_WithoutAControllerNothingIsAcknowledgedByFewer) {

@@ -80,7 +80,9 @@ class ClusterFixture {
     bool is_deaf = false;
   };
 
-  explicit ClusterFixture(int brokers = 3, int shard_count = 1) : shard_count_(shard_count) {
+  explicit ClusterFixture(int brokers = 3, int shard_count = 1,
+                          std::vector<std::string> log_dirs = {"data"})
+      : shard_count_(shard_count), log_dirs_(std::move(log_dirs)) {
     for (int id = 1; id <= brokers; ++id) members[id] = std::make_unique<Member>(this, id);
     for (int id = 1; id <= brokers; ++id) Start(id);
   }
@@ -290,7 +292,7 @@ class ClusterFixture {
     BrokerOptions options;
     options.node_id = NodeId(member->id);
     options.cluster_id = ClusterId(Uuid(1, 2));
-    options.log_dirs = {"data"};
+    options.log_dirs = log_dirs_;
     options.log_dir.reserve_bytes = 0;
     options.inter_broker_listener = "INTERNAL";
     BrokerDeps deps;
@@ -361,6 +363,7 @@ class ClusterFixture {
   }
 
   const int shard_count_;
+  const std::vector<std::string> log_dirs_;
   std::vector<std::unique_ptr<sim::SimExecutor>> gone_;
 };
 
