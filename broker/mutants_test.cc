@@ -11,6 +11,8 @@ constexpr const char* kMutants[] = {
     "broker.damaged-is-relied-on",
     "broker.leads-as-an-earlier-run",
     "broker.nothing-made-anew",
+    "broker.passed-on-after-failure",
+    "broker.stream-follows-leader-at-once",
     "broker.stream-goes-on-after-failure",
     "broker.unknown-told-as-refused",
 };

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadline_timer.h"
+#include "base/mutant.h"
 #include "base/status.h"
 #include "broker/forward_lane.h"
 #include "broker/forwarder.h"
@@ -185,7 +186,7 @@ void ProduceStream::Append(api::ProducePartition partition, const TopicPartition
 
 bool ProduceStream::IsElsewhere(Lane* lane, const api::PartitionName& name, bool settled) {
   if (state_->forwarder == nullptr) return false;
-  if (settled) {
+  if (settled || MUTANT("broker.stream-follows-leader-at-once")) {
     const NodeId answerer = state_->forwarder->AnswererOf(name);
     if (lane->answerer != answerer) lane->forward = nullptr;
     lane->answerer = answerer;
@@ -218,7 +219,8 @@ void ProduceStream::PassOn(api::ProducePartition partition, Lane* lane,
   const NodeId leader = lane->answerer;
   const auto bytes = static_cast<int64_t>(partition.batches.size());
   absl::StatusOr<Reservation> share = OrderBroken(partition.restart);
-  if (!lane->Failed(partition.restart)) share = state_->forwarder->Reserve(bytes);
+  const bool failed = lane->Failed(partition.restart) && !MUTANT("broker.passed-on-after-failure");
+  if (!failed) share = state_->forwarder->Reserve(bytes);
   if (!share.ok()) {
     result.outcome = api::PartitionOutcome::Of(share.status());
     state_->forwarder->NameLeader(state_->caller, leader, &result);

@@ -17,6 +17,9 @@ constexpr uint64_t kSeedsMax = 400;
 
 constexpr const char* kMutants[] = {
     "broker.nothing-made-anew",
+    "broker.stream-follows-leader-at-once",
+    "broker.stream-goes-on-after-failure",
+    "broker.unknown-told-as-refused",
     "controller.eligible-beside-enough-in-sync",
     "controller.suspect-keeps-its-seat",
     "storage.damage-served",
