@@ -44,7 +44,7 @@ void ClusterElections::OnElected(const TopicPartition& partition, NodeId leader,
   const auto [known, first] = world_.elected_without_proof.try_emplace(partition, epoch);
   if (!first && known->second == epoch) return;
   known->second = epoch;
-  const ClusterTopic* const topic = world_.Find(partition.topic_id);
+  const ClusterTopic* const topic = world_.FindEvenDeleted(partition.topic_id);
   if (topic == nullptr) return;
   if (topic->unclean) return GiveUp(*topic, partition, leader.value(), epoch);
   world_.Reached("elected-among-last-copies");

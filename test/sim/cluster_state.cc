@@ -134,6 +134,13 @@ const metadata::Image* ClusterState::committed_image() {
   return newest;
 }
 
+const ClusterTopic* ClusterState::FindEvenDeleted(TopicId id) const {
+  for (const auto& topic : deleted) {
+    if (topic->id == id) return topic.get();
+  }
+  return Find(id);
+}
+
 int ClusterState::LikelyController() {
   for (int host = 1; host <= options.controllers; ++host) {
     if (!server(host).running()) continue;

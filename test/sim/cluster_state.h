@@ -148,6 +148,8 @@ struct ClusterState {
   // "topic-0-2 (durable)".
   std::string NameOf(const TopicPartition& partition) const;
   const ClusterTopic* Find(TopicId id) const;
+  // Also one that is being deleted: until it is, it takes records and elects leaders.
+  const ClusterTopic* FindEvenDeleted(TopicId id) const;
   bool IsDeleted(TopicId id) const;
   std::shared_ptr<ClusterTopic> AnyTopic() {
     return topics.empty() ? nullptr : topics[random.Below(topics.size())];
