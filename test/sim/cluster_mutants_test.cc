@@ -21,6 +21,8 @@ constexpr const char* kMutants[] = {
     "broker.stream-goes-on-after-failure",
     "broker.unknown-told-as-refused",
     "controller.eligible-beside-enough-in-sync",
+    "controller.eligible-though-not-trusted",
+    "controller.missing-directory-keeps-its-seat",
     "controller.suspect-keeps-its-seat",
     "storage.damage-served",
     "storage.deletion-finished-on-what-came-back",
