@@ -83,7 +83,7 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
   world_.Reached("read-replica-named");
   place->follower = result->preferred_read_replica->value();
   // Whoever passes it on may learn only later that it could serve it itself.
-  const bool elsewhere = place->follower != host || result->outcome.leader.has_value();
+  const bool elsewhere = place->follower != host || world_.options.forwarding;
   if (world_.RackOf(place->follower) == asked.rack && elsewhere) return;
   world_.Note(absl::InternalError(absl::StrCat(
       "VIOLATION: ", world_.NameOf(partition), ": broker ", host, " sends a reader in ", asked.rack,
