@@ -35,21 +35,40 @@ absl::StatusOr<std::string> ReadWholeFile(FileSystem& files, const std::string& 
   return contents;
 }
 
+absl::Status FileSystem::SyncDirectories(absl::Span<const std::string> paths) {
+  for (const std::string& path : paths) RETURN_IF_ERROR(SyncDirectory(path));
+  return absl::OkStatus();
+}
+
 absl::Status ReplaceFile(FileSystem& files, const std::string& path, Slice contents) {
-  const std::string temporary = absl::StrCat(path, ".tmp");
+  RETURN_IF_ERROR(ReplaceFiles(files, {{path, std::string(contents)}}));
+  return files.SyncDirectory(ParentPath(path));
+}
+
+absl::Status ReplaceFiles(FileSystem& files, absl::Span<const FileReplacement> replacements) {
+  const auto temporary = [](const FileReplacement& one) { return absl::StrCat(one.path, ".tmp"); };
   const auto write = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(std::unique_ptr<File> file, files.Open(temporary, OpenMode::kTruncateCreate));
-    RETURN_IF_ERROR(file->WriteAt(0, contents));
-    return file->Sync();
+    std::vector<std::unique_ptr<File>> opened;
+    std::vector<FileWrite> writes;
+    for (const FileReplacement& one : replacements) {
+      ASSIGN_OR_RETURN(opened.emplace_back(),
+                       files.Open(temporary(one), OpenMode::kTruncateCreate));
+      writes.push_back({.file = opened.back().get(), .pieces = {one.contents}});
+    }
+    files.WriteAndSync(absl::MakeSpan(writes));
+    for (const FileWrite& each : writes) RETURN_IF_ERROR(each.status);
+    return absl::OkStatus();
   };
   if (absl::Status status = write(); !status.ok()) {
-    // Its remains would hold space on a full disk. If removing fails too, the first error tells
+    // Their remains would hold space on a full disk. If removing fails too, the first error tells
     // more.
-    files.RemoveFile(temporary).IgnoreError();
+    for (const FileReplacement& one : replacements) files.RemoveFile(temporary(one)).IgnoreError();
     return status;
   }
-  RETURN_IF_ERROR(files.Rename(temporary, path));
-  return files.SyncDirectory(ParentPath(path));
+  for (const FileReplacement& one : replacements) {
+    RETURN_IF_ERROR(files.Rename(temporary(one), one.path));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RemoveTree(FileSystem& files, const std::string& path) {

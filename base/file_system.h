@@ -104,6 +104,8 @@ class FileSystem {
   virtual absl::Status RemoveDirectory(const std::string& path) = 0;
   // Makes the names in `path` (not the files' contents) durable.
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
+  // The same for several, in any order or at once. After an error some of them may be synced.
+  virtual absl::Status SyncDirectories(absl::Span<const std::string> paths);
   // Errors: DIRECTORY_LOCKED if another process (or another lock here) holds it.
   virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
   virtual absl::StatusOr<SpaceInfo> Space(const std::string& path) = 0;
@@ -120,6 +122,13 @@ absl::StatusOr<std::string> ReadWholeFile(FileSystem& files, const std::string& 
 // Replaces a small file durably: temporary file, sync, rename, sync of the directory. After a crash
 // the file has the old contents or the new, whole.
 absl::Status ReplaceFile(FileSystem& files, const std::string& path, Slice contents);
+// The same for several files, their syncs at once, but for the directories': those are the
+// caller's.
+struct FileReplacement {
+  std::string path;
+  std::string contents;
+};
+absl::Status ReplaceFiles(FileSystem& files, absl::Span<const FileReplacement> replacements);
 // Removes a directory and all in it; OK if it does not exist. The parent is not synced.
 absl::Status RemoveTree(FileSystem& files, const std::string& path);
 

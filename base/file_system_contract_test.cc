@@ -179,6 +179,19 @@ TEST_P(FileSystemContractTest, LockExcludesOthersUntilItGoes) {
   EXPECT_THAT(files_->Lock(In("d/lock")), HasCode(ErrorCode::kDirectoryUnavailable));
 }
 
+TEST_P(FileSystemContractTest, SeveralDirectoriesAreSyncedOrTheFirstErrorIsNamed) {
+  std::vector<std::string> paths;
+  for (int i = 0; i < 300; ++i) {
+    paths.push_back(In(absl::StrCat("d", i)));
+    ASSERT_OK(files_->CreateDirectory(paths.back()));
+  }
+  EXPECT_OK(files_->SyncDirectories(paths));
+  EXPECT_OK(files_->SyncDirectories({}));
+  paths[7] = In("nowhere");
+  const absl::Status status = files_->SyncDirectories(paths);
+  EXPECT_THAT(status, IsError(ErrorCode::kDirectoryUnavailable, "nowhere"));
+}
+
 TEST_P(FileSystemContractTest, WriteAndSyncMayOnlySync) {
   auto file = Open("f", OpenMode::kCreate);
   auto other = Open("g", OpenMode::kCreate);

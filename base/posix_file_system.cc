@@ -55,6 +55,12 @@ class PosixLock : public FileLock {
   const int fd_;
 };
 
+absl::Status DirectorySynced(const std::string& path, int error) {
+  if (error == 0) return absl::OkStatus();
+  return MakeError(ErrorCode::kStorageError, PosixError("sync directory", path, error).message(),
+                   {.name = path});
+}
+
 }  // namespace
 
 PosixFileSystem::PosixFileSystem(SyncBy sync_by) {
@@ -171,9 +177,30 @@ absl::Status PosixFileSystem::SyncDirectory(const std::string& path) {
   if (fd < 0) return PosixError("open directory", path, errno);
   const int error = fsync(fd) == 0 ? 0 : errno;
   close(fd);
-  if (error == 0) return absl::OkStatus();
-  return MakeError(ErrorCode::kStorageError, PosixError("sync directory", path, error).message(),
-                   {.name = path});
+  return DirectorySynced(path, error);
+}
+
+absl::Status PosixFileSystem::SyncDirectories(absl::Span<const std::string> paths) {
+  if (paths.size() <= 1 || sync_threads_ != nullptr) return FileSystem::SyncDirectories(paths);
+  std::vector<int> descriptors;
+  absl::Status status;
+  for (const std::string& path : paths) {
+    const int fd = OpenDescriptor(path, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) {
+      status = PosixError("open directory", path, errno);
+      break;
+    }
+    descriptors.push_back(fd);
+  }
+  std::vector<int> errors(descriptors.size());
+  // Out of memory for one more ring: one after the other.
+  const bool here = status.ok() && !rings_.SyncAll(descriptors, absl::MakeSpan(errors));
+  for (const int fd : descriptors) close(fd);
+  if (here) return FileSystem::SyncDirectories(paths);
+  for (size_t i = 0; i < errors.size() && status.ok(); ++i) {
+    status = DirectorySynced(paths[i], errors[i]);
+  }
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {

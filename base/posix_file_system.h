@@ -46,6 +46,7 @@ class PosixFileSystem : public FileSystem {
   absl::Status RemoveFile(const std::string& path) override;
   absl::Status RemoveDirectory(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
+  absl::Status SyncDirectories(absl::Span<const std::string> paths) override;
   absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
   absl::StatusOr<SpaceInfo> Space(const std::string& path) override;
 

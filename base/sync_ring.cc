@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/check.h"
 #include "base/posix_file.h"
 #include "base/status.h"
@@ -81,8 +82,9 @@ void Finish(Job& job) {
   }
 }
 
-// Submits all entries and waits for their results.
-void SubmitAndWait(io_uring* ring, unsigned entries, std::vector<Job>& jobs) {
+// Submits all entries, and gives each result with its tag.
+void SubmitAndWait(io_uring* ring, unsigned entries,
+                   absl::FunctionRef<void(uint64_t tag, int result)> done) {
   unsigned submitted = 0;
   while (submitted < entries) {
     const int result = io_uring_submit(ring);
@@ -95,9 +97,7 @@ void SubmitAndWait(io_uring* ring, unsigned entries, std::vector<Job>& jobs) {
     const int result = io_uring_wait_cqe(ring, &cqe);
     if (result == -EINTR || result == -EAGAIN) continue;
     CHECK_EQ(result, 0);
-    const uint64_t tag = io_uring_cqe_get_data64(cqe);
-    Job& job = jobs[tag / 2];
-    (tag % 2 == 0 ? job.wrote : job.synced) = cqe->res;
+    done(io_uring_cqe_get_data64(cqe), cqe->res);
     io_uring_cqe_seen(ring, cqe);
     ++seen;
   }
@@ -120,7 +120,10 @@ void RunChunk(io_uring* ring, absl::Span<FileWrite> writes) {
   }
   unsigned entries = 0;
   for (size_t i = 0; i < jobs.size(); ++i) entries += Prepare(ring, i, jobs[i]);
-  SubmitAndWait(ring, entries, jobs);
+  SubmitAndWait(ring, entries, [&jobs](uint64_t tag, int result) {
+    Job& job = jobs[tag / 2];
+    (tag % 2 == 0 ? job.wrote : job.synced) = result;
+  });
   for (Job& job : jobs) Finish(job);
 }
 
@@ -171,6 +174,24 @@ bool SyncRings::Run(absl::Span<FileWrite> writes) {
   if (ring == nullptr) return false;
   for (size_t at = 0; at < writes.size(); at += kFilesMax) {
     RunChunk(ring.get(), writes.subspan(at, kFilesMax));
+  }
+  GiveBack(std::move(ring));
+  return true;
+}
+
+bool SyncRings::SyncAll(absl::Span<const int> descriptors, absl::Span<int> errors) {
+  Ring ring = Take();
+  if (ring == nullptr) return false;
+  for (size_t begin = 0; begin < descriptors.size(); begin += kRingEntries) {
+    const absl::Span<const int> some = descriptors.subspan(begin, kRingEntries);
+    for (size_t i = 0; i < some.size(); ++i) {
+      io_uring_sqe* const sqe = io_uring_get_sqe(ring.get());
+      CHECK(sqe != nullptr);
+      io_uring_prep_fsync(sqe, some[i], 0);
+      io_uring_sqe_set_data64(sqe, begin + i);
+    }
+    SubmitAndWait(ring.get(), static_cast<unsigned>(some.size()),
+                  [errors](uint64_t tag, int result) { errors[tag] = -result; });
   }
   GiveBack(std::move(ring));
   return true;

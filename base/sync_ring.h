@@ -34,6 +34,9 @@ class SyncRings {
   // Performs all writes and sets each one's status. False, with nothing done, if no ring could be
   // made. REQUIRES: files are PosixFiles.
   [[nodiscard]] bool Run(absl::Span<FileWrite> writes);
+  // fsync of each descriptor, whole; errors[i]: 0 or the errno. False as above. REQUIRES: as many
+  // errors as descriptors.
+  [[nodiscard]] bool SyncAll(absl::Span<const int> descriptors, absl::Span<int> errors);
 
  private:
   struct RingDeleter {

@@ -6,8 +6,8 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "base/status.h"
-#include "storage/checked_text.h"
 #include "storage/file_names.h"
+#include "storage/partition_metadata.h"
 #include "storage/producer_snapshot.h"
 
 namespace millrace::storage {
@@ -35,39 +35,69 @@ void DiskLog::SetRecovered(Offset recovered_end, std::optional<Offset> base, Seg
   first_timestamp_ms = scan->first_timestamp_ms;
 }
 
-absl::Status DiskLog::CreateDirectoryFor() {
-  RETURN_IF_ERROR(files_->CreateDirectory(directory()));
-  const std::string text = EncodeCheckedText(
-      "partition", {absl::StrCat("topic_id=", topic_partition_.topic_id.ToString()),
-                    absl::StrCat("partition=", topic_partition_.partition.value())});
-  RETURN_IF_ERROR(ReplaceFile(*files_, JoinPath(directory(), kPartitionMetadataFile), text));
-  return files_->SyncDirectory(ParentPath(directory()));
-}
-
-absl::Status DiskLog::CreateSegment(Offset base, bool* created) {
-  if (!exists) {
-    RETURN_IF_ERROR(CreateDirectoryFor());
-    *created = true;
-  }
+absl::Status DiskLog::CreateSegmentFiles(Offset base) {
   ASSIGN_OR_RETURN(log_file, files_->Open(Path(base, kLogSuffix), OpenMode::kTruncateCreate));
   ASSIGN_OR_RETURN(index_file,
                    files_->Open(Path(base, kOffsetIndexSuffix), OpenMode::kTruncateCreate));
   ASSIGN_OR_RETURN(time_file,
                    files_->Open(Path(base, kTimeIndexSuffix), OpenMode::kTruncateCreate));
-  RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+  return absl::OkStatus();
+}
+
+void DiskLog::BeginAt(Offset base) {
   exists = true;
   active_base = base;
   size = allocated = index_size = time_size = last_batch = 0;
   first_timestamp_ms = record::kNoTimestamp;
   builder = IndexBuilder(base, 0);
+}
+
+absl::Status DiskLog::CreateSegment(Offset base, bool* created) {
+  if (!exists) {
+    *created = true;
+    return CreateTogether({{this, base}});
+  }
+  RETURN_IF_ERROR(CreateSegmentFiles(base));
+  RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+  BeginAt(base);
   return absl::OkStatus();
+}
+
+absl::Status DiskLog::CreateTogether(absl::Span<const NewLog> logs) {
+  if (logs.empty()) return absl::OkStatus();
+  FileSystem& files = *logs[0].log->files_;
+  std::vector<std::string> directories;
+  for (const auto& [log, base] : logs) directories.push_back(log->directory());
+  const auto create = [&]() -> absl::Status {
+    std::vector<FileReplacement> metadata;
+    for (const auto& [log, base] : logs) {
+      RETURN_IF_ERROR(files.CreateDirectory(log->directory()));
+      metadata.push_back({JoinPath(log->directory(), kPartitionMetadataFile),
+                          EncodePartitionMetadata(log->topic_partition_)});
+    }
+    // Whose directory it is, is known before it holds anything.
+    RETURN_IF_ERROR(ReplaceFiles(files, metadata));
+    RETURN_IF_ERROR(files.SyncDirectories(directories));
+    for (const auto& [log, base] : logs) RETURN_IF_ERROR(log->CreateSegmentFiles(base));
+    RETURN_IF_ERROR(files.SyncDirectories(directories));
+    return files.SyncDirectory(ParentPath(logs[0].log->directory()));
+  };
+  const absl::Status status = create();
+  for (const auto& [log, base] : logs) {
+    if (status.ok()) {
+      log->BeginAt(base);
+    } else {
+      // May be tried again when there is room.
+      log->ForgetFiles();
+    }
+  }
+  return status;
 }
 
 absl::Status DiskLog::OpenActive(Offset base, bool* created) {
   if (active_base != base) {
     CHECK(!active_base.has_value() || log_file == nullptr) << "the segment before is not sealed";
     absl::Status status = CreateSegment(base, created);
-    // May be tried again when there is room.
     if (!status.ok()) ForgetFiles();
     return status;
   }

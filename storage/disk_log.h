@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "base/executor.h"
 #include "base/file_system.h"
 #include "base/ids.h"
@@ -51,6 +52,16 @@ class DiskLog {
   // Makes the segment of `base` the open one: created durably if it is new, reopened if it was
   // closed. Sets *created if the log's first file appeared. Blocks.
   absl::Status OpenActive(Offset base, bool* created);
+  // The directories and first segments of several logs without files, in the steps of OpenActive,
+  // but each step for all of them before the next: a file system that commits all changes of names
+  // at once does so a few times, and not a few times for each log. After an error all are as
+  // before, for another try. Blocks. REQUIRES: same file system and log directory; none of them
+  // exists.
+  struct NewLog {
+    DiskLog* log;
+    Offset base;
+  };
+  static absl::Status CreateTogether(absl::Span<const NewLog> logs);
   // Before a synced append that ends at `end`: zero-fills room in a step between the two if it ends
   // behind what is allocated, so that the syncs to come change no file size. An append of at least
   // `step_min` makes its own room: each byte is then written once, and one change of size is little
@@ -132,7 +143,9 @@ class DiskLog {
     return JoinPath(directory(), SegmentFileName(base, suffix));
   }
   absl::Status CreateSegment(Offset base, bool* created);
-  absl::Status CreateDirectoryFor();
+  absl::Status CreateSegmentFiles(Offset base);
+  // Its names are durable.
+  void BeginAt(Offset base);
   absl::Status RemoveSegment(Offset base);
   void ForgetFiles();
 };

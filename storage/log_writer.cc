@@ -1,6 +1,7 @@
 #include "storage/log_writer.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -15,6 +16,8 @@ namespace {
 // How often the free space is looked at while bytes flow.
 constexpr uint64_t kSpaceCheckBytes = 4 << 20;
 constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
+// Each is open once more while it is made.
+constexpr size_t kCreatedTogetherMax = 256;
 // Not every sync is measured: there may be ten thousand in a second.
 constexpr absl::Duration kMeasureInterval = absl::Milliseconds(100);
 
@@ -96,6 +99,7 @@ absl::Status LogWriter::RunQueue() {
   // What found no room goes alone: the journal may know already where its round ends.
   if (!appends_.empty()) RETURN_IF_ERROR(Commit());
   while (!queue_.empty()) {
+    RETURN_IF_ERROR(CreateFiles(queue_));
     std::vector<Queued> queue = std::exchange(queue_, {});
     for (size_t i = 0; i < queue.size(); ++i) {
       const absl::Status status = CarryOut(queue[i]);
@@ -108,6 +112,23 @@ absl::Status LogWriter::RunQueue() {
     }
   }
   return Commit();
+}
+
+absl::Status LogWriter::CreateFiles(const std::vector<Queued>& queue) {
+  std::set<const DiskLog*> seen;
+  std::vector<DiskLog::NewLog> logs;
+  for (const Queued& queued : queue) {
+    const LogOp& op = queued.op;
+    // Where something else comes first, the files are made in its turn.
+    if (op.log->exists || op.log->gone || !seen.insert(op.log.get()).second) continue;
+    if (op.kind == LogOp::Kind::kAppend) logs.push_back({op.log.get(), op.segment_base});
+  }
+  for (absl::Span<const DiskLog::NewLog> rest = logs; !rest.empty();) {
+    const auto some = rest.subspan(0, kCreatedTogetherMax);
+    RETURN_IF_ERROR(DiskLog::CreateTogether(some));
+    rest.remove_prefix(some.size());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LogWriter::CarryOut(Queued& queued) {

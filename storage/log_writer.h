@@ -141,6 +141,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void PostRound();
   void RunRound();
   absl::Status RunQueue();
+  // The files of all logs whose first append is in the queue.
+  absl::Status CreateFiles(const std::vector<Queued>& queue);
   absl::Status CarryOut(Queued& queued);
   absl::Status Gather(const LogOp& op);
   absl::Status Commit();

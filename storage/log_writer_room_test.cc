@@ -234,5 +234,23 @@ TEST_F(LogWriterRoomTest, CutsWaitInTheirOrder_S13) {
   EXPECT_TRUE(absl::StrContains(ReadAll(*log_, Offset(5), Offset(6)), "after the cut"));
 }
 
+TEST_F(LogWriterRoomTest, LogsThatFindNoRoomForTheirFilesAreMadeWhenThereIsSome) {
+  std::vector<std::unique_ptr<Log>> logs;
+  for (int i = 1; i <= 8; ++i) {
+    ASSERT_OK_AND_ASSIGN(logs.emplace_back(), world_.OpenLog(i));
+  }
+  // For some of their files, not for all.
+  world_.files->SetCapacity(world_.files->used_bytes() + 300);
+  for (const auto& log : logs) {
+    ASSERT_OK(log->StageAsLeader(MakeBatch("v"), LeaderEpoch(1), world_.Now()).status());
+  }
+  world_.RunBriefly();
+  for (const auto& log : logs) EXPECT_EQ(log->durable_offset(), Offset(0));
+  MakeRoom();
+  world_.Run(absl::Seconds(2));
+  EXPECT_FALSE(world_.dir->failed());
+  for (const auto& log : logs) EXPECT_EQ(log->durable_offset(), Offset(1));
+}
+
 }  // namespace
 }  // namespace millrace::storage

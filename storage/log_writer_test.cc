@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/testing/log_fixture.h"
@@ -79,6 +80,28 @@ TEST_F(LogWriterTest, AppendsThatArriveTogetherShareOneRound) {
     EXPECT_EQ(listener.durable, Offset(21));
     EXPECT_EQ(listener.calls, 2);
   }
+}
+
+TEST_F(LogWriterTest, LogsThatBeginTogetherAreMadeTogether) {
+  std::vector<std::unique_ptr<Log>> logs;
+  for (int i = 0; i < 20; ++i) logs.push_back(OpenLog(i));
+  Record();
+  for (const auto& log : logs) Stage(*log);
+  world_.RunBriefly();
+  for (const auto& log : logs) EXPECT_EQ(log->durable_offset(), Offset(1));
+  // Their names in the log directory are synced once; in each of their own, that of who it is
+  // before those of its files.
+  EXPECT_EQ(Count(Kind::kSyncDirectory, "data"), 1);
+  for (int i = 0; i < 20; ++i) {
+    const std::string directory = absl::StrCat("data/topic-", i);
+    EXPECT_EQ(Count(Kind::kSyncDirectory, directory), 2);
+    EXPECT_LT(FirstOf(Kind::kSyncDirectory, directory),
+              FirstOf(Kind::kCreate, absl::StrCat(directory, "/0000")));
+  }
+  // All are named before the first is synced.
+  EXPECT_LT(FirstOf(Kind::kRename, "data/topic-19/"),
+            FirstOf(Kind::kSyncDirectory, "data/topic-0"));
+  EXPECT_LT(FirstOf(Kind::kSyncDirectory, "data/topic-19"), FirstOf(Kind::kWrite, ".log"));
 }
 
 TEST_F(LogWriterTest, EachOwnerHearsOfItsOwnLogsOnItsOwnStrand) {
