@@ -52,6 +52,8 @@ struct ProduceStream::Slot {
 };
 
 struct ProduceStream::Lane {
+  // As it was asked for first.
+  api::PartitionName name;
   // Of a partition that was found: shared with its shard.
   std::shared_ptr<StreamOrder> order = std::make_shared<StreamOrder>();
   // In the order of the batches; a result goes out when it is at the front.
@@ -130,7 +132,8 @@ void ProduceStream::HandlePartition(api::ProducePartition partition,
   api::ProducePartitionResult result;
   const absl::StatusOr<TopicPartition> resolved =
       state_->gather->Resolve(partition.name, state_->caller, metadata::Operation::kWrite);
-  Lane* const lane = resolved.ok() ? &state_->lanes[*resolved] : &state_->lost[partition.name];
+  Lane* const lane = resolved.ok() ? &state_->lanes[*resolved] : LaneOfLost(partition.name);
+  if (lane->name == api::PartitionName()) lane->name = partition.name;
   // Nothing that was sent before can still fail, and nothing has that is not known to the client.
   const bool settled = lane->slots.empty() && !lane->Failed(partition.restart);
   auto slot = std::make_shared<Slot>();
@@ -143,7 +146,7 @@ void ProduceStream::HandlePartition(api::ProducePartition partition,
   if (was_lost && partition.restart <= lost->second.order->restart) {
     result.outcome = api::PartitionOutcome::Of(OrderBroken(partition.restart));
   } else if (!resolved.ok()) {
-    *lane->order = {true, partition.restart};
+    *state_->lost[partition.name].order = {true, partition.restart};
     result.outcome = api::PartitionOutcome::Of(resolved.status());
   }
   result.name = std::move(partition.name);
@@ -153,6 +156,17 @@ void ProduceStream::HandlePartition(api::ProducePartition partition,
     return PassOn(std::move(partition), lane, slot, std::move(result));
   }
   Append(std::move(partition), *resolved, lane, slot, std::move(result));
+}
+
+// Batches that were sent when the partition was there may not be answered yet: behind them.
+ProduceStream::Lane* ProduceStream::LaneOfLost(const api::PartitionName& name) {
+  Lane* last = nullptr;
+  for (auto& [topic_partition, lane] : state_->lanes) {
+    if (lane.slots.empty() || lane.name != name) continue;
+    const auto number = [](const Lane& of) { return of.slots.back()->request->number; };
+    if (last == nullptr || number(lane) > number(*last)) last = &lane;
+  }
+  return last != nullptr ? last : &state_->lost[name];
 }
 
 void ProduceStream::Append(api::ProducePartition partition, const TopicPartition& topic_partition,

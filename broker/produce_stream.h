@@ -64,6 +64,8 @@ class ProduceStream {
   struct Lane;
 
   void HandlePartition(api::ProducePartition partition, const std::shared_ptr<Request>& request);
+  // That the answer for a partition which cannot be found waits in.
+  Lane* LaneOfLost(const api::PartitionName& name);
   // Whether another broker answers for the lane from now on, or still.
   bool IsElsewhere(Lane* lane, const api::PartitionName& name, bool settled);
   void Append(api::ProducePartition partition, const TopicPartition& topic_partition, Lane* lane,

@@ -327,6 +327,20 @@ TEST_P(ProduceStreamForwardTest, WhenTheClientLeavesItsStreamsEnd) {
   EXPECT_THAT(answered_, IsEmpty());
 }
 
+TEST_P(ProduceStreamForwardTest, APartitionThatIsGoneIsToldBehindWhatWasSentBefore_S23) {
+  Send(1, 1);
+  f_.RemoveTopic();
+  Send(2, 1);
+  Send(3, 2);
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_THAT(answered_, ElementsAre(3)) << "of another partition nothing is under way";
+  Answer(0, 0, 40);
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_THAT(answered_, ElementsAre(3, 1, 2));
+  EXPECT_EQ(CodeOfAnswer(1), ErrorCode::kNone);
+  EXPECT_EQ(CodeOfAnswer(2), ErrorCode::kUnknownTopicOrPartition);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, ProduceStreamForwardTest, ::testing::Values(1, 3));
 
 }  // namespace
