@@ -23,9 +23,9 @@
 namespace millrace::storage {
 namespace {
 
-// How long a small file that found no room on the disk waits before it is tried again.
+// How long what found no room on the disk waits before it is tried again.
 constexpr absl::Duration kRoomDelay = absl::Milliseconds(200);
-// And how often: then the directory is offline, and the broker goes on with the others.
+// Of a small file, how often: then the directory is offline, and the broker goes on with others.
 constexpr int kRoomTries = 150;
 
 }  // namespace
@@ -104,6 +104,7 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   std::map<TopicPartition, Offset> clean_ends_;
   // Recovered and not opened yet; and the disk side of all others.
   std::map<TopicPartition, RecoveredLog> recovered_;
+  std::set<uint32_t> taking_back_;  // By number; renamed, and no room for the rest yet.
   std::map<TopicPartition, std::shared_ptr<DiskLog>> opened_;
   // Deleted or (true) set aside, and not all of that is on the disk yet.
   std::map<TopicPartition, std::pair<ReplicaRecord, bool>> leaving_;
@@ -333,9 +334,9 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
   RETURN_IF_ERROR(writer_->status());
   const ReplicaRecord* other = partitions_.Find(topic_partition);
   const std::string name = PartitionName(topic_name, topic_partition.partition);
-  if (other != nullptr && other->stray && partitions_.FindByName(name) == nullptr) {
-    RETURN_IF_ERROR(TakeBack(*other));
-  }
+  const bool aside = other != nullptr && other->stray && partitions_.FindByName(name) == nullptr;
+  const bool begun = other != nullptr && taking_back_.contains(other->number);
+  if (aside || begun) RETURN_IF_ERROR(TakeBack(*other));
   const auto found = recovered_.find(topic_partition);
   if (found != recovered_.end()) {
     RETURN_IF_ERROR(found->second.status);
@@ -366,18 +367,19 @@ absl::Status LogDir::Impl::TakeBack(const ReplicaRecord& replica) {
   RETURN_IF_ERROR(writer_->Drain());
   const ReplicaRecord stray = replica;
   const absl::Status moved = TakeReplicaDirectoryBack(files(), options_.path, stray);
-  // It stays aside, and the directory lives.
-  if (CodeOf(moved) == ErrorCode::kInvalidDirectory) return moved;
-  // Nor does a full one fail for it.
-  if (CodeOf(moved) == ErrorCode::kStorageFull) return moved;
+  // It stays aside, and the directory lives. Nor does a full one fail for it.
+  const ErrorCode code = CodeOf(moved);
+  if (code == ErrorCode::kInvalidDirectory || code == ErrorCode::kStorageFull) return moved;
   RETURN_IF_ERROR(Checked(moved));
+  taking_back_.insert(stray.number);
   const auto recover = [&]() -> absl::Status {
     // Only now: until then the next start sets it aside again.
-    partitions_.TakeBack(stray.number);
+    if (stray.stray) partitions_.TakeBack(stray.number);
     RETURN_IF_ERROR(partitions_.Flush());
     ASSIGN_OR_RETURN(RecoveredLog log, Recover(InputOf(partitions_.replicas().at(stray.number))));
     VouchFor(log);
     recovered_[stray.topic_partition] = std::move(log);
+    taking_back_.erase(stray.number);
     return writer_->Drain();
   };
   const absl::Status recovered = recover();
@@ -388,10 +390,14 @@ void LogDir::Impl::OpenLog(const TopicPartition& topic_partition, const std::str
                            const LogConfig& config, Executor* owner, LogDone done) {
   bool created = false;
   absl::StatusOr<RecoveredLog> log = TakeReplica(topic_partition, topic_name, &created);
+  if (CodeOf(log.status()) == ErrorCode::kStorageFull) {
+    return WhenThereMayBeRoom([=, this, done = std::move(done)]() mutable {
+      OpenLog(topic_partition, topic_name, config, owner, std::move(done));
+    });
+  }
   if (!log.ok()) {
-    owner->Post(
+    return owner->Post(
         [done = std::move(done), status = log.status()]() mutable { std::move(done)(status); });
-    return;
   }
   log->disk->owner = owner;
   log->disk->handle = std::make_shared<LogHandle>();
@@ -402,10 +408,7 @@ void LogDir::Impl::OpenLog(const TopicPartition& topic_partition, const std::str
                   done = std::move(done)](const absl::Status& status) mutable {
     owner->Post([port = std::move(port), log = std::move(log), config, files,
                  done = std::move(done), status]() mutable {
-      if (!status.ok()) {
-        std::move(done)(status);
-        return;
-      }
+      if (!status.ok()) return std::move(done)(status);
       std::move(done)(
           std::unique_ptr<Log>(new Log(std::move(log), std::move(port), files, config)));
     });
@@ -510,10 +513,9 @@ void LogDir::Impl::Close(Executor* executor, Done done) {
 
 void LogDir::Impl::OnFailure(Executor* executor, absl::AnyInvocable<void(absl::Status)> callback) {
   if (!writer_->status().ok()) {
-    executor->Post([callback = std::move(callback), status = writer_->status()]() mutable {
+    return executor->Post([callback = std::move(callback), status = writer_->status()]() mutable {
       callback(status);
     });
-    return;
   }
   failure_executor_ = executor;
   on_failure_ = std::move(callback);

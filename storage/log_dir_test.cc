@@ -318,6 +318,37 @@ TEST_F(StrayReplicaTest, WhatNobodyCountsOnIsCutWhereItIsDamagedWhenItIsTakenBac
   TakeBack();
 }
 
+TEST_F(StrayReplicaTest, WithoutRoomItIsTakenBackWhenThereIsSome) {
+  // Nothing finds room from the nth call that needs some on.
+  for (int n = 0; n < 8; ++n) {
+    SCOPED_TRACE(n);
+    int left = n;
+    files_->SetFaults([&left](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+      const bool needs = call.kind == sim::SimCall::Kind::kWrite ||
+                         call.kind == sim::SimCall::Kind::kRename ||
+                         call.kind == sim::SimCall::Kind::kCreate;
+      return needs && --left < 0 ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+    });
+    std::unique_ptr<Log> log;
+    world_->dir->OpenLog(LogFixture::Partition(0), "topic", world_->config, world_->shard.get(),
+                         [&](absl::StatusOr<std::unique_ptr<Log>> opened) {
+                           ASSERT_OK(opened);
+                           log = *std::move(opened);
+                         });
+    world_->Run(absl::Seconds(40));
+    EXPECT_FALSE(world_->dir->failed());
+    files_->SetFaults(nullptr);
+    world_->Run(absl::Seconds(1));
+    ASSERT_NE(log, nullptr);
+    EXPECT_EQ(log->end_offset(), Offset(1));
+    EXPECT_FALSE(IsAside());
+    log.reset();
+    ASSERT_OK(world_->Await([&](LogDir::Done done) {
+      world_->dir->MarkStray(LogFixture::Partition(0), world_->shard.get(), std::move(done));
+    }));
+  }
+}
+
 TEST_F(LogDirTest, FullDirectoryDeletesAndSetsAsideWhenThereIsRoomAndDoesNotFail) {
   auto world = World();
   ASSERT_OK(world->Open());

@@ -22,8 +22,10 @@ api::FetchPartitionResult Wired(const api::FetchResponse& response) {
   return std::move(read->partitions.at(0));
 }
 
-// So often is a batch sent again that is told to be out of order: for longer than a cut lasts.
+// So often is a batch sent again that is told to be out of order: for longer than a cut lasts; and
+// when all faults are over.
 constexpr int kOutOfOrderMax = 300;
+constexpr int kOutOfOrderHealedMax = 100;
 
 // What no well-behaved producer is ever told of a batch that it sends again. (A leader that was cut
 // off may find its sequences out of order; the one that leads must not: it would never take them.)
@@ -121,7 +123,8 @@ bool ClusterCalls::MaySendAgain(const TopicPartition& partition, ProducerId prod
   }
   // What it follows on is lost, unless it was a leader that is cut off that said so.
   if (code == ErrorCode::kOutOfOrderSequenceNumber) ++*out_of_order;
-  if (!IsWrong(code) && (*out_of_order <= kOutOfOrderMax || !may_be_lost)) return true;
+  const int most = world_.safety_phase ? kOutOfOrderMax : kOutOfOrderHealedMax;
+  if (!IsWrong(code) && (*out_of_order <= most || !may_be_lost)) return true;
   world_.Reached("sequence-lost");
   world_.sequences_lost.insert(partition);
   return false;
