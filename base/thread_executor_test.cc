@@ -77,6 +77,8 @@ TEST(ThreadExecutorTest, AStrandThatIsBusyOrHasWorkWaitingIsNotBorrowed) {
     EXPECT_FALSE(other.TryRun([] {}));
   }));
   go_on.count_down();
+  // Before what its task waits for goes.
+  executor.Shutdown();
 }
 
 TEST(ThreadExecutorTest, WhatIsPostedToABorrowedStrandRunsWhenItIsGivenBack) {
