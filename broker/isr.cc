@@ -14,6 +14,8 @@ constexpr absl::Duration kRepeatAfter = absl::Milliseconds(100);
 constexpr absl::Duration kPauseAfterRefusal = absl::Milliseconds(200);
 // S-34.
 constexpr absl::Duration kAwaitMax = absl::Milliseconds(500);
+// As far behind as one that keeps up may be: a message, and a write on a busy disk.
+constexpr absl::Duration kHop = absl::Milliseconds(5);
 
 bool Contains(const metadata::BrokerList& list, NodeId broker) {
   return std::find(list.begin(), list.end(), broker) != list.end();
@@ -123,6 +125,7 @@ void Isr::OnAttached(FollowerId follower, MonotonicTime now) {
   member->confirmed_at.reset();
   member->mark = held_->log->end_offset();
   member->mark_at = now;
+  member->behind = absl::InfiniteDuration();
 }
 
 void Isr::OnDetached(NodeId follower, MonotonicTime now) {
@@ -159,18 +162,23 @@ void Isr::OnAppended(Offset before, MonotonicTime now) {
 
 void Isr::NoteProgress(Member* member, MonotonicTime now) {
   const Offset end = held_->log->end_offset();
+  absl::Duration behind = absl::ZeroDuration();
   if (Counted(*member) >= end) {
     member->caught_up_at = now;
   } else if (Counted(*member) >= member->mark) {
+    behind = now - member->mark_at;
     member->caught_up_at = std::max(member->caught_up_at, member->mark_at);
   } else {
     return;
   }
   member->mark = end;
   member->mark_at = now;
+  const absl::Duration before = std::exchange(member->behind, behind);
   if (InMaximal(member->broker) || !IsEligible(*member) || now < member->await_again_at) return;
-  // It reached an end of long ago: waiting would not bring it in.
-  if (Lags(*member, now)) return;
+  // As long as it comes nearer by itself, waiting would only cost the producers; and where it is
+  // too far behind, waiting would not bring it in.
+  const bool comes_nearer = behind > kHop && behind <= before / 2;
+  if (comes_nearer || behind > kAwaitMax) return;
   member->awaited_until = now + kAwaitMax;
   member->await_again_at = now + held_->options.lag_time_max;
 }

@@ -5,7 +5,7 @@
 // the committed set only; the union stays until a refusal at the same partition epoch, or metadata
 // with a higher one. S-02, S-06: a position is what was written, or what is durable, by the topic's
 // level. Joining: KIP-841, KIP-903, KAFKA-7128. S-34: the high watermark waits for outsiders that
-// have caught up, for a bounded time.
+// are as near as they will come by themselves, for a bounded time.
 //
 // Not here: batches and streams (follower_feeds.h), what the common position makes of waiters
 // (leader_role.h). Source: Kafka's Partition.scala, KIP-497 and KIP-966, by their conditions.
@@ -18,6 +18,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
+#include "absl/time/time.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "broker/held_partition.h"
@@ -115,6 +116,8 @@ class Isr {
     // The leader's log ended at `mark` at `mark_at`. Who reaches it had caught up then.
     Offset mark;
     MonotonicTime mark_at;
+    // How long ago the end was that it reached last; in this attach.
+    absl::Duration behind = absl::InfiniteDuration();
     MonotonicTime caught_up_at;
     // S-34: the high watermark waits for this outsider until the first (zero: it does not), and not
     // again before the second.

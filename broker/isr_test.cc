@@ -301,6 +301,67 @@ TEST_F(IsrTest, NobodyWaitsForAnOutsiderThatReachedAnEndOfLongAgo_S34) {
   EXPECT_TRUE(isr_->IsAwaited(kB, now_));
 }
 
+// It had an hour's records to copy: the wait is for the last few, not for all that came meanwhile.
+TEST_F(IsrTest, NobodyWaitsForAnOutsiderWhileItComesNearerByItself_S34) {
+  Begin({kSelf});
+  Append(4);
+  Attach(kB, 0);
+  Append(4);
+  held_->high_watermark = Offset(8);
+  Pass(absl::Milliseconds(800));
+  At(kB, 4);
+  EXPECT_FALSE(isr_->IsAwaited(kB, now_)) << "it copied for 800 ms";
+  Append(4);
+  Pass(absl::Milliseconds(400));
+  At(kB, 8);
+  EXPECT_FALSE(isr_->IsAwaited(kB, now_)) << "and in half of that what had come by then";
+  Append(4);
+  Pass(absl::Milliseconds(250));
+  At(kB, 12);
+  EXPECT_TRUE(isr_->IsAwaited(kB, now_)) << "it comes no nearer: always a write behind";
+}
+
+TEST_F(IsrTest, AnOutsiderThatIsAHopBehindIsWaitedFor_S34) {
+  Begin({kSelf});
+  Append(4);
+  Attach(kB, 0);
+  Append(4);
+  Pass(absl::Milliseconds(800));
+  At(kB, 4);
+  Append(4);
+  Pass(absl::Milliseconds(5));
+  At(kB, 8);
+  EXPECT_TRUE(isr_->IsAwaited(kB, now_)) << "though it was far behind before";
+}
+
+// The producers would stand still for nothing.
+TEST_F(IsrTest, NobodyWaitsForAnOutsiderThatWouldNotArriveInTime_S34) {
+  Begin({kSelf});
+  Append(4);
+  Attach(kB, 0);
+  for (int64_t at = 4; at < 20; at += 4) {
+    Append(4);
+    Pass(absl::Milliseconds(600));
+    At(kB, at);
+    EXPECT_FALSE(isr_->IsAwaited(kB, now_));
+  }
+}
+
+// An attach begins anew: how near it was before says nothing.
+TEST_F(IsrTest, AnOutsiderThatCameBackIsMeasuredAnew_S34) {
+  Begin({kSelf});
+  Append(4);
+  Attach(kB, 0);
+  At(kB, 4);
+  Pass(kLagMax);
+  Append(40);
+  Attach(kB, 4);
+  Append(4);
+  Pass(absl::Milliseconds(300));
+  At(kB, 44);
+  EXPECT_FALSE(isr_->IsAwaited(kB, now_));
+}
+
 TEST_F(IsrTest, NobodyWaitsForAFencedOutsider_KIP841) {
   standings_[1].may_join = false;
   Begin({kSelf});

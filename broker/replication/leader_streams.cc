@@ -14,9 +14,9 @@ namespace {
 
 // How long a new high watermark waits for batches to ride with.
 constexpr absl::Duration kRide = absl::Milliseconds(1);
-// Batches in one message, and of one partition in it, but for a single larger batch.
+// Batches in one message, but for a single larger batch; so is what one partition has in its turn,
+// and one read of the disk: with a quarter of it a follower catches up a third slower.
 constexpr size_t kMessageBytes = 1 << 20;
-constexpr size_t kPartitionBytes = 256 << 10;
 
 absl::Status Stale(NodeId broker, BrokerEpoch said, BrokerEpoch known) {
   return MakeError(ErrorCode::kStaleBrokerEpoch,
@@ -314,8 +314,7 @@ void LeaderStreams::TakeInto(Session* session, LeaderMessage* message) {
     if (carried == nullptr || !std::exchange(carried->ready, false)) continue;
     // Its turn comes again when the read has ended.
     if (carried->cold) continue;
-    size_t limit =
-        std::min({static_cast<size_t>(session->window), kPartitionBytes, kMessageBytes - bytes});
+    size_t limit = std::min(static_cast<size_t>(session->window), kMessageBytes - bytes);
     const NodeId follower = session->hello.follower.broker;
     const bool throttled =
         catch_up_.is_limited() && deps_.replicas->IsThrottled(follower, partition);
