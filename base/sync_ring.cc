@@ -82,9 +82,7 @@ void Finish(Job& job) {
   }
 }
 
-// Submits all entries, and gives each result with its tag.
-void SubmitAndWait(io_uring* ring, unsigned entries,
-                   absl::FunctionRef<void(uint64_t tag, int result)> done) {
+void Submit(io_uring* ring, unsigned entries) {
   unsigned submitted = 0;
   while (submitted < entries) {
     const int result = io_uring_submit(ring);
@@ -92,6 +90,11 @@ void SubmitAndWait(io_uring* ring, unsigned entries,
     CHECK(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY) << result;
     if (result > 0) submitted += static_cast<unsigned>(result);
   }
+}
+
+// Gives each result with its tag.
+void Await(io_uring* ring, unsigned entries,
+           absl::FunctionRef<void(uint64_t tag, int result)> done) {
   for (unsigned seen = 0; seen < entries;) {
     io_uring_cqe* cqe = nullptr;
     const int result = io_uring_wait_cqe(ring, &cqe);
@@ -106,9 +109,12 @@ void SubmitAndWait(io_uring* ring, unsigned entries,
 void RunChunk(io_uring* ring, absl::Span<FileWrite> writes) {
   std::vector<Job> jobs;
   jobs.reserve(writes.size());
+  // Plain calls of this thread, beside the kernel's: also the first one that syncs, since the
+  // kernel's workers take longer to wake than to write.
+  std::vector<FileWrite*> here;
   for (FileWrite& write : writes) {
-    if (write.pieces.size() > kPiecesMax) {
-      WriteAndSyncHere(write);
+    if (write.pieces.size() > kPiecesMax || (write.sync && here.empty())) {
+      here.push_back(&write);
       continue;
     }
     Job job{.write = &write};
@@ -120,7 +126,9 @@ void RunChunk(io_uring* ring, absl::Span<FileWrite> writes) {
   }
   unsigned entries = 0;
   for (size_t i = 0; i < jobs.size(); ++i) entries += Prepare(ring, i, jobs[i]);
-  SubmitAndWait(ring, entries, [&jobs](uint64_t tag, int result) {
+  Submit(ring, entries);
+  for (FileWrite* const write : here) WriteAndSyncHere(*write);
+  Await(ring, entries, [&jobs](uint64_t tag, int result) {
     Job& job = jobs[tag / 2];
     (tag % 2 == 0 ? job.wrote : job.synced) = result;
   });
@@ -190,8 +198,9 @@ bool SyncRings::SyncAll(absl::Span<const int> descriptors, absl::Span<int> error
       io_uring_prep_fsync(sqe, some[i], 0);
       io_uring_sqe_set_data64(sqe, begin + i);
     }
-    SubmitAndWait(ring.get(), static_cast<unsigned>(some.size()),
-                  [errors](uint64_t tag, int result) { errors[tag] = -result; });
+    const auto entries = static_cast<unsigned>(some.size());
+    Submit(ring.get(), entries);
+    Await(ring.get(), entries, [errors](uint64_t tag, int result) { errors[tag] = -result; });
   }
   GiveBack(std::move(ring));
   return true;

@@ -1,9 +1,9 @@
 // SyncRings: writes and syncs many files concurrently through io_uring.
 //
 // For each file a WRITEV linked to an FSYNC(DATASYNC), so that the sync starts when its write is
-// done; the kernel's workers run the syncs of different files side by side. What a ring did not do
-// whole (a short write breaks the link) is finished by plain calls on the caller's thread; a sync
-// that failed is not tried again.
+// done; the kernel's workers run the syncs of different files side by side, and the caller's thread
+// that of the first one by plain calls, which wake nobody. What a ring did not do whole (a short
+// write breaks the link) is finished by plain calls too; a sync that failed is not tried again.
 //
 // A ring serves one round at a time, and is kept for the next.
 //
