@@ -48,6 +48,7 @@ void FollowerRole::Attach(MonotonicTime now, Outbox* outbox) {
   state_ = State::kAttaching;
   deadline_ = now + kAnswerMax;
   told_.reset();
+  told_log_start_.reset();
   // Above all earlier ones of this process, those of a former replica of this partition too.
   attach_ = std::max(attach_ + 1, static_cast<uint64_t>(std::max<int64_t>(now.nanos(), 0)));
   AttachTo& to = outbox->attaches.emplace_back();
@@ -238,7 +239,8 @@ void FollowerRole::FollowPositions(Offset high_watermark, Offset log_start, Outb
   }
   log_start = std::min(log_start, held_->high_watermark);
   if (log_start > held_->log->log_start_offset()) {
-    held_->log->RaiseLogStart(log_start, [](const absl::Status&) {});
+    // OnAdvanced follows when it is durable.
+    held_->log->RaiseLogStart(log_start, nullptr);
   }
 }
 
@@ -259,10 +261,15 @@ void FollowerRole::OnAsked(Outbox* outbox) {
 
 void FollowerRole::TellPosition(Outbox* outbox) {
   const LogPosition position = held_->position();
-  if (told_ == position) return;
+  const Offset log_start = held_->log->durable_log_start();
+  const bool same_start = told_log_start_ == log_start;
+  if (told_ == position && same_start) return;
   told_ = position;
-  outbox->positions.push_back(
-      {leader_, {held_->topic_partition, held_->leader_epoch, attach_, position}});
+  told_log_start_ = log_start;
+  PositionTo& told = outbox->positions.emplace_back();
+  told.leader = leader_;
+  told.position = {held_->topic_partition, held_->leader_epoch, attach_, position, std::nullopt};
+  if (!same_start) told.position.log_start = log_start;
 }
 
 }  // namespace millrace::broker

@@ -83,6 +83,7 @@ class FollowerRole {
   absl::Duration pause_;
   // Told in this attach.
   std::optional<LogPosition> told_;
+  std::optional<Offset> told_log_start_;
 };
 
 }  // namespace millrace::broker

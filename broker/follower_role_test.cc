@@ -234,6 +234,34 @@ TEST_F(FollowerRoleTest, ACutBelowTheHighWatermarkIsTold) {
   EXPECT_EQ(outbox_.notices[0].to, Offset(8));
 }
 
+TEST_F(FollowerRoleTest, ItTellsOnceWhereItsLogStartsOnTheDisk_KIP107) {
+  Have(4, 3);
+  const AttachRequest request = Follow(7);
+  AttachReply reply = ReplyTo(request, 4);
+  Answer(reply);
+  ASSERT_THAT(outbox_.positions, SizeIs(1));
+  EXPECT_EQ(outbox_.positions[0].position.log_start, Offset(0));
+  outbox_.Clear();
+  ReplicaPush push;
+  push.topic_partition = request.topic_partition;
+  push.leader_epoch = LeaderEpoch(7);
+  push.attach = request.attach;
+  push.base_offset = push.high_watermark = Offset(4);
+  push.log_start = Offset(2);
+  role_->OnPush(push, {now_, WallTime()}, &outbox_);
+  EXPECT_EQ(log_->log_start_offset(), Offset(2));
+  role_->OnAdvanced(&outbox_);
+  EXPECT_THAT(outbox_.positions, IsEmpty()) << "a crash would bring it back";
+  log_->Sync();
+  role_->OnAdvanced(&outbox_);
+  ASSERT_THAT(outbox_.positions, SizeIs(1));
+  EXPECT_EQ(outbox_.positions[0].position.log_start, Offset(2));
+  outbox_.Clear();
+  role_->OnAsked(&outbox_);
+  ASSERT_THAT(outbox_.positions, SizeIs(1));
+  EXPECT_EQ(outbox_.positions[0].position.log_start, std::nullopt);
+}
+
 TEST_F(FollowerRoleTest, WithNothingInCommonItBeginsAgainWhereItsLogDoes_KAFKA3978) {
   Have(4, 3);
   Have(4, 4);

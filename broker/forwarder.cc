@@ -201,7 +201,7 @@ void Forwarder::DeleteRecords(api::DeleteRecordsRequest request, const Caller& c
     return gather_->DeleteRecords(std::move(request), caller, std::move(done));
   }
   const absl::Duration timeout =
-      request.timeout > absl::ZeroDuration() ? request.timeout : kQuestionTimeout;
+      gather_->ProduceDeadline(request.timeout, gather_->now()) - gather_->now() + kMargin;
   Pass<api::DeleteRecordsResponse>(
       std::move(request), parts, caller, std::move(done),
       [this, &caller](api::DeleteRecordsRequest part, auto merge) {

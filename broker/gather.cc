@@ -194,10 +194,13 @@ void Gather::ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
 
 void Gather::DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
                            absl::AnyInvocable<void(api::DeleteRecordsResponse) &&> done) {
+  const MonotonicTime deadline = ProduceDeadline(request.timeout, now());
   AskEach<api::DeleteRecordsResponse>(
       std::move(request), caller, metadata::Operation::kDelete, std::move(done),
-      [](Shard* shard, const TopicPartition& partition, const api::DeleteRecordsPartition& asked,
-         auto result) { shard->DeleteRecords(partition, asked.before_offset, std::move(result)); });
+      [deadline](Shard* shard, const TopicPartition& partition,
+                 const api::DeleteRecordsPartition& asked, auto result) {
+        shard->DeleteRecords(partition, asked.before_offset, deadline, std::move(result));
+      });
 }
 
 void Gather::OffsetForLeaderEpoch(

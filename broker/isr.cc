@@ -37,6 +37,8 @@ void Isr::Begin(const metadata::PartitionImage& partition, const BrokerStandings
   raised_ = false;
   standings_ = standings;
   epoch_start_ = held_->log->end_offset();
+  // What earlier leaders promised is part of that.
+  promised_log_start_ = held_->log->durable_log_start();
   TakeMembers(partition, now);
 }
 
@@ -83,6 +85,7 @@ void Isr::OnStandings(const BrokerStandings& standings, MonotonicTime now) {
     // A newer run is registered: it has to say itself what it has.
     OnDetached(member.broker, now);
     member.position.reset();
+    member.log_start.reset();
   }
 }
 
@@ -100,6 +103,7 @@ void Isr::OnAttaching(NodeId follower, Offset end, MonotonicTime now, Outbox* ou
   if (member == nullptr) return;
   OnDetached(follower, now);
   member->position.reset();
+  member->log_start.reset();
   const bool was_damaged = std::exchange(member->damaged, false);
   const bool durable = held_->settings.durable;
   const Offset acknowledged = member->acknowledged.Counted(durable);
@@ -146,6 +150,10 @@ void Isr::OnPosition(NodeId follower, LogPosition position, MonotonicTime now) {
   member->acknowledged.written = std::max(member->acknowledged.written, position.written);
   member->acknowledged.durable = std::max(member->acknowledged.durable, position.durable);
   NoteProgress(member, now);
+}
+
+void Isr::OnLogStart(NodeId follower, Offset log_start) {
+  if (Member* const member = Find(follower)) member->log_start = log_start;
 }
 
 void Isr::OnConfirmed(NodeId follower, MonotonicTime asked_at) {
@@ -371,6 +379,18 @@ std::optional<Offset> Isr::CommonPosition(MonotonicTime now) const {
   return smallest;
 }
 
+std::optional<Offset> Isr::CommonLogStart() const {
+  if (!HasMin() && !MUTANT("replica.deletes-under-min")) return std::nullopt;
+  Offset smallest = held_->log->durable_log_start();
+  if (MUTANT("replica.deletes-alone")) return smallest;
+  for (const Member& member : members_) {
+    if (!InMaximal(member.broker)) continue;
+    if (!member.position) return std::nullopt;
+    if (member.log_start) smallest = std::min(smallest, *member.log_start);
+  }
+  return smallest;
+}
+
 bool Isr::IsAwaitedOutsider(const Member& member, MonotonicTime now) const {
   return member.position && now < member.awaited_until && IsEligible(member);
 }
@@ -455,6 +475,10 @@ bool Isr::MayJoin(const Member& member) const {
   const Offset counted = Counted(member);
   // KAFKA-7128: beyond what earlier epochs may have acknowledged and this leader does not know of.
   if (counted < epoch_start_ && !MUTANT("replica.joins-below-epoch-start")) return false;
+  if (member.log_start && *member.log_start < promised_log_start_ &&
+      !MUTANT("replica.joins-with-what-was-deleted")) {
+    return false;
+  }
   return counted >= held_->high_watermark || MUTANT("replica.joins-below-high-watermark");
 }
 

@@ -13,6 +13,7 @@
 #ifndef BROKER_ISR_H_
 #define BROKER_ISR_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -55,6 +56,8 @@ class Isr {
   void OnDamaged(NodeId follower);
   // REQUIRES: told in the current attach.
   void OnPosition(NodeId follower, LogPosition position, MonotonicTime now);
+  // The same; before its position.
+  void OnLogStart(NodeId follower, Offset log_start);
   // Asked at `asked_at`, it has said since then that it follows in this epoch (S-33).
   // REQUIRES: told in the current attach.
   void OnConfirmed(NodeId follower, MonotonicTime asked_at);
@@ -75,6 +78,11 @@ class Isr {
   // The offset up to which all that must be waited for have come; nullopt while one of them has not
   // said how far it is.
   std::optional<Offset> CommonPosition(MonotonicTime now) const;
+  // Up to where all of the maximal set have deleted, on their disks (KIP-107); nullopt while one
+  // has not said how far it is, or nothing may be promised for want of replicas in sync.
+  std::optional<Offset> CommonLogStart() const;
+  // Somebody was told that what lies below is gone: who joins must have deleted it too.
+  void PromiseLogStart(Offset start) { promised_log_start_ = std::max(promised_log_start_, start); }
   // Whether the high watermark waits for what this follower has yet to get: it is of the maximal
   // set, or an outsider that is about to join (S-34).
   bool IsAwaited(NodeId follower, MonotonicTime now) const;
@@ -107,6 +115,8 @@ class Isr {
     bool attached = false;
     // Nothing, until it is told after an attach.
     std::optional<LogPosition> position;
+    // Of its log on its disk. Nothing beside a position: its version does not tell, and is trusted.
+    std::optional<Offset> log_start;
     // The greatest position of this leader epoch (S-05).
     LogPosition acknowledged;
     bool lost_data = false;
@@ -171,6 +181,7 @@ class Isr {
   MonotonicTime not_before_;
   int replica_count_ = 1;
   Offset epoch_start_;
+  Offset promised_log_start_;
   // In the order of the metadata's replicas, without this broker.
   absl::InlinedVector<Member, 2> members_;
   BrokerStandings standings_;

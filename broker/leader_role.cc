@@ -39,6 +39,14 @@ void RefuseProduce(const HeldPartition& held, ProduceId id, const absl::Status& 
   reply.log_start_offset = held.log->log_start_offset();
 }
 
+void RefuseDeletion(const HeldPartition& held, ProduceId id, const absl::Status& status,
+                    Outbox* outbox) {
+  DeletionReply& reply = outbox->deleted.emplace_back();
+  reply.id = id;
+  reply.outcome = api::PartitionOutcome::Of(status);
+  reply.log_start_offset = held.log->log_start_offset();
+}
+
 // --- Its term ---
 
 void LeaderRole::Begin(const metadata::PartitionImage& partition, const BrokerStandings& standings,
@@ -103,6 +111,9 @@ void LeaderRole::End(const absl::Status& why, const std::optional<LeaderHint>& h
                      {.leader = hint}),
            outbox);
   }
+  taken_.clear();
+  deletion_waiters_.TakeAll(&taken_);
+  RefuseDeletions(ErrorCode::kOutcomeUnknown, why.message(), hint, outbox);
 }
 
 // --- Clients ---
@@ -125,18 +136,62 @@ void LeaderRole::Produce(ProduceEvent event, const Now& now, Outbox* outbox) {
   Await(event, waiter, outbox);
 }
 
+void LeaderRole::DeleteBefore(const DeletionEvent& event, Offset start, MonotonicTime now,
+                              Outbox* outbox) {
+  // Eligible leaders out of the in-sync set might bring back what was deleted, as they might lack
+  // what was produced.
+  if (absl::Status status = CheckMin(); !status.ok()) {
+    return RefuseDeletion(*held_, event.id, status, outbox);
+  }
+  start = std::max(start, held_->log->log_start_offset());
+  held_->log->RaiseLogStart(start, nullptr);
+  deletion_waiters_.Add({.id = event.id, .end_offset = start, .deadline = event.deadline});
+  feeds_.Tell(outbox);
+  Advance(now, outbox);
+}
+
+void LeaderRole::AnswerDeletions(Outbox* outbox) {
+  if (deletion_waiters_.empty()) return;
+  const std::optional<Offset> common = isr_.CommonLogStart();
+  if (!common) return;
+  taken_.clear();
+  deletion_waiters_.TakeSatisfied(*common, &taken_);
+  for (const ProduceWaiter& waiter : taken_) {
+    isr_.PromiseLogStart(waiter.end_offset);
+    DeletionReply& reply = outbox->deleted.emplace_back();
+    reply.id = waiter.id;
+    reply.log_start_offset = waiter.end_offset;
+  }
+}
+
+void LeaderRole::RefuseDeletions(ErrorCode code, absl::string_view why,
+                                 const std::optional<LeaderHint>& hint, Outbox* outbox) {
+  for (const ProduceWaiter& waiter : taken_) {
+    RefuseDeletion(*held_, waiter.id,
+                   MakeError(code,
+                             absl::StrCat("deleted below offset ", waiter.end_offset.value(),
+                                          ", but not by all replicas yet, then: ", why,
+                                          "; it may or may not come back: delete it again"),
+                             {.leader = hint}),
+                   outbox);
+  }
+}
+
+absl::Status LeaderRole::CheckMin() const {
+  if (isr_.HasMin()) return absl::OkStatus();
+  return MakeError(ErrorCode::kNotEnoughReplicas,
+                   absl::StrCat(isr_.committed().size(), " replicas are in sync, and ",
+                                "min.insync.replicas is ", isr_.Min(),
+                                "; nothing was changed: try again when more are up"),
+                   {.name = "min.insync.replicas"});
+}
+
 absl::Status LeaderRole::CheckAcks(api::Acks acks, MonotonicTime now) const {
   if (!IsKnown(acks)) {
     return MakeError(ErrorCode::kInvalidRequiredAcks, "acks is none, leader or all",
                      {.name = "acks", .value = absl::StrCat(static_cast<int>(acks))});
   }
-  if (WaitsForAll(acks) && !isr_.HasMin()) {
-    return MakeError(ErrorCode::kNotEnoughReplicas,
-                     absl::StrCat(isr_.committed().size(), " replicas are in sync, and ",
-                                  "min.insync.replicas is ", isr_.Min(),
-                                  "; nothing was appended: try again when more are up"),
-                     {.name = "min.insync.replicas"});
-  }
+  if (WaitsForAll(acks)) RETURN_IF_ERROR(CheckMin());
   // Of all it needs no leave: who follows another leader does not acknowledge to this one.
   return WaitsForAll(acks) ? absl::OkStatus() : CheckNotReplaced(now);
 }
@@ -284,6 +339,7 @@ void LeaderRole::OnPosition(FollowerId follower, const ReplicaPosition& position
     isr_.OnDetached(follower.broker, now);
     return Advance(now, outbox);
   }
+  if (position.log_start) isr_.OnLogStart(follower.broker, *position.log_start);
   isr_.OnPosition(follower.broker, at, now);
   Advance(now, outbox);
 }
@@ -356,12 +412,15 @@ void LeaderRole::Tick(MonotonicTime now, Outbox* outbox) {
                                   ", but not acknowledged in time; it may or may not stay")),
            outbox);
   }
+  taken_.clear();
+  deletion_waiters_.TakeExpired(now, &taken_);
+  RefuseDeletions(ErrorCode::kRequestTimedOut, "the time for the answer ended", {}, outbox);
   if (isr_.next_deadline() <= now) Advance(now, outbox);
 }
 
 MonotonicTime LeaderRole::next_deadline() const {
-  return std::min(
-      {leader_waiters_.next_deadline(), all_waiters_.next_deadline(), isr_.next_deadline()});
+  return std::min({leader_waiters_.next_deadline(), all_waiters_.next_deadline(),
+                   deletion_waiters_.next_deadline(), isr_.next_deadline()});
 }
 
 void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
@@ -382,6 +441,7 @@ void LeaderRole::Advance(MonotonicTime now, Outbox* outbox) {
     feeds_.Tell(outbox);
   }
   for (const ProduceWaiter& waiter : taken_) Acknowledge(waiter, outbox);
+  AnswerDeletions(outbox);
   isr_.Propose(now, outbox);
   NoteThrottled(now, outbox);
 }

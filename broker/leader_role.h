@@ -43,6 +43,9 @@ class LeaderRole {
 
   // --- Clients ---
   void Produce(ProduceEvent event, const Now& now, Outbox* outbox);
+  // KIP-107: raises the log start; answered when no replica that may be elected has what lies below
+  // any more. REQUIRES: `start` is not beyond the high watermark.
+  void DeleteBefore(const DeletionEvent& event, Offset start, MonotonicTime now, Outbox* outbox);
   // Whether the high watermark has reached the log end of the election (S-38).
   bool KnowsLatest() const { return held_->high_watermark >= isr_.epoch_start(); }
   // S-33: what another leader would make untrue may be said. Error: NOT_LEADER_OR_FOLLOWER, if the
@@ -79,17 +82,21 @@ class LeaderRole {
   void OnDamage(MonotonicTime now, Outbox* outbox) { Advance(now, outbox); }
   void Tick(MonotonicTime now, Outbox* outbox);
   MonotonicTime next_deadline() const;
-  size_t produce_waiters() const { return leader_waiters_.size() + all_waiters_.size(); }
   const Isr& isr() const { return isr_; }
 
  private:
   void TakeReplicas(const metadata::PartitionImage& partition);
   void TakeRaise(const metadata::PartitionImage& partition);
+  absl::Status CheckMin() const;
   absl::Status CheckAcks(api::Acks acks, MonotonicTime now) const;
   absl::Status Append(ProduceEvent* event, const Now& now, ProduceWaiter* waiter, Outbox* outbox);
   void Await(const ProduceEvent& event, const ProduceWaiter& waiter, Outbox* outbox);
   void Acknowledge(const ProduceWaiter& waiter, Outbox* outbox) const;
   void Refuse(ProduceId id, const absl::Status& status, Outbox* outbox) const;
+  void AnswerDeletions(Outbox* outbox);
+  // Of those in `taken_`.
+  void RefuseDeletions(ErrorCode code, absl::string_view why, const std::optional<LeaderHint>& hint,
+                       Outbox* outbox);
   absl::Status CheckFollower(FollowerId follower, DirectoryId directory) const;
   // Whether the high watermark may rise to `common`. Notes that a raise has been reached (S-07).
   bool MayRiseTo(Offset common);
@@ -118,10 +125,15 @@ class LeaderRole {
   // For acks of the leader alone, by its own position; and of all, by the high watermark.
   ProduceWaiters leader_waiters_;
   ProduceWaiters all_waiters_;
+  // By the log start of all.
+  ProduceWaiters deletion_waiters_;
   // Memory used again in each step.
   std::vector<ProduceWaiter> taken_;
 };
 
+// The answer that refuses a deletion.
+void RefuseDeletion(const HeldPartition& held, ProduceId id, const absl::Status& status,
+                    Outbox* outbox);
 // The answer that refuses a produce.
 void RefuseProduce(const HeldPartition& held, ProduceId id, const absl::Status& status,
                    Outbox* outbox);

@@ -88,6 +88,102 @@ class LeaderRoleTest : public ::testing::Test {
   int partition_epoch_ = 1;
 };
 
+// --- Deletions ---
+
+// Two records are committed on both.
+class LeaderRoleDeletionTest : public LeaderRoleTest {
+ protected:
+  LeaderRoleDeletionTest() {
+    held_->settings.min_insync_replicas = 2;
+    Begin({kSelf, kB});
+    Attach(kFollowerB, 1, -1, 0);
+    Produce();
+    Produce();
+    Sync();
+    At(kFollowerB, 1, 2);
+    Starts(kFollowerB, 0);
+    while (role_->TakePush(kB, 1000, now_, &outbox_).has_value()) continue;
+    outbox_.Clear();
+  }
+  void Delete(int64_t before) {
+    role_->DeleteBefore({ProduceId(next_id_++), Offset(before), now_ + absl::Seconds(1)},
+                        Offset(before), now_, &outbox_);
+  }
+  // The follower says where its log starts on its disk.
+  void Starts(FollowerId follower, int64_t log_start) {
+    role_->OnPosition(follower, {kPartition, kEpoch, 1, {Offset(2), Offset(2)}, Offset(log_start)},
+                      now_, &outbox_);
+  }
+  // The code of each answer.
+  std::vector<ErrorCode> Deleted() {
+    std::vector<ErrorCode> codes;
+    for (const DeletionReply& reply : std::exchange(outbox_.deleted, {})) {
+      codes.push_back(reply.outcome.code);
+    }
+    return codes;
+  }
+};
+
+TEST_F(LeaderRoleDeletionTest, IsAnsweredWhenTheDisksOfAllInSyncHaveDeleted_KIP107) {
+  Delete(1);
+  EXPECT_THAT(outbox_.sendable, SizeIs(1)) << "the follower is told";
+  Starts(kFollowerB, 1);
+  EXPECT_THAT(Deleted(), IsEmpty()) << "the leader's own disk has not";
+  Sync();
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kNone));
+  Delete(2);
+  Sync();
+  EXPECT_THAT(Deleted(), IsEmpty());
+  Starts(kFollowerB, 2);
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kNone));
+}
+
+TEST_F(LeaderRoleDeletionTest, OfAnEarlierVersionThatTellsNothingNothingIsExpected) {
+  Begin({kSelf, kB});
+  Attach(kFollowerB, 2, -1, 0);
+  Delete(1);
+  Sync();
+  EXPECT_THAT(Deleted(), IsEmpty()) << "it is not attached yet";
+  At(kFollowerB, 2, 2);
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kNone));
+}
+
+TEST_F(LeaderRoleDeletionTest, TooFewInSyncDeleteNothing) {
+  Commit({kSelf});
+  Delete(1);
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kNotEnoughReplicas));
+  EXPECT_EQ(log_->log_start_offset(), Offset(0));
+}
+
+TEST_F(LeaderRoleDeletionTest, WhatTakesTooLongIsToldSo) {
+  Delete(1);
+  Sync();
+  EXPECT_LE(role_->next_deadline(), now_ + absl::Seconds(1));
+  now_ = now_ + absl::Seconds(1);
+  role_->Tick(now_, &outbox_);
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kRequestTimedOut));
+}
+
+TEST_F(LeaderRoleDeletionTest, AtTheEndOfTheEpochTheOutcomeIsNotKnown_S11) {
+  Delete(1);
+  role_->End(MakeError(ErrorCode::kNotLeaderOrFollower, "another one leads"), std::nullopt,
+             &outbox_);
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kOutcomeUnknown));
+}
+
+TEST_F(LeaderRoleDeletionTest, WhoStillHasWhatWasDeletedDoesNotJoin_KIP107) {
+  Delete(1);
+  Sync();
+  Starts(kFollowerB, 1);
+  EXPECT_THAT(Deleted(), ElementsAre(ErrorCode::kNone));
+  Attach(kFollowerC, 1, kEpoch.value(), 2);
+  outbox_.isr_proposals.clear();
+  Starts(kFollowerC, 0);
+  EXPECT_THAT(outbox_.isr_proposals, IsEmpty());
+  Starts(kFollowerC, 1);
+  EXPECT_THAT(outbox_.isr_proposals, SizeIs(1));
+}
+
 // --- A throttled reassignment ---
 
 // Broker C comes, with a throttle or without.

@@ -52,6 +52,20 @@ struct ProduceReply {
   MonotonicTime answered;
 };
 
+// DeleteRecords on one partition.
+struct DeletionEvent {
+  ProduceId id;
+  // Records below go; kNoOffset: all up to the high watermark.
+  Offset before;
+  MonotonicTime deadline = MonotonicTime::Never();
+};
+
+struct DeletionReply {
+  ProduceId id;
+  api::PartitionOutcome outcome;
+  Offset log_start_offset = kNoOffset;
+};
+
 struct FetchQuery {
   Offset offset;
   std::optional<LeaderEpoch> leader_epoch;
@@ -76,6 +90,7 @@ struct FetchAnswer {
 // What a replica wants done. One Outbox serves all steps of a shard: it keeps its memory.
 struct Outbox {
   std::vector<ProduceReply> produced;
+  std::vector<DeletionReply> deleted;
   std::vector<ParkId> woken;
   // Bytes of batches that had to be copied because somebody else holds their memory.
   int64_t copied_bytes = 0;
@@ -94,12 +109,13 @@ struct Outbox {
   std::vector<ReplicaNotice> notices;
 
   bool empty() const {
-    return produced.empty() && woken.empty() && attaches.empty() && positions.empty() &&
-           attach_replies.empty() && sendable.empty() && detaches.empty() &&
+    return produced.empty() && deleted.empty() && woken.empty() && attaches.empty() &&
+           positions.empty() && attach_replies.empty() && sendable.empty() && detaches.empty() &&
            isr_proposals.empty() && notices.empty();
   }
   void Clear() {
     produced.clear();
+    deleted.clear();
     woken.clear();
     copied_bytes = 0;
     attaches.clear();

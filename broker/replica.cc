@@ -314,7 +314,13 @@ absl::StatusOr<storage::EpochEnd> Replica::EndOfEpoch(std::optional<LeaderEpoch>
   return held_.log->EndOfEpoch(asked);
 }
 
-absl::StatusOr<Offset> Replica::CheckDeleteRecords(Offset before) const {
+void Replica::DeleteRecords(const DeletionEvent& event, MonotonicTime now, Outbox* outbox) {
+  const absl::StatusOr<Offset> start = CheckDeletion(event.before);
+  if (!start.ok()) return RefuseDeletion(held_, event.id, start.status(), outbox);
+  leader_role_.DeleteBefore(event, *start, now, outbox);
+}
+
+absl::StatusOr<Offset> Replica::CheckDeletion(Offset before) const {
   RETURN_IF_ERROR(CheckLeader(std::nullopt));
   if (before == kNoOffset) return high_watermark();
   if (before < Offset(0) || before > high_watermark()) {

@@ -46,6 +46,9 @@ class Replica {
   // --- Events ---
   // Appends, or refuses; answers through `outbox`, now or later.
   void Produce(ProduceEvent event, const Now& now, Outbox* outbox);
+  // Answered in `deleted`. Errors: OFFSET_OUT_OF_RANGE beyond the high watermark;
+  // NOT_ENOUGH_REPLICAS with nothing done; and as CheckLeader.
+  void DeleteRecords(const DeletionEvent& event, MonotonicTime now, Outbox* outbox);
   // Parks a fetch that has read up to query.offset; wakes it at once if there is more already, or
   // if the replica does not serve the query any more.
   void Park(ParkId id, const FetchQuery& query, int64_t bytes_min, Outbox* outbox);
@@ -138,9 +141,6 @@ class Replica {
   // later ones. Errors: as CheckLeader(`current`).
   absl::StatusOr<storage::EpochEnd> EndOfEpoch(std::optional<LeaderEpoch> current,
                                                LeaderEpoch asked) const;
-  // Where DeleteRecords(`before`) would let the log start. Errors: OFFSET_OUT_OF_RANGE beyond the
-  // high watermark; and as CheckLeader.
-  absl::StatusOr<Offset> CheckDeleteRecords(Offset before) const;
 
   bool is_leader() const { return leads_; }
   LeaderEpoch leader_epoch() const { return held_.leader_epoch; }
@@ -156,7 +156,6 @@ class Replica {
   const Isr& isr() const { return leader_role_.isr(); }
   // Whether it gets what its leader appends.
   bool is_attached() const { return follower_role_.is_attached(); }
-  size_t produce_waiters() const { return leader_role_.produce_waiters(); }
   size_t fetch_waiters() const { return held_.fetch_waiters.size(); }
 
  private:
@@ -164,6 +163,8 @@ class Replica {
     return status_.ok() && leads_ && leader_epoch == held_.leader_epoch;
   }
   // As CheckLeader; OK also if this follower may serve a reader nearby.
+  // Where the log would start then.
+  absl::StatusOr<Offset> CheckDeletion(Offset before) const;
   absl::Status CheckReader(const FetchQuery& query) const;
   absl::Status CheckEpoch(std::optional<LeaderEpoch> leader_epoch) const;
   api::PartitionOutcome OutOfRange(Offset offset) const;

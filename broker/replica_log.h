@@ -45,6 +45,7 @@ class ReplicaLog {
   virtual void SetConfig(const storage::LogConfig& config) = 0;
 
   virtual Offset log_start_offset() const = 0;
+  virtual Offset durable_log_start() const = 0;
   virtual Offset end_offset() const = 0;
   virtual Offset written_offset() const = 0;
   virtual Offset durable_offset() const = 0;

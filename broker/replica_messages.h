@@ -99,12 +99,16 @@ struct ReplicaPush {
   friend bool operator==(const ReplicaPush&, const ReplicaPush&) = default;
 };
 
-// Follower to leader. Of several that wait to be sent for one attach, the newest is enough.
+// Follower to leader. Of several that wait to be sent for one attach the newest is enough, with the
+// newest log start.
 struct ReplicaPosition {
   TopicPartition topic_partition;
   LeaderEpoch leader_epoch;
   uint64_t attach = 0;
   LogPosition position;
+  // Where its log starts on its disk; nullopt: as it told last in this attach, or, if it never did,
+  // it is of a version that does not tell.
+  std::optional<Offset> log_start = std::nullopt;
 
   friend bool operator==(const ReplicaPosition&, const ReplicaPosition&) = default;
 };

@@ -63,6 +63,13 @@ constexpr const char* kMutantsOfTheMinimum[] = {
     "replica.answer-without-its-minimum",
 };
 
+// In worlds where records are deleted (KIP-107).
+constexpr const char* kMutantsOfDeletions[] = {
+    "replica.deletes-alone",
+    "replica.deletes-under-min",
+    "replica.joins-with-what-was-deleted",
+};
+
 std::string ViolationOfSeed(uint64_t seed) { return ReplicaWorld::Run(seed).violation; }
 std::string ViolationWithCutOffs(uint64_t seed) {
   return ReplicaWorld::RunWithCutOffs(seed).violation;
@@ -70,6 +77,10 @@ std::string ViolationWithCutOffs(uint64_t seed) {
 
 std::string ViolationWithMinChanges(uint64_t seed) {
   return ReplicaWorld::RunWithMinChanges(seed).violation;
+}
+
+std::string ViolationWithDeletions(uint64_t seed) {
+  return ReplicaWorld::RunWithDeletions(seed).violation;
 }
 
 class ReplicaMutantTest : public ::testing::TestWithParam<const char*> {};
@@ -93,10 +104,19 @@ TEST_P(ReplicaMinimumMutantTest, IsFound) {
 INSTANTIATE_TEST_SUITE_P(Replica, ReplicaMinimumMutantTest,
                          ::testing::ValuesIn(kMutantsOfTheMinimum), MutantTestName);
 
+class ReplicaDeletionMutantTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ReplicaDeletionMutantTest, IsFound) {
+  ExpectFoundBySeeds(GetParam(), kSeedsMax, &ViolationWithDeletions);
+}
+INSTANTIATE_TEST_SUITE_P(Replica, ReplicaDeletionMutantTest,
+                         ::testing::ValuesIn(kMutantsOfDeletions), MutantTestName);
+
 TEST(ReplicaMutants, NoneAliveNothingIsFound) {
   ExpectNothingIsFoundWithoutMutants(kMutants, 30, &ViolationOfSeed);
   ExpectNothingIsFoundWithoutMutants(kMutantsCutOff, 300, &ViolationWithCutOffs);
   ExpectNothingIsFoundWithoutMutants(kMutantsOfTheMinimum, 300, &ViolationWithMinChanges);
+  ExpectNothingIsFoundWithoutMutants(kMutantsOfDeletions, 300, &ViolationWithDeletions);
 }
 
 }  // namespace

@@ -690,10 +690,24 @@ TEST_F(ReplicaTest, RecordsAreDeletedUpToTheHighWatermarkOnly) {
   Produce(MakeBatch(2));
   Sync();
   Produce(MakeBatch(2));
-  EXPECT_EQ(*replica_->CheckDeleteRecords(kNoOffset), Offset(2));
-  EXPECT_EQ(*replica_->CheckDeleteRecords(Offset(1)), Offset(1));
-  EXPECT_THAT(replica_->CheckDeleteRecords(Offset(3)), HasCode(ErrorCode::kOffsetOutOfRange));
-  EXPECT_THAT(replica_->CheckDeleteRecords(Offset(-2)), HasCode(ErrorCode::kOffsetOutOfRange));
+  const auto refusal = [&](Offset before) {
+    replica_->DeleteRecords({ProduceId(90), before}, MonotonicTime(), &outbox_);
+    const std::vector<DeletionReply> replies = std::exchange(outbox_.deleted, {});
+    return replies.size() == 1 ? replies[0].outcome.code : ErrorCode::kNone;
+  };
+  EXPECT_EQ(refusal(Offset(3)), ErrorCode::kOffsetOutOfRange);
+  EXPECT_EQ(refusal(Offset(-2)), ErrorCode::kOffsetOutOfRange);
+  EXPECT_EQ(log_->log_start_offset(), Offset(0));
+  replica_->DeleteRecords({ProduceId(91), Offset(1)}, MonotonicTime(), &outbox_);
+  EXPECT_EQ(log_->log_start_offset(), Offset(1));
+  replica_->DeleteRecords({ProduceId(92), kNoOffset}, MonotonicTime(), &outbox_);
+  EXPECT_EQ(log_->log_start_offset(), Offset(2));
+  EXPECT_THAT(outbox_.deleted, IsEmpty()) << "the disk does not have it yet";
+  Sync();
+  ASSERT_THAT(outbox_.deleted, SizeIs(2));
+  EXPECT_EQ(outbox_.deleted[0].id, ProduceId(91));
+  EXPECT_EQ(outbox_.deleted[0].log_start_offset, Offset(1));
+  EXPECT_EQ(outbox_.deleted[1].log_start_offset, Offset(2));
 }
 
 // --- Cut off from the controllers ---

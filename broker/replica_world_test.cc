@@ -55,6 +55,18 @@ TEST(ReplicaWorldTest, NothingCommittedIsLostWhileTheMinimumIsRaisedAndLowered) 
   EXPECT_GT(acknowledged, static_cast<int>(kSeeds) * 5);
 }
 
+TEST(ReplicaWorldTest, WhatWasSaidToBeDeletedComesBackWithNoLeader_KIP107) {
+  int deletions = 0;
+  for (const uint64_t seed : sim::SeedsToRun({}, {.count = kSeeds})) {
+    const ReplicaWorld::Result result = ReplicaWorld::RunWithDeletions(seed);
+    ASSERT_EQ(result.violation, "") << "seed " << seed;
+    deletions += result.deletions;
+  }
+  std::printf("%d deletions\n", deletions);
+  if (sim::OnlySeed().has_value()) return;
+  EXPECT_GT(deletions, static_cast<int>(kSeeds) / 2);
+}
+
 TEST(ReplicaWorldTest, ASeedGivesTheSameRun) {
   const ReplicaWorld::Result a = ReplicaWorld::Run(7);
   const ReplicaWorld::Result b = ReplicaWorld::Run(7);

@@ -440,24 +440,18 @@ void Shard::WakeParked(ParkId id) {
 }
 
 void Shard::DeleteRecords(const TopicPartition& topic_partition, Offset before,
+                          MonotonicTime deadline,
                           absl::AnyInvocable<void(api::DeleteRecordsPartitionResult) &&> done) {
-  api::DeleteRecordsPartitionResult result;
-  absl::StatusOr<Replica*> replica = Find(topic_partition);
-  absl::StatusOr<Offset> start =
-      replica.ok() ? (*replica)->CheckDeleteRecords(before) : replica.status();
-  if (!start.ok()) {
-    result.outcome = api::PartitionOutcome::Of(start.status());
-    return std::move(done)(std::move(result));
+  const ProduceId id = next_produce_;
+  ++next_produce_;
+  deletions_.emplace(id, std::move(done));
+  if (const absl::StatusOr<Replica*> replica = Find(topic_partition); replica.ok()) {
+    (*replica)->DeleteRecords({id, before, deadline}, now().monotonic, &outbox_);
+    ArmTimer((*replica)->next_deadline());
+  } else {
+    outbox_.deleted.push_back({id, api::PartitionOutcome::Of(replica.status())});
   }
-  ReplicaLog& log = (*replica)->log();
-  result.log_start_offset = std::max(*start, log.log_start_offset());
-  // Also without effect: an earlier call's raise may not be durable yet, and this answer says that
-  // what lies below is gone.
-  log.RaiseLogStart(result.log_start_offset, [done = std::move(done), result = std::move(result)](
-                                                 absl::Status status) mutable {
-    result.outcome = api::PartitionOutcome::Of(status);
-    std::move(done)(std::move(result));
-  });
+  Drain();
 }
 
 void Shard::ListOffsets(const TopicPartition& topic_partition,
@@ -498,6 +492,12 @@ void Shard::Drain() {
     while (!outbox_.empty()) {
       std::swap(outbox_, delivering_);
       for (ProduceReply& reply : delivering_.produced) Answer(std::move(reply));
+      for (DeletionReply& reply : delivering_.deleted) {
+        api::DeleteRecordsPartitionResult result;
+        result.outcome = std::move(reply.outcome);
+        result.log_start_offset = reply.log_start_offset;
+        std::move(deletions_.extract(reply.id).mapped())(std::move(result));
+      }
       for (const ParkId id : delivering_.woken) WakeParked(id);
       replication_->Deliver(&delivering_);
       delivering_.Clear();

@@ -168,7 +168,8 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   // Fills all but the name.
   void ListOffsets(const TopicPartition& topic_partition, const api::ListOffsetsPartition& request,
                    absl::AnyInvocable<void(api::ListOffsetsPartitionResult) &&> done);
-  void DeleteRecords(const TopicPartition& topic_partition, Offset before,
+  // Answered by `deadline`.
+  void DeleteRecords(const TopicPartition& topic_partition, Offset before, MonotonicTime deadline,
                      absl::AnyInvocable<void(api::DeleteRecordsPartitionResult) &&> done);
 
   // The replica here, or why there is none: NOT_LEADER_OR_FOLLOWER with the leader as the image
@@ -270,6 +271,8 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   absl::flat_hash_map<TopicPartition, Hosted*> by_partition_;
   InSyncCounts in_sync_;
   absl::flat_hash_map<ProduceId, PendingProduce> pending_;
+  absl::flat_hash_map<ProduceId, absl::AnyInvocable<void(api::DeleteRecordsPartitionResult) &&>>
+      deletions_;
   absl::flat_hash_map<ParkId, Parked> parked_;
   std::map<uint64_t, ImageObserver> observers_;
   uint64_t next_observer_ = 1;

@@ -107,7 +107,7 @@ TEST(ShardTest, ASecondDeleteRecordsIsAnsweredOnlyWhenTheFirstIsDurable) {
   f.executor->RunNow([&] {
     for (const int64_t before : {3, 3, 1}) {
       f.shard->DeleteRecords(
-          ShardFixture::Partition(0), Offset(before),
+          ShardFixture::Partition(0), Offset(before), MonotonicTime::Never(),
           [&](api::DeleteRecordsPartitionResult result) { deleted.push_back(std::move(result)); });
     }
     EXPECT_THAT(deleted, IsEmpty()) << "nothing is durable yet";

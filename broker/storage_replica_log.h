@@ -20,6 +20,7 @@ class StorageReplicaLog final : public ReplicaLog {
   void SetConfig(const storage::LogConfig& config) override { log_->SetConfig(config); }
 
   Offset log_start_offset() const override { return log_->log_start_offset(); }
+  Offset durable_log_start() const override { return log_->durable_log_start(); }
   Offset end_offset() const override { return log_->end_offset(); }
   Offset written_offset() const override { return log_->written_offset(); }
   Offset durable_offset() const override { return log_->durable_offset(); }

@@ -22,7 +22,7 @@
 
 namespace millrace::broker {
 
-// One partition of one produce request, within its shard.
+// One partition of one request to produce or to delete, within its shard.
 using ProduceId = StrongId<struct ProduceIdTag, uint64_t>;
 // One parked fetch (over any number of partitions), within the broker.
 using ParkId = StrongId<struct ParkIdTag, uint64_t>;

@@ -49,6 +49,7 @@ Log::Log(RecoveredLog recovered, std::shared_ptr<StagingPort> port, FileSystem* 
       port_(std::move(port)),
       handle_(disk_->handle),
       log_start_(recovered.log_start),
+      durable_log_start_(recovered.log_start),
       durable_(recovered.end),
       written_(recovered.end),
       end_(recovered.end),
@@ -284,9 +285,9 @@ void Log::ResetTo(Offset start) {
 }
 
 void Log::RestartAt(Offset start) {
-  ++generation_;
+  restarted_ = ++generation_;
   identity_->truncations.fetch_add(1, std::memory_order_acq_rel);
-  log_start_ = end_ = written_ = durable_ = high_watermark_ = start;
+  log_start_ = durable_log_start_ = end_ = written_ = durable_ = high_watermark_ = start;
   ReleaseCache();
   epochs_.Clear();
   producers_.Clear();

@@ -87,6 +87,9 @@ class Log {
   const std::string& name() const { return name_; }
 
   Offset log_start_offset() const { return log_start_; }
+  // Up to where the log start was raised on the disk: no restart brings back what lies below. The
+  // listener's OnAdvanced follows when it rises.
+  Offset durable_log_start() const { return durable_log_start_; }
   Offset end_offset() const { return end_; }
   Offset written_offset() const { return written_; }
   Offset durable_offset() const { return durable_; }
@@ -196,6 +199,7 @@ class Log {
   bool Expired(const Segment& segment, WallTime now) const;
   void OnProgress(LogProgress& progress);
   void OnTruncated(LogProgress& progress);
+  void OnLogStartDurable(Offset start, uint64_t generation);
   void PushCheckpoint();
   std::optional<ReadResult> ReadFromCache(Offset from, const ReadLimits& limits) const;
   LogOp MakeOp() const;
@@ -212,12 +216,15 @@ class Log {
   absl::Status status_;
 
   Offset log_start_;
+  Offset durable_log_start_;
   Offset durable_;
   Offset written_;
   Offset end_;
   Offset high_watermark_;
   // Raised by every truncation; reports of older ones are clamped (S-13).
   uint64_t generation_ = 0;
+  // When the log began anew the last time.
+  uint64_t restarted_ = 0;
   std::vector<Cut> cuts_;
 
   // By base offset; the last is active. Empty until the first append.

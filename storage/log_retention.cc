@@ -32,9 +32,19 @@ void Log::RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> 
   op.to = log_start_;
   op.segments = TakeSegmentsBelow(log_start_);
   op.delete_delay_ms = config_.file_delete_delay_ms;
-  op.done = std::move(done);
+  op.done = [handle = handle_, start = log_start_, generation = generation_,
+             done = std::move(done)](absl::Status status) mutable {
+    if (status.ok() && handle->log != nullptr) handle->log->OnLogStartDurable(start, generation);
+    if (done) std::move(done)(std::move(status));
+  };
   port_->Push(std::move(op));
   epochs_.TruncateFromStart(log_start_);
+}
+
+void Log::OnLogStartDurable(Offset start, uint64_t generation) {
+  if (generation < restarted_ || start <= durable_log_start_) return;
+  durable_log_start_ = start;
+  if (listener_ != nullptr) listener_->OnAdvanced(written_, durable_);
 }
 
 bool Log::Expired(const Segment& segment, WallTime now) const {

@@ -118,6 +118,23 @@ absl::Status ReadDetach(PieceReader* frame, std::vector<ReplicaDetach>* out) {
   });
 }
 
+// Belongs to a position of the same message, before it.
+absl::Status ReadLogStart(PieceReader* frame, std::vector<ReplicaPosition>* positions) {
+  ReadingArchive archive(frame);
+  ReplicaPosition read;
+  VisitKey(archive, read);
+  VisitLogStart(archive, read.log_start.emplace());
+  archive.Finish();
+  RETURN_IF_ERROR(archive.status());
+  const auto of = std::find_if(positions->rbegin(), positions->rend(), [&](const auto& position) {
+    return position.topic_partition == read.topic_partition && position.attach == read.attach &&
+           position.leader_epoch == read.leader_epoch;
+  });
+  if (of == positions->rend()) return Malformed(*frame, "log start, without a position,");
+  of->log_start = read.log_start;
+  return absl::OkStatus();
+}
+
 absl::Status ReadFollowerFrame(FrameKind kind, PieceReader* frame, FollowerMessage* out) {
   switch (kind) {
     case FrameKind::kAttach:
@@ -129,6 +146,8 @@ absl::Status ReadFollowerFrame(FrameKind kind, PieceReader* frame, FollowerMessa
                        [](ReadingArchive& archive, ReplicaPosition& position) {
                          VisitPosition(archive, position);
                        });
+    case FrameKind::kLogStart:
+      return ReadLogStart(frame, &out->positions);
     case FrameKind::kDetach:
       return ReadDetach(frame, &out->detaches);
     case FrameKind::kCredit: {
@@ -200,7 +219,7 @@ absl::Status ReadMessage(absl::Span<const Slice> message, bool* flag, OnHello on
       *flag = value != 0;
       continue;
     }
-    if (tag != kReplicaHelloTag && tag != kReplicaFrameTag) {
+    if (tag != kReplicaHelloTag && tag != kReplicaFrameTag && tag != kReplicaExtensionTag) {
       if (!SkipField(tag, &reader)) return Malformed(reader, "unknown field");
       continue;
     }
@@ -216,6 +235,8 @@ absl::Status ReadMessage(absl::Span<const Slice> message, bool* flag, OnHello on
     }
     uint8_t kind = 0;
     if (!field.ReadLittle(&kind)) return Malformed(reader, "kind of a frame");
+    // A later version's.
+    if (tag == kReplicaExtensionTag && kind > static_cast<uint8_t>(FrameKind::kLogStart)) continue;
     RETURN_IF_ERROR(on_frame(static_cast<FrameKind>(kind), &field));
   }
   return absl::OkStatus();

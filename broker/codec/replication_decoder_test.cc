@@ -163,6 +163,15 @@ TEST(ReplicationDecoderTest, ADetachWithoutAReasonIsRefused) {
   EXPECT_THAT(DecodeFollower(bytes).status().message(), HasSubstr("reason of a detach"));
 }
 
+TEST(ReplicationDecoderTest, ALogStartWithoutItsPositionIsRefused) {
+  FollowerMessage message;
+  message.positions = {SampleFollowerMessage().positions[1]};
+  std::string bytes = Join(EncodeFollowerMessage(message));
+  // Tag, size, kind, topic id: another partition's position.
+  bytes[3 + 16] ^= 1;
+  EXPECT_THAT(DecodeFollower(bytes).status().message(), HasSubstr("without a position"));
+}
+
 TEST(ReplicationDecoderTest, CreditIsBounded) {
   FollowerMessage message;
   message.credit_bytes = int64_t{1} << 32;
@@ -209,6 +218,9 @@ TEST(ReplicationDecoderTest, FieldsOfNewerVersionsAreSkipped) {
   bytes += "12345678";
   AppendVarint((12 << 3) | 5, &bytes);
   bytes += "1234";
+  // An extension of a kind that is not known.
+  AppendVarint(kReplicaExtensionTag, &bytes);
+  bytes += std::string("\x03\x63xy", 4);
   ASSERT_OK_AND_ASSIGN(const FollowRequest request, DecodeFollower(bytes));
   EXPECT_EQ(request.message, SampleFollowerMessage());
 }

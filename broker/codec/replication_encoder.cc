@@ -59,7 +59,7 @@ class Writer {
  public:
   // Begins a frame that has `size` bytes with its kind.
   std::string* Begin(FrameKind kind, size_t size) {
-    AppendVarint(kReplicaFrameTag, &own_);
+    AppendVarint(kind == FrameKind::kLogStart ? kReplicaExtensionTag : kReplicaFrameTag, &own_);
     AppendVarint(size, &own_);
     own_.push_back(static_cast<char>(kind));
     return &own_;
@@ -163,6 +163,9 @@ MessagePieces EncodeFollowerMessage(const FollowerMessage& message) {
   for (const ReplicaPosition& position : message.positions) {
     AddFrame(writer, FrameKind::kPosition, position,
              [&](WritingArchive& archive) { VisitPosition(archive, position); });
+    if (!position.log_start) continue;
+    AddFrame(writer, FrameKind::kLogStart, position,
+             [&](WritingArchive& archive) { VisitLogStart(archive, *position.log_start); });
   }
   AddDetaches(writer, message.detaches);
   if (message.credit_bytes != 0) {

@@ -25,6 +25,15 @@ TEST(ReplicationEncoderTest, ThePageOfTheFormatIsTrue) {
             "0a00000000000000"
             "8200000000000000"
             "7d00000000000000");
+  message.positions[0].log_start = Offset(9);
+  EXPECT_EQ(absl::BytesToHexString(Join(EncodeFollowerMessage(message))).substr(2 * 51),
+            "2229"
+            "07"
+            "11121314151617182122232425262728"
+            "00000000"
+            "06000000"
+            "0a00000000000000"
+            "0900000000000000");
   LeaderMessage push;
   push.pushes.push_back(SamplePush({Bytes::FromString("batch")}));
   EXPECT_EQ(absl::BytesToHexString(Join(EncodeLeaderMessage(push))),
@@ -60,6 +69,7 @@ TEST(ReplicationEncoderTest, MessagesAreWhatTheProtoSays) {
   ASSERT_TRUE(request.ParseFromString(Join(EncodeFollowerMessage(SampleFollowerMessage()))));
   EXPECT_FALSE(request.has_hello());
   EXPECT_EQ(request.messages_size(), 5);
+  EXPECT_EQ(request.extensions_size(), 1);
   EXPECT_TRUE(request.confirms());
   internal::v1::FollowResponse response;
   ASSERT_TRUE(response.ParseFromString(Join(EncodeLeaderMessage(SampleLeaderMessage()))));

@@ -24,11 +24,14 @@ enum class FrameKind : uint8_t {
   kCredit = 4,
   kAttachReply = 5,
   kPush = 6,
+  kLogStart = 7,
 };
 
 // FollowRequest's and FollowResponse's fields, as tags: (field number << 3) | 2 (length-delimited).
 inline constexpr uint32_t kReplicaHelloTag = (1 << 3) | 2;
 inline constexpr uint32_t kReplicaFrameTag = (2 << 3) | 2;
+// Frames that who does not know their kind steps over: FollowRequest's `extensions`.
+inline constexpr uint32_t kReplicaExtensionTag = (4 << 3) | 2;
 // FollowRequest's `confirms`, FollowResponse's `asks`: (field number << 3) | 0 (varint). Who does
 // not know it steps over it, and confirms nothing.
 inline constexpr uint32_t kReplicaFlagTag = (3 << 3) | 0;
@@ -63,6 +66,11 @@ template <class Archive, class M>
 void VisitPosition(Archive& archive, M& position) {
   archive.Natural(position.position.written, "written offset");
   archive.Natural(position.position.durable, "durable offset");
+}
+
+template <class Archive, class Start>
+void VisitLogStart(Archive& archive, Start& log_start) {
+  archive.Natural(log_start, "log start");
 }
 
 template <class Archive, class M>

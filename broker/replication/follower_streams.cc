@@ -200,7 +200,11 @@ void FollowerStreams::Tell(const PositionTo& position) {
   stream.GiveBack(&carried, told.position.written);
   if (stream.leader != position.leader || carried.attach != told.attach) return;
   if (carried.position >= 0) {
-    stream.outgoing.positions[carried.position] = told;
+    ReplicaPosition& waiting = stream.outgoing.positions[carried.position];
+    const std::optional<Offset> log_start = told.log_start ? told.log_start : waiting.log_start;
+    const bool same_attach = waiting.attach == told.attach;
+    waiting = told;
+    if (same_attach) waiting.log_start = log_start;
   } else {
     carried.position = static_cast<int>(stream.outgoing.positions.size());
     stream.outgoing.positions.push_back(told);

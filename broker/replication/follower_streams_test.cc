@@ -83,13 +83,15 @@ class FollowerStreamsTest : public ::testing::Test {
   void Attach(int partition, uint64_t attach, int leader = 1) {
     Do([&] { streams_->Attach(Wish(partition, attach, leader)); });
   }
-  void Tell(int partition, uint64_t attach, int64_t written) {
+  void Tell(int partition, uint64_t attach, int64_t written,
+            std::optional<Offset> log_start = std::nullopt) {
     PositionTo position;
     position.leader = NodeId(1);
     position.position.topic_partition = PartitionNumber(partition);
     position.position.leader_epoch = LeaderEpoch(1);
     position.position.attach = attach;
     position.position.position = {Offset(written), Offset(written)};
+    position.position.log_start = log_start;
     streams_->Tell(position);
   }
   void Image(std::vector<std::pair<int, int>> brokers, int own_epoch = 20) {
@@ -248,7 +250,7 @@ TEST_F(FollowerStreamsTest, OfSeveralPositionsTheNewestIsSent) {
   Attach(1, 1);
   hands_[0]->messages.clear();
   Do([&] {
-    Tell(0, 1, 5);
+    Tell(0, 1, 5, Offset(3));
     Tell(1, 1, 7);
     Tell(0, 1, 6);
     // Of an attach that is over.
@@ -258,6 +260,7 @@ TEST_F(FollowerStreamsTest, OfSeveralPositionsTheNewestIsSent) {
   const FollowerMessage& message = hands_[0]->messages[0];
   ASSERT_EQ(message.positions.size(), 2U);
   EXPECT_EQ(message.positions[0].position.written, Offset(6));
+  EXPECT_EQ(message.positions[0].log_start, Offset(3)) << "it is told once only";
   EXPECT_EQ(message.positions[1].position.written, Offset(7));
   Do([&] { Tell(0, 1, 9); });
   ASSERT_EQ(hands_[0]->messages.size(), 2U);

@@ -29,7 +29,7 @@ int64_t FakeReplicaLog::size_bytes() const {
 std::unique_ptr<FakeReplicaLog> FakeReplicaLog::CrashImage(Offset kept) const {
   auto image = std::make_unique<FakeReplicaLog>(executor_);
   image->config_ = config_;
-  image->start_ = image->end_ = image->high_watermark_ = start_;
+  image->start_ = image->durable_start_ = image->end_ = image->high_watermark_ = durable_start_;
   if (!batches_.empty()) {
     const auto first = record::BatchView::ParseWithVerifiedCrc(batches_.front());
     CHECK_OK(first);
@@ -41,8 +41,8 @@ std::unique_ptr<FakeReplicaLog> FakeReplicaLog::CrashImage(Offset kept) const {
     if (batch->next_offset() > durable_ && batch->base_offset() >= kept) break;
     image->Keep(*batch, WallTime());
   }
-  image->epochs_.TruncateFromStart(start_);
-  if (image->end_ < start_) image->ResetTo(start_);
+  image->epochs_.TruncateFromStart(durable_start_);
+  if (image->end_ < durable_start_) image->ResetTo(durable_start_);
   image->written_ = image->durable_ = image->end_;
   return image;
 }
@@ -145,7 +145,7 @@ void FakeReplicaLog::TruncateBelowHighWatermark(Offset to) {
 }
 
 void FakeReplicaLog::ResetTo(Offset start) {
-  start_ = end_ = written_ = durable_ = high_watermark_ = start;
+  start_ = durable_start_ = end_ = written_ = durable_ = high_watermark_ = start;
   batches_.clear();
   epochs_.Clear();
   producers_.Clear();
@@ -218,8 +218,14 @@ void FakeReplicaLog::RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::S
   CHECK_LE(start, high_watermark_);
   if (start > start_) start_ = start;
   epochs_.TruncateFromStart(start_);
-  if (executor_ == nullptr) return std::move(done)(absl::OkStatus());
-  executor_->Post([done = std::move(done)]() mutable { std::move(done)(absl::OkStatus()); });
+  if (executor_ == nullptr) return done ? std::move(done)(absl::OkStatus()) : void();
+  executor_->Post([self = self_, done = std::move(done)]() mutable {
+    if (*self != nullptr && (*self)->status_.ok()) {
+      (*self)->durable_start_ = (*self)->start_;
+      (*self)->Tell();
+    }
+    if (done) std::move(done)(absl::OkStatus());
+  });
 }
 
 void FakeReplicaLog::Close(absl::AnyInvocable<void(absl::Status) &&> done) {

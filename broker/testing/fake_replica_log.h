@@ -39,7 +39,10 @@ class FakeReplicaLog : public ReplicaLog {
   // --- The test's side ---
   // All that is staged is in the page cache; and on the disk.
   void Write() { written_ = end_; }
-  void Sync() { written_ = durable_ = end_; }
+  void Sync() {
+    written_ = durable_ = end_;
+    durable_start_ = start_;
+  }
   // Tells the listener where the positions are.
   void Tell() {
     if (listener_ != nullptr) listener_->OnAdvanced(written_, durable_);
@@ -72,6 +75,7 @@ class FakeReplicaLog : public ReplicaLog {
   void SetListener(storage::Log::Listener* listener) override { listener_ = listener; }
   void SetConfig(const storage::LogConfig& config) override { config_ = config; }
   Offset log_start_offset() const override { return start_; }
+  Offset durable_log_start() const override { return durable_start_; }
   Offset end_offset() const override { return end_; }
   Offset written_offset() const override { return written_; }
   Offset durable_offset() const override { return durable_; }
@@ -129,6 +133,7 @@ class FakeReplicaLog : public ReplicaLog {
   bool auto_advance_ = true;
   bool closed_ = false;
   Offset start_{0};
+  Offset durable_start_{0};
   Offset durable_{0};
   Offset written_{0};
   Offset end_{0};

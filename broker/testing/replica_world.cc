@@ -131,6 +131,12 @@ void ReplicaWorld::Drain(Node* node) {
     Outbox out;
     std::swap(out, outbox_);
     for (const ProduceReply& reply : out.produced) Answered(node, reply);
+    for (const DeletionReply& reply : out.deleted) {
+      if (!reply.outcome.ok()) continue;
+      ++result_.deletions;
+      gone_below_ = std::max(gone_below_, reply.log_start_offset);
+      CheckSeats();
+    }
     for (AttachTo& attach : out.attaches) {
       node->attach = attach.request.attach;
       node->attach_epoch = attach.request.leader_epoch;
@@ -254,6 +260,7 @@ void ReplicaWorld::Disk(Node* node) {
 
 void ReplicaWorld::Produce(Node* node) {
   if (quiet_ || node->replica == nullptr || !node->replica->is_leader()) return;
+  if (kind_ == Kind::kDeletions && Chance(20)) return Delete(node);
   ProduceEvent event;
   event.id = ProduceId(next_produce_++);
   const std::string value = absl::StrCat("value-", event.id.value(), ".");
@@ -262,6 +269,17 @@ void ReplicaWorld::Produce(Node* node) {
   event.deadline = now_ + absl::Seconds(30);
   sent_[event.id] = {value, event.acks};
   node->replica->Produce(std::move(event), now(), &outbox_);
+  Drain(node);
+}
+
+void ReplicaWorld::Delete(Node* node) {
+  const Offset end = node->replica->high_watermark();
+  const bool all = kind_ != Kind::kDeletions || Chance(2);
+  const Offset before =
+      all ? end : Offset(static_cast<int64_t>(Draw(static_cast<uint64_t>(end.value()) + 1)));
+  deleted_below_ = std::max(deleted_below_, before);
+  node->replica->DeleteRecords({ProduceId(next_produce_++), before, now_ + absl::Seconds(30)}, now_,
+                               &outbox_);
   Drain(node);
 }
 
@@ -446,12 +464,7 @@ void ReplicaWorld::Fault() {
       controller_->SetShuttingDown(node->id, Chance(2));
       return CheckSeats();
     case 12:
-      if (node->replica == nullptr || !node->replica->is_leader() || !Chance(3)) return;
-      if (node->replica->CheckDeleteRecords(kNoOffset).ok()) {
-        const Offset start = node->replica->high_watermark();
-        deleted_below_ = std::max(deleted_below_, start);
-        node->log->RaiseLogStart(start, [](const absl::Status&) {});
-      }
+      if (node->replica != nullptr && node->replica->is_leader() && Chance(3)) Delete(node);
       return;
     case 13:
     case 14:

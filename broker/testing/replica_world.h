@@ -8,11 +8,12 @@
 // - every broker with a seat (in-sync or eligible) has all that is committed, in a way that its
 //   topic's level survives;
 // - an acknowledged batch is the committed one at its offset; consumers get committed bytes only;
-//   "latest" never goes backwards.
+//   "latest" never goes backwards;
+// - what was said to be deleted is deleted on the disk of every broker with a seat (KIP-107).
 //
 // In some worlds brokers are cut off from the controllers alone, too (S-33): then no leader says
 // what another would make untrue later than a session timeout after that one led. In others
-// min.insync.replicas is raised and lowered.
+// min.insync.replicas is raised and lowered; in others again much is deleted.
 //
 // It ends with everything healed, and then all must come into sync and take records.
 //
@@ -45,6 +46,7 @@ class ReplicaWorld {
     std::string violation;
     int64_t events = 0;
     int acknowledged = 0;
+    int deletions = 0;
     int elections = 0;
     // What leaders without contact were asked of the end of the log, or to take with less than
     // acks=all.
@@ -56,9 +58,12 @@ class ReplicaWorld {
   static Result RunWithMinChanges(uint64_t seed) {
     return ReplicaWorld(seed, Kind::kMinChanges).Run();
   }
+  static Result RunWithDeletions(uint64_t seed) {
+    return ReplicaWorld(seed, Kind::kDeletions).Run();
+  }
 
  private:
-  enum class Kind { kPlain, kCutOffs, kMinChanges };
+  enum class Kind { kPlain, kCutOffs, kMinChanges, kDeletions };
   // S-33.
   struct Question {};
   struct Confirmation {
@@ -129,6 +134,7 @@ class ReplicaWorld {
   void ReadImage(Node* node);
   void Disk(Node* node);
   void Produce(Node* node);
+  void Delete(Node* node);
   void Push(Node* node);
   void FinishRead();
   void Controller();
@@ -193,7 +199,9 @@ class ReplicaWorld {
   // Batches below some replica's high watermark, by base offset, as they must be everywhere.
   std::map<Offset, Bytes> committed_;
   Offset committed_end_;
+  // Asked for, and answered.
   Offset deleted_below_;
+  Offset gone_below_;
   // Who leads, or led, in an epoch, and its high watermark.
   std::map<LeaderEpoch, std::pair<FollowerId, Offset>> leaders_;
   // When somebody was first seen to lead in an epoch.

@@ -80,6 +80,11 @@ void ReplicaWorld::CheckSeats() {
     if (node.suspect || !controller_->HasSeat(node.id)) continue;
     const FakeReplicaLog* log = node.log != nullptr ? node.log : node.disk.get();
     if (log == nullptr) continue;
+    if (log->durable_log_start() < gone_below_) {
+      return Fail(absl::StrCat("broker ", node.id.value(), " has a seat, and its log starts at ",
+                               log->durable_log_start().value(), ", though all below ",
+                               gone_below_.value(), " was said to be gone"));
+    }
     const Offset kept = node.log != nullptr ? Kept(node) : log->end_offset();
     if (kept < committed_end_) {
       return Fail(absl::StrCat("broker ", node.id.value(), " has a seat, but lacks offsets ",

@@ -51,6 +51,7 @@ inline FollowerMessage SampleFollowerMessage() {
     position.attach = 10;
     position.position = {Offset(130 + i), Offset(125)};
   }
+  message.positions[1].log_start = Offset(9);
   ReplicaDetach& detach = message.detaches.emplace_back();
   detach.topic_partition = SamplePartition(4);
   detach.leader_epoch = LeaderEpoch(2);
