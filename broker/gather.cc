@@ -173,8 +173,11 @@ void Gather::AskEach(Request request, const Caller& caller, metadata::Operation 
     const std::shared_ptr<Shard>& shard = ShardOf(*resolved);
     On(shard, [this, shard, resolved = *resolved, asked = std::move(request.partitions[i]), ask,
                take = std::move(take)]() mutable {
+      // The shard may keep this for long, and must not keep itself by it.
       ask(shard.get(), resolved, asked,
-          [this, shard, take = std::move(take)](Result answer) mutable {
+          [this, weak = std::weak_ptr(shard), take = std::move(take)](Result answer) mutable {
+            const std::shared_ptr<Shard> shard = weak.lock();
+            if (shard == nullptr) return;
             Back(*shard, [take = std::move(take), answer = std::move(answer)]() mutable {
               take(std::move(answer));
             });

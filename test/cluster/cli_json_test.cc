@@ -176,6 +176,8 @@ class CliJsonTest : public SharedServerTest {
 
   void CheckChangesOfTheCluster() {
     Check("millrace partition elect", {Out({"partition", "elect", "t:0"})});
+    Check("millrace partition delete-records",
+          {Out({"partition", "delete-records", "t:0", "--before", "0"})});
     Check("millrace partition reassign", {Out({"partition", "reassign", "t:0", "--replicas", "1"}),
                                           Out({"partition", "cancel", "t"})});
     Check("millrace cluster cordon",

@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "tools/millrace/broker_log_dirs.h"
+#include "tools/millrace/delete_records_command.h"
 #include "tools/millrace/partition_verify_command.h"
 #include "tools/millrace/reassignment_plan.h"
 
@@ -401,7 +402,8 @@ absl::Status Cancel(const PartitionOptions& options, const GlobalOptions& global
 
 void AddPartitionCommands(CLI::App* app, GlobalOptions* global) {
   CLI::App* partition = app->add_subcommand(
-      "partition", "Move partitions between brokers, elect leaders, compare replicas");
+      "partition",
+      "Move partitions between brokers, elect leaders, compare replicas, delete records");
   partition->require_subcommand(1);
   auto options = std::make_shared<PartitionOptions>();
 
@@ -446,6 +448,7 @@ void AddPartitionCommands(CLI::App* app, GlobalOptions* global) {
   cancel->add_flag("--all", options->all, "All that are under way");
 
   AddPartitionVerify(partition, global);
+  AddDeleteRecords(partition, global);
   for (CLI::App* command : {elect, reassign, cancel}) {
     command->add_flag("--dry-run", options->dry_run, "Check everything, change nothing");
     AddConnectionOptions(command, global);
