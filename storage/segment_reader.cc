@@ -135,6 +135,13 @@ class RangeRead {
           MUTANT("storage.damage-served") ? record::BatchView::ParseWithVerifiedCrc(rest)
                                           : record::BatchView::Parse(rest);
       if (!batch.ok()) {
+        // The batch that the index names lies before what is asked for, and may be damaged: as long
+        // as what stands behind it begins where it ends. Another replica may need just that.
+        if (!expected_ && anchor.last_offset && *anchor.last_offset < range_.from) {
+          expected_ = *anchor.last_offset + 1;
+          at += size;
+          continue;
+        }
         return damaged(Damage(segment_, position_ + at, batch.status().message()));
       }
       if (const absl::Status place = CheckPlace(anchor, *batch, position_ + at); !place.ok()) {

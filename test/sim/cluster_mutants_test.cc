@@ -13,7 +13,7 @@
 namespace millrace::sim {
 namespace {
 
-constexpr uint64_t kSeedsMax = 400;
+constexpr uint64_t kSeedsMax = 1000;
 
 constexpr const char* kMutants[] = {
     "broker.nothing-made-anew",
