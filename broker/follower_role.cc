@@ -142,7 +142,9 @@ bool FollowerRole::CutDiverging(const AttachReply& reply, Outbox* outbox) {
       own.epoch == theirs.epoch ? std::min(own.end_offset, theirs.end_offset) : own.end_offset;
   if (own.epoch == kNoLeaderEpoch) to = log.log_start_offset();
   if (MUTANT("replica.cuts-to-high-watermark")) to = held_->high_watermark;
-  if (to >= log.end_offset()) return false;
+  // One whose records are all deleted has nothing to cut, but the epoch that does not fit.
+  const bool empty = log.end_offset() == log.log_start_offset();
+  if (to >= log.end_offset() && !empty) return false;
   if (to > log.log_start_offset()) {
     CutTo(to, outbox);
   } else {

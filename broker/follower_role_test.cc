@@ -192,6 +192,17 @@ TEST_F(FollowerRoleTest, WithoutTheLeadersEpochItCutsToItsOwnEndOfTheOneBelow_KI
   EXPECT_EQ(Asked().last_epoch, LeaderEpoch(2));
 }
 
+TEST_F(FollowerRoleTest, OneWhoseRecordsAreAllDeletedBeginsAnewWhereItsEpochDiverges) {
+  Have(8, 5);
+  held_->SetHighWatermark(Offset(8));
+  log_->RaiseLogStart(Offset(8), nullptr);
+  // The leader has epoch 3 up to 10, and then a later one.
+  Diverge(Follow(7), 3, 10);
+  const AttachRequest again = Asked();
+  EXPECT_EQ(again.last_epoch, kNoLeaderEpoch);
+  EXPECT_EQ(again.end_offset, Offset(8));
+}
+
 TEST_F(FollowerRoleTest, TheHighWatermarkRisesOnlyAfterTheCut_KAFKA14704) {
   Have(4, 3);
   Have(4, 4);

@@ -275,7 +275,8 @@ void Log::Truncate(Offset to) {
 
 void Log::ResetTo(Offset start) {
   if (start <= end_) {
-    if (start == log_start_ && start == end_) return;
+    // One whose records are all deleted still knows the epoch of the last of them.
+    if (start == log_start_ && start == end_ && epochs_.entries().empty()) return;
     // A crash within a restart is known by a log that ends below its start. So a log that shall
     // begin at or before its end is emptied first, beyond all offsets; a crash in between leaves a
     // start that tells recovery where the log was to begin.

@@ -245,6 +245,23 @@ TEST_F(LogTest, ResetMayGoBackAndIntoABatch) {
   }
 }
 
+// A follower that is told again and again to begin anew would never follow.
+TEST_F(LogTest, ResetOfALogWhoseRecordsAreAllDeletedForgetsTheirEpoch) {
+  Start();
+  Stage("a", 10);
+  world_->RunBriefly();
+  log_->RaiseLogStart(Offset(10), nullptr);
+  world_->RunBriefly();
+  EXPECT_EQ(log_->epochs().latest(), epoch_);
+  log_->ResetTo(Offset(10));
+  EXPECT_EQ(log_->epochs().latest(), kNoLeaderEpoch);
+  world_->RunBriefly();
+  Restart(false);
+  EXPECT_EQ(log_->epochs().latest(), kNoLeaderEpoch);
+  EXPECT_EQ(log_->log_start_offset(), Offset(10));
+  EXPECT_EQ(log_->end_offset(), Offset(10));
+}
+
 TEST_F(LogTest, FailedSyncFailsTheLogForGood) {
   Start();
   Stage("a");
