@@ -64,12 +64,14 @@ absl::StatusOr<LogRead> Scrubber::BeginRead(Shard& shard) {
   ASSIGN_OR_RETURN(Replica* const replica, shard.Find(left_.back()));
   RETURN_IF_ERROR(replica->status());
   ReplicaLog& log = replica->log();
-  // What was deleted meanwhile needs no reading.
-  next_ = std::max(next_.value_or(log.log_start_offset()), log.log_start_offset());
+  // What goes with its segment needs no reading.
+  const Offset first = log.SegmentOf(log.log_start_offset()).base;
+  next_ = std::max(next_.value_or(first), first);
   storage::ReadLimits limits;
   limits.up_to = std::min(replica->high_watermark(), log.written_offset());
   limits.bytes_max = kReadBytes;
   limits.from_files = true;
+  limits.deleted_too = true;
   if (*next_ >= limits.up_to) return MakeError(ErrorCode::kOffsetOutOfRange, "all of it is read");
   return log.Read(*next_, limits);
 }

@@ -2,9 +2,9 @@
 // damage is found while there are other replicas to repair it from, and not only by the reader who
 // needs what it hit.
 //
-// Leaders and followers alike, from the log start to the high watermark; what lies above is not
-// committed, and is read in the next pass. Each read is checked as every read is. Not here: what
-// is done about damage (repair_queue.h).
+// Leaders and followers alike, from the first segment's beginning to the high watermark; what lies
+// above is not committed, and is read in the next pass. Each read is checked as every read is. Not
+// here: what is done about damage (repair_queue.h).
 //
 // Thread: its shard's executor.
 #ifndef BROKER_SCRUBBER_H_
@@ -76,7 +76,7 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
   bool any_pass_ = false;
   // What is left of the pass, the present one last; empty: none is under way.
   std::vector<TopicPartition> left_;
-  // Where the next read of it begins; nullopt: at its log start.
+  // Where the next read of it begins; nullopt: at its beginning.
   std::optional<Offset> next_;
   MonotonicTime read_began_;
   bool reading_ = false;

@@ -167,7 +167,7 @@ class Run : public std::enable_shared_from_this<Run> {
     query.cluster_id = deps_.cluster_id;
     query.broker = deps_.self;
     query.topic_partition = topic_partition_;
-    query.from = repair_->hole_from();
+    query.from = repair_->wanted_from();
     query.to = repair_->hole_to();
     query.bytes_max = kAskBytes;
     source_ = source.broker;

@@ -2,8 +2,9 @@
 // cold-read pool, and what is damaged of it is asked of the brokers that hold the partition, range
 // by range: of the leader first, then of those in sync, then of any other (S-22).
 //
-// What is not committed is not repaired: a follower that nobody counts on cuts its log where the
-// damage begins, and gets the rest from the leader again (Replica::MayCutDamaged).
+// What is deleted needs nobody. What is not committed is not repaired: a follower that nobody
+// counts on cuts its log where the damage begins, and gets the rest from the leader again
+// (Replica::MayCutDamaged).
 //
 // Not here: what is a repair's due (storage/segment_repair.h), when it is tried (repair_queue.h).
 //

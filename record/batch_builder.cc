@@ -118,8 +118,17 @@ Bytes BatchBuilder::Build() {
   // size(), not by capacity.
   Buffer batch(kBatchHeaderSize + stored.size());
   std::memcpy(batch.data() + kBatchHeaderSize, stored.data(), stored.size());
-  WriteHeader(batch.data(), batch.size(), compression);
+  WriteHeader(batch.data(), batch.size(), compression, count_ - 1);
   Clear();
+  return std::move(batch).Freeze();
+}
+
+Bytes BatchBuilder::BuildEmpty(Offset to) const {
+  CHECK(empty());
+  CHECK_LT(options_.base_offset, to);
+  Buffer batch(kBatchHeaderSize);
+  WriteHeader(batch.data(), batch.size(), Compression::kNone,
+              static_cast<int32_t>(to - options_.base_offset - 1));
   return std::move(batch).Freeze();
 }
 
@@ -154,7 +163,8 @@ absl::optional<Slice> BatchBuilder::CompressRecords() {
   return Slice(scratch_.get(), *bytes);
 }
 
-void BatchBuilder::WriteHeader(char* batch, size_t size, Compression compression) const {
+void BatchBuilder::WriteHeader(char* batch, size_t size, Compression compression,
+                               int32_t last_offset_delta) const {
   int16_t attributes = static_cast<int16_t>(compression);
   if (options_.timestamp_type == TimestampType::kLogAppendTime) attributes |= kTimestampTypeBit;
   if (options_.is_transactional) attributes |= kTransactionalBit;
@@ -164,7 +174,7 @@ void BatchBuilder::WriteHeader(char* batch, size_t size, Compression compression
   StoreBig<int32_t>(batch + kLeaderEpochAt, options_.leader_epoch.value());
   batch[kMagicAt] = kMagic;
   StoreBig<int16_t>(batch + kAttributesAt, attributes);
-  StoreBig<int32_t>(batch + kLastOffsetDeltaAt, count_ - 1);
+  StoreBig<int32_t>(batch + kLastOffsetDeltaAt, last_offset_delta);
   StoreBig<int64_t>(batch + kBaseTimestampAt, base_timestamp_ms_);
   StoreBig<int64_t>(batch + kMaxTimestampAt, max_timestamp_ms_);
   StoreBig<int64_t>(batch + kProducerIdAt, options_.producer_id.value());

@@ -69,6 +69,10 @@ class BatchBuilder {
   // the attributes say so. REQUIRES: !empty().
   Bytes Build();
 
+  // A batch without records that spans the offsets from base_offset to `to`, exclusive: it stands
+  // where records were deleted, as after compaction. REQUIRES: empty(), base_offset < to.
+  Bytes BuildEmpty(Offset to) const;
+
   // Forgets the records added since the last Build.
   void Clear();
 
@@ -76,7 +80,8 @@ class BatchBuilder {
   void Reserve(size_t more_bytes);
   // The compressed records, in scratch_; nullopt if that saves nothing.
   absl::optional<Slice> CompressRecords();
-  void WriteHeader(char* batch, size_t size, Compression compression) const;
+  void WriteHeader(char* batch, size_t size, Compression compression,
+                   int32_t last_offset_delta) const;
   Slice records() const {
     return Slice(buffer_.get() + kBatchHeaderSize, size_ - kBatchHeaderSize);
   }

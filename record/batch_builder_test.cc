@@ -175,6 +175,19 @@ TEST(BatchBuilderTest, OneRecordLargerThanAnyBufferFits) {
   EXPECT_EQ(records[0].value, large);
 }
 
+TEST(BatchBuilderTest, ABatchWithoutRecordsSpansOffsets) {
+  const BatchBuilder builder({.base_offset = Offset(7), .leader_epoch = LeaderEpoch(3)});
+  const Bytes bytes = builder.BuildEmpty(Offset(20));
+  ASSERT_OK_AND_ASSIGN(const BatchView batch, BatchView::Parse(bytes));
+  EXPECT_EQ(batch.base_offset(), Offset(7));
+  EXPECT_EQ(batch.next_offset(), Offset(20));
+  EXPECT_EQ(batch.leader_epoch(), LeaderEpoch(3));
+  EXPECT_EQ(batch.record_count(), 0);
+  EXPECT_EQ(batch.max_timestamp_ms(), kNoTimestamp);
+  EXPECT_EQ(batch.size(), bytes.size());
+  EXPECT_TRUE(RecordsOf(bytes).empty());
+}
+
 TEST(BatchBuilderTest, AttributesFollowTheOptions) {
   BatchBuilder builder({.timestamp_type = TimestampType::kLogAppendTime,
                         .is_transactional = true,

@@ -44,7 +44,9 @@ std::optional<ReadResult> Log::ReadFromCache(Offset from, const ReadLimits& limi
 
 absl::StatusOr<ReadPlan> Log::Read(Offset from, const ReadLimits& limits) {
   RETURN_IF_ERROR(status_);
-  if (from < log_start_ || from > end_) {
+  const Offset first =
+      limits.deleted_too && !segments_.empty() ? segments_.front()->base_offset : log_start_;
+  if (from < first || from > end_) {
     return MakeError(
         ErrorCode::kOffsetOutOfRange,
         absl::StrCat("offset ", from.value(), " of ", name_, " is not within the log, which has ",

@@ -178,6 +178,7 @@ class Recovery {
     options.epochs = &log_.epochs;
     options.epochs_from = epochs_from_;
     options.vouched = input_.vouched_epochs;
+    options.log_start = log_.log_start;
     options.vouched_to = input_.mark.value_or(Offset(0));
     options.producers = &log_.producers;
     options.producers_from = producers_from_;

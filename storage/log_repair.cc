@@ -23,7 +23,8 @@ SegmentSpan Log::SegmentOf(Offset at) const {
 
 absl::StatusOr<std::shared_ptr<SegmentRepair>> Log::BeginRepair(Offset at, WallTime now) {
   RETURN_IF_ERROR(status_);
-  if (at < log_start_ || at >= end_) {
+  // Also what was deleted of the first segment.
+  if (segments_.empty() || at < segments_.front()->base_offset || at >= end_) {
     return MakeError(
         ErrorCode::kOffsetOutOfRange,
         absl::StrCat("offset ", at.value(), " of ", name_, " cannot be repaired: the log has ",
@@ -43,6 +44,7 @@ absl::StatusOr<std::shared_ptr<SegmentRepair>> Log::BeginRepair(Offset at, WallT
                      {.name = name_});
   }
   SegmentRepair::Options options;
+  options.log_start = log_start_;
   options.end_offset = (*segment)->end_offset;
   options.epochs = epochs_;
   options.index_interval_bytes = config_.index_interval_bytes;

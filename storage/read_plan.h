@@ -37,6 +37,9 @@ struct ReadLimits {
   bool at_least_one = true;
   // Read what was written from the files, even if the tail cache has it: to see what the disk has.
   bool from_files = false;
+  // From the first segment's beginning on: what was deleted there is whole all the same, since
+  // recovery reads it.
+  bool deleted_too = false;
 };
 
 struct ReadResult {

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "base/status.h"
+#include "record/batch_builder.h"
 #include "storage/file_names.h"
 #include "storage/index_file.h"
 
@@ -87,8 +88,18 @@ absl::Status SegmentRepair::Take(const record::BatchView& batch) {
   scan_.builder.Add(batch, scan_.size, &scan_.offset_index, &scan_.time_index);
   scan_.end_offset = batch.next_offset();
   scan_.size += batch.size();
+  last_epoch_ = batch.leader_epoch();
   absl::StrAppend(&unwritten_, Slice(batch.bytes()));
   return unwritten_.size() < kWriteBytes ? absl::OkStatus() : Flush();
+}
+
+absl::Status SegmentRepair::TakeDeleted(Offset to) {
+  shortened_ = true;
+  // Epochs must not fall along the log; which one it was nobody asks any more.
+  const record::BatchBuilder builder(
+      {.base_offset = scan_.end_offset, .leader_epoch = last_epoch_});
+  const Bytes empty = builder.BuildEmpty(to);
+  return Take(record::BatchView::Parse(empty).value());
 }
 
 absl::Status SegmentRepair::Flush() {
@@ -163,9 +174,12 @@ absl::StatusOr<SegmentRepair::Step> SegmentRepair::BeginHole(uint64_t position,
   after_hole_ = anchor.has_value() ? anchor->position : damaged_size_;
   hole_bytes_.reset();
   if (anchor.has_value()) hole_bytes_ = anchor->position - position;
-  mark_ = {scan_.end_offset, scan_.size, scan_.offset_index.size(), scan_.time_index.size(),
-           scan_.builder};
-  return Step::kHole;
+  mark_ = {scan_.end_offset,        scan_.size,    scan_.offset_index.size(),
+           scan_.time_index.size(), scan_.builder, last_epoch_};
+  shortened_ = false;
+  if (hole_to_ > options_.log_start) return Step::kHole;
+  RETURN_IF_ERROR(TakeDeleted(hole_to_));
+  return EndHole();
 }
 
 void SegmentRepair::ReturnToMark() {
@@ -175,6 +189,8 @@ void SegmentRepair::ReturnToMark() {
   scan_.offset_index.resize(mark_.offset_index_bytes);
   scan_.time_index.resize(mark_.time_index_bytes);
   scan_.builder = mark_.builder;
+  last_epoch_ = mark_.last_epoch;
+  shortened_ = false;
 }
 
 absl::StatusOr<SegmentRepair::Step> SegmentRepair::Fill(Slice batches) {
@@ -186,6 +202,8 @@ absl::StatusOr<SegmentRepair::Step> SegmentRepair::Fill(Slice batches) {
   while (!batches.empty()) {
     const absl::StatusOr<record::BatchView> batch = record::BatchView::Parse(batches);
     if (!batch.ok()) return refuse(batch.status());
+    const Offset base = batch->base_offset();
+    if (base > scan_.end_offset && base <= options_.log_start) RETURN_IF_ERROR(TakeDeleted(base));
     if (const absl::Status next = CheckNext(*batch); !next.ok()) return refuse(next);
     if (batch->next_offset() > hole_to_) {
       return refuse(DoesNotBelong(absl::StrCat("a batch goes beyond offset ", hole_to_.value())));
@@ -195,11 +213,15 @@ absl::StatusOr<SegmentRepair::Step> SegmentRepair::Fill(Slice batches) {
   }
   if (scan_.end_offset < hole_to_) return Step::kHole;
   const uint64_t filled = scan_.size - mark_.size;
-  if (hole_bytes_.has_value() && filled != *hole_bytes_) {
+  if (hole_bytes_.has_value() && filled != *hole_bytes_ && !shortened_) {
     return refuse(DoesNotBelong(absl::StrCat(filled, " bytes for a hole of ", *hole_bytes_)));
   }
+  return EndHole();
+}
+
+absl::StatusOr<SegmentRepair::Step> SegmentRepair::EndHole() {
   ++filled_ranges_;
-  filled_bytes_ += static_cast<int64_t>(filled);
+  filled_bytes_ += static_cast<int64_t>(scan_.size - mark_.size);
   cursor_.emplace(*damaged_, after_hole_, damaged_size_, hole_to_);
   return Step::kMore;
 }

@@ -7,6 +7,9 @@
 // it must be good as well, end where the hole ends, and be as long as what it replaces: replicas
 // are equal byte for byte (S-22).
 //
+// What was deleted nobody needs to have: an empty batch takes its place, so that what reads the
+// file from its beginning finds the offsets without a gap.
+//
 // Made by Log::BeginRepair; put in the segment's place by Log::FinishRepair. A crash before that
 // leaves the damaged segment, and a file that the next start removes. Not here: whom to ask
 // (broker/segment_mender.h).
@@ -15,6 +18,7 @@
 #ifndef STORAGE_SEGMENT_REPAIR_H_
 #define STORAGE_SEGMENT_REPAIR_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,6 +39,8 @@ namespace millrace::storage {
 class SegmentRepair {
  public:
   struct Options {
+    // What lies below is deleted.
+    Offset log_start;
     // Where the segment ends; it must be written so far, and be appended to no more.
     Offset end_offset;
     // What the log says of the epochs of its batches.
@@ -45,7 +51,7 @@ class SegmentRepair {
   };
   enum class Step {
     kMore,   // Call Continue again.
-    kHole,   // Batches of [hole_from(), hole_to()) are missing: Fill.
+    kHole,   // Batches of [hole_from(), hole_to()) are missing, [wanted_from(), ...) wanted: Fill.
     kWhole,  // All of it is in the copy, which is synced.
   };
 
@@ -54,15 +60,16 @@ class SegmentRepair {
   // Takes over about `bytes_max` of what is good. REQUIRES: the last step was kMore, or there was
   // none. Errors: OFFSET_NOT_AVAILABLE if the log was cut or has gone since; those of the files.
   absl::StatusOr<Step> Continue(uint64_t bytes_max);
-  // Whole batches from hole_from() on, all of the hole or a part: then hole_from() moves. REQUIRES:
-  // the last step was kHole. Errors: CORRUPT_MESSAGE if they do not belong there, and the whole
-  // hole is to be filled again; those of the files.
+  // Whole batches from hole_from() on, or that of wanted_from(); to the end of the hole, or a part
+  // of them: then both move. REQUIRES: the last step was kHole. Errors: CORRUPT_MESSAGE if they do
+  // not belong there, and the whole hole is to be filled again; those of the files.
   absl::StatusOr<Step> Fill(Slice batches);
   // Removes the copy. Nothing may follow.
   void Abandon();
 
   // What is left of the hole; and where the damage began, whatever was filled in since.
   Offset hole_from() const { return scan_.end_offset; }
+  Offset wanted_from() const { return std::max(hole_from(), options_.log_start); }
   Offset hole_began() const { return mark_.end_offset; }
   Offset hole_to() const { return hole_to_; }
   // What was wrong where the last hole begins.
@@ -89,6 +96,7 @@ class SegmentRepair {
     size_t offset_index_bytes = 0;
     size_t time_index_bytes = 0;
     IndexBuilder builder;
+    LeaderEpoch last_epoch;
   };
 
   std::string CopyPath() const;
@@ -97,6 +105,9 @@ class SegmentRepair {
   // Why a batch cannot be the next one.
   absl::Status CheckNext(const record::BatchView& batch) const;
   absl::Status Take(const record::BatchView& batch);
+  // An empty batch up to `to`. REQUIRES: that is all deleted.
+  absl::Status TakeDeleted(Offset to);
+  absl::StatusOr<Step> EndHole();
   absl::Status Flush();
   absl::StatusOr<Step> BeginHole(uint64_t position, const absl::Status& damage);
   // The next good batch that the index names behind `position`: its position and first offset.
@@ -119,12 +130,16 @@ class SegmentRepair {
   std::optional<BatchCursor> cursor_;
   // Of the copy as far as it goes.
   SegmentScan scan_;
+  // Of its last batch.
+  LeaderEpoch last_epoch_;
   // Its last bytes, which are not written yet.
   std::string unwritten_;
   Offset hole_to_;
   // How many bytes the hole has; nullopt: to the end of the file.
   std::optional<uint64_t> hole_bytes_;
   uint64_t after_hole_ = 0;
+  // Some of the hole is deleted, and need not be as long as it was.
+  bool shortened_ = false;
   Mark mark_;
   absl::Status damage_;
   int64_t filled_ranges_ = 0;

@@ -104,6 +104,50 @@ TEST_F(SegmentRepairTest, ASegmentThatIsWholeNeedsNothing) {
   EXPECT_FALSE(HasCopies());
 }
 
+// Nobody has to have it any more.
+TEST_F(SegmentRepairTest, WhatWasDeletedIsReplacedWithNothing) {
+  log_->RaiseLogStart(Offset(5), nullptr);
+  world_.Run();
+  Damage(0, 70);
+  ReadLimits limits{log_->end_offset(), 1, true};
+  limits.from_files = true;
+  EXPECT_THAT(log_->Read(Offset(0), limits), HasCode(ErrorCode::kOffsetOutOfRange));
+  limits.deleted_too = true;
+  ASSERT_OK_AND_ASSIGN(ReadPlan plan, log_->Read(Offset(0), limits));
+  EXPECT_THAT(plan.Execute(), HasCode(ErrorCode::kCorruptLog));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<SegmentRepair> repair, Begin(0));
+  ASSERT_EQ(ToHole(*repair), SegmentRepair::Step::kWhole);
+  EXPECT_EQ(repair->filled_ranges(), 1);
+  ASSERT_OK(Finish(repair));
+  EXPECT_OK(log_->Read(Offset(0), limits)->Execute());
+  EXPECT_EQ(ReadAll(*log_, Offset(4 + 1), log_->end_offset()), Healthy(Offset(4), Offset(40)));
+  ExpectToRecover(Offset(5));
+}
+
+TEST_F(SegmentRepairTest, TheBatchInWhichTheLogBeginsIsAskedForAndNoneBefore) {
+  log_->RaiseLogStart(Offset(5), nullptr);
+  world_.Run();
+  // Without an index nothing says where the next good one is.
+  ASSERT_OK(world_.files->RemoveFile(
+      JoinPath("data/topic-0", SegmentFileName(Offset(0), kOffsetIndexSuffix))));
+  Damage(1, 70);
+  Damage(2, 70);
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<SegmentRepair> repair, Begin(2));
+  ASSERT_EQ(ToHole(*repair), SegmentRepair::Step::kHole);
+  EXPECT_EQ(repair->hole_from(), Offset(2));
+  EXPECT_EQ(repair->wanted_from(), Offset(5));
+  // Live ones must not be left out.
+  EXPECT_THAT(repair->Fill(batches_[3]), HasCode(ErrorCode::kCorruptMessage));
+  EXPECT_EQ(repair->hole_from(), Offset(2));
+  ASSERT_OK(repair->Fill(batches_[2]));
+  EXPECT_EQ(repair->wanted_from(), Offset(6));
+  ASSERT_OK(repair->Fill(Healthy(Offset(6), repair->hole_to())));
+  ASSERT_EQ(ToHole(*repair), SegmentRepair::Step::kWhole);
+  ASSERT_OK(Finish(repair));
+  EXPECT_EQ(ReadAll(*log_, Offset(4 + 1), log_->end_offset()), Healthy(Offset(4), Offset(40)));
+  ExpectToRecover(Offset(5));
+}
+
 TEST_F(SegmentRepairTest, AFullDiskKeepsTheDamagedSegment) {
   Damage(1, 70);
   ASSERT_OK_AND_ASSIGN(const std::shared_ptr<SegmentRepair> repair, Begin(1));

@@ -17,9 +17,9 @@ constexpr uint64_t kIndexBytesMax = uint64_t{1} << 31;
 int32_t Relative(Offset offset, Offset base) { return static_cast<int32_t>(offset - base); }
 
 absl::Status CheckVouched(const SegmentScanOptions& options, const record::BatchView& batch) {
-  if (options.vouched == nullptr || batch.base_offset() >= options.vouched_to) {
-    return absl::OkStatus();
-  }
+  const bool vouched = options.vouched != nullptr && batch.base_offset() < options.vouched_to;
+  // What is deleted may have been replaced (segment_repair.h).
+  if (!vouched || batch.next_offset() <= options.log_start) return absl::OkStatus();
   const LeaderEpoch expected = options.vouched->EpochAt(batch.base_offset());
   if (expected == kNoLeaderEpoch || expected == batch.leader_epoch()) return absl::OkStatus();
   return MakeError(

@@ -95,6 +95,8 @@ struct SegmentScanOptions {
   // What the sync journal says of the epochs of batches below `vouched_to`; null: nothing.
   const EpochCache* vouched = nullptr;
   Offset vouched_to;
+  // Nor does it speak of what is deleted.
+  Offset log_start;
 };
 
 struct SegmentScan {

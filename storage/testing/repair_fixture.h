@@ -100,6 +100,19 @@ class RepairFixture : public testing::Test {
     EXPECT_OK(step);
     return step.value_or(SegmentRepair::Step::kMore);
   }
+  // After a power loss the log has all that was not deleted.
+  void ExpectToRecover(Offset start) {
+    sim::SimRandom random(1);
+    LogFixture after(world_.files->CrashImage(sim::CrashMode::kLoseAll, random));
+    after.config = world_.config;
+    ASSERT_OK(after.Open());
+    ASSERT_OK(after.Begin(2));
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Log> log, after.OpenLog());
+    EXPECT_OK(log->status());
+    EXPECT_EQ(log->log_start_offset(), start);
+    EXPECT_EQ(ReadAll(*log, start, log->end_offset()),
+              Healthy(Offset(start.value() / 2 * 2), Offset(2 * kBatches)));
+  }
   bool HasCopies() {
     const auto entries = world_.files->ListDirectory("data/topic-0");
     for (const DirectoryEntry& entry : entries.value()) {
