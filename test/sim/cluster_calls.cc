@@ -130,6 +130,13 @@ bool ClusterCalls::MaySendAgain(const TopicPartition& partition, ProducerId prod
   return false;
 }
 
+bool ClusterCalls::IsThere(const TopicPartition& partition, ErrorCode code) {
+  if (code != ErrorCode::kDuplicateSequenceNumber) return false;
+  if (world_.history.deleted_before(partition) == Offset(0)) return false;
+  world_.Reached("duplicate-of-what-was-deleted");
+  return true;
+}
+
 // ---- Records ----
 
 SimBatch ClusterCalls::Build(const TopicPartition& partition, History::Lane lane,

@@ -54,6 +54,9 @@ class ClusterCalls {
   bool MaySendAgain(const TopicPartition& partition, ProducerId producer, int32_t sequence,
                     ErrorCode code, const std::string& message, int* out_of_order);
 
+  // It is in the log, or was: where is not known any more, since what came before it was deleted.
+  bool IsThere(const TopicPartition& partition, ErrorCode code);
+
   // --- Records ---
   // Encoded, and known to the history.
   SimBatch Build(const TopicPartition& partition, History::Lane lane,
@@ -73,7 +76,7 @@ class ClusterCalls {
 
   // --- Reads ---
   // The records of an answer that is no error, if they are what the partition holds; the first is
-  // that of the offset asked for, since nothing is deleted here. What was shown as committed must
+  // that of the offset asked for: there are no gaps in a log. What was shown as committed must
   // be so in the end. Errors: the first violation.
   absl::StatusOr<std::vector<ReadRecord>> CheckedRead(const TopicPartition& partition, Offset from,
                                                       const api::FetchPartitionResult& result);

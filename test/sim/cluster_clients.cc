@@ -185,6 +185,10 @@ void ClusterClients::OnAnswer(Producer* producer, TopicPartition partition,
   }
   const ErrorCode code = result.ok() ? result->outcome.code : CodeOf(result.status());
   world_.Reached(absl::StrCat("idempotent-", ErrorCodeName(code)));
+  if (calls_.IsThere(partition, code)) {
+    sequence.next += static_cast<int32_t>(std::exchange(sequence.batch, {}).numbers.size());
+    return;
+  }
   if (!calls_.MaySendAgain(partition, producer->identity.id, sequence.next, code,
                            result.ok() ? result->outcome.message : "", &sequence.out_of_order)) {
     sequence.batch = SimBatch();

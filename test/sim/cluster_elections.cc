@@ -31,6 +31,7 @@ void ClusterElections::AfterEvent() {
 void ClusterElections::Look(const metadata::Image& image) {
   image.ForEachTopic([this](const metadata::TopicImage& topic) {
     topic.ForEachPartition([&](PartitionIndex index, const metadata::PartitionImage& partition) {
+      world_.newest_epochs[{topic.id, index}] = partition.leader_epoch;
       // It stays so until a leader has taken its log for the partition's.
       if (partition.recovery_state != metadata::RecoveryState::kRecovering) return;
       if (partition.leader == kNoNode) return;
@@ -46,6 +47,8 @@ void ClusterElections::OnElected(const TopicPartition& partition, NodeId leader,
   known->second = epoch;
   const ClusterTopic* const topic = world_.FindEvenDeleted(partition.topic_id);
   if (topic == nullptr) return;
+  // Nor does it prove that it has heard of all deletions.
+  world_.history.OnDeletionsMayBeUndone(partition);
   if (topic->unclean) return GiveUp(*topic, partition, leader.value(), epoch);
   world_.Reached("elected-among-last-copies");
   if (!topic->durable) return;

@@ -62,7 +62,8 @@ void ClusterOffsets::ListOffsets(const TopicPartition& partition) {
         });
       },
       [this, partition, position,
-       before = latest_[partition]](const absl::StatusOr<api::ListOffsetsPartitionResult>& result) {
+       before = Before{latest_[partition], deletions_.promised(partition)}](
+          const absl::StatusOr<api::ListOffsetsPartitionResult>& result) {
         if (!result.ok()) return calls_.Forget(partition);
         calls_.Learn(partition, result->outcome);
         if (!result->outcome.ok()) {
@@ -75,13 +76,11 @@ void ClusterOffsets::ListOffsets(const TopicPartition& partition) {
 }
 
 void ClusterOffsets::OnListed(const TopicPartition& partition, api::OffsetPosition position,
-                              const Latest& before, const api::ListOffsetsPartitionResult& result) {
+                              const Before& before, const api::ListOffsetsPartitionResult& result) {
   switch (position) {
     case api::OffsetPosition::kEarliest:
       world_.Reached("offsets-earliest");
-      if (result.offset == Offset(0)) return;
-      return Violation(partition, absl::StrCat("the log begins at ", result.offset.value(),
-                                               ", and nothing was deleted"));
+      return deletions_.OnStart(partition, before.promise, result.leader_epoch, result.offset);
     case api::OffsetPosition::kTimestamp:
       if (result.offset == kNoOffset) return;
       world_.Reached("offsets-by-time");
@@ -90,7 +89,7 @@ void ClusterOffsets::OnListed(const TopicPartition& partition, api::OffsetPositi
       break;
   }
   world_.Reached("offsets-latest");
-  for (const auto& [epoch, offset] : before) {
+  for (const auto& [epoch, offset] : before.latest) {
     if (epoch > result.leader_epoch || offset <= result.offset) continue;
     Violation(partition, absl::StrCat("S-38: latest was ", offset.value(), " in leader epoch ",
                                       epoch.value(), ", and is ", result.offset.value(), " in ",
@@ -146,7 +145,9 @@ void ClusterOffsets::OnEpochEnd(const TopicPartition& partition, LeaderEpoch cur
   if (told.epoch > asked) return Violation(partition, what);
   if (read.in <= current && read.end > Offset(0)) {
     world_.Reached("epoch-end-of-what-was-read");
-    if (told.epoch != asked || told.end < read.end) {
+    // An epoch all of whose records are deleted is forgotten.
+    const bool there = read.end > world_.history.deleted_before(partition);
+    if (there && (told.epoch != asked || told.end < read.end)) {
       return Violation(partition, absl::StrCat(what, ", and ", read.end.value() - 1,
                                                " of it was read in epoch ", read.in.value()));
     }
@@ -155,6 +156,7 @@ void ClusterOffsets::OnEpochEnd(const TopicPartition& partition, LeaderEpoch cur
   world_.Reached("epoch-end-of-an-earlier-one");
   const auto [known, first] = ends_.try_emplace({partition, current, asked}, told);
   if (known->second.epoch == told.epoch && known->second.end == told.end) return;
+  if (told.end <= world_.history.deleted_before(partition)) return;
   Violation(partition, absl::StrCat(what, ", and said as ", known->second.epoch.value(), " at ",
                                     known->second.end.value()));
 }

@@ -20,6 +20,7 @@
 #include "api/list_offsets.h"
 #include "api/offset_for_leader_epoch.h"
 #include "test/sim/cluster_calls.h"
+#include "test/sim/cluster_deletions.h"
 #include "test/sim/cluster_state.h"
 #include "test/sim/history.h"
 
@@ -27,7 +28,8 @@ namespace millrace::sim {
 
 class ClusterOffsets {
  public:
-  ClusterOffsets(ClusterState* world, ClusterCalls* calls) : world_(*world), calls_(*calls) {}
+  ClusterOffsets(ClusterState* world, ClusterCalls* calls, ClusterDeletions* deletions)
+      : world_(*world), calls_(*calls), deletions_(*deletions) {}
 
   // A client asks one question, if there is a topic.
   void Ask();
@@ -48,7 +50,12 @@ class ClusterOffsets {
   };
 
   void ListOffsets(const TopicPartition& partition);
-  void OnListed(const TopicPartition& partition, api::OffsetPosition position, const Latest& before,
+  // What is known when it is asked.
+  struct Before {
+    Latest latest;
+    ClusterDeletions::Promise promise;
+  };
+  void OnListed(const TopicPartition& partition, api::OffsetPosition position, const Before& before,
                 const api::ListOffsetsPartitionResult& result);
   void AskForEpoch(const TopicPartition& partition);
   void OnEpochEnd(const TopicPartition& partition, LeaderEpoch current, LeaderEpoch asked,
@@ -57,6 +64,7 @@ class ClusterOffsets {
 
   ClusterState& world_;
   ClusterCalls& calls_;
+  ClusterDeletions& deletions_;
   std::map<TopicPartition, Latest> latest_;
   // By the leader's epoch and the one asked for, which is an earlier one.
   std::map<std::tuple<TopicPartition, LeaderEpoch, LeaderEpoch>, EpochEnd> ends_;

@@ -14,8 +14,9 @@ constexpr absl::Duration kNearbyBound = absl::Seconds(30);
 
 }  // namespace
 
-ClusterReaders::ClusterReaders(ClusterState* world, ClusterCalls* calls, ClusterOffsets* offsets)
-    : world_(*world), calls_(*calls), offsets_(*offsets) {
+ClusterReaders::ClusterReaders(ClusterState* world, ClusterCalls* calls, ClusterOffsets* offsets,
+                               ClusterDeletions* deletions)
+    : world_(*world), calls_(*calls), offsets_(*offsets), deletions_(*deletions) {
   // One per rack; brokers 1 and 2 are in different ones.
   for (const int host : {1, 2}) readers_.push_back({.rack = world_.RackOf(host), .places = {}});
 }
@@ -43,10 +44,15 @@ void ClusterReaders::Ask(const Reader& reader, Place* place, const TopicPartitio
   const std::optional<LeaderHint> leader = calls_.KnownLeader(partition);
   if (leader && OneIn(random, 2)) request.partitions[0].leader_epoch = leader->leader_epoch;
   const int host = place->follower != 0 ? place->follower : calls_.LeaderOf(partition);
+  // A follower that left the in-sync set may not have heard of a deletion.
+  const bool leads = leader && leader->leader.value() == host;
+  const ClusterDeletions::Promise promise =
+      leads ? deletions_.promised(partition) : ClusterDeletions::Promise();
   calls_.Fetch(host, request, kCallTimeout,
-               [this, place, partition, host,
-                request](const absl::StatusOr<api::FetchPartitionResult>& result) {
+               [this, place, partition, host, request,
+                promise](const absl::StatusOr<api::FetchPartitionResult>& result) {
                  OnAnswer(place, partition, host, request, result);
+                 OnServed(partition, request, promise, result);
                });
 }
 
@@ -63,7 +69,7 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
     if (!at_follower && !result.ok()) calls_.Forget(partition);
     if (result.ok()) calls_.Learn(partition, result->outcome);
     place->follower = 0;
-    if (code == ErrorCode::kOffsetOutOfRange) OnOutOfRange(*place, partition, host, asked);
+    if (code == ErrorCode::kOffsetOutOfRange) OnOutOfRange(place, partition, host, asked);
     return;
   }
   calls_.Learn(partition, result->outcome);
@@ -90,15 +96,30 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
       " to broker ", place->follower, " in ", world_.RackOf(place->follower))));
 }
 
-// Who leads in an epoch has all that was committed in it and before (S-38).
-void ClusterReaders::OnOutOfRange(const Place& place, const TopicPartition& partition, int host,
-                                  const api::FetchRequest& asked) {
+void ClusterReaders::OnServed(const TopicPartition& partition, const api::FetchRequest& asked,
+                              const ClusterDeletions::Promise& promise,
+                              const absl::StatusOr<api::FetchPartitionResult>& result) {
   const auto& epoch = asked.partitions[0].leader_epoch;
-  if (!epoch || *epoch < place.epoch || world_.history.may_have_lost(partition)) return;
+  if (!epoch || !result.ok() || !result->outcome.ok()) return;
+  world_.Reached("read-in-a-known-epoch");
+  deletions_.OnStart(partition, promise, *epoch, result->log_start_offset);
+}
+
+// Who leads in an epoch has all that was committed in it and before (S-38).
+void ClusterReaders::OnOutOfRange(Place* place, const TopicPartition& partition, int host,
+                                  const api::FetchRequest& asked) {
+  const Offset deleted = world_.history.deleted_before(partition);
+  if (place->next < deleted) {
+    world_.Reached("reader-behind-what-was-deleted");
+    place->next = deleted;
+    return;
+  }
+  const auto& epoch = asked.partitions[0].leader_epoch;
+  if (!epoch || *epoch < place->epoch || world_.history.may_have_lost(partition)) return;
   world_.Note(absl::InternalError(absl::StrCat(
       "VIOLATION S-38: ", world_.NameOf(partition), ": broker ", host, " in leader epoch ",
-      epoch->value(), " says that offset ", place.next.value(),
-      " is out of range, and what is before it was read, in epoch ", place.epoch.value())));
+      epoch->value(), " says that offset ", place->next.value(),
+      " is out of range, and what is before it was read, in epoch ", place->epoch.value())));
 }
 
 absl::Status ClusterReaders::ReadNearby() {
@@ -106,10 +127,11 @@ absl::Status ClusterReaders::ReadNearby() {
   if (topic == nullptr || !world_.options.racks) return absl::OkStatus();
   const TopicPartition partition = world_.AnyPartition(*topic);
   const Offset end = world_.history.high_watermark_floor(partition);
-  if (end == Offset(0)) return absl::OkStatus();
+  if (end <= world_.history.deleted_before(partition)) return absl::OkStatus();
   Reader& reader = readers_[world_.random.Below(readers_.size())];
   Place& place = reader.places[partition];
-  place = Place();
+  const Offset begin = world_.history.deleted_before(partition);
+  place = {.next = begin};
   const MonotonicTime until = world_.loop.now() + kNearbyBound;
   while (world_.loop.now() < until && world_.violation.ok()) {
     Ask(reader, &place, partition);
@@ -118,7 +140,7 @@ absl::Status ClusterReaders::ReadNearby() {
     if (place.follower != 0) world_.Reached("all-read-nearby");
     if (place.follower != 0 || !HasFollowerIn(reader.rack, partition)) return world_.violation;
     // The leadership has moved meanwhile, or it was not said yet.
-    place = Place();
+    place = {.next = begin};
   }
   RETURN_IF_ERROR(world_.violation);
   return absl::InternalError(absl::StrCat("LIVENESS: ", world_.NameOf(partition), ": a reader in ",

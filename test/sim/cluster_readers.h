@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "api/fetch.h"
 #include "test/sim/cluster_calls.h"
+#include "test/sim/cluster_deletions.h"
 #include "test/sim/cluster_offsets.h"
 #include "test/sim/cluster_state.h"
 
@@ -21,7 +22,8 @@ namespace millrace::sim {
 
 class ClusterReaders {
  public:
-  ClusterReaders(ClusterState* world, ClusterCalls* calls, ClusterOffsets* offsets);
+  ClusterReaders(ClusterState* world, ClusterCalls* calls, ClusterOffsets* offsets,
+                 ClusterDeletions* deletions);
 
   // One of the consumers reads on in one partition, if there is a topic.
   void Read();
@@ -49,8 +51,13 @@ class ClusterReaders {
   void OnAnswer(Place* place, const TopicPartition& partition, int host,
                 const api::FetchRequest& asked,
                 const absl::StatusOr<api::FetchPartitionResult>& result);
-  // What the answer of a broker that takes itself for the leader proves to be wrong.
-  void OnOutOfRange(const Place& place, const TopicPartition& partition, int host,
+  // Nor does whoever leads give out what was deleted.
+  void OnServed(const TopicPartition& partition, const api::FetchRequest& asked,
+                const ClusterDeletions::Promise& promise,
+                const absl::StatusOr<api::FetchPartitionResult>& result);
+  // What the answer of a broker that takes itself for the leader proves to be wrong. A reader whose
+  // next records were deleted goes on behind them.
+  void OnOutOfRange(Place* place, const TopicPartition& partition, int host,
                     const api::FetchRequest& asked);
 
   // Of a healthy cluster: whether one, but not the leader, is there.
@@ -59,6 +66,7 @@ class ClusterReaders {
   ClusterState& world_;
   ClusterCalls& calls_;
   ClusterOffsets& offsets_;
+  ClusterDeletions& deletions_;
   std::vector<Reader> readers_;
 };
 

@@ -25,6 +25,8 @@ constexpr int kParts = 2;
 
 // Those that found a bug, and what it was.
 const std::initializer_list<uint64_t> kFoundBugs = {
+    1,     // A follower whose records were all deleted was told to begin anew again and again.
+    274,   // Damage in the batch in which a log begins was asked for at an offset nobody has.
     1118,  // A snapshot of producers was back after a cut and a power loss: a false duplicate.
     3242,  // A log that was reset by a crash in between began behind its end: a hole was served.
 };
@@ -122,6 +124,8 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "cut-one-way",
                            "decommission-INVALID_REPLICATION_FACTOR",
                            "decommission-moves",
+                           "delete-records-NOT_ENOUGH_REPLICAS",
+                           "delete-records-REQUEST_TIMED_OUT",
                            "deleted-is-gone",
                            "directory-error",
                            "disk-wiped",
@@ -191,6 +195,8 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "reassign-begun",
                            "reassign-over",
                            "reassign-taken-back",
+                           "reader-behind-what-was-deleted",
+                           "records-deleted",
                            "records-given-up",
                            "records-kept",
                            "replicas-compared",

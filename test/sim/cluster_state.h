@@ -72,6 +72,8 @@ struct ClusterOptions {
   bool racks = true;
   // They pass on what others lead.
   bool forwarding = true;
+  // Clients delete the first records of partitions.
+  bool deletions = false;
 };
 
 // What a run was made of; printed by the runner, and summed over seeds to see what was reached.
@@ -174,6 +176,8 @@ struct ClusterState {
   // The newest leader epoch, of partitions whose leader was elected although it may lack what was
   // acknowledged (cluster_elections.h).
   std::map<TopicPartition, LeaderEpoch> elected_without_proof;
+  // Of each partition, the newest leader epoch that any controller has shown to be committed.
+  std::map<TopicPartition, LeaderEpoch> newest_epochs;
   // Where a producer found that what its batch follows on is gone.
   std::set<TopicPartition> sequences_lost;
   ClusterReport report;

@@ -226,6 +226,10 @@ void ClusterStreams::OnFailed(Producer* producer, const TopicPartition& partitio
   world_.Reached(absl::StrCat("stream-", ErrorCodeName(outcome.code)));
   const bool refused = IsSureRefusal(outcome.code);
   if (refused) lane.refused = std::max(lane.refused.value_or(0), sent.restart);
+  if (producer->idempotent && calls_.IsThere(partition, outcome.code)) {
+    batch->acknowledged = true;
+    return;
+  }
   if (producer->idempotent) {
     lane.failed = true;
     lane.ended |= !calls_.MaySendAgain(partition, producer->identity.id, batch->sequence,

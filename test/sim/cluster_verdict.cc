@@ -25,6 +25,18 @@ absl::Status Liveness(const ClusterTopic& topic, const TopicPartition& partition
       absl::StrCat("LIVENESS: ", topic.name, "-", partition.partition.value(), ": ", what));
 }
 
+// Of the intact batches at the beginning of a log that end at or before `end`.
+size_t BytesUpTo(Slice log, Offset end) {
+  size_t bytes = 0;
+  while (!log.empty()) {
+    const auto batch = record::BatchView::Parse(log);
+    if (!batch.ok() || batch->next_offset() > end) break;
+    bytes += batch->size();
+    log.remove_prefix(batch->size());
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::optional<v1::DescribeTopicsResponse> ClusterVerdict::Describe() {
@@ -158,10 +170,19 @@ absl::Status ClusterVerdict::AwaitEqualEnds(const ClusterTopic& topic,
   return Liveness(topic, partition, absl::StrCat("replicas do not become equal:", seen));
 }
 
+Offset ClusterVerdict::LogStart(const TopicPartition& partition) {
+  for (const int host : world_.broker_hosts()) {
+    const auto state = world_.ReplicaOn(host, partition);
+    if (state && state->is_leader) return state->log_start_offset;
+  }
+  return Offset(0);
+}
+
 absl::Status ClusterVerdict::ReadPartition(const ClusterTopic& topic,
                                            const TopicPartition& partition) {
   std::vector<ReadRecord> records;
-  Offset next(0);
+  const Offset start = LogStart(partition);
+  Offset next = start;
   const Offset floor = world_.history.high_watermark_floor(partition);
   for (;;) {
     const auto result = clients_.FetchNow(partition, next, kCallBound);
@@ -179,34 +200,54 @@ absl::Status ClusterVerdict::ReadPartition(const ClusterTopic& topic,
     next = more.back().offset + 1;
   }
   world_.report.records_read += static_cast<int64_t>(records.size());
-  return world_.history.CheckWhole(partition, Offset(0), records);
+  return world_.history.CheckWhole(partition, start, records);
 }
 
 absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
                                          const TopicPartition& partition) {
-  std::optional<std::string> first;
-  int first_host = 0;
+  std::vector<int> holders;
+  Offset start(0);
   for (const int host : world_.broker_hosts()) {
+    const auto state = world_.ReplicaOn(host, partition);
+    if (!state) continue;
+    holders.push_back(host);
+    start = std::max(start, state->log_start_offset);
+  }
+  // Where a header is damaged that nobody needs any more, the others tell how much is to be equal.
+  std::vector<std::string> logs;
+  size_t bytes = std::string::npos;
+  for (const int host : holders) {
     std::string log = LogOn(world_, host, topic, partition.partition);
-    if (!world_.ReplicaOn(host, partition)) continue;
-    if (!first) {
-      first = std::move(log);
-      first_host = host;
-      continue;
-    }
-    if (log == *first) continue;
-    const size_t at = static_cast<size_t>(
-        std::mismatch(
-            log.begin(),
-            log.begin() + static_cast<std::ptrdiff_t>(std::min(log.size(), first->size())),
-            first->begin())
-            .first -
-        log.begin());
-    return absl::InternalError(absl::StrCat(
-        "VIOLATION: ", topic.name, "-", partition.partition.value(), " on ", host, " (", log.size(),
-        " bytes) and on ", first_host, " (", first->size(), ") differ from byte ", at, " on"));
+    log.erase(0, BytesUpTo(log, start));
+    bytes = std::min(bytes, log.size());
+    logs.push_back(std::move(log));
+  }
+  for (size_t i = 1; i < logs.size(); ++i) {
+    const Slice log = Slice(logs[i]).substr(logs[i].size() - bytes);
+    const Slice first = Slice(logs[0]).substr(logs[0].size() - bytes);
+    if (log == first) continue;
+    const auto differ = std::mismatch(log.begin(), log.end(), first.begin(), first.end());
+    return absl::InternalError(
+        absl::StrCat("VIOLATION: ", topic.name, "-", partition.partition.value(), " on ",
+                     holders[i], " (", logs[i].size(), " bytes from offset ", start.value(),
+                     " on) and on ", holders[0], " (", logs[0].size(), ") differ from byte ",
+                     differ.first - log.begin(), " of the last ", bytes, " on"));
   }
   world_.Reached("replicas-compared");
+  return absl::OkStatus();
+}
+
+absl::Status ClusterVerdict::AreWhole(const ClusterTopic& topic, const TopicPartition& partition) {
+  for (const int host : world_.broker_hosts()) {
+    const auto state = world_.ReplicaOn(host, partition);
+    if (!state) continue;
+    const std::string log = LogOn(world_, host, topic, partition.partition);
+    const size_t whole = BytesUpTo(log, state->end_offset);
+    if (whole == log.size()) continue;
+    return absl::InternalError(absl::StrCat(topic.name, "-", partition.partition.value(), " on ",
+                                            host, " is damaged at byte ", whole, " of ",
+                                            log.size()));
+  }
   return absl::OkStatus();
 }
 
@@ -225,6 +266,7 @@ absl::Status ClusterVerdict::SurviveDamage() {
       for (int i = 0; i < topic->partitions && last.ok(); ++i) {
         last = AwaitEqualEnds(*topic, topic->Partition(i));
         if (last.ok()) last = CompareLogs(*topic, topic->Partition(i));
+        if (last.ok()) last = AreWhole(*topic, topic->Partition(i));
       }
     }
     if (last.ok()) return ReadEverything();
@@ -236,7 +278,7 @@ absl::Status ClusterVerdict::SurviveDamage() {
 
 absl::Status ClusterVerdict::ReadWhatIsServed(const ClusterTopic& topic,
                                               const TopicPartition& partition) {
-  for (Offset next(0);;) {
+  for (Offset next = LogStart(partition);;) {
     const auto result = clients_.FetchNow(partition, next, kCallBound);
     if (!result.ok()) return Liveness(topic, partition, result.status().ToString());
     if (!result->outcome.ok()) {

@@ -50,11 +50,16 @@ class ClusterVerdict {
   std::string WhatIsNotHealthy();
   // No broker has a replica of a deleted topic any more.
   absl::Status AwaitDeletions();
+  // The leader's.
+  Offset LogStart(const TopicPartition& partition);
   absl::Status AwaitEqualEnds(const ClusterTopic& topic, const TopicPartition& partition);
   absl::Status ReadPartition(const ClusterTopic& topic, const TopicPartition& partition);
   // From the start to the end, or to what is damaged.
   absl::Status ReadWhatIsServed(const ClusterTopic& topic, const TopicPartition& partition);
+  // Of what all of them have to keep: one may have heard more of deletions.
   absl::Status CompareLogs(const ClusterTopic& topic, const TopicPartition& partition);
+  // What is deleted, too, as long as its files are there.
+  absl::Status AreWhole(const ClusterTopic& topic, const TopicPartition& partition);
 
   ClusterState& world_;
   ClusterAdmin& admin_;

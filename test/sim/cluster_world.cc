@@ -40,6 +40,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.forwarding = !OneIn(random, 4);
   options.decommissions = OneIn(random, 3);
   options.restores = OneIn(random, 2);
+  options.deletions = OneIn(random, 2);
   return options;
 }
 
@@ -49,8 +50,9 @@ ClusterWorld::ClusterWorld(const ClusterOptions& options)
       calls_(&state_),
       clients_(&state_, &calls_),
       streams_(&state_, &calls_),
-      offsets_(&state_, &calls_),
-      readers_(&state_, &calls_, &offsets_),
+      deletions_(&state_, &calls_),
+      offsets_(&state_, &calls_, &deletions_),
+      readers_(&state_, &calls_, &offsets_, &deletions_),
       faults_(&state_),
       damage_(&state_),
       elections_(&state_),
@@ -82,6 +84,7 @@ void ClusterWorld::ActAsSomeClient() {
   if (dice == 80) return admin_.AlterDurability();
   if ((dice == 81 || dice == 82) && state_.options.elections) return admin_.Elect();
   if ((dice == 83 || dice == 84) && state_.options.decommissions) return decommission_.Act();
+  if (dice == 85 && state_.options.deletions) return deletions_.Delete();
   if (dice >= 89) return readers_.Read();
   if (dice >= 87) return offsets_.Ask();
   clients_.Fetch();

@@ -17,6 +17,7 @@
 #include "test/sim/cluster_clients.h"
 #include "test/sim/cluster_damage.h"
 #include "test/sim/cluster_decommission.h"
+#include "test/sim/cluster_deletions.h"
 #include "test/sim/cluster_elections.h"
 #include "test/sim/cluster_faults.h"
 #include "test/sim/cluster_offsets.h"
@@ -49,6 +50,7 @@ class ClusterWorld {
   ClusterCalls calls_;
   ClusterClients clients_;
   ClusterStreams streams_;
+  ClusterDeletions deletions_;
   ClusterOffsets offsets_;
   ClusterReaders readers_;
   ClusterFaults faults_;

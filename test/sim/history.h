@@ -50,6 +50,14 @@ class History {
   void OnRefused(int64_t number);
   // Records below `start` may be gone; with `done` they must be, also after a restart.
   void OnDeletedBefore(const TopicPartition& partition, Offset start, bool done);
+  // Whoever leads now may not have heard of what was deleted.
+  void OnDeletionsMayBeUndone(const TopicPartition& partition) {
+    partitions_[partition].start_min = Offset(0);
+  }
+  // Records from here on are there; those before may be gone.
+  Offset deleted_before(const TopicPartition& partition) {
+    return partitions_[partition].start_max;
+  }
   // Retention may take records from the front.
   void OnMayBeTrimmed(const TopicPartition& partition);
   // A topic that promises the page cache only lost power.
