@@ -75,7 +75,9 @@ int Log::Housekeep(WallTime now) {
     start = segment.end_offset;
     ++count;
   }
-  if (count > 0) RaiseLogStart(start, nullptr);
+  // One that was active when all of it was deleted may have been closed since.
+  const bool left_over = segments_.size() > 1 && segments_[1]->base_offset <= log_start_;
+  if (count > 0 || left_over) RaiseLogStart(start, nullptr);
   producers_.Expire(now, config_.producer_id_expiration_ms);
   // An idle log keeps nothing in memory that the disk has.
   if (!appended_since_housekeeping_ && written_ == end_) ReleaseCache();

@@ -56,6 +56,21 @@ TEST_F(LogRetentionTest, BySizeDeletesWholeClosedSegmentsOnly) {
   EXPECT_FALSE(ReadAll(*log_, log_->log_start_offset(), log_->end_offset()).empty());
 }
 
+TEST_F(LogRetentionTest, WhatWasDeletedGoesFromTheDiskOnceItsSegmentIsClosed) {
+  world_.config.segment_ms = 1000;
+  Start();
+  Fill(3);
+  log_->RaiseLogStart(log_->end_offset(), nullptr);
+  world_.Run(absl::Seconds(2));
+  EXPECT_EQ(FilesLike("00000000000000000000.log"), 1) << "it is appended to";
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+  world_.Run(absl::Seconds(2));
+  EXPECT_EQ(FilesLike("00000000000000000000.log"), 0);
+  Fill(1);
+  EXPECT_EQ(log_->log_start_offset(), Offset(3));
+  EXPECT_FALSE(ReadAll(*log_, Offset(3), Offset(4)).empty());
+}
+
 TEST_F(LogRetentionTest, NeverPassesTheHighWatermark) {
   world_.config.retention_bytes = 0;
   Start();
