@@ -202,4 +202,21 @@ absl::StatusOr<std::vector<ReadRecord>> ClusterCalls::CheckedRead(
   return records;
 }
 
+// Who leads in an epoch has all that was committed in it and before (S-38).
+Offset ClusterCalls::AfterOutOfRange(const TopicPartition& partition, int host,
+                                     std::optional<LeaderEpoch> epoch, Offset next,
+                                     LeaderEpoch read_in) {
+  const Offset deleted = world_.history.deleted_before(partition);
+  if (next < deleted) {
+    world_.Reached("reader-behind-what-was-deleted");
+    return deleted;
+  }
+  if (!epoch || *epoch < read_in || world_.history.may_have_lost(partition)) return next;
+  world_.Note(absl::InternalError(absl::StrCat(
+      "VIOLATION S-38: ", world_.NameOf(partition), ": broker ", host, " in leader epoch ",
+      epoch->value(), " says that offset ", next.value(),
+      " is out of range, and what is before it was read, in epoch ", read_in.value())));
+  return next;
+}
+
 }  // namespace millrace::sim

@@ -80,6 +80,10 @@ class ClusterCalls {
   // be so in the end. Errors: the first violation.
   absl::StatusOr<std::vector<ReadRecord>> CheckedRead(const TopicPartition& partition, Offset from,
                                                       const api::FetchPartitionResult& result);
+  // Where a reader goes on whose `next` offset the broker of `host` calls out of range: behind what
+  // was deleted. `epoch`: of its leadership, if it was asked for that; `read_in`: of what was read.
+  Offset AfterOutOfRange(const TopicPartition& partition, int host,
+                         std::optional<LeaderEpoch> epoch, Offset next, LeaderEpoch read_in);
 
  private:
   ClusterState& world_;

@@ -13,8 +13,8 @@
 #include "base/status.h"
 #include "broker/broker.h"
 #include "node/node.h"
+#include "test/sim/cluster_broker_stream.h"
 #include "test/sim/cluster_calls.h"
-#include "test/sim/cluster_produce_stream.h"
 
 namespace millrace::sim {
 namespace {

@@ -69,7 +69,10 @@ void ClusterReaders::OnAnswer(Place* place, const TopicPartition& partition, int
     if (!at_follower && !result.ok()) calls_.Forget(partition);
     if (result.ok()) calls_.Learn(partition, result->outcome);
     place->follower = 0;
-    if (code == ErrorCode::kOffsetOutOfRange) OnOutOfRange(place, partition, host, asked);
+    if (code == ErrorCode::kOffsetOutOfRange) {
+      place->next = calls_.AfterOutOfRange(partition, host, asked.partitions[0].leader_epoch,
+                                           place->next, place->epoch);
+    }
     return;
   }
   calls_.Learn(partition, result->outcome);
@@ -103,23 +106,6 @@ void ClusterReaders::OnServed(const TopicPartition& partition, const api::FetchR
   if (!epoch || !result.ok() || !result->outcome.ok()) return;
   world_.Reached("read-in-a-known-epoch");
   deletions_.OnStart(partition, promise, *epoch, result->log_start_offset);
-}
-
-// Who leads in an epoch has all that was committed in it and before (S-38).
-void ClusterReaders::OnOutOfRange(Place* place, const TopicPartition& partition, int host,
-                                  const api::FetchRequest& asked) {
-  const Offset deleted = world_.history.deleted_before(partition);
-  if (place->next < deleted) {
-    world_.Reached("reader-behind-what-was-deleted");
-    place->next = deleted;
-    return;
-  }
-  const auto& epoch = asked.partitions[0].leader_epoch;
-  if (!epoch || *epoch < place->epoch || world_.history.may_have_lost(partition)) return;
-  world_.Note(absl::InternalError(absl::StrCat(
-      "VIOLATION S-38: ", world_.NameOf(partition), ": broker ", host, " in leader epoch ",
-      epoch->value(), " says that offset ", place->next.value(),
-      " is out of range, and what is before it was read, in epoch ", place->epoch.value())));
 }
 
 absl::Status ClusterReaders::ReadNearby() {

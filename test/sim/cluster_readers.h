@@ -55,11 +55,6 @@ class ClusterReaders {
   void OnServed(const TopicPartition& partition, const api::FetchRequest& asked,
                 const ClusterDeletions::Promise& promise,
                 const absl::StatusOr<api::FetchPartitionResult>& result);
-  // What the answer of a broker that takes itself for the leader proves to be wrong. A reader whose
-  // next records were deleted goes on behind them.
-  void OnOutOfRange(Place* place, const TopicPartition& partition, int host,
-                    const api::FetchRequest& asked);
-
   // Of a healthy cluster: whether one, but not the leader, is there.
   bool HasFollowerIn(const std::string& rack, const TopicPartition& partition);
 

@@ -74,6 +74,8 @@ struct ClusterOptions {
   bool forwarding = true;
   // Clients delete the first records of partitions.
   bool deletions = false;
+  // Consumers are pushed records.
+  bool fetch_streams = false;
 };
 
 // What a run was made of; printed by the runner, and summed over seeds to see what was reached.

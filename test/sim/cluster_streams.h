@@ -20,8 +20,8 @@
 
 #include "api/produce.h"
 #include "test/sim/client_records.h"
+#include "test/sim/cluster_broker_stream.h"
 #include "test/sim/cluster_calls.h"
-#include "test/sim/cluster_produce_stream.h"
 #include "test/sim/cluster_state.h"
 
 namespace millrace::sim {

@@ -41,6 +41,7 @@ ClusterOptions ClusterOptionsOf(uint64_t seed) {
   options.decommissions = OneIn(random, 3);
   options.restores = OneIn(random, 2);
   options.deletions = OneIn(random, 2);
+  options.fetch_streams = OneIn(random, 2);
   return options;
 }
 
@@ -53,6 +54,7 @@ ClusterWorld::ClusterWorld(const ClusterOptions& options)
       deletions_(&state_, &calls_),
       offsets_(&state_, &calls_, &deletions_),
       readers_(&state_, &calls_, &offsets_, &deletions_),
+      consumers_(&state_, &calls_, &offsets_, &deletions_),
       faults_(&state_),
       damage_(&state_),
       elections_(&state_),
@@ -85,6 +87,7 @@ void ClusterWorld::ActAsSomeClient() {
   if ((dice == 81 || dice == 82) && state_.options.elections) return admin_.Elect();
   if ((dice == 83 || dice == 84) && state_.options.decommissions) return decommission_.Act();
   if (dice == 85 && state_.options.deletions) return deletions_.Delete();
+  if (dice >= 95 && state_.options.fetch_streams) return consumers_.Act();
   if (dice >= 89) return readers_.Read();
   if (dice >= 87) return offsets_.Ask();
   clients_.Fetch();
@@ -121,11 +124,13 @@ absl::Status ClusterWorld::Judge() {
   RETURN_IF_ERROR(verdict_.AwaitHealth());
   RETURN_IF_ERROR(verdict_.ReadEverything());
   RETURN_IF_ERROR(readers_.ReadNearby());
+  if (state_.options.fetch_streams) RETURN_IF_ERROR(consumers_.FollowAll());
   if (state_.options.log_damage) {
     damage_.Inflict();
     RETURN_IF_ERROR(verdict_.SurviveDamage());
   }
   RETURN_IF_ERROR(verdict_.WriteEverywhere());
+  if (state_.options.fetch_streams) RETURN_IF_ERROR(consumers_.AwaitFollowers());
   if (decommission_.BringBack()) RETURN_IF_ERROR(verdict_.AwaitHealth());
   if (!state_.options.power_losses || !OneIn(state_.random, 3)) return state_.violation;
   // What has been read must be as durable as what was acknowledged.

@@ -15,6 +15,7 @@
 #include "test/sim/cluster_admin.h"
 #include "test/sim/cluster_calls.h"
 #include "test/sim/cluster_clients.h"
+#include "test/sim/cluster_consumers.h"
 #include "test/sim/cluster_damage.h"
 #include "test/sim/cluster_decommission.h"
 #include "test/sim/cluster_deletions.h"
@@ -53,6 +54,7 @@ class ClusterWorld {
   ClusterDeletions deletions_;
   ClusterOffsets offsets_;
   ClusterReaders readers_;
+  ClusterConsumers consumers_;
   ClusterFaults faults_;
   ClusterDamage damage_;
   ClusterElections elections_;
