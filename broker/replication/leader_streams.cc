@@ -378,11 +378,17 @@ void LeaderStreams::OnColdRead(const std::shared_ptr<Session>& session, const Re
                                int64_t spent, absl::StatusOr<storage::ReadResult> read) {
   session->reading = false;
   int64_t sent = 0;
-  Session::Carried* const carried = session->Find(header.topic_partition);
   // Nobody waits for what was read for an attach that ended.
-  if (carried != nullptr && carried->attach == header.attach) {
+  const auto find_carried = [&]() -> Session::Carried* {
+    Session::Carried* const carried = session->Find(header.topic_partition);
+    return carried != nullptr && carried->attach == header.attach ? carried : nullptr;
+  };
+  if (Session::Carried* const carried = find_carried(); carried != nullptr) {
     carried->cold = false;
     deps_.replicas->OnPushRead(session->hello.follower.broker, header, read);
+  }
+  // What that makes of damage may have ended the attach.
+  if (Session::Carried* const carried = find_carried(); carried != nullptr) {
     if (read.ok() && !read->pieces.empty()) {
       OutgoingPush& out = session->outgoing.pushes.emplace_back();
       out.push = header;

@@ -286,6 +286,20 @@ TEST_F(LeaderStreamsTest, OneReadOfTheDiskIsUnderWayAtATime) {
   EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:100", "p1@2:100"));
 }
 
+// As damage does: the leader hands over.
+TEST_F(LeaderStreamsTest, WhatAReadOfTheDiskToldMayEndItsAttach) {
+  const auto stream = Follow();
+  port_.on_read = [this] {
+    const LeaderEpoch epoch = AttachRequest().leader_epoch;
+    streams_->Detach({NodeId(2), {PartitionNumber(0), epoch, 1, absl::OkStatus()}});
+  };
+  port_.Add(NodeId(2), 0, 1, 1, 100, /*cold=*/true);
+  Sendable({0});
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("read p0 ok for 2"));
+  EXPECT_THAT(stream->TakePushes(), IsEmpty());
+}
+
 TEST_F(LeaderStreamsTest, S37_ReadsOfTheDiskLeaveHalfOfTheWindowToOthers) {
   const auto stream = Follow();
   port_.Add(NodeId(2), 1, 1, 1, 600);

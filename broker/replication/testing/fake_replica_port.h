@@ -101,6 +101,7 @@ class FakeReplicaPort : public ReplicaPort {
                   const absl::StatusOr<storage::ReadResult>& read) override {
     Say("read", header.topic_partition,
         absl::StrCat(read.ok() ? "ok" : "failed", " for ", follower.value()));
+    if (on_read) on_read();
   }
   void Drain() override {
     ++drains;
@@ -141,6 +142,7 @@ class FakeReplicaPort : public ReplicaPort {
   size_t last_bytes_max = 0;
   // What the shard would do.
   std::function<void()> on_drain;
+  std::function<void()> on_read;
   std::function<void(const TopicPartition&)> on_asked;
 
  private:
