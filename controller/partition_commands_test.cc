@@ -236,6 +236,25 @@ TEST_F(PartitionCommandsTest, S35_LeaderThatHandsOverIsNoEligibleLeaderEither) {
       << "the whole one comes back, or a person elects";
 }
 
+TEST_F(PartitionCommandsTest, S35_LeaderAloneHandsOverToWhoIsEligible) {
+  ASSERT_EQ(Propose({1}).code(), 0);
+  ASSERT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2, 3));
+  const LeaderEpoch before = cluster_.Partition("t").leader_epoch;
+  cluster_.Fence(2);
+  ASSERT_EQ(Propose({}).code(), 0);
+  EXPECT_EQ(cluster_.Partition("t").leader, NodeId(3));
+  EXPECT_GT(cluster_.Partition("t").leader_epoch, before);
+  EXPECT_THAT(Ids(cluster_.Partition("t").isr), ElementsAre(3));
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2));
+}
+
+TEST_F(PartitionCommandsTest, S35_LeaderAloneStaysWhereNobodyEligibleMayLead) {
+  ASSERT_EQ(Propose({1}).code(), 0);
+  cluster_.Fence(2);
+  cluster_.Fence(3);
+  ExpectRefused(Proposal({}), ErrorCode::kIneligibleReplica);
+}
+
 TEST_F(PartitionCommandsTest, S35_DamagedFollowerIsNoEligibleLeader) {
   PartitionProposal proposal = Proposal({1});
   proposal.add_damaged(2);
