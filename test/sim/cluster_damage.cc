@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "metadata/topic_config.h"
 #include "test/sim/disk_faults.h"
 
 namespace millrace::sim {
@@ -11,6 +12,33 @@ void ClusterDamage::Inflict() {
   for (const auto& topic : world_.topics) {
     for (int i = 0; i < topic->partitions; ++i) {
       if (OneIn(world_.random, 2)) Rot(*topic, i);
+    }
+  }
+}
+
+// Whether enough stay in sync without one of its replicas.
+bool ClusterDamage::CanSpareOne(const TopicPartition& id) {
+  const metadata::Image* const image = world_.committed_image();
+  const metadata::PartitionImage* const partition =
+      image == nullptr ? nullptr : image->FindPartition(id);
+  if (partition == nullptr) return false;
+  const metadata::TopicConfig config =
+      metadata::TopicConfigOf(*image, id.topic_id, kNoNode, ConfigValues());
+  return static_cast<int64_t>(partition->isr.size()) > config.min_insync_replicas;
+}
+
+// In the last segment: of earlier ones a start reads no more than it must.
+void ClusterDamage::InflictAtRest() {
+  for (const auto& topic : world_.topics) {
+    for (int i = 0; i < topic->partitions; ++i) {
+      if (OneIn(world_.random, 2) || !CanSpareOne(topic->Partition(i))) continue;
+      const int host = world_.any(world_.broker_hosts());
+      for (const char* log_dir : {"disk-a", "disk-b"}) {
+        const std::string directory = absl::StrCat(log_dir, "/", topic->name, "-", i);
+        const bool rotted =
+            RotLog(&world_.server(host).disk(), directory, &world_.random, RotWhere::kLastSegment);
+        if (rotted) world_.Reached("log-rotted-at-rest");
+      }
     }
   }
 }

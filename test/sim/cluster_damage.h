@@ -17,8 +17,13 @@ class ClusterDamage {
 
   // In about half of the partitions. REQUIRES: all their replicas are in sync.
   void Inflict();
+  // The same; to be found by the next start: call right before all lose their power. Where one that
+  // is out of sync would stay an eligible leader nothing is hit: nobody takes that from a replica
+  // that does not open.
+  void InflictAtRest();
 
  private:
+  bool CanSpareOne(const TopicPartition& id);
   void Rot(const ClusterTopic& topic, int partition);
 
   ClusterState& world_;

@@ -100,7 +100,9 @@ ClusterNetwork::ClusterNetwork(SimLoop* loop, SimRandom random)
   OnUp(0);
 }
 
-ClusterNetwork::~ClusterNetwork() {
+ClusterNetwork::~ClusterNetwork() { End(); }
+
+void ClusterNetwork::End() {
   executor_->Shutdown();
   // What they hold may hold them.
   ForEachConnection([](const ConnectionPtr& connection) {

@@ -117,6 +117,9 @@ class ClusterNetwork {
   // on_closed. Messages may be sent at once. `on_closed`: the opener's.
   ConnectionPtr Connect(int from, int to, std::function<bool(const ConnectionPtr&)> accept,
                         Task on_closed);
+  // Nothing is delivered any more, and what is under way is let go: it may hold files.
+  void End();
+
   // Runs on the network's executor after `delay`.
   void After(absl::Duration delay, Task task) {
     executor_->PostAt(loop_->now() + delay, std::move(task));

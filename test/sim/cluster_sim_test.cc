@@ -160,6 +160,7 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "log-dir-wiped",
                            "log-dirs-restored",
                            "log-rotted",
+                           "log-rotted-at-rest",
                            "log-rotted-of-the-leader",
                            "log-rotted-twice",
                            "millrace_controller_broker_sessions_ended_total",

@@ -70,6 +70,7 @@ ClusterState::~ClusterState() {
   // Answers on their way refer to the world.
   clients->Shutdown();
   for (const int host : hosts()) Kill(host);
+  network.End();
 }
 
 void ClusterState::AddMachine(int host) {

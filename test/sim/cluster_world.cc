@@ -12,6 +12,8 @@ namespace {
 constexpr absl::Duration kClientPause = absl::Milliseconds(12);
 // The longest that a call of a client takes, and a little.
 constexpr absl::Duration kAnswersArrive = absl::Seconds(5);
+// Marks of what was synced are on the disk.
+constexpr absl::Duration kSealed = absl::Milliseconds(200);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(500);
 
 }  // namespace
@@ -133,11 +135,18 @@ absl::Status ClusterWorld::Judge() {
   if (state_.options.fetch_streams) RETURN_IF_ERROR(consumers_.AwaitFollowers());
   if (decommission_.BringBack()) RETURN_IF_ERROR(verdict_.AwaitHealth());
   if (!state_.options.power_losses || !OneIn(state_.random, 3)) return state_.violation;
+  if (state_.options.log_damage) {
+    // All are in sync, so that any one may be damaged, and what they have is sealed (S-08).
+    RETURN_IF_ERROR(verdict_.AwaitHealth());
+    state_.loop.RunFor(kSealed);
+  }
   // What has been read must be as durable as what was acknowledged.
   state_.Reached("read-after-last-power-loss");
+  if (state_.options.log_damage) damage_.InflictAtRest();
   faults_.LosePowerOfAll(CrashMode::kLoseAll);
   faults_.Heal();
   RETURN_IF_ERROR(verdict_.AwaitHealth());
+  if (state_.options.log_damage) return verdict_.SurviveDamage();
   RETURN_IF_ERROR(verdict_.ReadEverything());
   return state_.violation;
 }

@@ -1,5 +1,7 @@
 #include "test/sim/disk_faults.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -65,7 +67,7 @@ size_t BatchBytesOf(const std::string& segment) {
   return end;
 }
 
-bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random) {
+bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random, RotWhere where) {
   const auto entries = disk->ListDirectory(directory);
   if (!entries.ok()) return false;
   // With the bytes of its batches.
@@ -74,9 +76,13 @@ bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random
     if (!absl::EndsWith(entry.name, ".log")) continue;
     std::string path = absl::StrCat(directory, "/", entry.name);
     const auto contents = ReadWholeFile(*disk, path, 64 << 20);
-    const size_t bytes = contents.ok() ? BatchBytesOf(*contents) : 0;
-    if (bytes > 0) segments.emplace_back(std::move(path), bytes);
+    segments.emplace_back(std::move(path), contents.ok() ? BatchBytesOf(*contents) : 0);
   }
+  std::sort(segments.begin(), segments.end());
+  if (where == RotWhere::kLastSegment && segments.size() > 1) {
+    segments.erase(segments.begin(), std::prev(segments.end()));
+  }
+  std::erase_if(segments, [](const auto& segment) { return segment.second == 0; });
   if (segments.empty()) return false;
   const auto& [path, bytes] = segments[random->Below(segments.size())];
   disk->FlipBit(path, random->Below(8 * bytes));

@@ -30,7 +30,9 @@ void FailReads(SimFileSystem* disk, const std::string& directory);
 size_t BatchBytesOf(const std::string& segment);
 // Flips a bit of the batches of one segment in the directory of a partition's log. False: it has
 // none.
-bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random);
+enum class RotWhere { kAnySegment, kLastSegment };
+bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random,
+            RotWhere where = RotWhere::kAnySegment);
 
 }  // namespace millrace::sim
 
