@@ -30,7 +30,7 @@ bool ClusterDamage::CanSpareOne(const TopicPartition& id) {
 // In the last segment: of earlier ones a start reads no more than it must.
 void ClusterDamage::InflictAtRest() {
   for (const auto& topic : world_.topics) {
-    for (int i = 0; i < topic->partitions; ++i) {
+    for (int i = 0; i < topic->partitions && topic->durable; ++i) {
       if (OneIn(world_.random, 2) || !CanSpareOne(topic->Partition(i))) continue;
       const int host = world_.any(world_.broker_hosts());
       for (const char* log_dir : {"disk-a", "disk-b"}) {
