@@ -93,11 +93,12 @@ absl::Status SegmentRepair::Take(const record::BatchView& batch) {
   return unwritten_.size() < kWriteBytes ? absl::OkStatus() : Flush();
 }
 
-absl::Status SegmentRepair::TakeDeleted(Offset to) {
+absl::Status SegmentRepair::TakeDeleted(Offset to, LeaderEpoch next) {
   shortened_ = true;
-  // Epochs must not fall along the log; which one it was nobody asks any more.
-  const record::BatchBuilder builder(
-      {.base_offset = scan_.end_offset, .leader_epoch = last_epoch_});
+  // Epochs must not fall along the log, from the segments before this one on either; which one it
+  // was nobody asks any more.
+  const LeaderEpoch epoch = scan_.size > 0 ? last_epoch_ : next;
+  const record::BatchBuilder builder({.base_offset = scan_.end_offset, .leader_epoch = epoch});
   const Bytes empty = builder.BuildEmpty(to);
   return Take(record::BatchView::Parse(empty).value());
 }
@@ -160,7 +161,7 @@ absl::StatusOr<std::optional<SegmentRepair::Anchor>> SegmentRepair::NextAnchor(
                              batch.base_offset() > scan_.end_offset &&
                              batch.next_offset() <= options_.end_offset &&
                              (epoch == kNoLeaderEpoch || epoch == batch.leader_epoch());
-    if (proves_true) return Anchor{named, batch.base_offset()};
+    if (proves_true) return Anchor{named, batch.base_offset(), batch.leader_epoch()};
   }
   return std::nullopt;
 }
@@ -178,7 +179,9 @@ absl::StatusOr<SegmentRepair::Step> SegmentRepair::BeginHole(uint64_t position,
            scan_.time_index.size(), scan_.builder, last_epoch_};
   shortened_ = false;
   if (hole_to_ > options_.log_start) return Step::kHole;
-  RETURN_IF_ERROR(TakeDeleted(hole_to_));
+  const LeaderEpoch next =
+      anchor.has_value() ? anchor->epoch : options_.epochs.EpochAt(options_.log_start);
+  RETURN_IF_ERROR(TakeDeleted(hole_to_, next));
   return EndHole();
 }
 
@@ -203,7 +206,9 @@ absl::StatusOr<SegmentRepair::Step> SegmentRepair::Fill(Slice batches) {
     const absl::StatusOr<record::BatchView> batch = record::BatchView::Parse(batches);
     if (!batch.ok()) return refuse(batch.status());
     const Offset base = batch->base_offset();
-    if (base > scan_.end_offset && base <= options_.log_start) RETURN_IF_ERROR(TakeDeleted(base));
+    if (base > scan_.end_offset && base <= options_.log_start) {
+      RETURN_IF_ERROR(TakeDeleted(base, batch->leader_epoch()));
+    }
     if (const absl::Status next = CheckNext(*batch); !next.ok()) return refuse(next);
     if (batch->next_offset() > hole_to_) {
       return refuse(DoesNotBelong(absl::StrCat("a batch goes beyond offset ", hole_to_.value())));

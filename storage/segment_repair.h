@@ -105,8 +105,8 @@ class SegmentRepair {
   // Why a batch cannot be the next one.
   absl::Status CheckNext(const record::BatchView& batch) const;
   absl::Status Take(const record::BatchView& batch);
-  // An empty batch up to `to`. REQUIRES: that is all deleted.
-  absl::Status TakeDeleted(Offset to);
+  // An empty batch up to `to`, before one of epoch `next`. REQUIRES: that is all deleted.
+  absl::Status TakeDeleted(Offset to, LeaderEpoch next);
   absl::StatusOr<Step> EndHole();
   absl::Status Flush();
   absl::StatusOr<Step> BeginHole(uint64_t position, const absl::Status& damage);
@@ -114,6 +114,7 @@ class SegmentRepair {
   struct Anchor {
     uint64_t position = 0;
     Offset offset;
+    LeaderEpoch epoch;
   };
   absl::StatusOr<std::optional<Anchor>> NextAnchor(uint64_t position) const;
   void ReturnToMark();

@@ -124,6 +124,27 @@ TEST_F(SegmentRepairTest, WhatWasDeletedIsReplacedWithNothing) {
   ExpectToRecover(Offset(5));
 }
 
+// The epochs of the segment before may be all that a start knows without reading.
+TEST_F(SegmentRepairTest, WhatStandsForDeletedRecordsHasNoEarlierEpochThanWhatWasBeforeThem) {
+  const Offset base = log_->SegmentOf(Offset(0)).end;
+  const int first = static_cast<int>(base.value() / 2);
+  log_->RaiseLogStart(base + 5, nullptr);
+  world_.Run(absl::Seconds(3));
+  Damage(first, 70);
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<SegmentRepair> repair, Begin(first));
+  ASSERT_EQ(ToHole(*repair), SegmentRepair::Step::kWhole);
+  ASSERT_OK(Finish(repair));
+  ReadLimits limits{log_->end_offset(), 1, true};
+  limits.from_files = limits.deleted_too = true;
+  ASSERT_OK_AND_ASSIGN(ReadPlan plan, log_->Read(base, limits));
+  ASSERT_OK_AND_ASSIGN(const ReadResult read, plan.Execute());
+  ASSERT_OK_AND_ASSIGN(const record::BatchView batch,
+                       record::BatchView::Parse(read.pieces.front().slice()));
+  EXPECT_EQ(batch.record_count(), 0);
+  EXPECT_EQ(batch.leader_epoch(), LeaderEpoch(1 + (first + 1) / 7));
+  ExpectToRecover(base + 5);
+}
+
 TEST_F(SegmentRepairTest, TheBatchInWhichTheLogBeginsIsAskedForAndNoneBefore) {
   log_->RaiseLogStart(Offset(5), nullptr);
   world_.Run();
