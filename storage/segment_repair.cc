@@ -88,16 +88,13 @@ absl::Status SegmentRepair::Take(const record::BatchView& batch) {
   scan_.builder.Add(batch, scan_.size, &scan_.offset_index, &scan_.time_index);
   scan_.end_offset = batch.next_offset();
   scan_.size += batch.size();
-  last_epoch_ = batch.leader_epoch();
   absl::StrAppend(&unwritten_, Slice(batch.bytes()));
   return unwritten_.size() < kWriteBytes ? absl::OkStatus() : Flush();
 }
 
-absl::Status SegmentRepair::TakeDeleted(Offset to, LeaderEpoch next) {
+absl::Status SegmentRepair::TakeDeleted(Offset to, LeaderEpoch epoch) {
   shortened_ = true;
-  // Epochs must not fall along the log, from the segments before this one on either; which one it
-  // was nobody asks any more.
-  const LeaderEpoch epoch = scan_.size > 0 ? last_epoch_ : next;
+  // Which epochs it had nobody asks any more, but they must not fall along the log.
   const record::BatchBuilder builder({.base_offset = scan_.end_offset, .leader_epoch = epoch});
   const Bytes empty = builder.BuildEmpty(to);
   return Take(record::BatchView::Parse(empty).value());
@@ -175,8 +172,8 @@ absl::StatusOr<SegmentRepair::Step> SegmentRepair::BeginHole(uint64_t position,
   after_hole_ = anchor.has_value() ? anchor->position : damaged_size_;
   hole_bytes_.reset();
   if (anchor.has_value()) hole_bytes_ = anchor->position - position;
-  mark_ = {scan_.end_offset,        scan_.size,    scan_.offset_index.size(),
-           scan_.time_index.size(), scan_.builder, last_epoch_};
+  mark_ = {scan_.end_offset, scan_.size, scan_.offset_index.size(), scan_.time_index.size(),
+           scan_.builder};
   shortened_ = false;
   if (hole_to_ > options_.log_start) return Step::kHole;
   const LeaderEpoch next =
@@ -192,7 +189,6 @@ void SegmentRepair::ReturnToMark() {
   scan_.offset_index.resize(mark_.offset_index_bytes);
   scan_.time_index.resize(mark_.time_index_bytes);
   scan_.builder = mark_.builder;
-  last_epoch_ = mark_.last_epoch;
   shortened_ = false;
 }
 

@@ -96,7 +96,6 @@ class SegmentRepair {
     size_t offset_index_bytes = 0;
     size_t time_index_bytes = 0;
     IndexBuilder builder;
-    LeaderEpoch last_epoch;
   };
 
   std::string CopyPath() const;
@@ -105,8 +104,9 @@ class SegmentRepair {
   // Why a batch cannot be the next one.
   absl::Status CheckNext(const record::BatchView& batch) const;
   absl::Status Take(const record::BatchView& batch);
-  // An empty batch up to `to`, before one of epoch `next`. REQUIRES: that is all deleted.
-  absl::Status TakeDeleted(Offset to, LeaderEpoch next);
+  // An empty batch up to `to`, before one of `epoch`, which it has too. REQUIRES: it is all
+  // deleted.
+  absl::Status TakeDeleted(Offset to, LeaderEpoch epoch);
   absl::StatusOr<Step> EndHole();
   absl::Status Flush();
   absl::StatusOr<Step> BeginHole(uint64_t position, const absl::Status& damage);
@@ -131,8 +131,6 @@ class SegmentRepair {
   std::optional<BatchCursor> cursor_;
   // Of the copy as far as it goes.
   SegmentScan scan_;
-  // Of its last batch.
-  LeaderEpoch last_epoch_;
   // Its last bytes, which are not written yet.
   std::string unwritten_;
   Offset hole_to_;
