@@ -213,25 +213,17 @@ absl::Status ClusterVerdict::CompareLogs(const ClusterTopic& topic,
     holders.push_back(host);
     start = std::max(start, state->log_start_offset);
   }
-  // Where a header is damaged that nobody needs any more, the others tell how much is to be equal.
-  std::vector<std::string> logs;
-  size_t bytes = std::string::npos;
+  std::optional<std::string> first;
   for (const int host : holders) {
     std::string log = LogOn(world_, host, topic, partition.partition);
     log.erase(0, BytesUpTo(log, start));
-    bytes = std::min(bytes, log.size());
-    logs.push_back(std::move(log));
-  }
-  for (size_t i = 1; i < logs.size(); ++i) {
-    const Slice log = Slice(logs[i]).substr(logs[i].size() - bytes);
-    const Slice first = Slice(logs[0]).substr(logs[0].size() - bytes);
-    if (log == first) continue;
-    const auto differ = std::mismatch(log.begin(), log.end(), first.begin(), first.end());
-    return absl::InternalError(
-        absl::StrCat("VIOLATION: ", topic.name, "-", partition.partition.value(), " on ",
-                     holders[i], " (", logs[i].size(), " bytes from offset ", start.value(),
-                     " on) and on ", holders[0], " (", logs[0].size(), ") differ from byte ",
-                     differ.first - log.begin(), " of the last ", bytes, " on"));
+    if (!first) first = log;
+    if (log == *first) continue;
+    const auto differ = std::mismatch(log.begin(), log.end(), first->begin(), first->end());
+    return absl::InternalError(absl::StrCat(
+        "VIOLATION: ", topic.name, "-", partition.partition.value(), " on ", host, " (", log.size(),
+        " bytes from offset ", start.value(), " on) and on ", holders.front(), " (", first->size(),
+        ") differ from byte ", differ.first - log.begin(), " on"));
   }
   world_.Reached("replicas-compared");
   return absl::OkStatus();
@@ -265,8 +257,8 @@ absl::Status ClusterVerdict::SurviveDamage() {
     for (const auto& topic : world_.topics) {
       for (int i = 0; i < topic->partitions && last.ok(); ++i) {
         last = AwaitEqualEnds(*topic, topic->Partition(i));
-        if (last.ok()) last = CompareLogs(*topic, topic->Partition(i));
         if (last.ok()) last = AreWhole(*topic, topic->Partition(i));
+        if (last.ok()) last = CompareLogs(*topic, topic->Partition(i));
       }
     }
     if (last.ok()) return ReadEverything();
