@@ -52,10 +52,9 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
                const LogConfig& config, Executor* owner, LogDone done);
   // Deletes a replica, or sets it aside; where there is no room, when there is.
   void Leave(const TopicPartition& topic_partition, bool aside, Executor* executor, Done done);
-  // What it has is not missed any more.
   void VouchForNothing(const TopicPartition& topic_partition) {
     const ReplicaRecord* const replica = partitions_.Find(topic_partition);
-    if (replica != nullptr) syncs_.Forget(replica->number);
+    if (replica != nullptr) not_missed_.insert(replica->number);
   }
   void Close(Executor* executor, Done done);
   void OnFailure(Executor* executor, absl::AnyInvocable<void(absl::Status)> callback);
@@ -105,6 +104,7 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   // Recovered and not opened yet; and the disk side of all others.
   std::map<TopicPartition, RecoveredLog> recovered_;
   std::set<uint32_t> taking_back_;  // By number; renamed, and no room for the rest yet.
+  std::set<uint32_t> not_missed_;   // By number; set aside, and to be taken back without damage.
   std::map<TopicPartition, std::shared_ptr<DiskLog>> opened_;
   // Deleted or (true) set aside, and not all of that is on the disk yet.
   std::map<TopicPartition, std::pair<ReplicaRecord, bool>> leaving_;
@@ -235,13 +235,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
 
 absl::Status LogDir::Impl::MakeWriter() {
   for (const auto& [topic_partition, log] : recovered_) VouchFor(log);
-  std::vector<uint32_t> unknown;
-  for (const auto& [number, end] : syncs_.marks()) {
-    if (number != SyncJournal::kPartitionsJournal && partitions_.replicas().count(number) == 0) {
-      unknown.push_back(number);
-    }
-  }
-  for (const uint32_t number : unknown) syncs_.Forget(number);
+  syncs_.KeepIf([this](uint32_t number) { return partitions_.replicas().contains(number); });
   if (state_.suspect && !open_record_.suspect) {
     // Sticky: a stop before the registration is committed must not make it clean (S-03).
     RETURN_IF_ERROR(WriteOpenRecord({open_record_.broker_epoch, true}));
@@ -376,10 +370,13 @@ absl::Status LogDir::Impl::TakeBack(const ReplicaRecord& replica) {
     // Only now: until then the next start sets it aside again.
     if (stray.stray) partitions_.TakeBack(stray.number);
     RETURN_IF_ERROR(partitions_.Flush());
-    ASSIGN_OR_RETURN(RecoveredLog log, Recover(InputOf(partitions_.replicas().at(stray.number))));
+    RecoveryInput input = InputOf(partitions_.replicas().at(stray.number));
+    input.cuts_damage = not_missed_.contains(stray.number);
+    ASSIGN_OR_RETURN(RecoveredLog log, Recover(input));
     VouchFor(log);
     recovered_[stray.topic_partition] = std::move(log);
     taking_back_.erase(stray.number);
+    not_missed_.erase(stray.number);
     return writer_->Drain();
   };
   const absl::Status recovered = recover();

@@ -148,8 +148,8 @@ class LogDir {
   // REQUIRES: its Log, if it was opened, is destroyed. OK if there is no such replica.
   void DeleteReplica(const TopicPartition& topic_partition, Executor* executor, Done done);
   // Sets a replica aside as `-stray` (S-20), until OpenLog or DeleteReplica. Unless it is `vouched`
-  // for, nobody counts on what it has: OpenLog then takes damage at its end for a torn tail, and
-  // cuts it there. REQUIRES: as above.
+  // for, nobody counts on what it has: OpenLog then, if it comes before the next start, cuts it
+  // where damage begins. REQUIRES: as above.
   void MarkStray(const TopicPartition& topic_partition, Executor* executor, Done done,
                  bool vouched = true);
 

@@ -53,6 +53,7 @@ class Recovery {
     RETURN_IF_ERROR(LoadHints());
     for (size_t i = 0; i < segments_.size() && log_.status.ok(); ++i) {
       RETURN_IF_ERROR(i + 1 < segments_.size() ? RecoverSealed(i) : RecoverLast());
+      if (ends_earlier_) return Recovery(files_, input_).Run();
       if (input_.progress != nullptr) input_.progress->SegmentDone(segments_[i].file_size);
     }
     if (log_.status.ok()) RETURN_IF_ERROR(Finish());
@@ -83,7 +84,7 @@ class Recovery {
     const Offset vouched =
         std::max(input_.mark.value_or(Offset(0)), input_.clean_end.value_or(Offset(0)));
     // What was deleted since needs not be there.
-    if (end >= vouched || vouched <= log_.log_start) return true;
+    if (end >= vouched || vouched <= log_.log_start || input_.cuts_damage) return true;
     Corrupt(absl::StrCat("its batches end at offset ", end.value(), ", but were synced up to ",
                          vouched.value(), " (", why, ")"));
     return false;
@@ -135,15 +136,20 @@ class Recovery {
     return absl::OkStatus();
   }
 
+  absl::Status RemoveSegment(Offset base) {
+    for (const absl::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
+      const std::string path = Path(base, suffix);
+      ASSIGN_OR_RETURN(const bool exists, files_.Exists(path));
+      if (exists) RETURN_IF_ERROR(files_.RemoveFile(path));
+    }
+    return absl::OkStatus();
+  }
+
   // Segments whose deletion was decided, durably, and not finished.
   absl::Status DropBelowLogStart() {
     while (segments_.size() > 1 && segments_[1].base <= log_.log_start) {
-      for (const absl::string_view suffix :
-           {kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix, kLogSuffix}) {
-        const std::string path = Path(segments_[0].base, suffix);
-        ASSIGN_OR_RETURN(const bool exists, files_.Exists(path));
-        if (exists) RETURN_IF_ERROR(files_.RemoveFile(path));
-      }
+      RETURN_IF_ERROR(RemoveSegment(segments_[0].base));
       segments_.erase(segments_.begin());
     }
     if (segments_[0].base > log_.log_start) {
@@ -261,6 +267,7 @@ class Recovery {
                      files_.Open(Path(found.base, kLogSuffix), OpenMode::kRead));
     ASSIGN_OR_RETURN(SegmentScan scan, ScanSegment(*file, ScanOptions(found.base)));
     if (scan.end_offset != end || !scan.damage.ok()) {
+      if (input_.cuts_damage) return EndWith(i);
       Corrupt(absl::StrCat("segment ", found.base.value(), " ends at offset ",
                            scan.end_offset.value(), " instead of ", end.value(), ". ",
                            scan.damage.message()));
@@ -271,6 +278,15 @@ class Recovery {
     segment.first_timestamp_ms = scan.first_timestamp_ms;
     log_.segments.push_back(segment);
     return absl::OkStatus();
+  }
+
+  // Segment i is the last one from now on.
+  absl::Status EndWith(size_t i) {
+    for (size_t last = segments_.size() - 1; last > i; --last) {
+      RETURN_IF_ERROR(RemoveSegment(segments_[last].base));
+    }
+    ends_earlier_ = true;
+    return files_.SyncDirectory(directory_);
   }
 
   // A round begins when the one before it is synced: if bytes of a later one are there, then what
@@ -383,6 +399,8 @@ class Recovery {
   RecoveredLog log_;
   std::vector<Found> segments_;
   std::vector<Offset> snapshots_;
+  // Its last segments were removed, so that what is known of it is another log's.
+  bool ends_earlier_ = false;
   // Offsets below which the hints hold.
   Offset epochs_from_;
   Offset producers_from_;

@@ -6,7 +6,7 @@
 // checkpoint, the producer snapshot or an index does not cover them; damage there is found by
 // reads. What the sync journal (S-08) or the clean-shutdown file vouches for and is not there, and
 // damage with bytes of a later round after it, make the log CORRUPT_LOG: it stays offline, nothing
-// of it is cut.
+// of it is cut, until nobody counts on it any more.
 //
 // Thread: the disk executor (blocks).
 #ifndef STORAGE_LOG_RECOVERY_H_
@@ -42,6 +42,8 @@ struct RecoveryInput {
   const RoundEnd* round_end = nullptr;
   // Where the clean-shutdown file says it ends.
   std::optional<Offset> clean_end;
+  // Nobody counts on what it has: it ends where damage begins, whatever vouches for more.
+  bool cuts_damage = false;
   // Where the active segment's reading may begin; null: at its beginning.
   const RecoveryPoint* point = nullptr;
   int64_t index_interval_bytes = 4096;

@@ -174,6 +174,32 @@ TEST_F(LogRecoveryTest, AnEpochOtherThanTheVouchedOneIsCorruption) {
   ExpectOfflineAndUntouched("was synced with 1");
 }
 
+TEST_F(LogRecoveryTest, WhatNobodyCountsOnEndsWhereItsDamageBegins_S35) {
+  EpochCache vouched;
+  ASSERT_OK(vouched.Assign(LeaderEpoch(1), Offset(0)));
+  input_.mark = Offset(10);
+  input_.vouched_epochs = &vouched;
+  input_.cuts_damage = true;
+  RecoveredLog log = Recover();
+  ASSERT_OK(log.status);
+  // The first batch of epoch 2 is not what was synced there.
+  const Offset cut = log.end;
+  EXPECT_LT(cut, Offset(10));
+  EXPECT_EQ(log.epochs.latest(), LeaderEpoch(1));
+  // In an earlier segment: the later ones are not there any more.
+  input_.vouched_epochs = nullptr;
+  WriteLog(Offset(0), sealed_.substr(0, starts_[4]));
+  log = Recover();
+  ASSERT_OK(log.status);
+  EXPECT_EQ(log.end, Offset(4));
+  ASSERT_EQ(log.segments.size(), 1u);
+  EXPECT_FALSE(*files_.Exists(Path(Offset(5), kLogSuffix)));
+  EXPECT_EQ(log.producers.producers().at(ProducerId(6)).batches.back().last_sequence, 3);
+  input_.cuts_damage = false;
+  input_.mark.reset();
+  ASSERT_OK(Recover().status);
+}
+
 TEST_F(LogRecoveryTest, AReplicaThatHeldDataAndHasNoneIsCorruption) {
   ASSERT_OK(RemoveTree(files_, "topic-0"));
   EXPECT_THAT(Recover().status, IsError(ErrorCode::kCorruptLog, "its directory is gone"));

@@ -131,6 +131,14 @@ void SyncJournal::Forget(uint32_t number) {
   journal_.Add(entry);
 }
 
+void SyncJournal::KeepIf(absl::FunctionRef<bool(uint32_t)> keep) {
+  std::vector<uint32_t> unknown;
+  for (const auto& [number, end] : marks_) {
+    if (number != kPartitionsJournal && !keep(number)) unknown.push_back(number);
+  }
+  for (const uint32_t number : unknown) Forget(number);
+}
+
 void SyncJournal::AddDirty() {
   for (const auto& [number, end] : dirty_) journal_.Add(EncodeEnd(number, end));
   dirty_.clear();

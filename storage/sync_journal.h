@@ -28,6 +28,7 @@
 #include <map>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "base/file_system.h"
 #include "base/ids.h"
@@ -73,6 +74,8 @@ class SyncJournal {
   absl::Status Lower(uint32_t number, Offset to);
   // In the next frame, if there is a mark.
   void Forget(uint32_t number);
+  // Forgets the logs of which `keep` is false.
+  void KeepIf(absl::FunctionRef<bool(uint32_t)> keep);
 
   // Of logs that have one. What is not flushed yet is included.
   const std::map<uint32_t, Offset>& marks() const { return marks_; }
