@@ -81,9 +81,13 @@ void ClusterFaults::Kill(int host) {
 void ClusterFaults::LosePower(int host, CrashMode mode) {
   armed_.erase(host);
   stopping_.erase(host);
-  if (world_.is_broker(host)) powerless_.insert(host);
   world_.LosePower(host, mode);
-  if (powerless_.size() < 2) return;
+  MayLoseItsLast(host);
+}
+
+void ClusterFaults::MayLoseItsLast(int host) {
+  if (world_.is_broker(host)) unreliable_.insert(host);
+  if (unreliable_.size() < 2) return;
   for (const auto& topic : world_.topics) {
     for (int i = 0; !topic->durable && i < topic->partitions; ++i) {
       world_.history.OnDamaged(topic->Partition(i));
@@ -119,7 +123,6 @@ void ClusterFaults::AfterEvent() {
     it = armed_.erase(it);
     stopping_.erase(host);
     world_.Reached(world_.server(host).started() ? "crash-in-call" : "crash-in-start");
-    if (power && world_.is_broker(host)) powerless_.insert(host);
     world_.server(host).CrashIfDue();
     if (power) LosePower(host, CrashMode::kKeepAll);
     Restart(host);
@@ -365,8 +368,9 @@ void ClusterFaults::Inject() {
       if (options.full_disks && !wiped_) disks_.Fill(host);
       return;
     default:
-      if (options.disk_errors && !wiped_) disks_.Fail(host);
-      return;
+      if (!options.disk_errors || wiped_) return;
+      disks_.Fail(host);
+      return MayLoseItsLast(host);
   }
 }
 

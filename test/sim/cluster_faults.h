@@ -40,6 +40,8 @@ class ClusterFaults {
   void Inject();
   void Kill(int host);
   void LosePower(int host, CrashMode mode);
+  // What was acknowledged as `replicated` and only this broker has may be lost.
+  void MayLoseItsLast(int host);
   void ArmCrash(int host);
   void Restart(int host);
   void StopCleanly(int host);
@@ -58,8 +60,8 @@ class ClusterFaults {
   ClusterState& world_;
   ClusterDisks disks_;
   ClusterBackups backups_;
-  // Brokers that have lost power: a `replicated` record is promised while one has not.
-  std::set<int> powerless_;
+  // Brokers that have lost power, or a disk: `replicated` records outlive one of them, not two.
+  std::set<int> unreliable_;
   // Crashes that wait for a call to the disk, and whether by loss of power.
   std::map<int, bool> armed_;
   std::set<int> stopping_;
