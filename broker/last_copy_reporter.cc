@@ -26,11 +26,12 @@ void LastCopyReporter::OnMetadata(const metadata::Update& update) {
   const metadata::Image& image = *update.image;
   std::erase_if(lost_, [&](const auto& entry) {
     const metadata::PartitionImage* const partition = image.FindPartition(entry.first);
-    return partition == nullptr || !partition->IsLost() || !partition->IsReplica(deps_.self);
+    return partition == nullptr || !partition->NeedsEnds() || !partition->IsReplica(deps_.self);
   });
   for (const TopicPartition& id : update.delta->partitions_changed) {
     const metadata::PartitionImage* const partition = image.FindPartition(id);
-    if (partition == nullptr || !partition->IsLost() || !partition->IsReplica(deps_.self)) continue;
+    if (partition == nullptr || !partition->NeedsEnds() || !partition->IsReplica(deps_.self))
+      continue;
     const auto [at, is_new] = lost_.insert_or_assign(id, partition->leader_epoch);
     if (!is_new) continue;
     retry_ = kRetryMin;

@@ -32,10 +32,14 @@ struct Removal {
   int distrusted = 0;
 };
 
+// What is known of what a broker has of a partition: all that it acknowledged, or a part of that,
+// or nothing.
+enum class Contents { kWhole, kImpaired, kUnknown };
+
 // Takes `broker` (as it is about to be) out of every in-sync set and moves its leaderships.
-// `trusts(topic rules, partition)` says whether what it has is known.
-template <class Trusts>
-Removal RemoveFromInSyncSets(const State& state, const BrokerImage& broker, Trusts&& trusts,
+// `contents(partition id, topic rules, partition)` says what is known of what it has.
+template <class ContentsOf>
+Removal RemoveFromInSyncSets(const State& state, const BrokerImage& broker, ContentsOf&& contents,
                              Entry::Part* part) {
   const Electorate electorate(state.image, broker);
   Removal removal;
@@ -44,16 +48,18 @@ Removal RemoveFromInSyncSets(const State& state, const BrokerImage& broker, Trus
       [&](const TopicPartition& id, const PartitionImage& before, const TopicRules& rules) {
         PartitionImage after = before;
         const ElectionRules election = rules.ForPartition(before);
-        if (trusts(rules, before)) {
-          LeaveIsr(broker.id, election.min_isr, &after);
-        } else {
+        const Contents known = contents(id, rules, before);
+        if (known == Contents::kUnknown) {
           LoseTrust(broker.id, &after);
           removal.distrusted += before.InIsr(broker.id) || before.InElr(broker.id) ? 1 : 0;
+        } else {
+          LeaveIsr(broker.id, election.min_isr, &after);
         }
         if (before.leader == broker.id &&
             Elect(electorate, election, &after) == ElectionResult::kNone) {
           ++removal.without_leader;
         }
+        if (known == Contents::kImpaired) Impair(broker.id, &after);
         AddPartitionChange(id, before, std::move(after), part);
       });
   return removal;
@@ -144,7 +150,25 @@ absl::Status CheckRegistration(const State& state,
                      {.name = "feature_level", .value = absl::StrCat(level)});
   }
   RETURN_IF_ERROR(CheckListeners(request));
+  for (const internal::v1::ImpairedReplicas& topic : request.impaired_replicas()) {
+    if (TopicId::FromBytes(topic.topic_id()).ok()) continue;
+    return Invalid("an impaired replica is one of a topic with an id of 16 bytes",
+                   "impaired_replicas", absl::StrCat(topic.topic_id().size(), " bytes"));
+  }
   return CheckLogDirs(state, request);
+}
+
+// Those that the registration names, as far as the cluster's records can say so.
+std::set<TopicPartition> ImpairedReplicasOf(const State& state,
+                                            const internal::v1::RegisterBrokerRequest& request) {
+  std::set<TopicPartition> impaired;
+  if (state.image.feature_level() < metadata::kImpairedReplicasLevel) return impaired;
+  for (const internal::v1::ImpairedReplicas& topic : request.impaired_replicas()) {
+    const TopicId id = metadata::IdFrom<TopicId>(topic.topic_id());
+    for (const int32_t partition : topic.partitions())
+      impaired.insert({id, PartitionIndex(partition)});
+  }
+  return impaired;
 }
 
 // Whether the directory's content is what the metadata says (S-05): it was last open under the last
@@ -260,15 +284,21 @@ rsm::Decision<internal::v1::RegisterBrokerResponse> RegisterBroker(
   const BrokerImage registered = metadata::BrokerFrom(record, kNoBrokerEpoch);
   Entry::Part part;
   part.emplace_back(record);
+  const std::set<TopicPartition> impaired = ImpairedReplicasOf(state, request);
+  const auto trusts = [&](const TopicRules& rules, const PartitionImage& partition) {
+    const metadata::LogDirImage* dir = registered.FindLogDir(partition.DirectoryOf(id));
+    if (dir == nullptr) return MUTANT("controller.missing-directory-keeps-its-seat");
+    if (dir->suspect && !rules.IsDurable(partition)) {
+      return MUTANT("controller.suspect-keeps-its-seat");
+    }
+    return dir->trusted;
+  };
   const Removal removal = RemoveFromInSyncSets(
       state, registered,
-      [&](const TopicRules& rules, const PartitionImage& partition) {
-        const metadata::LogDirImage* dir = registered.FindLogDir(partition.DirectoryOf(id));
-        if (dir == nullptr) return MUTANT("controller.missing-directory-keeps-its-seat");
-        if (dir->suspect && !rules.IsDurable(partition)) {
-          return MUTANT("controller.suspect-keeps-its-seat");
-        }
-        return dir->trusted;
+      [&](const TopicPartition& partition_id, const TopicRules& rules,
+          const PartitionImage& partition) {
+        if (!trusts(rules, partition)) return Contents::kUnknown;
+        return impaired.contains(partition_id) ? Contents::kImpaired : Contents::kWhole;
       },
       &part);
   Entry entry;
@@ -314,8 +344,10 @@ rsm::Decision<FenceBrokerReply> FenceBroker(const State& state, const FenceBroke
   fenced.state = BrokerState::kFenced;
   Entry::Part part;
   part.emplace_back(ChangeOf(broker, BrokerState::kFenced));
-  const Removal removal = RemoveFromInSyncSets(
-      state, fenced, [](const TopicRules&, const PartitionImage&) { return true; }, &part);
+  const auto whole = [](const TopicPartition&, const TopicRules&, const PartitionImage&) {
+    return Contents::kWhole;
+  };
+  const Removal removal = RemoveFromInSyncSets(state, fenced, whole, &part);
   Entry entry;
   absl::Status added = entry.Add(part, absl::StrCat("fencing broker ", broker.id.value()));
   if (!added.ok()) return {added, {}};

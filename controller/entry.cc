@@ -1,5 +1,6 @@
 #include "controller/entry.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,11 @@ absl::Status Entry::Add(const Part& part, absl::string_view what) {
 
 void AddPartitionChange(const TopicPartition& id, const metadata::PartitionImage& before,
                         metadata::PartitionImage after, Entry::Part* part) {
+  const auto has_no_seat = [&](NodeId broker) {
+    return !after.InIsr(broker) && !after.InElr(broker);
+  };
+  after.impaired.erase(std::remove_if(after.impaired.begin(), after.impaired.end(), has_no_seat),
+                       after.impaired.end());
   if (after == before) return;
   ++after.partition_epoch;
   part->emplace_back(metadata::PartitionChangeOf(id, before, after));

@@ -36,7 +36,8 @@ class Entry {
   size_t bytes_ = 0;
 };
 
-// Appends what turns `before` into `after`, if they differ; raises the partition epoch by one.
+// Appends what turns `before` into `after`, if they differ; raises the partition epoch by one. Who
+// has no seat any more is none of the impaired ones.
 void AddPartitionChange(const TopicPartition& id, const metadata::PartitionImage& before,
                         metadata::PartitionImage after, Entry::Part* part);
 

@@ -42,12 +42,19 @@ void Take(const State& state, const ReportLastCopiesRequest& request, ReportsByP
     if (!topic.ok()) continue;
     const TopicPartition id{*topic, PartitionIndex(copy.partition())};
     const PartitionImage* const partition = state.image.FindPartition(id);
-    if (partition == nullptr || !partition->IsLost()) continue;
+    if (partition == nullptr || !partition->NeedsEnds()) continue;
     if (partition->leader_epoch != LeaderEpoch(copy.leader_epoch())) continue;
     Reports& of_partition = (*reports)[id];
     of_partition.ends[broker] = {LeaderEpoch(copy.last_epoch()), Offset(copy.end_offset())};
     of_partition.waited |= copy.waited();
   }
+}
+
+// Where there are seats, of those that have one. Where there are none, one that comes with a
+// reassignment never was in sync.
+bool IsCandidate(NodeId broker, const PartitionImage& partition) {
+  if (partition.IsLost()) return !partition.IsAdding(broker);
+  return partition.InIsr(broker) || partition.InElr(broker);
 }
 
 // Who is to lead; kNoNode while it is not known.
@@ -56,8 +63,7 @@ NodeId GreatestOf(const Reports& reports, const PartitionImage& partition,
   NodeId greatest = kNoNode;
   std::optional<LogEnd> end;
   for (const ReplicaImage& replica : partition.replicas) {
-    // One that comes with a reassignment never was in sync.
-    if (partition.IsAdding(replica.broker)) continue;
+    if (!IsCandidate(replica.broker, partition)) continue;
     const auto report = reports.ends.find(replica.broker);
     if (report == reports.ends.end() || !electorate.MayLead(replica)) {
       if (!reports.waited) return kNoNode;
@@ -87,12 +93,18 @@ rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
   for (const auto& [id, of_partition] : reports) {
     const TopicRules rules = TopicRulesOf(state, id.topic_id);
     const PartitionImage& before = *state.image.FindPartition(id);
-    if (rules.IsDurable(before)) continue;
+    if (before.IsLost() && rules.IsDurable(before)) continue;
     PartitionImage after = before;
-    after.last_known_leader = GreatestOf(of_partition, before, electorate);
-    if (after.last_known_leader == kNoNode) continue;
+    const NodeId greatest = GreatestOf(of_partition, before, electorate);
+    if (greatest == kNoNode) continue;
     ElectionRules election = rules.ForPartition(before);
-    election.unclean = true;
+    if (before.IsLost()) {
+      after.last_known_leader = greatest;
+      election.unclean = true;
+    } else {
+      after.isr = {greatest};
+      after.elr.clear();
+    }
     if (Elect(electorate, election, &after) == ElectionResult::kNone) continue;
     Entry::Part part;
     AddPartitionChange(id, before, std::move(after), &part);

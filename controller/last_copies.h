@@ -1,5 +1,5 @@
-// ReportLastCopies: partitions whose in-sync and eligible replicas were all lost to suspicion are
-// led by the greatest of their copies.
+// ReportLastCopies: partitions whose in-sync and eligible replicas were all lost to suspicion, or
+// all cut or damaged when they were opened, are led by the greatest of their copies.
 //
 // After a power loss of all, the replicas of a `replicated` topic are suspect: each may have lost
 // the end of what it acknowledged, and none may lead by right (S-03). Once every replica has said
@@ -7,6 +7,12 @@
 // epoch, end) has the most of what there is. It leads as one that recovers, and is counted and
 // logged. Never by itself for a `durable` topic, whose copies are missing for a worse reason: there
 // a person decides (election_commands.h).
+//
+// Replicas of a `durable` topic keep their seats; but those whose log was cut may lack the end of
+// what they acknowledged (S-08), and those that are damaged cannot lead at all. If no other one can
+// lead, the greatest of those that have a seat does, when all of them have said where their logs
+// end, or were waited for. It was in sync, and has the most of what there is; it is taken for one
+// without proof only if not all were heard of.
 //
 // Thread: any (pure functions).
 // Source: KIP-966 (unclean recovery), S-32.

@@ -14,7 +14,7 @@ void LastCopyReports::Complete(const metadata::Image& image, MonotonicTime now,
   request->clear_heard();
   std::erase_if(partitions_, [&](const auto& entry) {
     const metadata::PartitionImage* const partition = image.FindPartition(entry.first);
-    return partition == nullptr || !partition->IsLost();
+    return partition == nullptr || !partition->NeedsEnds();
   });
   const NodeId broker(request->broker_id());
   // Of a broker that was registered anew some reports may be those of the process before.
@@ -25,7 +25,7 @@ void LastCopyReports::Complete(const metadata::Image& image, MonotonicTime now,
     if (!topic.ok()) continue;
     const TopicPartition id{*topic, PartitionIndex(copy.partition())};
     const metadata::PartitionImage* const partition = image.FindPartition(id);
-    if (partition == nullptr || !partition->IsLost() || !partition->IsReplica(broker)) continue;
+    if (partition == nullptr || !partition->NeedsEnds() || !partition->IsReplica(broker)) continue;
     Partition& remembered = partitions_.try_emplace(id, Partition{now, {}}).first->second;
     remembered.reports[broker] = {BrokerEpoch(request->broker_epoch()), copy};
     copy.set_waited(now - remembered.since >= wait_);

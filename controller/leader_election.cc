@@ -35,6 +35,10 @@ NodeId FirstIn(const BrokerList& set, const Electorate& electorate,
 }
 
 void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) {
+  for (const NodeId broker : std::exchange(partition->impaired, {})) {
+    if (broker != leader && !MUTANT("controller.impaired-keeps-its-seat"))
+      LoseTrust(broker, partition);
+  }
   if (!partition->InIsr(leader)) partition->isr = {leader};
   Remove(leader, &partition->elr);
   if (static_cast<int>(partition->isr.size()) >= rules.min_isr) partition->elr.clear();
@@ -42,6 +46,25 @@ void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) 
   partition->leader = leader;
   partition->last_known_leader = kNoNode;
   if (!again || !MUTANT("controller.leads-again-in-its-epoch")) ++partition->leader_epoch;
+}
+
+// A leader of the ISR or the ELR; kNoNode if none may lead, or if it takes the ends of logs to say
+// which.
+NodeId LeaderWithSeat(const Electorate& electorate, const ElectionRules& rules,
+                      const PartitionImage& partition) {
+  const bool alone = partition.isr.size() + partition.elr.size() == 1;
+  const bool any = partition.impaired.empty() || alone || rules.unclean;
+  for (const bool impaired_too : {false, true}) {
+    if (impaired_too && !any) break;
+    for (BrokerList seats : {partition.isr, partition.elr}) {
+      for (const NodeId broker : partition.impaired) {
+        if (!impaired_too && !MUTANT("controller.impaired-leads")) Remove(broker, &seats);
+      }
+      const NodeId leader = FirstIn(seats, electorate, partition);
+      if (leader != kNoNode) return leader;
+    }
+  }
+  return kNoNode;
 }
 
 // A leader for a partition whose ISR and ELR cannot give one; kNoNode if that is not allowed.
@@ -124,6 +147,12 @@ void LoseTrust(NodeId broker, PartitionImage* partition) {
 
 void LoseEligibility(NodeId broker, PartitionImage* partition) { Remove(broker, &partition->elr); }
 
+void Impair(NodeId broker, PartitionImage* partition) {
+  if (partition->leader != kNoNode) return LoseTrust(broker, partition);
+  const bool has_seat = partition->InIsr(broker) || partition->InElr(broker);
+  if (has_seat && !Contains(partition->impaired, broker)) partition->impaired.push_back(broker);
+}
+
 ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
                      PartitionImage* partition) {
   const NodeId old_leader = partition->leader;
@@ -131,21 +160,21 @@ ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
       electorate.MayLead({old_leader, partition->DirectoryOf(old_leader)})) {
     return ElectionResult::kKept;
   }
-  NodeId leader = FirstIn(partition->isr, electorate, *partition);
-  if (leader == kNoNode) leader = FirstIn(partition->elr, electorate, *partition);
+  const NodeId leader = LeaderWithSeat(electorate, rules, *partition);
   if (leader != kNoNode) {
     Lead(leader, rules, partition);
     return ElectionResult::kElected;
   }
-  leader = LeaderWithoutProof(electorate, rules, *partition);
-  if (leader != kNoNode) {
+  const NodeId unproven = LeaderWithoutProof(electorate, rules, *partition);
+  if (unproven != kNoNode) {
     partition->isr.clear();
     partition->elr.clear();
+    partition->impaired.clear();
     // A lone copy has nobody to reconcile with, so it has recovered by being elected.
     partition->recovery_state = partition->replicas.size() == 1
                                     ? metadata::RecoveryState::kRecovered
                                     : metadata::RecoveryState::kRecovering;
-    Lead(leader, rules, partition);
+    Lead(unproven, rules, partition);
     return ElectionResult::kElectedWithoutProof;
   }
   if (old_leader != kNoNode) {
@@ -158,7 +187,11 @@ ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
 
 bool WasElectedWithoutProof(const PartitionImage& before, const PartitionImage& after) {
   if (after.leader == kNoNode || after.leader_epoch == before.leader_epoch) return false;
-  if (before.InIsr(after.leader) || before.InElr(after.leader)) return false;
+  if (before.InIsr(after.leader) || before.InElr(after.leader)) {
+    // Others that were in sync were not heard of, and nobody knows that they are impaired too.
+    return Contains(before.impaired, after.leader) &&
+           before.impaired.size() < before.isr.size() + before.elr.size();
+  }
   // It was in neither set. Either it leads without proof; or the entry that made it the leader is a
   // proposal that brought it in sync as well (S-35, the end of a reassignment), and then nobody
   // needs to recover, and there was another replica to propose it.

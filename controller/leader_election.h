@@ -2,7 +2,8 @@
 //
 // Of those that may lead, one whose disk is well is taken before one whose disk is slow.
 //
-// Leaders come from the ISR, then from the eligible leader replicas, and only where it is allowed
+// Leaders come from the ISR, then from the eligible leader replicas, of both from those whose log
+// was not cut or found damaged at a start (S-08, S-35) if they can, and only where it is allowed
 // from those that may lack acknowledged records. A leader epoch is raised by every election and
 // every loss of a leader, also if the same broker leads again (S-01), by the removal of a replica
 // (reassignment.h), and by nothing else.
@@ -54,6 +55,12 @@ void LoseTrust(NodeId broker, metadata::PartitionImage* partition);
 
 // Takes `broker` out of the ELR, if it is there.
 void LoseEligibility(NodeId broker, metadata::PartitionImage* partition);
+
+// The log of `broker` was cut when it was opened, so that it may lack the end of what it
+// acknowledged (S-08), or is damaged (S-35). It loses its seat where there is a leader, or when
+// another one is elected: one that is not impaired, if any can be, or else the one with the most
+// (last_copies.h).
+void Impair(NodeId broker, metadata::PartitionImage* partition);
 
 enum class ElectionResult {
   // The leader stays, in its epoch.

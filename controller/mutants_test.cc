@@ -12,6 +12,8 @@ constexpr const char* kMutants[] = {
     "controller.damaged-stays-eligible",
     "controller.done-before-in-sync",
     "controller.durable-while-raised",
+    "controller.impaired-keeps-its-seat",
+    "controller.impaired-leads",
     "controller.eligible-beside-enough-in-sync",
     "controller.eligible-though-not-trusted",
     "controller.eligible-under-a-lowered-minimum",

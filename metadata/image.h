@@ -27,7 +27,7 @@ namespace millrace::metadata {
 // Registrations of programs whose range of levels does not hold the cluster's are refused. A new
 // cluster begins at the highest.
 inline constexpr int kFeatureLevelMin = 1;
-inline constexpr int kFeatureLevelMax = 5;
+inline constexpr int kFeatureLevelMax = 6;
 // Requests are remembered (completed_requests.h) from this level on.
 inline constexpr int kCompletedRequestsLevel = 2;
 // Partitions are reassigned, and brokers cordoned and removed, from this level on.
@@ -36,6 +36,8 @@ inline constexpr int kReassignmentLevel = 3;
 inline constexpr int kThrottleAndSlownessLevel = 4;
 // The durability of topics that exist is raised from this level on.
 inline constexpr int kRaisedDurabilityLevel = 5;
+// Replicas whose log was cut or damaged at a start are known from this level on.
+inline constexpr int kImpairedReplicasLevel = 6;
 
 struct Listener {
   std::string name;
@@ -124,6 +126,10 @@ struct PartitionImage {
   // S-07: the topic's durability was raised, and what it had acknowledged before may be on no disk
   // yet: for suspicion it counts as `replicated`. Until the leader has said that it is on all.
   bool raising = false;
+  // Of `isr` and `elr`, while there is no leader: whose log was cut when it was opened, so that it
+  // may lack the end of what it acknowledged (S-08), or is damaged (S-35). When another one leads
+  // they are out of both.
+  BrokerList impaired;
   // While the partition is reassigned (KIP-455): who will hold it, the preferred leader first, all
   // of them in `replicas`; else empty.
   BrokerList target;
@@ -145,6 +151,8 @@ struct PartitionImage {
   bool InElr(NodeId broker) const;
   // There is no leader, and no replica that is known to have all that was acknowledged (S-32).
   bool IsLost() const { return leader == kNoNode && isr.empty() && elr.empty(); }
+  // There is no leader, and the ends of the logs may have to say who is the next.
+  bool NeedsEnds() const { return IsLost() || !impaired.empty(); }
   // Zero if `broker` holds no replica.
   DirectoryId DirectoryOf(NodeId broker) const;
   friend bool operator==(const PartitionImage&, const PartitionImage&) = default;

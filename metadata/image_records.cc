@@ -58,6 +58,7 @@ PartitionImage PartitionFrom(const records::PartitionRecord& record) {
           .partition_epoch = PartitionEpoch(record.partition_epoch()),
           .recovery_state = RecoveryFrom(record.recovery_state()),
           .raising = record.raising(),
+          .impaired = BrokersFrom(record.impaired()),
           .target = BrokersFrom(record.target()),
           .adding = BrokersFrom(record.adding()),
           .throttle_bytes_per_s = record.throttle_bytes_per_s()};
@@ -80,6 +81,7 @@ records::PartitionRecord PartitionRecordOf(const TopicPartition& id,
   BrokersTo(partition.adding, record.mutable_adding());
   record.set_throttle_bytes_per_s(partition.throttle_bytes_per_s);
   record.set_raising(partition.raising);
+  BrokersTo(partition.impaired, record.mutable_impaired());
   return record;
 }
 
@@ -115,6 +117,8 @@ records::PartitionChangeRecord PartitionChangeOf(const TopicPartition& id,
     record.set_throttle_bytes_per_s(after.throttle_bytes_per_s);
   }
   if (after.raising != before.raising) record.set_raising(after.raising);
+  if (after.impaired != before.impaired)
+    BrokersTo(after.impaired, record.mutable_impaired()->mutable_ids());
   return record;
 }
 
@@ -139,6 +143,7 @@ PartitionImage ChangedPartition(const PartitionImage& before,
     after.throttle_bytes_per_s = change.throttle_bytes_per_s();
   }
   if (change.has_raising()) after.raising = change.raising();
+  if (change.has_impaired()) after.impaired = BrokersFrom(change.impaired().ids());
   return after;
 }
 

@@ -66,6 +66,17 @@ TEST(ImageRecordsTest, S07_ARaiseSurvivesItsRecordsAndEndsByOne) {
   EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
 }
 
+TEST(ImageRecordsTest, S08_WhoIsImpairedSurvivesItsRecordsAndIsForgottenByOne) {
+  EXPECT_TRUE(PartitionRecordOf(kId, TestPartition()).impaired().empty());
+  const PartitionImage partition = ImpairedPartition();
+  EXPECT_EQ(PartitionFrom(PartitionRecordOf(kId, partition)), partition);
+  PartitionImage after = partition;
+  after.partition_epoch = PartitionEpoch(1);
+  EXPECT_FALSE(PartitionChangeOf(kId, partition, after).has_impaired());
+  after.impaired.clear();
+  EXPECT_EQ(ChangedPartition(partition, PartitionChangeOf(kId, partition, after)), after);
+}
+
 TEST(ImageRecordsTest, BrokerSurvivesItsRecord) {
   const BrokerImage broker = *TestImage().FindBroker(NodeId(1));
   EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);

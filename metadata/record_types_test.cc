@@ -77,6 +77,14 @@ TEST(RecordTypesTest, S07_ARaiseIsAFieldThatCameWithLevel5) {
             kGoldenRaise);
 }
 
+TEST(RecordTypesTest, S08_ImpairedReplicasAreAFieldThatCameWithLevel6) {
+  const TopicPartition id{TestTopicId(1), PartitionIndex(300)};
+  EXPECT_EQ(Line(Encode(PartitionRecordOf(id, ImpairedPartition()))) +
+                Line(PartitionBecame(1, 300, TestPartition(), ImpairedPartition())) +
+                Line(PartitionBecame(1, 300, ImpairedPartition(), TestPartition())),
+            kGoldenImpaired);
+}
+
 TEST(RecordTypesTest, EveryTypeSurvivesTheWayThroughBytes) {
   int type = 0;
   for (const rsm::Record& record : Samples()) {

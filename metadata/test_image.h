@@ -109,6 +109,13 @@ inline PartitionImage RaisedPartition() {
   return partition;
 }
 
+// The first, and two of its replicas are impaired.
+inline PartitionImage ImpairedPartition() {
+  PartitionImage partition = TestPartition();
+  partition.impaired = {NodeId(2), NodeId(3)};
+  return partition;
+}
+
 inline rsm::Record PartitionMade(uint64_t topic, int index) {
   return Encode(PartitionRecordOf({TestTopicId(topic), PartitionIndex(index)}, TestPartition()));
 }

@@ -1,6 +1,8 @@
 #include "node/broker_role.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -136,6 +138,7 @@ internal::v1::RegisterBrokerRequest BrokerRole::RegistrationOf(
     registered->set_host(listener.host);
     registered->set_port(listener.port);
   }
+  std::map<TopicId, std::set<PartitionIndex>> impaired;
   for (const broker::OpenedLogDir& dir : dirs) {
     // One that could not be opened is missing in the registration: its replicas are not counted on.
     if (!dir.status.ok()) continue;
@@ -145,6 +148,15 @@ internal::v1::RegisterBrokerRequest BrokerRole::RegistrationOf(
       registered->set_last_open_broker_epoch(dir.state.last_broker_epoch.value());
     }
     registered->set_suspect(dir.state.suspect);
+    for (const storage::ReplicaReport& replica : dir.state.replicas) {
+      const auto& [topic, partition] = replica.topic_partition;
+      if (replica.cut || !replica.status.ok()) impaired[topic].insert(partition);
+    }
+  }
+  for (const auto& [topic, partitions] : impaired) {
+    internal::v1::ImpairedReplicas* const of_topic = request.add_impaired_replicas();
+    of_topic->set_topic_id(topic.ToBytes());
+    for (const PartitionIndex partition : partitions) of_topic->add_partitions(partition.value());
   }
   return request;
 }

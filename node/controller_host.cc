@@ -169,8 +169,9 @@ void ControllerHost::Submit(internal::v1::ReportLastCopiesRequest request,
                                LogIndex index) mutable {
         if (response.ok() && response->elected() > 0) {
           LOG_WARN("node",
-                   "after the loss of all in-sync replicas the greatest copies lead: what was "
-                   "acknowledged as `replicated` last may be lost",
+                   "no replica that was in sync is known to be whole: the greatest copies lead; "
+                   "what was "
+                   "acknowledged last before the power went may be lost",
                    {{"partitions", response->elected()}});
         }
         std::move(done)(std::move(response), index);

@@ -189,9 +189,9 @@ void DeclareCluster(Schema* schema) {
       .Int(&NodeSettings::unclean_recovery_timeout_ms,
            {.name = "unclean.recovery.timeout.ms",
             .default_value = "300000",
-            .doc = "How long all replicas of a `replicated` partition are waited for when every "
-                   "in-sync one may have lost its end, as after a power loss of all, before the "
-                   "greatest of those that are back leads.",
+            .doc = "How long all that may lead a partition are waited for when every one that is "
+                   "back may have lost its end, as after a power loss of all, before the greatest "
+                   "of those leads.",
             .min = 0,
             .max = kMaxInt})
       .Int(&NodeSettings::broker_heartbeat_interval_ms,

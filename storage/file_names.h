@@ -28,6 +28,8 @@ inline constexpr absl::string_view kStrayDirectorySuffix = "-stray";
 // In a partition's directory.
 inline constexpr absl::string_view kEpochCheckpointFile = "leader-epoch-checkpoint";
 inline constexpr absl::string_view kPartitionMetadataFile = "partition.metadata";
+// Empty: the end of the log was cut, and no registration has told that yet (S-08).
+inline constexpr absl::string_view kCutMarkFile = "cut";
 // In the log directory.
 inline constexpr absl::string_view kLockFile = ".lock";
 inline constexpr absl::string_view kMetaPropertiesFile = "meta.properties";

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "base/status.h"
+#include "storage/cut_mark.h"
 #include "storage/dir_identity.h"
 #include "storage/file_names.h"
 #include "storage/leftovers.h"
@@ -52,10 +53,7 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
                const LogConfig& config, Executor* owner, LogDone done);
   // Deletes a replica, or sets it aside; where there is no room, when there is.
   void Leave(const TopicPartition& topic_partition, bool aside, Executor* executor, Done done);
-  void VouchForNothing(const TopicPartition& topic_partition) {
-    const ReplicaRecord* const replica = partitions_.Find(topic_partition);
-    if (replica != nullptr) not_missed_.insert(replica->number);
-  }
+  void VouchForNothing(const TopicPartition& replica) { not_missed_.insert(replica); }
   void Close(Executor* executor, Done done);
   void OnFailure(Executor* executor, absl::AnyInvocable<void(absl::Status)> callback);
 
@@ -101,10 +99,11 @@ class LogDir::Impl : public std::enable_shared_from_this<LogDir::Impl> {
   LogDirState state_;
   OpenRecord open_record_;
   std::map<TopicPartition, Offset> clean_ends_;
+  std::vector<std::string> cut_;  // Directories of logs of which a registration must tell it.
   // Recovered and not opened yet; and the disk side of all others.
   std::map<TopicPartition, RecoveredLog> recovered_;
-  std::set<uint32_t> taking_back_;  // By number; renamed, and no room for the rest yet.
-  std::set<uint32_t> not_missed_;   // By number; set aside, and to be taken back without damage.
+  std::set<uint32_t> taking_back_;       // By number; renamed, and no room for the rest yet.
+  std::set<TopicPartition> not_missed_;  // Set aside, and to be taken back without damage.
   std::map<TopicPartition, std::shared_ptr<DiskLog>> opened_;
   // Deleted or (true) set aside, and not all of that is on the disk yet.
   std::map<TopicPartition, std::pair<ReplicaRecord, bool>> leaving_;
@@ -197,12 +196,12 @@ absl::Status LogDir::Impl::RecoverReplicas() {
   std::set<TopicPartition> with_point;
   RecoveryProgress progress(deps_.clock, options_.path, partitions_.replicas().size());
   for (const auto& [number, replica] : partitions_.replicas()) {
-    ReplicaReport report;
-    report.topic_partition = replica.topic_partition;
-    report.topic_name = replica.topic_name;
-    report.stray = replica.stray;
-    report.has_data = replica.has_data;
-    report.log_start_offset = report.end_offset = replica.log_start;
+    ReplicaReport report = {.topic_partition = replica.topic_partition,
+                            .topic_name = replica.topic_name,
+                            .stray = replica.stray,
+                            .has_data = replica.has_data,
+                            .log_start_offset = replica.log_start,
+                            .end_offset = replica.log_start};
     if (!replica.stray) {
       RecoveryInput input = InputOf(replica);
       input.round_end = syncs_.round_end(number);
@@ -213,6 +212,7 @@ absl::Status LogDir::Impl::RecoverReplicas() {
         syncs_.SetDurable(number, std::max(end->second, input.mark.value_or(Offset(0))));
       }
       input.progress = &progress;
+      input.marks_cut = true;
       input.point = points_.Find(replica.topic_partition);
       ASSIGN_OR_RETURN(RecoveredLog log, Recover(input));
       report.status = log.status;
@@ -220,6 +220,8 @@ absl::Status LogDir::Impl::RecoverReplicas() {
       report.end_offset = log.end;
       report.last_epoch = log.epochs.latest();
       report.cut_bytes = log.cut_bytes;
+      report.cut = log.cut;
+      if (log.cut) cut_.push_back(input.identity->directory);
       if (log.point_used && log.status.ok()) with_point.insert(replica.topic_partition);
       recovered_[replica.topic_partition] = std::move(log);
     }
@@ -243,13 +245,12 @@ absl::Status LogDir::Impl::MakeWriter() {
   RETURN_IF_ERROR(points_.Flush());
   RETURN_IF_ERROR(partitions_.Rewrite());
   RETURN_IF_ERROR(syncs_.Rewrite());
-  LogWriter::Options options;
-  options.directory = options_.path;
-  options.reserve_bytes = options_.reserve_bytes;
-  options.seal_delay = options_.seal_delay;
-  options.idle_close_delay = options_.idle_close_delay;
-  options.checkpoint_interval = options_.checkpoint_interval;
-  options.checkpoint_bytes_min = options_.checkpoint_bytes_min;
+  const LogWriter::Options options = {.directory = options_.path,
+                                      .reserve_bytes = options_.reserve_bytes,
+                                      .seal_delay = options_.seal_delay,
+                                      .idle_close_delay = options_.idle_close_delay,
+                                      .checkpoint_interval = options_.checkpoint_interval,
+                                      .checkpoint_bytes_min = options_.checkpoint_bytes_min};
   const LogWriter::Metrics metrics = deps_.metrics == nullptr
                                          ? LogWriter::Metrics()
                                          : LogWriter::MetricsIn(deps_.metrics, options_.path);
@@ -303,8 +304,9 @@ void LogDir::Impl::RegistrationCommitted(BrokerEpoch epoch, Executor* executor, 
                                          int tries) {
   absl::Status status = writer_->status();
   // An older registration says nothing about what this epoch found.
-  if (status.ok() && open_record_.suspect && epoch == open_record_.broker_epoch) {
-    status = WriteOpenRecord({epoch, false});
+  if (status.ok() && epoch == open_record_.broker_epoch) {
+    status = Checked(RemoveCutMarks(files(), std::exchange(cut_, {})));
+    if (status.ok() && open_record_.suspect) status = WriteOpenRecord({epoch, false});
     if (CodeOf(status) == ErrorCode::kStorageFull && tries > 1) {
       return WhenThereMayBeRoom([this, epoch, executor, done = std::move(done), tries]() mutable {
         RegistrationCommitted(epoch, executor, std::move(done), tries - 1);
@@ -371,12 +373,12 @@ absl::Status LogDir::Impl::TakeBack(const ReplicaRecord& replica) {
     if (stray.stray) partitions_.TakeBack(stray.number);
     RETURN_IF_ERROR(partitions_.Flush());
     RecoveryInput input = InputOf(partitions_.replicas().at(stray.number));
-    input.cuts_damage = not_missed_.contains(stray.number);
+    input.cuts_damage = not_missed_.contains(stray.topic_partition);
     ASSIGN_OR_RETURN(RecoveredLog log, Recover(input));
     VouchFor(log);
     recovered_[stray.topic_partition] = std::move(log);
     taking_back_.erase(stray.number);
-    not_missed_.erase(stray.number);
+    not_missed_.erase(stray.topic_partition);
     return writer_->Drain();
   };
   const absl::Status recovered = recover();
@@ -447,6 +449,7 @@ absl::Status LogDir::Impl::LeaveNow(const TopicPartition& topic_partition, bool 
       partitions_.SetStray(replica.number);
     } else {
       partitions_.Delete(replica.number);
+      not_missed_.erase(topic_partition);
       syncs_.Forget(replica.number);
     }
     leaving = leaving_.emplace(topic_partition, std::pair(replica, aside)).first;

@@ -74,8 +74,11 @@ struct ReplicaReport {
   Offset log_start_offset;
   Offset end_offset;
   LeaderEpoch last_epoch = kNoLeaderEpoch;
-  // Bytes of a torn tail that were cut; must be reported at registration (S-08).
+  // Bytes of a torn tail that were cut.
   uint64_t cut_bytes = 0;
+  // Something was cut, now or before, that no registration has told: it may have been acknowledged,
+  // so that the next one must (S-08). Sticky until RegistrationCommitted.
+  bool cut = false;
   // CORRUPT_LOG: acknowledged data is damaged; the replica stays offline.
   absl::Status status;
 };
@@ -134,7 +137,8 @@ class LogDir {
   // clean-shutdown file, durably. REQUIRED before the first append under this epoch. `done` runs
   // on `executor`.
   void BeginEpoch(BrokerEpoch epoch, Executor* executor, Done done);
-  // The registration that carried opened().suspect is committed: suspicion is over.
+  // The registration that carried opened().suspect, and which replicas were cut, is committed: both
+  // are over.
   void RegistrationCommitted(BrokerEpoch epoch, Executor* executor, Done done);
 
   // The log of a replica, made if new: creation is journalled and group-committed, files appear at

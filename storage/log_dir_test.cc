@@ -117,6 +117,62 @@ TEST_F(LogDirTest, SuspicionSticksUntilARegistrationThatCarriesItIsCommitted_KAF
   EXPECT_EQ(world->dir->opened().last_broker_epoch, BrokerEpoch(7));
 }
 
+TEST_F(LogDirTest, ACutIsToldUntilARegistrationHasToldIt_S08) {
+  {
+    auto world = World();
+    ASSERT_OK(world->Open());
+    ASSERT_OK(world->Begin(5));
+    for (const int partition : {0, 1}) {
+      ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(partition));
+      ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+      world->RunBriefly();
+    }
+  }
+  const auto was_cut = [](const LogFixture& world) {
+    std::vector<bool> cut;
+    for (const ReplicaReport& replica : world.dir->opened().replicas) cut.push_back(replica.cut);
+    return cut;
+  };
+  {
+    ASSERT_OK_AND_ASSIGN(const auto file, files_->Open("data/topic-0/00000000000000000000.log",
+                                                       OpenMode::kReadWrite));
+    const uint64_t size = MakeStampedBatch(Offset(0), LeaderEpoch(1), "a").size();
+    ASSERT_OK(file->WriteAt(size, "half a batch"));
+    ASSERT_OK(file->Sync());
+  }
+  // Power goes before any call of the start that cuts: the next one tells it all the same.
+  std::vector<std::shared_ptr<sim::SimFileSystem>> images;
+  sim::SimRandom random(1);
+  files_->SetOnCall([&](const sim::SimCall&) {
+    for (const sim::CrashMode mode : {sim::CrashMode::kKeepAll, sim::CrashMode::kLoseAll}) {
+      images.push_back(files_->CrashImage(mode, random));
+    }
+  });
+  ASSERT_OK(World()->Open());
+  files_->SetOnCall(nullptr);
+  ASSERT_GT(images.size(), 10u);
+  for (const auto& image : images) {
+    LogFixture world(image);
+    ASSERT_OK(world.Open());
+    ASSERT_THAT(was_cut(world), testing::ElementsAre(true, false));
+  }
+  {
+    auto world = World();
+    ASSERT_OK(world->Open());
+    EXPECT_THAT(was_cut(*world), testing::ElementsAre(true, false));
+    ASSERT_OK(world->Begin(7));
+    for (const int epoch : {6, 7}) {
+      EXPECT_TRUE(files_->Exists("data/topic-0/cut").value());
+      ASSERT_OK(world->Await([&](LogDir::Done done) {
+        world->dir->RegistrationCommitted(BrokerEpoch(epoch), world->shard.get(), std::move(done));
+      }));
+    }
+  }
+  auto world = World();
+  ASSERT_OK(world->Open());
+  EXPECT_THAT(was_cut(*world), testing::ElementsAre(false, false));
+}
+
 TEST_F(LogDirTest, ReplicaThatHeldDataAndIsGoneIsDamage) {
   {
     auto world = World();

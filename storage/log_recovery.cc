@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "storage/batch_cursor.h"
 #include "storage/checked_text.h"
+#include "storage/cut_mark.h"
 #include "storage/epoch_checkpoint.h"
 #include "storage/file_names.h"
 #include "storage/index_file.h"
@@ -340,6 +341,9 @@ class Recovery {
     RETURN_IF_ERROR(CheckRound(*file, scan));
     if (!log_.status.ok()) return absl::OkStatus();
     if (!scan.damage.ok()) log_.cut_bytes = scan.file_size - scan.size;
+    if (input_.marks_cut) {
+      ASSIGN_OR_RETURN(log_.cut, MarkIfCut(files_, directory_, log_.cut_bytes > 0));
+    }
     const bool untouched = scan.file_size == scan.size;
     // Garbage beyond the cut must not come to light again after the next crash.
     if (!untouched) RETURN_IF_ERROR(file->Truncate(scan.size));

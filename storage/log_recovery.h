@@ -42,6 +42,8 @@ struct RecoveryInput {
   const RoundEnd* round_end = nullptr;
   // Where the clean-shutdown file says it ends.
   std::optional<Offset> clean_end;
+  // That something was cut is to be told: a mark is left before, until LogDir takes it away.
+  bool marks_cut = false;
   // Nobody counts on what it has: it ends where damage begins, whatever vouches for more.
   bool cuts_damage = false;
   // Where the active segment's reading may begin; null: at its beginning.
@@ -75,6 +77,8 @@ struct RecoveredLog {
   std::optional<Offset> proven_end;
   // Bytes of a torn tail that were cut.
   uint64_t cut_bytes = 0;
+  // Something was, now or at an earlier start that left its mark.
+  bool cut = false;
   // The recovery point was right: what lies before it was not read.
   bool point_used = false;
   std::shared_ptr<DiskLog> disk;

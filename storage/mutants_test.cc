@@ -7,15 +7,11 @@ namespace millrace::storage {
 namespace {
 
 constexpr const char* kMutants[] = {
-    "storage.cut-snapshot-comes-back",
-    "storage.damage-served",
-    "storage.deletion-finished-on-what-came-back",
-    "storage.epochs-forgotten",
-    "storage.producers-forgotten",
-    "storage.repaired-across-epochs",
-    "storage.stale-report-counts",
-    "storage.stop-taken-for-clean",
-    "storage.suspicion-not-sticky",
+    "storage.cut-not-told",           "storage.cut-snapshot-comes-back",
+    "storage.damage-served",          "storage.deletion-finished-on-what-came-back",
+    "storage.epochs-forgotten",       "storage.producers-forgotten",
+    "storage.repaired-across-epochs", "storage.stale-report-counts",
+    "storage.stop-taken-for-clean",   "storage.suspicion-not-sticky",
 };
 
 class StorageMutantTest : public ::testing::TestWithParam<const char*> {};

@@ -71,6 +71,19 @@ inline constexpr char kGoldenRaise[] =
     "PartitionChange 8 0 "
     "0a100000000000000001000000000000000110ac026800\n";
 
+// With what came with level 6: a partition with impaired replicas, whole and as a change; and the
+// end of that.
+inline constexpr char kGoldenImpaired[] =
+    "Partition 7 0 "
+    "0a100000000000000001000000000000000110ac021a140802121000000000000000020000000000"
+    "0000011a1408041210000000000000000200000000000000021a1408061210000000000000000200"
+    "000000000000032203020406300248015001"
+    "7a020406\n"
+    "PartitionChange 8 0 "
+    "0a100000000000000001000000000000000110ac0272040a020406\n"
+    "PartitionChange 8 0 "
+    "0a100000000000000001000000000000000110ac027200\n";
+
 }  // namespace millrace::metadata
 
 #endif  // METADATA_TESTING_GOLDEN_RECORDS_H_

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "metadata/topic_config.h"
 #include "test/sim/disk_faults.h"
 
 namespace millrace::sim {
@@ -16,15 +15,12 @@ void ClusterDamage::Inflict() {
   }
 }
 
-// Whether enough stay in sync without one of its replicas.
+// Whether another one is in sync.
 bool ClusterDamage::CanSpareOne(const TopicPartition& id) {
   const metadata::Image* const image = world_.committed_image();
   const metadata::PartitionImage* const partition =
       image == nullptr ? nullptr : image->FindPartition(id);
-  if (partition == nullptr) return false;
-  const metadata::TopicConfig config =
-      metadata::TopicConfigOf(*image, id.topic_id, kNoNode, ConfigValues());
-  return static_cast<int64_t>(partition->isr.size()) > config.min_insync_replicas;
+  return partition != nullptr && partition->isr.size() > 1;
 }
 
 // In the last segment: of earlier ones a start reads no more than it must.
@@ -35,8 +31,9 @@ void ClusterDamage::InflictAtRest() {
       const int host = world_.any(world_.broker_hosts());
       for (const char* log_dir : {"disk-a", "disk-b"}) {
         const std::string directory = absl::StrCat(log_dir, "/", topic->name, "-", i);
-        const bool rotted =
-            RotLog(&world_.server(host).disk(), directory, &world_.random, RotWhere::kLastSegment);
+        const RotWhere where =
+            OneIn(world_.random, 2) ? RotWhere::kLastSegment : RotWhere::kLastBatch;
+        const bool rotted = RotLog(&world_.server(host).disk(), directory, &world_.random, where);
         if (rotted) world_.Reached("log-rotted-at-rest");
       }
     }

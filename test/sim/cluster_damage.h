@@ -17,9 +17,8 @@ class ClusterDamage {
 
   // In about half of the partitions. REQUIRES: all their replicas are in sync.
   void Inflict();
-  // The same; to be found by the next start: call right before all lose their power. Where one that
-  // is out of sync would stay an eligible leader nothing is hit: nobody takes that from a replica
-  // that does not open. Nor in `replicated` topics: all that is left there may be one copy.
+  // The same; to be found by the next start: call right before all lose their power. Not in
+  // `replicated` topics: all that is left there may be one copy.
   void InflictAtRest();
 
  private:

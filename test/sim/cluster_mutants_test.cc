@@ -24,6 +24,7 @@ constexpr const char* kMutants[] = {
     "controller.eligible-though-not-trusted",
     "controller.missing-directory-keeps-its-seat",
     "controller.suspect-keeps-its-seat",
+    "storage.cut-not-told",
     "storage.damage-served",
     "storage.deletion-finished-on-what-came-back",
     "storage.epochs-forgotten",

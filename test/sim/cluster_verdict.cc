@@ -171,9 +171,13 @@ absl::Status ClusterVerdict::AwaitEqualEnds(const ClusterTopic& topic,
 }
 
 Offset ClusterVerdict::LogStart(const TopicPartition& partition) {
-  for (const int host : world_.broker_hosts()) {
-    const auto state = world_.ReplicaOn(host, partition);
-    if (state && state->is_leader) return state->log_start_offset;
+  // One may be handing over.
+  for (const MonotonicTime end = world_.loop.now() + kCallBound; world_.loop.now() < end;) {
+    for (const int host : world_.broker_hosts()) {
+      const auto state = world_.ReplicaOn(host, partition);
+      if (state && state->is_leader) return state->log_start_offset;
+    }
+    world_.loop.RunFor(kPoll);
   }
   return Offset(0);
 }

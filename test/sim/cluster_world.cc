@@ -136,9 +136,14 @@ absl::Status ClusterWorld::Judge() {
   if (decommission_.BringBack()) RETURN_IF_ERROR(verdict_.AwaitHealth());
   if (!state_.options.power_losses || !OneIn(state_.random, 3)) return state_.violation;
   if (state_.options.log_damage) {
-    // All are in sync, so that any one may be damaged, and what they have is sealed (S-08).
+    // All are in sync, so that any one may be damaged. What they have is sealed, or what was
+    // written last is not (S-08).
     RETURN_IF_ERROR(verdict_.AwaitHealth());
-    state_.loop.RunFor(kSealed);
+    if (OneIn(state_.random, 2)) {
+      state_.loop.RunFor(kSealed);
+    } else {
+      RETURN_IF_ERROR(verdict_.WriteEverywhere());
+    }
   }
   // What has been read must be as durable as what was acknowledged.
   state_.Reached("read-after-last-power-loss");

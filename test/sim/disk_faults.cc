@@ -23,6 +23,22 @@ uint32_t BigEndian32(const std::string& bytes, size_t at) {
   return value;
 }
 
+// A segment is preallocated, so that zeros follow its last batch.
+struct BatchBytes {
+  size_t last = 0;  // Where the last batch begins.
+  size_t end = 0;
+};
+
+BatchBytes BatchBytesOf(const std::string& segment) {
+  BatchBytes bytes;
+  while (bytes.end + kCountedFrom <= segment.size()) {
+    const uint32_t length = BigEndian32(segment, bytes.end + kLengthAt);
+    if (length == 0 || bytes.end + kCountedFrom + length > segment.size()) break;
+    bytes.last = std::exchange(bytes.end, bytes.end + kCountedFrom + length);
+  }
+  return bytes;
+}
+
 bool NeedsRoom(const SimCall& call) {
   return call.kind == SimCall::Kind::kCreate || call.kind == SimCall::Kind::kWrite ||
          call.kind == SimCall::Kind::kZeroFill || call.kind == SimCall::Kind::kCreateDirectory;
@@ -57,35 +73,25 @@ void FailReads(SimFileSystem* disk, const std::string& directory) {
   });
 }
 
-size_t BatchBytesOf(const std::string& segment) {
-  size_t end = 0;
-  while (end + kCountedFrom <= segment.size()) {
-    const uint32_t length = BigEndian32(segment, end + kLengthAt);
-    if (length == 0 || end + kCountedFrom + length > segment.size()) break;
-    end += kCountedFrom + length;
-  }
-  return end;
-}
-
 bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random, RotWhere where) {
   const auto entries = disk->ListDirectory(directory);
   if (!entries.ok()) return false;
-  // With the bytes of its batches.
-  std::vector<std::pair<std::string, size_t>> segments;
+  std::vector<std::pair<std::string, BatchBytes>> segments;
   for (const DirectoryEntry& entry : *entries) {
     if (!absl::EndsWith(entry.name, ".log")) continue;
     std::string path = absl::StrCat(directory, "/", entry.name);
     const auto contents = ReadWholeFile(*disk, path, 64 << 20);
-    segments.emplace_back(std::move(path), contents.ok() ? BatchBytesOf(*contents) : 0);
+    segments.emplace_back(std::move(path), contents.ok() ? BatchBytesOf(*contents) : BatchBytes());
   }
-  std::sort(segments.begin(), segments.end());
-  if (where == RotWhere::kLastSegment && segments.size() > 1) {
+  std::ranges::sort(segments, {}, [](const auto& segment) { return segment.first; });
+  if (where != RotWhere::kAnySegment && segments.size() > 1) {
     segments.erase(segments.begin(), std::prev(segments.end()));
   }
-  std::erase_if(segments, [](const auto& segment) { return segment.second == 0; });
+  std::erase_if(segments, [](const auto& segment) { return segment.second.end == 0; });
   if (segments.empty()) return false;
   const auto& [path, bytes] = segments[random->Below(segments.size())];
-  disk->FlipBit(path, random->Below(8 * bytes));
+  const size_t from = where == RotWhere::kLastBatch ? bytes.last : 0;
+  disk->FlipBit(path, 8 * from + random->Below(8 * (bytes.end - from)));
   return true;
 }
 

@@ -26,11 +26,9 @@ void FailOneCall(SimFileSystem* disk, const std::string& directory, uint64_t cal
 // Nothing below `directory` can be read.
 void FailReads(SimFileSystem* disk, const std::string& directory);
 
-// How many bytes of a segment are batches: it is preallocated, so that zeros follow the last one.
-size_t BatchBytesOf(const std::string& segment);
 // Flips a bit of the batches of one segment in the directory of a partition's log. False: it has
 // none.
-enum class RotWhere { kAnySegment, kLastSegment };
+enum class RotWhere { kAnySegment, kLastSegment, kLastBatch };
 bool RotLog(SimFileSystem* disk, const std::string& directory, SimRandom* random,
             RotWhere where = RotWhere::kAnySegment);
 

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# All brokers lose what they have in memory, and one of them finds its log damaged when it is started again. Where a tail was
+# torn that may have been acknowledged, another one leads, however late it comes back (S-08). Where what was synced is
+# damaged, the leader gives up the lead (S-35). Nothing is lost, and in the end all are in sync.
+set -euo pipefail
+
+source "$PWD/test/cluster/cluster_of_processes.sh"
+source "$PWD/test/cluster/one_partition.sh"
+
+start_cluster --controllers 3 --brokers 3
+ask_options=(--timeout 60)
+
+log_of() { printf '%s' "$data/node-$1/data/logs/t-0/00000000000000000000.log"; }
+start_broker() {
+  local server="$data/node-$1"
+  "$millrace" server --config "$server/server.yaml" --data-dir "$server/data" >>"$server/log" 2>&1 </dev/null &
+  printf '%s\n' "$!" >"$server/pid"
+  disown
+}
+# Damage behind the last batch, or (`middle`) one bit of a batch in the middle.
+damage() { # BROKER end|middle
+  /usr/bin/python3 - "$(log_of "$1")" "$2" <<'PYTHON'
+import struct, sys
+path, where = sys.argv[1:]
+log = bytearray(open(path, "rb").read())
+starts, at = [], 0
+while at + 12 <= len(log) and struct.unpack_from(">i", log, at + 8)[0]:
+    starts.append(at)
+    at += 12 + struct.unpack_from(">i", log, at + 8)[0]
+if where == "end":
+    log[at:at + 70] = b"half a batch".ljust(70, b"!")
+else:
+    log[starts[len(starts) // 2] + 30] ^= 4
+open(path, "wb").write(log)
+PYTHON
+}
+all_in_sync() { holds 'sorted(p["isr"]) == [101, 102, 103]'; }
+is_fenced() { # BROKER TIMES
+  [[ "$(cat "$data"/node-[123]/log | grep -c "the session of a broker has ended: it is fenced\" broker=$1 ")" == "$2" ]]
+}
+kill_all() { # TIMES BROKER...
+  local times="$1" broker
+  shift
+  for broker in "$@"; do
+    cluster kill "$broker" 2>/dev/null
+    # With the last one nobody is left to be asked.
+    for ((waited = 0; waited < 300; ++waited)); do
+      if is_fenced "$broker" "$times"; then continue 2; fi
+      sleep 0.1
+    done
+    fail "broker $broker is not fenced"
+  done
+}
+reads_all() { diff <(seq 1 "$1") <(ask consume t --from-beginning --until-end) >/dev/null; }
+
+ask topic create t --partitions 1 --replication-factor 3 --config min.insync.replicas=2 >/dev/null
+for from in 1 1001 2001; do seq "$from" $((from + 999)) | ask produce t --acks all >/dev/null; done
+await 'all are in sync' 20 all_in_sync
+
+# Two are eligible; the tail of one of them is torn, and it comes back first.
+kill_all 1 101 102 103
+damage 102 end
+start_broker 102
+start_broker 101
+is_active() { [[ "$(grep -c 'broker active' "$data/node-$1/log")" == 2 ]]; }
+for broker in 101 102; do await "broker $broker is active" 30 is_active "$broker"; done
+await 'it is waited for the other one' 10 holds 'p["leader"] == -1 and sorted(p["eligible"]) == [102, 103]'
+start_broker 103
+await 'the other one leads' 30 holds 'p["leader"] == 103'
+await 'all are in sync again' 30 all_in_sync
+await 'all records are read' 30 reads_all 3000
+
+# One alone is in sync when it goes, and of its log a synced batch is damaged.
+seq 3001 4000 | ask produce t --acks all >/dev/null
+await 'all are in sync' 20 all_in_sync
+kill_all 2 101 103 102
+damage 102 middle
+for broker in 101 102 103; do start_broker "$broker"; done
+await 'another one leads' 60 holds 'p["leader"] in (101, 103)'
+await 'all are in sync at last' 60 all_in_sync
+await 'all records are read again' 30 reads_all 4000
+ask partition verify t >"$work/verified" || fail "the replicas are not alike: $(cat "$work/verified")"
+seq 4001 4100 | ask produce t --acks all >/dev/null || fail 'nothing is acknowledged in the end'
+printf 'damaged_starts_test: %s\n' "$(topic 'p["isr"]')"
