@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "broker/controller_channel.h"
 #include "broker/damage_control.h"
+#include "broker/damaged_leaders.h"
 #include "broker/directory_assigner.h"
 #include "broker/fetch_call.h"
 #include "broker/fetch_stream.h"
@@ -98,6 +99,12 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
       DirectoryAssigner::Deps{options_.node_id, deps_.home, deps_.clock, deps_.controller});
   reconciler_->SetOnAssigned([this](const TopicPartition& partition, DirectoryId directory) {
     directory_assigner_->Assign(partition, directory);
+  });
+  damaged_leaders_ = std::make_unique<DamagedLeaders>(DamagedLeaders::Deps{
+      options_.node_id, deps_.home, deps_.clock,
+      [this](const std::vector<IsrProposal>& proposals) { isr_proposer_->Propose(proposals); }});
+  reconciler_->SetOnOpened([this](const TopicPartition& partition, bool damaged) {
+    damaged_leaders_->OnOpened(partition, damaged);
   });
   last_copy_reporter_ = std::make_unique<LastCopyReporter>(LastCopyReporter::Deps{
       options_.node_id, deps_.home, deps_.clock, deps_.controller, [this](auto done) {
@@ -218,6 +225,7 @@ void Broker::Registered(BrokerEpoch epoch, Done done) {
 void Broker::OnMetadata(const metadata::Update& update) {
   reconciler_->OnMetadata(update);
   directory_assigner_->OnMetadata(*update.image);
+  damaged_leaders_->OnMetadata(update.image);
   last_copy_reporter_->OnMetadata(update);
   log_dir_speeds_->OnMetadata(*update.image);
   damage_control_->OnMetadata(update);

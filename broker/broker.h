@@ -59,6 +59,7 @@ class FetchCall;
 class FollowerLag;
 class ForwardChannel;
 class Forwarder;
+class DamagedLeaders;
 class LastCopyReporter;
 class FetchStream;
 class IsrProposer;
@@ -274,6 +275,7 @@ class Broker {
   // By shard; empty: calls are answered by this broker alone.
   std::vector<std::unique_ptr<Forwarder>> forwarders_;
   std::unique_ptr<DirectoryAssigner> directory_assigner_;
+  std::unique_ptr<DamagedLeaders> damaged_leaders_;
   std::unique_ptr<LastCopyReporter> last_copy_reporter_;
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<DamageControl> damage_control_;

@@ -40,6 +40,14 @@ void Isr::Begin(const metadata::PartitionImage& partition, const BrokerStandings
   // What earlier leaders promised is part of that.
   promised_log_start_ = held_->log->durable_log_start();
   TakeMembers(partition, now);
+  TakeImpaired(partition);
+}
+
+void Isr::TakeImpaired(const metadata::PartitionImage& partition) {
+  for (const NodeId broker : partition.impaired) {
+    // One that has attached since was checked.
+    if (Member* const member = Find(broker)) member->damaged |= !member->attached;
+  }
 }
 
 void Isr::TakeMembers(const metadata::PartitionImage& partition, MonotonicTime now) {
@@ -68,6 +76,7 @@ void Isr::OnMetadata(const metadata::PartitionImage& partition, const BrokerStan
                      MonotonicTime now, Outbox* outbox) {
   TakeMembers(partition, now);
   OnStandings(standings, now);
+  TakeImpaired(partition);
   // The settings are at least as new as this.
   answered_min_ = 0;
   // The proposal was decided on an older partition epoch: it has taken effect, or never will.

@@ -138,6 +138,8 @@ class Isr {
   using Members = absl::InlinedVector<IsrMember, 4>;
 
   void TakeMembers(const metadata::PartitionImage& partition, MonotonicTime now);
+  // Their logs were cut or found damaged, as their brokers said when they registered.
+  void TakeImpaired(const metadata::PartitionImage& partition);
   Member* Find(NodeId broker);
   Offset Counted(const Member& member) const;
   bool IsAtEnd(const Member& member) const;

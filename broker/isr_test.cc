@@ -672,6 +672,30 @@ TEST_F(IsrTest, WhoIsDamagedIsToBeNoEligibleLeader_S35) {
   EXPECT_THAT(Proposals(), IsEmpty());
 }
 
+TEST_F(IsrTest, WhoWasFoundImpairedAtItsStartIsToBeNoEligibleLeader_S08_S35) {
+  Begin({kSelf});
+  Append(3);
+  ASSERT_THAT(Proposals(), IsEmpty());
+  metadata::PartitionImage image = Image({kSelf}, 11);
+  image.elr = image.impaired = {kB};
+  isr_->OnMetadata(image, standings_, now_, &outbox_);
+  held_->partition_epoch = PartitionEpoch(11);
+  EXPECT_LE(isr_->next_deadline(), now_);
+  std::vector<IsrProposal> proposals = Proposals();
+  ASSERT_EQ(proposals.size(), 1u);
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf));
+  EXPECT_THAT(proposals[0].damaged, ElementsAre(kB));
+  Commit({kSelf}, 12);
+  EXPECT_THAT(Proposals(), IsEmpty());
+  // It has been cut to what is here, and copies the rest.
+  Attach(kB, 2);
+  At(kB, 3);
+  proposals = Proposals();
+  ASSERT_EQ(proposals.size(), 1u);
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf, kB));
+  EXPECT_THAT(proposals[0].damaged, IsEmpty());
+}
+
 TEST_F(IsrTest, ADamagedLeaderLeavesItToTheOthers_S35) {
   Begin({kSelf, kB, kC});
   Append(3);

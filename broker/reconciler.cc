@@ -223,6 +223,7 @@ void Reconciler::OnOpened(const TopicPartition& partition, const absl::Status& s
   Hosted& hosted = found->second;
   hosted.phase = status.ok() ? Phase::kOpen : Phase::kOffline;
   hosted.damaged = CodeOf(status) == ErrorCode::kCorruptLog;
+  if (on_opened_) on_opened_(partition, hosted.damaged);
   if (status.ok()) {
     if (const auto stray = strays_.find(partition); stray != strays_.end()) {
       stray->second.erase(hosted.log_dir);

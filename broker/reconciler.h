@@ -44,11 +44,14 @@ class Reconciler {
   };
   // A replica lies there, and the metadata says something else.
   using OnAssigned = std::function<void(const TopicPartition&, DirectoryId)>;
+  // A replica's log is open, or damaged, so that it is offline.
+  using OnReplicaOpened = std::function<void(const TopicPartition&, bool damaged)>;
 
   explicit Reconciler(Deps deps);
   ~Reconciler();
 
   void SetOnAssigned(OnAssigned on_assigned) { on_assigned_ = std::move(on_assigned); }
+  void SetOnOpened(OnReplicaOpened on_opened) { on_opened_ = std::move(on_opened); }
 
   // The directories are open: replicas may be opened from now on.
   void OnLogDirsOpen();
@@ -125,6 +128,7 @@ class Reconciler {
 
   const Deps deps_;
   OnAssigned on_assigned_;
+  OnReplicaOpened on_opened_;
   std::shared_ptr<const metadata::Image> image_;
   bool log_dirs_open_ = false;
   BrokerEpoch epoch_ = kNoBrokerEpoch;

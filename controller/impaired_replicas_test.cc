@@ -1,4 +1,4 @@
-// S-08: replicas that cut the end of their log when they were opened may lack what they
+// S-08, S-35: replicas whose log was cut or found damaged when they were started may lack what they
 // acknowledged, and are told apart from those that do not.
 #include "controller/broker_commands.h"
 #include "controller/testing/test_cluster.h"
@@ -80,13 +80,38 @@ TEST_F(ImpairedReplicasTest, S08_OneThatWasNotCutLeadsAndTheOtherLosesItsSeat) {
   EXPECT_EQ(cluster_.state().recovering_elections, 0);
 }
 
-TEST_F(ImpairedReplicasTest, S08_WhereThereIsALeaderItsSeatGoesAtOnce) {
+TEST_F(ImpairedReplicasTest, S08_ALeaderThatLivesTakesItsSeat) {
   cluster_.Fence(3);
   StartImpaired(2);
   EXPECT_EQ(Partition().leader, NodeId(1));
+  EXPECT_THAT(Ids(Partition().elr), ElementsAre(2));
+  EXPECT_THAT(Ids(Partition().impaired), ElementsAre(2));
+  cluster_.Sync("d", {1});
   EXPECT_THAT(Ids(Partition().isr), ElementsAre(1));
   EXPECT_THAT(Ids(Partition().elr), IsEmpty());
   EXPECT_THAT(Ids(Partition().impaired), IsEmpty());
+}
+
+TEST_F(ImpairedReplicasTest, S08_ALeaderThatLivesVouchesForWhoHasCaughtUp) {
+  cluster_.Fence(3);
+  StartImpaired(2);
+  cluster_.Sync("d", {1, 2});
+  EXPECT_THAT(Ids(Partition().isr), ElementsAre(1, 2));
+  EXPECT_THAT(Ids(Partition().impaired), IsEmpty());
+}
+
+// All lose power, and who is back first is cut, while the leader is not known to be dead.
+TEST_F(ImpairedReplicasTest, S08_WhereTheLeaderIsDeadItsSeatIsNotLost) {
+  cluster_.Fence(3);
+  StartImpaired(2);
+  cluster_.Fence(1);
+  EXPECT_EQ(Partition().leader, kNoNode);
+  EXPECT_THAT(Ids(Partition().elr), ElementsAre(1, 2));
+  auto request = From({2, 100});
+  EXPECT_EQ(Elected(request), 0);
+  request.mutable_copies(0)->set_waited(true);
+  EXPECT_EQ(Elected(request), 1);
+  EXPECT_EQ(Partition().leader, NodeId(2));
 }
 
 TEST_F(ImpairedReplicasTest, S08_ALeaderThatWasCutIsFollowedByAnother) {
@@ -94,7 +119,9 @@ TEST_F(ImpairedReplicasTest, S08_ALeaderThatWasCutIsFollowedByAnother) {
   StartImpaired(1);
   EXPECT_EQ(Partition().leader, NodeId(2));
   EXPECT_THAT(Ids(Partition().isr), ElementsAre(2));
-  EXPECT_THAT(Ids(Partition().elr), IsEmpty());
+  EXPECT_THAT(Ids(Partition().impaired), ElementsAre(1));
+  cluster_.Fence(2);
+  EXPECT_EQ(Partition().leader, kNoNode) << "the one that was cut is not taken for the other";
 }
 
 TEST_F(ImpairedReplicasTest, S08_IfAllWereCutTheGreatestLeads) {
@@ -148,6 +175,21 @@ TEST_F(ImpairedReplicasTest, S08_ForAPersonItLeads) {
   ASSERT_OK(reply);
   EXPECT_TRUE(reply->results(0).unclean());
   EXPECT_EQ(Partition().leader, NodeId(2));
+}
+
+TEST_F(ImpairedReplicasTest, S08_NorIsItElectedWhereUncleanElectionsAreAllowed) {
+  cluster_.CreateOn("u", {2, 3},
+                    {{"min.insync.replicas", "2"}, {"unclean.leader.election.enable", "true"}});
+  cluster_.Fence(2);
+  auto request = ImpairedRegistration(2, 2);
+  request.mutable_impaired_replicas(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
+  ASSERT_OK(cluster_.Run(request));
+  cluster_.Activate(2);
+  cluster_.Fence(3);
+  EXPECT_EQ(cluster_.Partition("u").leader, kNoNode);
+  cluster_.Start(3, 2, /*suspect=*/true);
+  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(3));
+  EXPECT_EQ(cluster_.state().recovering_elections, 0);
 }
 
 TEST_F(ImpairedReplicasTest, S08_WithNobodyToCompareItWithItLeads) {

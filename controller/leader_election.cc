@@ -36,8 +36,9 @@ NodeId FirstIn(const BrokerList& set, const Electorate& electorate,
 
 void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) {
   for (const NodeId broker : std::exchange(partition->impaired, {})) {
-    if (broker != leader && !MUTANT("controller.impaired-keeps-its-seat"))
+    if (broker != leader && !MUTANT("controller.impaired-keeps-its-seat")) {
       LoseTrust(broker, partition);
+    }
   }
   if (!partition->InIsr(leader)) partition->isr = {leader};
   Remove(leader, &partition->elr);
@@ -50,10 +51,9 @@ void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) 
 
 // A leader of the ISR or the ELR; kNoNode if none may lead, or if it takes the ends of logs to say
 // which.
-NodeId LeaderWithSeat(const Electorate& electorate, const ElectionRules& rules,
-                      const PartitionImage& partition) {
+NodeId LeaderWithSeat(const Electorate& electorate, const PartitionImage& partition) {
   const bool alone = partition.isr.size() + partition.elr.size() == 1;
-  const bool any = partition.impaired.empty() || alone || rules.unclean;
+  const bool any = partition.impaired.empty() || alone;
   for (const bool impaired_too : {false, true}) {
     if (impaired_too && !any) break;
     for (BrokerList seats : {partition.isr, partition.elr}) {
@@ -72,6 +72,8 @@ NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rul
                           const PartitionImage& partition) {
   const bool only_copy = partition.replication_factor() == 1;
   if (!rules.unclean && !only_copy) return kNoNode;
+  // Those that may have all of it are waited for a while, and so are the ends of the others.
+  if (!partition.impaired.empty()) return kNoNode;
   // Whoever led last has most probably the most (KIP-966), but only if it is unfenced
   // (KAFKA-19522).
   for (const ReplicaImage& replica : partition.replicas) {
@@ -113,6 +115,7 @@ void LeaveIsr(NodeId broker, int min_isr, PartitionImage* partition) {
   Remove(broker, &partition->isr);
   if (static_cast<int>(partition->isr.size()) >= min_isr &&
       !MUTANT("controller.eligible-beside-enough-in-sync")) {
+    Remove(broker, &partition->impaired);
     return;
   }
   const BrokerList before = partition->elr;
@@ -126,6 +129,7 @@ void LeaveIsr(NodeId broker, int min_isr, PartitionImage* partition) {
 void ReplaceIsr(const BrokerList& isr, int min_isr, PartitionImage* partition) {
   const BrokerList isr_before = partition->isr;
   const BrokerList elr_before = partition->elr;
+  const BrokerList impaired = std::exchange(partition->impaired, {});
   partition->isr.clear();
   partition->elr.clear();
   // Both sets keep the order of the replicas.
@@ -138,6 +142,7 @@ void ReplaceIsr(const BrokerList& isr, int min_isr, PartitionImage* partition) {
         Contains(isr_before, replica.broker) || Contains(elr_before, replica.broker);
     if (had_all && !partition->InIsr(replica.broker)) partition->elr.push_back(replica.broker);
   }
+  for (const NodeId broker : impaired) Remove(broker, &partition->elr);
 }
 
 void LoseTrust(NodeId broker, PartitionImage* partition) {
@@ -148,7 +153,6 @@ void LoseTrust(NodeId broker, PartitionImage* partition) {
 void LoseEligibility(NodeId broker, PartitionImage* partition) { Remove(broker, &partition->elr); }
 
 void Impair(NodeId broker, PartitionImage* partition) {
-  if (partition->leader != kNoNode) return LoseTrust(broker, partition);
   const bool has_seat = partition->InIsr(broker) || partition->InElr(broker);
   if (has_seat && !Contains(partition->impaired, broker)) partition->impaired.push_back(broker);
 }
@@ -160,7 +164,7 @@ ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
       electorate.MayLead({old_leader, partition->DirectoryOf(old_leader)})) {
     return ElectionResult::kKept;
   }
-  const NodeId leader = LeaderWithSeat(electorate, rules, *partition);
+  const NodeId leader = LeaderWithSeat(electorate, *partition);
   if (leader != kNoNode) {
     Lead(leader, rules, partition);
     return ElectionResult::kElected;
@@ -169,7 +173,6 @@ ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
   if (unproven != kNoNode) {
     partition->isr.clear();
     partition->elr.clear();
-    partition->impaired.clear();
     // A lone copy has nobody to reconcile with, so it has recovered by being elected.
     partition->recovery_state = partition->replicas.size() == 1
                                     ? metadata::RecoveryState::kRecovered

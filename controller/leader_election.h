@@ -46,8 +46,8 @@ class Electorate {
 void LeaveIsr(NodeId broker, int min_isr, metadata::PartitionImage* partition);
 
 // Makes `isr` the ISR, at the word of the leader. Whoever leaves where fewer than `min_isr` stay is
-// an eligible leader replica from then on, as with LeaveIsr; where enough stay there are none: the
-// acknowledged end may pass them. Brokers without a replica are not taken.
+// an eligible leader replica from then on, as with LeaveIsr, unless it is impaired; where enough
+// stay there are none: the acknowledged end may pass them. Brokers without a replica are not taken.
 void ReplaceIsr(const metadata::BrokerList& isr, int min_isr, metadata::PartitionImage* partition);
 
 // Takes `broker` out of ISR and ELR: what it has is not known (S-03, S-05).
@@ -57,9 +57,9 @@ void LoseTrust(NodeId broker, metadata::PartitionImage* partition);
 void LoseEligibility(NodeId broker, metadata::PartitionImage* partition);
 
 // The log of `broker` was cut when it was opened, so that it may lack the end of what it
-// acknowledged (S-08), or is damaged (S-35). It loses its seat where there is a leader, or when
-// another one is elected: one that is not impaired, if any can be, or else the one with the most
-// (last_copies.h).
+// acknowledged (S-08), or is damaged (S-35). It keeps its seat, since a leader that is known may be
+// dead, until another one is elected, or the leader next says who is in sync: one that is not
+// impaired is elected if any can be, or else the one with the most (last_copies.h).
 void Impair(NodeId broker, metadata::PartitionImage* partition);
 
 enum class ElectionResult {
@@ -76,7 +76,8 @@ enum class ElectionResult {
 // How a partition may be led.
 struct ElectionRules {
   int min_isr = 1;
-  // unclean.leader.election.enable of the topic.
+  // unclean.leader.election.enable of the topic. Not while some are impaired: then the ends of the
+  // logs say who leads.
   bool unclean = false;
 };
 

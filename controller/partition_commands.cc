@@ -1,5 +1,6 @@
 #include "controller/partition_commands.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -138,7 +139,8 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
     }
     isr.push_back(NodeId(member.broker_id()));
   }
-  if (isr.empty()) {
+  // A leader alone whose log is damaged may name nobody: those that are eligible have all there is.
+  if (isr.empty() && before.elr.empty()) {
     return Refused(ErrorCode::kInvalidRequest, "somebody is always in sync", "new_isr",
                    proposer.value());
   }
@@ -156,9 +158,12 @@ absl::StatusOr<PartitionImage> Propose(const State& state, const PartitionImage&
     for (const int32_t damaged : proposal.damaged()) LoseEligibility(NodeId(damaged), &after);
   }
   if (!members.contains(proposer)) {
-    // What it has is damaged. One of those that it leaves in sync leads from now on.
+    // What it has is damaged. One of those that it leaves in sync leads from now on, or else one
+    // that is eligible.
     Elect(Electorate(state.image), rules.ForPartition(before), &after);
-    if (!members.contains(after.leader)) {
+    const bool was_eligible =
+        isr.empty() && std::count(before.elr.begin(), before.elr.end(), after.leader) > 0;
+    if (!members.contains(after.leader) && !was_eligible) {
       return Refused(ErrorCode::kIneligibleReplica,
                      "none of those whom the leader would leave in sync may lead", "new_isr",
                      proposer.value());

@@ -236,6 +236,46 @@ TEST_F(PartitionCommandsTest, S35_LeaderThatHandsOverIsNoEligibleLeaderEither) {
       << "the whole one comes back, or a person elects";
 }
 
+TEST_F(PartitionCommandsTest, S35_LeaderAloneHandsOverToWhoIsEligible) {
+  ASSERT_EQ(Propose({1}).code(), 0);
+  ASSERT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2, 3));
+  const LeaderEpoch before = cluster_.Partition("t").leader_epoch;
+  cluster_.Fence(2);
+  ASSERT_EQ(Propose({}).code(), 0);
+  EXPECT_EQ(cluster_.Partition("t").leader, NodeId(3));
+  EXPECT_GT(cluster_.Partition("t").leader_epoch, before);
+  EXPECT_THAT(Ids(cluster_.Partition("t").isr), ElementsAre(3));
+  EXPECT_THAT(Ids(cluster_.Partition("t").elr), ElementsAre(2));
+}
+
+TEST_F(PartitionCommandsTest, S35_LeaderAloneStaysWhereNobodyEligibleMayLead) {
+  ASSERT_EQ(Propose({1}).code(), 0);
+  cluster_.Fence(2);
+  cluster_.Fence(3);
+  ExpectRefused(Proposal({}), ErrorCode::kIneligibleReplica);
+}
+
+// Nor is anybody elected without proof for this, where the config would allow it.
+TEST_F(PartitionCommandsTest, S35_LeaderAloneHandsOverToNobodyWhoIsNotEligible) {
+  cluster_.CreateOn("u", {1, 2},
+                    {{"unclean.leader.election.enable", "true"}, {"min.insync.replicas", "2"}});
+  const auto propose_on_u = [&](const std::vector<int>& isr) {
+    PartitionProposal proposal = Proposal(isr);
+    const PartitionImage& now = cluster_.Partition("u");
+    proposal.set_leader_epoch(now.leader_epoch.value());
+    proposal.set_partition_epoch(now.partition_epoch.value());
+    AlterPartitionRequest request = From(1, proposal);
+    request.mutable_topics(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
+    return cluster_.Run(request)->topics(0).partitions(0).code();
+  };
+  ASSERT_EQ(propose_on_u({1}), 0);
+  ASSERT_THAT(Ids(cluster_.Partition("u").elr), ElementsAre(2));
+  cluster_.Fence(2);
+  const PartitionImage before = cluster_.Partition("u");
+  EXPECT_EQ(propose_on_u({}), static_cast<int>(ErrorCode::kIneligibleReplica));
+  EXPECT_EQ(cluster_.Partition("u"), before);
+}
+
 TEST_F(PartitionCommandsTest, S35_DamagedFollowerIsNoEligibleLeader) {
   PartitionProposal proposal = Proposal({1});
   proposal.add_damaged(2);

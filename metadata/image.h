@@ -126,9 +126,9 @@ struct PartitionImage {
   // S-07: the topic's durability was raised, and what it had acknowledged before may be on no disk
   // yet: for suspicion it counts as `replicated`. Until the leader has said that it is on all.
   bool raising = false;
-  // Of `isr` and `elr`, while there is no leader: whose log was cut when it was opened, so that it
-  // may lack the end of what it acknowledged (S-08), or is damaged (S-35). When another one leads
-  // they are out of both.
+  // Of `isr` and `elr`: whose log was cut when it was opened, so that it may lack the end of what
+  // it acknowledged (S-08), or is damaged (S-35). Out of both when another one is elected, and when
+  // the leader next says who is in sync without naming them.
   BrokerList impaired;
   // While the partition is reassigned (KIP-455): who will hold it, the preferred leader first, all
   // of them in `replicas`; else empty.
@@ -152,7 +152,7 @@ struct PartitionImage {
   // There is no leader, and no replica that is known to have all that was acknowledged (S-32).
   bool IsLost() const { return leader == kNoNode && isr.empty() && elr.empty(); }
   // There is no leader, and the ends of the logs may have to say who is the next.
-  bool NeedsEnds() const { return IsLost() || !impaired.empty(); }
+  bool NeedsEnds() const { return IsLost() || (leader == kNoNode && !impaired.empty()); }
   // Zero if `broker` holds no replica.
   DirectoryId DirectoryOf(NodeId broker) const;
   friend bool operator==(const PartitionImage&, const PartitionImage&) = default;
