@@ -76,6 +76,8 @@ absl::Status CommittedLogs::CheckCommitted(int host, const ClusterTopic& topic,
   std::map<Offset, Batch>& committed = committed_[replica.topic_partition];
   // A cut and what follows on it may not have reached the files yet.
   const Offset end = std::min(replica.high_watermark, replica.written_offset);
+  // Nor may the end of the log of before where one begins anew.
+  if (end <= replica.log_start_offset) return absl::OkStatus();
   const std::string log = LogOn(world_, host, topic, replica.topic_partition.partition);
   for (Slice rest = log; !rest.empty();) {
     const auto batch = record::BatchView::Parse(rest);
