@@ -43,13 +43,6 @@ void Isr::Begin(const metadata::PartitionImage& partition, const BrokerStandings
   TakeImpaired(partition);
 }
 
-void Isr::TakeImpaired(const metadata::PartitionImage& partition) {
-  for (const NodeId broker : partition.impaired) {
-    // One that has attached since was checked.
-    if (Member* const member = Find(broker)) member->damaged |= !member->attached;
-  }
-}
-
 void Isr::TakeMembers(const metadata::PartitionImage& partition, MonotonicTime now) {
   absl::InlinedVector<Member, 2> members;
   const auto add = [&](NodeId broker) {
@@ -70,6 +63,13 @@ void Isr::TakeMembers(const metadata::PartitionImage& partition, MonotonicTime n
   members_ = std::move(members);
   eligible_ = partition.elr;
   replica_count_ = std::max(partition.replication_factor(), 1);
+}
+
+void Isr::TakeImpaired(const metadata::PartitionImage& partition) {
+  for (const NodeId broker : partition.impaired) {
+    // One that has attached since was checked.
+    if (Member* const member = Find(broker)) member->damaged |= !member->attached;
+  }
 }
 
 void Isr::OnMetadata(const metadata::PartitionImage& partition, const BrokerStandings& standings,

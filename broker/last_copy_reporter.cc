@@ -30,8 +30,9 @@ void LastCopyReporter::OnMetadata(const metadata::Update& update) {
   });
   for (const TopicPartition& id : update.delta->partitions_changed) {
     const metadata::PartitionImage* const partition = image.FindPartition(id);
-    if (partition == nullptr || !partition->NeedsEnds() || !partition->IsReplica(deps_.self))
+    if (partition == nullptr || !partition->NeedsEnds() || !partition->IsReplica(deps_.self)) {
       continue;
+    }
     const auto [at, is_new] = lost_.insert_or_assign(id, partition->leader_epoch);
     if (!is_new) continue;
     retry_ = kRetryMin;

@@ -165,8 +165,9 @@ std::set<TopicPartition> ImpairedReplicasOf(const State& state,
   if (state.image.feature_level() < metadata::kImpairedReplicasLevel) return impaired;
   for (const internal::v1::ImpairedReplicas& topic : request.impaired_replicas()) {
     const TopicId id = metadata::IdFrom<TopicId>(topic.topic_id());
-    for (const int32_t partition : topic.partitions())
+    for (const int32_t partition : topic.partitions()) {
       impaired.insert({id, PartitionIndex(partition)});
+    }
   }
   return impaired;
 }

@@ -37,10 +37,7 @@ absl::Status ElectPreferred(const Electorate& electorate, PartitionImage* partit
 absl::Status ElectAnyhow(const Electorate& electorate, ElectionRules rules,
                          PartitionImage* partition) {
   if (partition->leader != kNoNode) return absl::OkStatus();
-  if (Elect(electorate, rules, partition) != ElectionResult::kNone) return absl::OkStatus();
-  rules.unclean = true;
-  // Not waited for any more.
-  partition->impaired.clear();
+  rules.unclean = rules.impaired = true;
   if (Elect(electorate, rules, partition) != ElectionResult::kNone) return absl::OkStatus();
   return MakeError(ErrorCode::kBrokerNotAvailable,
                    "no broker with a replica is active: start one of them");

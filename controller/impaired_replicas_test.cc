@@ -166,7 +166,21 @@ TEST_F(ImpairedReplicasTest, S08_OneThatDoesNotComeBackIsNotWaitedForForEver) {
   EXPECT_EQ(cluster_.state().recovering_elections, 1) << "the other may have had more";
 }
 
-TEST_F(ImpairedReplicasTest, S08_ForAPersonItLeads) {
+TEST_F(ImpairedReplicasTest, S08_ForAPersonItLeadsAndNobodyElseThatIsImpairedIsEligible) {
+  LoseAll();
+  StartImpaired(3);
+  cluster_.Fence(3);
+  StartImpaired(2);
+  v1::ElectLeadersRequest request;
+  request.set_type(v1::ELECTION_TYPE_UNCLEAN);
+  const auto reply = cluster_.Run(request);
+  ASSERT_OK(reply);
+  EXPECT_EQ(Partition().leader, NodeId(2));
+  EXPECT_THAT(Ids(Partition().elr), IsEmpty());
+  EXPECT_FALSE(reply->results(0).unclean()) << "all that had a seat are impaired";
+}
+
+TEST_F(ImpairedReplicasTest, S08_ForAPersonItLeadsThoughAnotherMayHaveMore) {
   LoseAll();
   StartImpaired(2);
   v1::ElectLeadersRequest request;

@@ -51,9 +51,10 @@ void Lead(NodeId leader, const ElectionRules& rules, PartitionImage* partition) 
 
 // A leader of the ISR or the ELR; kNoNode if none may lead, or if it takes the ends of logs to say
 // which.
-NodeId LeaderWithSeat(const Electorate& electorate, const PartitionImage& partition) {
+NodeId LeaderWithSeat(const Electorate& electorate, const ElectionRules& rules,
+                      const PartitionImage& partition) {
   const bool alone = partition.isr.size() + partition.elr.size() == 1;
-  const bool any = partition.impaired.empty() || alone;
+  const bool any = partition.impaired.empty() || alone || rules.impaired;
   for (const bool impaired_too : {false, true}) {
     if (impaired_too && !any) break;
     for (BrokerList seats : {partition.isr, partition.elr}) {
@@ -73,7 +74,7 @@ NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rul
   const bool only_copy = partition.replication_factor() == 1;
   if (!rules.unclean && !only_copy) return kNoNode;
   // Those that may have all of it are waited for a while, and so are the ends of the others.
-  if (!partition.impaired.empty()) return kNoNode;
+  if (!partition.impaired.empty() && !rules.impaired) return kNoNode;
   // Whoever led last has most probably the most (KIP-966), but only if it is unfenced
   // (KAFKA-19522).
   for (const ReplicaImage& replica : partition.replicas) {
@@ -164,7 +165,7 @@ ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
       electorate.MayLead({old_leader, partition->DirectoryOf(old_leader)})) {
     return ElectionResult::kKept;
   }
-  const NodeId leader = LeaderWithSeat(electorate, *partition);
+  const NodeId leader = LeaderWithSeat(electorate, rules, *partition);
   if (leader != kNoNode) {
     Lead(leader, rules, partition);
     return ElectionResult::kElected;

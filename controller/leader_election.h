@@ -79,6 +79,8 @@ struct ElectionRules {
   // unclean.leader.election.enable of the topic. Not while some are impaired: then the ends of the
   // logs say who leads.
   bool unclean = false;
+  // A person waits no longer: one that is impaired may lead if no other can.
+  bool impaired = false;
 };
 
 // Gives the partition a leader that `electorate` allows, if its present one is not allowed any more

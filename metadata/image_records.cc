@@ -117,8 +117,9 @@ records::PartitionChangeRecord PartitionChangeOf(const TopicPartition& id,
     record.set_throttle_bytes_per_s(after.throttle_bytes_per_s);
   }
   if (after.raising != before.raising) record.set_raising(after.raising);
-  if (after.impaired != before.impaired)
+  if (after.impaired != before.impaired) {
     BrokersTo(after.impaired, record.mutable_impaired()->mutable_ids());
+  }
   return record;
 }
 

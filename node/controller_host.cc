@@ -170,8 +170,7 @@ void ControllerHost::Submit(internal::v1::ReportLastCopiesRequest request,
         if (response.ok() && response->elected() > 0) {
           LOG_WARN("node",
                    "no replica that was in sync is known to be whole: the greatest copies lead; "
-                   "what was "
-                   "acknowledged last before the power went may be lost",
+                   "what was acknowledged last may be lost",
                    {{"partitions", response->elected()}});
         }
         std::move(done)(std::move(response), index);
