@@ -69,6 +69,9 @@ TEST_F(ImpairedReplicasTest, S08_OneThatWasNotCutLeadsAndTheOtherLosesItsSeat) {
   StartImpaired(2);
   EXPECT_EQ(Partition().leader, kNoNode);
   EXPECT_THAT(Ids(Partition().impaired), ElementsAre(2));
+  const auto described = cluster_.Run(v1::DescribeTopicsRequest());
+  ASSERT_OK(described);
+  EXPECT_THAT(described->topics(0).partitions(0).impaired_replicas(), ElementsAre(2));
   // Started again, with nothing more to cut.
   cluster_.Start(2, 3, /*suspect=*/true);
   EXPECT_EQ(Partition().leader, kNoNode);

@@ -87,6 +87,7 @@ void Describe(const State& state, PartitionIndex index, const PartitionImage& pa
   for (const NodeId broker : partition.adding) out->add_adding_replicas(broker.value());
   for (const NodeId broker : partition.Removing()) out->add_removing_replicas(broker.value());
   out->set_raising_durability(partition.raising);
+  for (const NodeId broker : partition.impaired) out->add_impaired_replicas(broker.value());
 }
 
 void Describe(const State& state, const TopicImage& topic, v1::TopicDescription* out) {

@@ -67,7 +67,10 @@ start_broker 102
 start_broker 101
 are_active() { (($(activations 101) > before_101 && $(activations 102) > before_102)); }
 await 'two brokers are active' 30 are_active
-await 'it is waited for the other one' 10 holds 'p["leader"] == -1 and sorted(p["eligible"]) == [102, 103]'
+await 'it is waited for the other one' 10 holds \
+  'p["leader"] == -1 and sorted(p["eligible"]) == [102, 103] and p["impaired"] == [102]'
+ask topic describe t | grep -q 'no leader for partition 0: .*offline: 103; cut or damaged .*: 102$' ||
+  fail "it is not said what is waited for: $(ask topic describe t)"
 start_broker 103
 await 'the other one leads' 30 holds 'p["leader"] == 103'
 await 'all are in sync again' 30 all_in_sync
@@ -81,6 +84,7 @@ damage 102 middle
 for broker in 101 102 103; do start_broker "$broker"; done
 await 'another one leads' 60 holds 'p["leader"] in (101, 103)'
 await 'all are in sync at last' 60 all_in_sync
+holds 'p["impaired"] == []' || fail "a replica in sync is impaired: $(topic 'p["impaired"]')"
 await 'all records are read again' 30 reads_all 4000
 ask partition verify t >"$work/verified" || fail "the replicas are not alike: $(cat "$work/verified")"
 seq 4001 4100 | ask produce t --acks all >/dev/null || fail 'nothing is acknowledged in the end'

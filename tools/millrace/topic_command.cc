@@ -1,6 +1,7 @@
 #include "tools/millrace/topic_command.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -102,24 +103,23 @@ absl::Status List(const TopicOptions& options, const GlobalOptions& global) {
   return absl::OkStatus();
 }
 
+std::vector<int32_t> Ids(const google::protobuf::RepeatedField<int32_t>& ids) {
+  return {ids.begin(), ids.end()};
+}
+
 Json PartitionJson(const v1::PartitionDescription& partition) {
-  return {
-      {"partition", partition.partition()},
-      {"leader", partition.leader_id()},
-      {"leader_epoch", partition.leader_epoch()},
-      {"partition_epoch", partition.partition_epoch()},
-      {"replicas", std::vector<int32_t>(partition.replicas().begin(), partition.replicas().end())},
-      {"isr", std::vector<int32_t>(partition.in_sync_replicas().begin(),
-                                   partition.in_sync_replicas().end())},
-      {"eligible", std::vector<int32_t>(partition.eligible_leader_replicas().begin(),
-                                        partition.eligible_leader_replicas().end())},
-      {"offline", std::vector<int32_t>(partition.offline_replicas().begin(),
-                                       partition.offline_replicas().end())},
-      {"adding", std::vector<int32_t>(partition.adding_replicas().begin(),
-                                      partition.adding_replicas().end())},
-      {"removing", std::vector<int32_t>(partition.removing_replicas().begin(),
-                                        partition.removing_replicas().end())},
-      {"raising_durability", partition.raising_durability()}};
+  return {{"partition", partition.partition()},
+          {"leader", partition.leader_id()},
+          {"leader_epoch", partition.leader_epoch()},
+          {"partition_epoch", partition.partition_epoch()},
+          {"replicas", Ids(partition.replicas())},
+          {"isr", Ids(partition.in_sync_replicas())},
+          {"eligible", Ids(partition.eligible_leader_replicas())},
+          {"offline", Ids(partition.offline_replicas())},
+          {"adding", Ids(partition.adding_replicas())},
+          {"removing", Ids(partition.removing_replicas())},
+          {"impaired", Ids(partition.impaired_replicas())},
+          {"raising_durability", partition.raising_durability()}};
 }
 
 // "1,2,3", or while it is reassigned "1,2,3,4 (+4 -1)".
@@ -129,6 +129,47 @@ std::string ReplicasText(const v1::PartitionDescription& partition) {
   for (const int32_t id : partition.removing_replicas()) moves.push_back(absl::StrCat("-", id));
   const std::string replicas = absl::StrJoin(partition.replicas(), ",");
   return moves.empty() ? replicas : absl::StrCat(replicas, " (", absl::StrJoin(moves, " "), ")");
+}
+
+// Of a partition without a leader: who may lead it, and what it waits for.
+std::string WhyNoLeader(const v1::PartitionDescription& partition) {
+  std::vector<int32_t> may_lead = Ids(partition.in_sync_replicas());
+  may_lead.insert(may_lead.end(), partition.eligible_leader_replicas().begin(),
+                  partition.eligible_leader_replicas().end());
+  const auto among_those = [&](const google::protobuf::RepeatedField<int32_t>& ids) {
+    std::vector<int32_t> found;
+    for (const int32_t id : may_lead) {
+      if (std::find(ids.begin(), ids.end(), id) != ids.end()) found.push_back(id);
+    }
+    return absl::StrJoin(found, ",");
+  };
+  if (may_lead.empty()) {
+    return "no replica is known to have all that was acknowledged. Those of a topic with "
+           "durability=replicated say where they end, and the longest leads once all have, or "
+           "after unclean.recovery.timeout.ms; else see 'millrace partition elect --unclean'";
+  }
+  const std::string offline = among_those(partition.offline_replicas());
+  const std::string impaired = among_those(partition.impaired_replicas());
+  return absl::StrCat(
+      "in sync or eligible: ", absl::StrJoin(may_lead, ","),
+      offline.empty() ? "" : absl::StrCat("; offline: ", offline),
+      impaired.empty() ? ""
+                       : absl::StrCat("; cut or damaged when they started, so that others lead if "
+                                      "any comes: ",
+                                      impaired));
+}
+
+void PrintMissingLeaders(const v1::TopicDescription& topic) {
+  // What one broker's failure causes it causes for many partitions.
+  std::map<std::string, std::vector<int32_t>> partitions_of;
+  for (const v1::PartitionDescription& partition : topic.partitions()) {
+    if (partition.leader_id() >= 0) continue;
+    partitions_of[WhyNoLeader(partition)].push_back(partition.partition());
+  }
+  for (const auto& [why, partitions] : partitions_of) {
+    PrintOut(absl::StrCat("  no leader for partition ", absl::StrJoin(partitions, ","), ": ", why,
+                          "\n"));
+  }
 }
 
 void PrintTopic(const v1::TopicDescription& topic) {
@@ -144,6 +185,7 @@ void PrintTopic(const v1::TopicDescription& topic) {
                absl::StrJoin(partition.in_sync_replicas(), ",")});
   }
   table.Print();
+  PrintMissingLeaders(topic);
   const auto raising =
       std::count_if(topic.partitions().begin(), topic.partitions().end(),
                     [](const auto& partition) { return partition.raising_durability(); });

@@ -7,6 +7,7 @@ namespace millrace::tools {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class TopicCommandTest : public testing::Test {
  protected:
@@ -97,6 +98,33 @@ TEST_F(TopicCommandTest, DescribeShowsPartitionsAndConfigs) {
   const Json json = Json::parse(Run({"describe", "-o", "json"}).out);
   EXPECT_EQ(json["topics"][0]["configs"]["retention.ms"], "1000");
   EXPECT_EQ(json["topics"][0]["partitions"][0]["replicas"], Json({1, 2}));
+}
+
+TEST_F(TopicCommandTest, DescribeSaysWhatPartitionsWithoutALeaderWaitFor) {
+  v1::TopicDescription* topic = server_.describe_topics.response.add_topics();
+  topic->set_name("orders");
+  for (int32_t index = 0; index < 4; ++index) {
+    v1::PartitionDescription* partition = topic->add_partitions();
+    partition->set_partition(index);
+    partition->set_leader_id(index == 3 ? 1 : -1);
+    for (const int32_t broker : {1, 2, 3}) partition->add_replicas(broker);
+    partition->add_offline_replicas(1);
+    partition->add_offline_replicas(2);
+    if (index == 1) continue;
+    partition->add_in_sync_replicas(1);
+    partition->add_eligible_leader_replicas(3);
+    partition->add_impaired_replicas(3);
+  }
+  const LineResult result = Run({"describe", "orders"});
+  EXPECT_THAT(
+      result.out,
+      HasSubstr("  no leader for partition 0,2: in sync or eligible: 1,3; offline: 1; cut or "
+                "damaged when they started, so that others lead if any comes: 3\n"));
+  EXPECT_THAT(result.out,
+              HasSubstr("  no leader for partition 1: no replica is known to have all"));
+  EXPECT_THAT(result.out, Not(HasSubstr("no leader for partition 3")));
+  const Json json = Json::parse(Run({"describe", "-o", "json"}).out);
+  EXPECT_EQ(json["topics"][0]["partitions"][0]["impaired"], Json({3}));
 }
 
 TEST_F(TopicCommandTest, DeleteReportsEachTopicAndFailsIfOneWasRefused) {
