@@ -97,22 +97,36 @@ absl::Status TopicWatch::NotInTime() const {
 TopicWatch::~TopicWatch() { gather_->edge()->Unsubscribe(subscription_); }
 
 void TopicWatch::OnImage(const metadata::Delta& delta) {
-  const metadata::Image& image = *gather_->edge()->image();
-  if (!began_) {
-    if (image.index() < request_.metadata_index) return;
-    began_ = true;
-    return SendAll();
+  const bool first = !began_;
+  if (first && gather_->edge()->image()->index() < request_.metadata_index) return;
+  began_ = true;
+  for (const std::string& topic : request_.topics) {
+    if (first || Concerns(topic, delta)) stale_topics_.insert(topic);
   }
+  stale_brokers_ |= first || !delta.brokers_changed.empty() || !delta.brokers_removed.empty();
+  SendStale();
+}
+
+void TopicWatch::SetWritable(bool writable) {
+  writable_ = writable;
+  SendStale();
+}
+
+void TopicWatch::SendStale() {
+  if (!writable_ || (stale_topics_.empty() && !stale_brokers_)) return;
+  const metadata::Image& image = *gather_->edge()->image();
   api::WatchTopicsResponse response;
   response.metadata_index = image.index();
   response.cluster_id = image.cluster_id().ToString();
   for (const std::string& topic : request_.topics) {
-    if (Concerns(topic, delta)) response.topics.push_back(LeadersOf(image, topic, configs_));
+    // Once, however often it was asked for.
+    if (stale_topics_.erase(topic) == 0) continue;
+    response.topics.push_back(LeadersOf(image, topic, configs_));
   }
-  if (!delta.brokers_changed.empty() || !delta.brokers_removed.empty()) {
+  if (std::exchange(stale_brokers_, false)) {
     response.brokers = AddressesOf(image, caller_.listener);
   }
-  if (!response.topics.empty() || !response.brokers.empty()) sink_(std::move(response));
+  sink_(std::move(response));
 }
 
 bool TopicWatch::Concerns(const std::string& topic, const metadata::Delta& delta) const {
@@ -126,18 +140,6 @@ bool TopicWatch::Concerns(const std::string& topic, const metadata::Delta& delta
       delta.partitions_changed.lower_bound(TopicPartition{found->id, PartitionIndex(0)});
   if (first != delta.partitions_changed.end() && first->topic_id == found->id) return true;
   return delta.configs_changed.contains(metadata::ConfigOwner::Topic(found->id));
-}
-
-void TopicWatch::SendAll() {
-  const metadata::Image& image = *gather_->edge()->image();
-  api::WatchTopicsResponse response;
-  response.metadata_index = image.index();
-  response.cluster_id = image.cluster_id().ToString();
-  for (const std::string& topic : request_.topics) {
-    response.topics.push_back(LeadersOf(image, topic, configs_));
-  }
-  response.brokers = AddressesOf(image, caller_.listener);
-  sink_(std::move(response));
 }
 
 }  // namespace millrace::broker

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -52,11 +53,15 @@ class TopicWatch {
   TopicWatch(const TopicWatch&) = delete;
   TopicWatch& operator=(const TopicWatch&) = delete;
 
+  // While it is false changes are only remembered: a client that does not listen is told once how
+  // things are then, not everything that happened.
+  void SetWritable(bool writable);
+
  private:
   void OnImage(const metadata::Delta& delta);
   // What of the asked topics `delta` may have changed.
   bool Concerns(const std::string& topic, const metadata::Delta& delta) const;
-  void SendAll();
+  void SendStale();
   void BoundTheWait(MonotonicTime deadline);
   absl::Status NotInTime() const;
 
@@ -69,6 +74,10 @@ class TopicWatch {
   // Held by this only: a timer that finds it gone does nothing.
   const std::shared_ptr<TopicWatch*> self_ = std::make_shared<TopicWatch*>(this);
   bool began_ = false;
+  bool writable_ = true;
+  // What the client has not been told as it is now.
+  std::set<std::string> stale_topics_;
+  bool stale_brokers_ = false;
   uint64_t subscription_ = 0;
 };
 

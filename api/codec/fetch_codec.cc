@@ -107,7 +107,8 @@ bool ReadRepeated(WireReader& reader, const Bytes& message, uint32_t field, std:
   if (!reader.ok()) return true;
   const Bytes inner =
       part.empty() ? Bytes() : message.Sub(part.data() - message.data(), part.size());
-  if (!Decode(inner, &out->emplace_back())) reader.Fail();
+  const bool decoded = Decode(inner, &out->emplace_back());
+  if (!decoded || out->size() > kMessagePartitionsMax) reader.Fail();
   return true;
 }
 
@@ -169,7 +170,9 @@ absl::StatusOr<FetchRequest> DecodeFetchRequest(const Bytes& message) {
       reader.Skip();
     }
   }
-  if (!reader.ok()) return MalformedMessage("millrace.v1.FetchRequest");
+  if (!reader.ok()) {
+    return MalformedMessage("millrace.v1.FetchRequest", request.partitions.size());
+  }
   return request;
 }
 
@@ -195,7 +198,10 @@ absl::StatusOr<FetchStreamRequest> DecodeFetchStreamRequest(const Bytes& message
       reader.Skip();
     }
   }
-  if (!reader.ok()) return MalformedMessage("millrace.v1.FetchStreamRequest");
+  if (!reader.ok()) {
+    return MalformedMessage("millrace.v1.FetchStreamRequest",
+                            std::max(request.assign.size(), request.unassign.size()));
+  }
   return request;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "api/codec/partition_fields.h"
 #include "api/codec/testing/hot_message_suite.h"
 
 namespace millrace::api {
@@ -26,6 +27,16 @@ TEST(FetchCodec, PiecesOfOnePartitionBecomeOneField) {
   v1::FetchResponse proto;
   ASSERT_TRUE(proto.ParseFromString(Join(pieces).ToString()));
   EXPECT_EQ(proto.partitions(0).batches(), memory.ToString());
+}
+
+TEST(FetchCodec, MorePartitionsThanAMessageMayNameAreRefused) {
+  FetchRequest request;
+  request.partitions.resize(kMessagePartitionsMax);
+  EXPECT_TRUE(DecodeFetchRequest(Join(EncodeFetchRequest(request))).ok());
+  request.partitions.resize(kMessagePartitionsMax + 1);
+  const absl::Status refused = DecodeFetchRequest(Join(EncodeFetchRequest(request))).status();
+  EXPECT_EQ(CodeOf(refused), ErrorCode::kInvalidRequest);
+  EXPECT_NE(refused.message().find("100000 partitions at most"), std::string::npos) << refused;
 }
 
 }  // namespace

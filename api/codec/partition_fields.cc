@@ -47,7 +47,13 @@ int32_t ToMs(absl::Duration duration) {
                                                   std::numeric_limits<int32_t>::max()));
 }
 
-absl::Status MalformedMessage(absl::string_view type) {
+absl::Status MalformedMessage(absl::string_view type, size_t partitions) {
+  if (partitions > kMessagePartitionsMax) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     absl::StrCat("a ", type, " may name ", kMessagePartitionsMax,
+                                  " partitions at most: send several"),
+                     {.name = std::string(type)});
+  }
   return MakeError(ErrorCode::kInvalidRequest,
                    absl::StrCat("the bytes are not a ", type,
                                 ": send a message of this type, with topic ids of 16 bytes"),

@@ -88,8 +88,12 @@ inline absl::Duration FromMs(int32_t ms) { return absl::Milliseconds(ms); }
 // Clamped to what the wire can say.
 int32_t ToMs(absl::Duration duration);
 
-// The error of every message that cannot be decoded.
-absl::Status MalformedMessage(absl::string_view type);
+// The most partitions that one message may name: on the wire an entry may be two bytes, in memory
+// it is some hundred.
+inline constexpr size_t kMessagePartitionsMax = 100'000;
+
+// The error of every message that cannot be decoded; `partitions`: as many were read of it.
+absl::Status MalformedMessage(absl::string_view type, size_t partitions = 0);
 
 }  // namespace millrace::api
 

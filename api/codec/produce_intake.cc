@@ -85,9 +85,9 @@ bool TakeIn(ScatteredReader reader, Reservation* reservation, ProduceRequest* ou
   while (reader.Next()) {
     if (reader.Is(kRequestPartitionsField, WireType::kLength)) {
       ScatteredReader part = reader.Message();
-      if (reader.ok() && !TakeIn(std::move(part), reservation, &out->partitions.emplace_back())) {
-        reader.Fail();
-      }
+      if (!reader.ok()) break;
+      const bool read = TakeIn(std::move(part), reservation, &out->partitions.emplace_back());
+      if (!read || out->partitions.size() > kMessagePartitionsMax) reader.Fail();
     } else if (reader.Is(kAcksField, WireType::kVarint)) {
       out->acks = static_cast<Acks>(reader.Int32());
     } else if (reader.Is(kTimeoutField, WireType::kVarint)) {
@@ -123,7 +123,7 @@ absl::StatusOr<ProduceRequest> TakeInProduceRequest(absl::Span<const Slice> mess
                                                     Reservation* reservation) {
   ProduceRequest request;
   if (!TakeIn(ScatteredReader(message), reservation, &request)) {
-    return MalformedMessage("millrace.v1.ProduceRequest");
+    return MalformedMessage("millrace.v1.ProduceRequest", request.partitions.size());
   }
   return request;
 }
@@ -132,7 +132,7 @@ absl::StatusOr<ProduceStreamRequest> TakeInProduceStreamRequest(absl::Span<const
                                                                 Reservation* reservation) {
   ProduceStreamRequest request;
   if (!TakeIn(ScatteredReader(message), reservation, &request)) {
-    return MalformedMessage("millrace.v1.ProduceStreamRequest");
+    return MalformedMessage("millrace.v1.ProduceStreamRequest", request.request.partitions.size());
   }
   return request;
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "api/codec/partition_fields.h"
 #include "api/codec/produce_codec.h"
 #include "api/codec/testing/hot_message_suite.h"
 
@@ -39,6 +40,17 @@ using IntakeMessages = ::testing::Types<
     Codec<v1::ProduceRequest, &TakeInCut, &EncodeProduceRequest>,
     Codec<v1::ProduceStreamRequest, &TakeInStreamCut, &EncodeProduceStreamRequest>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Intake, HotMessagesTest, IntakeMessages);
+
+// Of two bytes each on the wire.
+TEST(ProduceIntake, MorePartitionsThanAMessageMayNameAreRefused) {
+  ProduceRequest request;
+  request.partitions.resize(kMessagePartitionsMax);
+  EXPECT_TRUE(TakeInCut(Join(EncodeProduceRequest(request))).ok());
+  request.partitions.resize(kMessagePartitionsMax + 1);
+  const absl::Status refused = TakeInCut(Join(EncodeProduceRequest(request))).status();
+  EXPECT_EQ(CodeOf(refused), ErrorCode::kInvalidRequest);
+  EXPECT_NE(refused.message().find("100000 partitions at most"), std::string::npos) << refused;
+}
 
 TEST(ProduceIntake, ReadsInPiecesWhatIsReadInOne) {
   const google::protobuf::LogSilencer silencer;

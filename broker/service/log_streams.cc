@@ -115,13 +115,15 @@ class FetchHandler final : public rpc::StreamHandler {
     if (!request.ok()) return stream_->Finish(request.status());
     if (!std::exchange(opened_, true)) plain_ = IsPlain(request->format);
     const absl::Status handled = fetch_->Handle(*std::move(request));
-    if (!handled.ok()) stream_->Finish(handled);
+    if (!handled.ok()) return stream_->Finish(handled);
+    ReadIfAllowed();
   }
 
   void OnHalfClose() override { stream_->Finish(absl::OkStatus()); }
   void OnWritable() override {
     UnpackWhileWritable();
     if (CanTakeMore()) fetch_->SetWritable(true);
+    ReadIfAllowed();
   }
   void OnDone(bool /*cancelled*/) override { fetch_.reset(); }
 
@@ -145,6 +147,19 @@ class FetchHandler final : public rpc::StreamHandler {
   }
 
   bool CanTakeMore() const { return packed_.empty() && stream_->writable(); }
+
+  // What it asks for may be answered at once, with an error: one that takes no answers is not asked
+  // on.
+  void ReadIfAllowed() {
+    const bool allowed = CanTakeMore();
+    if (paused_ != allowed) return;
+    paused_ = !allowed;
+    if (allowed) {
+      stream_->ResumeReading();
+    } else {
+      stream_->PauseReading();
+    }
+  }
 
   // Batches wait as they are, since their records may be many times as large, and are unpacked as
   // the client takes them.
@@ -173,6 +188,7 @@ class FetchHandler final : public rpc::StreamHandler {
   // The first message says in which form records are pushed.
   bool opened_ = false;
   bool plain_ = true;
+  bool paused_ = false;
 };
 
 // Pushed metadata; the client only listens.
@@ -187,14 +203,20 @@ class WatchHandler final : public rpc::StreamHandler {
     if (!request.ok()) return stream_->Finish(request.status());
     watch_ = broker_->OpenTopicWatch(
         CallerOf(stream_->context()), api::FromProto(*request),
-        [stream = stream_](const api::WatchTopicsResponse& response) {
-          stream->Write(rpc::SerializeMessage(api::ToProto(response)));
+        [this](const api::WatchTopicsResponse& response) {
+          stream_->Write(rpc::SerializeMessage(api::ToProto(response)));
+          if (watch_ != nullptr) watch_->SetWritable(stream_->writable());
         },
         stream_->context().deadline,
         [stream = stream_](absl::Status status) { stream->Finish(std::move(status)); });
+    // It may have told much already.
+    watch_->SetWritable(stream_->writable());
   }
 
   void OnHalfClose() override {}
+  void OnWritable() override {
+    if (watch_ != nullptr) watch_->SetWritable(true);
+  }
   void OnDone(bool /*cancelled*/) override { watch_.reset(); }
 
  private:
