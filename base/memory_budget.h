@@ -61,11 +61,12 @@ class MemoryBudget {
   explicit MemoryBudget(int64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   // False, and `out` untouched, if `bytes` do not fit now. A request larger than the whole budget
-  // fits when nothing else is reserved, so that it is slow rather than impossible.
-  bool TryReserve(int64_t bytes, Reservation* out) {
+  // fits when nothing else is reserved, so that it is slow rather than impossible. `left_free`: so
+  // many bytes of the limit are for others.
+  bool TryReserve(int64_t bytes, Reservation* out, int64_t left_free = 0) {
     int64_t used = used_bytes_.load(std::memory_order_relaxed);
     do {
-      if (used != 0 && used + bytes > limit_bytes_) return false;
+      if (used != 0 && used + bytes > limit_bytes_ - left_free) return false;
     } while (!used_bytes_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
     *out = Reservation(this, bytes);
     return true;

@@ -8,6 +8,13 @@
 #include "base/status.h"
 
 namespace millrace::broker {
+namespace {
+
+// Where memory is short, one that would not wait for records waits a little for that: its client
+// would only ask again at once.
+constexpr absl::Duration kMemoryWaitMin = absl::Milliseconds(500);
+
+}  // namespace
 
 FetchCall::FetchCall(Gather* gather, api::FetchRequest request, const Caller& caller,
                      uint64_t rotation, Done done)
@@ -42,9 +49,11 @@ void FetchCall::ReadAll() {
   response_.partitions.assign(asked_.size(), {});
   groups_.clear();
   next_group_ = 0;
-  budget_ = {bytes_max_, true};
+  const MonotonicTime waits_until = std::max(deadline_, gather_->now() + kMemoryWaitMin);
+  budget_ = {bytes_max_, true, reader_, waits_until};
   bytes_read_ = 0;
   any_failed_ = false;
+  limits_reached_ = false;
   const bool nearby = gather_->IsNearby(request_.rack);
   for (size_t n = 0; n < asked_.size(); ++n) {
     const size_t i = (n + rotation_) % asked_.size();
@@ -98,6 +107,7 @@ void FetchCall::OnGroup(std::vector<ShardFetchResult> results, FetchBudget budge
           gather_->NearReplica(*asked_[result.slot].resolved, request_.rack);
     }
     any_failed_ |= !out.outcome.ok();
+    limits_reached_ |= out.outcome.ok() && result.next_offset < result.last_stable_offset;
     bytes_read_ += static_cast<int64_t>(result.bytes);
     asked_[result.slot].next_offset = result.next_offset;
   }
@@ -106,8 +116,10 @@ void FetchCall::OnGroup(std::vector<ShardFetchResult> results, FetchBudget budge
 
 void FetchCall::AfterPass() {
   if (done_ == nullptr) return;  // Cancelled.
-  if (any_failed_ || bytes_read_ >= bytes_min_ || budget_.bytes_left == 0 || asked_.empty() ||
-      gather_->now() >= deadline_) {
+  // Where there is more than the limits let through, waiting would bring nothing: whoever is parked
+  // at a partition that has something to be read is woken at once, to read the same again.
+  if (any_failed_ || limits_reached_ || bytes_read_ >= bytes_min_ || budget_.bytes_left == 0 ||
+      asked_.empty() || gather_->now() >= deadline_) {
     return Answer();
   }
   Park();

@@ -4,7 +4,8 @@
 //
 // Fair: each call begins one partition later than the one before, so that with limits smaller than
 // what there is every partition gets its turn. At least one batch is returned, if there is one,
-// even if it is larger than every limit. A failed partition is reported at once.
+// even if it is larger than every limit. A failed partition is reported at once, and so is what was
+// read when a limit, not the end of the log, kept it below bytes_min.
 //
 // Waking: parked with bytes_min/P at each of P partitions, since among them one has that share when
 // the sum is there. Then everything is read again: batches are by reference, from the tail.
@@ -71,8 +72,11 @@ class FetchCall : public std::enable_shared_from_this<FetchCall> {
   std::vector<Group> groups_;
   size_t next_group_ = 0;
   FetchBudget budget_;
+  const std::shared_ptr<FetchReader> reader_ = std::make_shared<FetchReader>();
   int64_t bytes_read_ = 0;
   bool any_failed_ = false;
+  // Of some partition there is more than the pass could take.
+  bool limits_reached_ = false;
   // Parked under this id at these shards.
   static constexpr ParkId kNotParked{0};
   ParkId park_ = kNotParked;

@@ -90,6 +90,51 @@ TEST(FetchCallTest, MinBytesCountsOverAllPartitions) {
   ASSERT_TRUE(f.loop.RunUntil([&] { return response.has_value(); }, absl::Seconds(1)));
 }
 
+TEST(FetchCallTest, OneThatWaitsForMemoryIsAnsweredInTimeToo) {
+  for (const int shards : {1, 2}) {
+    BrokerFixture f(shards);
+    f.Start();
+    f.CreateTopic("t");
+    f.Produce("t", MakeBatch(1, 1000));
+    const Reservation all = f.budget.ReserveAlways(f.budget.limit_bytes());
+    // The one that may exceed the budget.
+    const api::FetchResponse held = f.Fetch(BrokerFixture::FetchOf("t", 0));
+    EXPECT_EQ(held.partitions[0].batches.size(), 1u);
+    api::FetchRequest request = BrokerFixture::FetchOf("t", 0);
+    request.max_wait = absl::Seconds(2);
+    const MonotonicTime before = f.clock.Now();
+    const api::FetchResponse response = f.Fetch(request);
+    EXPECT_TRUE(response.partitions[0].outcome.ok());
+    EXPECT_THAT(response.partitions[0].batches, IsEmpty());
+    EXPECT_EQ(response.partitions[0].high_watermark, Offset(1));
+    EXPECT_GE(f.clock.Now() - before, absl::Seconds(2));
+    EXPECT_LT(f.clock.Now() - before, absl::Seconds(3));
+  }
+}
+
+// It went round and round, for max_wait, on a thread that all clients of the shard share.
+TEST(FetchCallTest, WhatLimitsKeepBelowMinBytesIsAnsweredAtOnce) {
+  for (const int shards : {1, 2}) {
+    BrokerFixture f(shards);
+    f.Start();
+    f.CreateTopic("t");
+    const Bytes batch = MakeBatch(1, 1000);
+    for (int i = 0; i < 3; ++i) f.Produce("t", batch);
+    api::FetchRequest request = BrokerFixture::FetchOf("t", 0);
+    request.max_wait = absl::Seconds(60);
+    request.bytes_min = static_cast<int32_t>(batch.size() * 2);
+    request.partitions[0].bytes_max = 1;
+    const MonotonicTime before = f.clock.Now();
+    const api::FetchResponse of_partition = f.Fetch(request);
+    EXPECT_EQ(of_partition.partitions[0].batches.size(), 1u);
+    request.partitions[0].bytes_max = 0;
+    request.bytes_max = static_cast<int32_t>(batch.size() + 1);
+    const api::FetchResponse of_all = f.Fetch(request);
+    EXPECT_EQ(of_all.partitions[0].batches.size(), 1u);
+    EXPECT_LT(f.clock.Now() - before, absl::Seconds(1));
+  }
+}
+
 TEST(FetchCallTest, AFailedPartitionAnswersTheLongPollAtOnce) {
   BrokerFixture f;
   f.Start();

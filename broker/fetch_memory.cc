@@ -4,8 +4,15 @@
 
 namespace millrace::broker {
 
-// The flag first: who is woken by the bytes that come back may need it.
+FetchMemory::Share::Share(Reservation reservation, std::shared_ptr<FetchReader> reader,
+                          std::shared_ptr<FetchMemory> beyond)
+    : reservation_(std::move(reservation)), reader_(std::move(reader)), beyond_(std::move(beyond)) {
+  reader_->shares_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// The bytes last: who is woken by them may need the rest.
 FetchMemory::Share::~Share() {
+  reader_->shares_.fetch_sub(1, std::memory_order_relaxed);
   if (beyond_ != nullptr) beyond_->beyond_out_.store(false, std::memory_order_release);
 }
 
@@ -31,15 +38,23 @@ std::shared_ptr<FetchMemory::Strand> FetchMemory::AddStrand(Executor* executor,
   return strands_.back();
 }
 
-std::unique_ptr<FetchMemory::Share> FetchMemory::TryTake(int64_t bytes) {
+std::unique_ptr<FetchMemory::Share> FetchMemory::TryTake(int64_t bytes,
+                                                         std::shared_ptr<FetchReader> reader) {
   Reservation reservation;
-  if (!budget_->TryReserve(bytes, &reservation)) return nullptr;
-  return std::make_unique<Share>(std::move(reservation), nullptr);
+  if (!budget_->TryReserve(bytes, &reservation, budget_->limit_bytes() / 4)) return nullptr;
+  return std::make_unique<Share>(std::move(reservation), std::move(reader), nullptr);
 }
 
-std::unique_ptr<FetchMemory::Share> FetchMemory::TryTakeBeyond(int64_t bytes) {
+std::unique_ptr<FetchMemory::Share> FetchMemory::TryTakeFirst(int64_t bytes,
+                                                              std::shared_ptr<FetchReader> reader) {
+  if (!reader->is_owed_nothing()) return nullptr;
+  Reservation reservation;
+  if (budget_->TryReserve(bytes, &reservation)) {
+    return std::make_unique<Share>(std::move(reservation), std::move(reader), nullptr);
+  }
   if (beyond_out_.exchange(true, std::memory_order_acquire)) return nullptr;
-  return std::make_unique<Share>(budget_->ReserveAlways(bytes), shared_from_this());
+  return std::make_unique<Share>(budget_->ReserveAlways(bytes), std::move(reader),
+                                 shared_from_this());
 }
 
 void FetchMemory::OnRelease() {

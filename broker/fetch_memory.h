@@ -2,8 +2,12 @@
 // read until the network has sent them.
 //
 // Where there is no room, a read waits and is woken when some comes back; so readers that do not
-// take what they asked for hold a bounded amount, however many they are. One answer of a single
-// batch at a time may exceed the budget, so that there is always somebody who goes on.
+// take what they asked for hold a bounded amount, however many they are.
+//
+// Nor do they hold up those that take theirs: a quarter of the budget is for readers of which
+// nothing is on its way, a batch at a time. A slow one has its first batch from there and the rest
+// from what all share, and waits for that alone. When even the quarter is used up, one batch at a
+// time may exceed the budget, so that there is somebody who goes on.
 //
 // Not here: what comes in (rpc/read_gate.h), which has a budget of its own in the server, so that
 // readers cannot keep producers out.
@@ -25,13 +29,23 @@
 
 namespace millrace::broker {
 
+// Who is answered: one stream, or one call. Counts what of its answers is on its way. Thread: any.
+class FetchReader {
+ public:
+  bool is_owed_nothing() const { return shares_.load(std::memory_order_relaxed) == 0; }
+
+ private:
+  friend class FetchMemory;
+  std::atomic<int> shares_{0};
+};
+
 class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
  public:
   // Gives its bytes back when it goes.
   class Share {
    public:
-    Share(Reservation reservation, std::shared_ptr<FetchMemory> beyond)
-        : reservation_(std::move(reservation)), beyond_(std::move(beyond)) {}
+    Share(Reservation reservation, std::shared_ptr<FetchReader> reader,
+          std::shared_ptr<FetchMemory> beyond);
     ~Share();
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
@@ -41,6 +55,7 @@ class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
 
    private:
     Reservation reservation_;
+    const std::shared_ptr<FetchReader> reader_;
     // Not null: this is the one that may exceed the budget.
     const std::shared_ptr<FetchMemory> beyond_;
   };
@@ -70,10 +85,11 @@ class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
   // `wake` must be harmless when its owner has gone.
   std::shared_ptr<Strand> AddStrand(Executor* executor, std::function<void()> wake);
 
-  // Null if there is no room now.
-  std::unique_ptr<Share> TryTake(int64_t bytes);
-  // For one answer of one batch beyond the budget; null while another one is out.
-  std::unique_ptr<Share> TryTakeBeyond(int64_t bytes);
+  // Null if there is no room now in what all readers share.
+  std::unique_ptr<Share> TryTake(int64_t bytes, std::shared_ptr<FetchReader> reader);
+  // For an answer of one batch; null if something is on its way to `reader`, or there is no room in
+  // the quarter either while another batch is beyond the budget.
+  std::unique_ptr<Share> TryTakeFirst(int64_t bytes, std::shared_ptr<FetchReader> reader);
 
  private:
   explicit FetchMemory(MemoryBudget* budget) : budget_(budget) {}

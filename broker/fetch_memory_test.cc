@@ -8,15 +8,17 @@
 namespace millrace::broker {
 namespace {
 
+std::shared_ptr<FetchReader> Reader() { return std::make_shared<FetchReader>(); }
+
 TEST(FetchMemoryTest, ASharesBytesComeBackWithIt) {
   MemoryBudget budget(100);
   auto memory = FetchMemory::Create(&budget);
-  auto share = memory->TryTake(80);
+  auto share = memory->TryTake(70, Reader());
   ASSERT_NE(share, nullptr);
-  EXPECT_EQ(memory->TryTake(30), nullptr);
+  EXPECT_EQ(memory->TryTake(6, Reader()), nullptr);
   share->ShrinkTo(60);
   EXPECT_EQ(budget.used_bytes(), 60);
-  share->ShrinkTo(70);
+  share->ShrinkTo(65);
   EXPECT_EQ(budget.used_bytes(), 60);
   Bytes bytes = WithShare(Bytes::Copy("answer"), std::move(share));
   EXPECT_EQ(bytes.slice(), "answer");
@@ -27,16 +29,36 @@ TEST(FetchMemoryTest, ASharesBytesComeBackWithIt) {
   EXPECT_EQ(budget.used_bytes(), 0);
 }
 
+TEST(FetchMemoryTest, AQuarterIsForReadersThatAreOwedNothing) {
+  MemoryBudget budget(100);
+  auto memory = FetchMemory::Create(&budget);
+  const auto slow = Reader();
+  const auto owed = memory->TryTake(75, slow);
+  ASSERT_NE(owed, nullptr);
+  EXPECT_FALSE(slow->is_owed_nothing());
+  EXPECT_EQ(memory->TryTake(1, slow), nullptr);
+  EXPECT_EQ(memory->TryTakeFirst(1, slow), nullptr);
+  const auto quick = Reader();
+  for (int i = 0; i < 3; ++i) {
+    auto share = memory->TryTakeFirst(25, quick);
+    ASSERT_NE(share, nullptr);
+    EXPECT_EQ(memory->TryTakeFirst(1, quick), nullptr) << "something is on its way";
+    share.reset();
+    EXPECT_TRUE(quick->is_owed_nothing());
+  }
+  EXPECT_EQ(budget.used_bytes(), 75);
+}
+
 TEST(FetchMemoryTest, OneMayExceedTheBudget) {
   MemoryBudget budget(100);
   auto memory = FetchMemory::Create(&budget);
-  const auto all = memory->TryTake(100);
-  auto beyond = memory->TryTakeBeyond(50);
+  const auto all = memory->TryTakeFirst(100, Reader());
+  auto beyond = memory->TryTakeFirst(50, Reader());
   ASSERT_NE(beyond, nullptr);
   EXPECT_EQ(budget.used_bytes(), 150);
-  EXPECT_EQ(memory->TryTakeBeyond(1), nullptr);
+  EXPECT_EQ(memory->TryTakeFirst(1, Reader()), nullptr);
   beyond.reset();
-  EXPECT_NE(memory->TryTakeBeyond(1), nullptr);
+  EXPECT_NE(memory->TryTakeFirst(1, Reader()), nullptr);
 }
 
 TEST(FetchMemoryTest, OnlyWhoWantsIsWokenAndOnce) {
@@ -49,16 +71,16 @@ TEST(FetchMemoryTest, OnlyWhoWantsIsWokenAndOnce) {
   int other = 0;
   const auto strand = memory->AddStrand(executor.get(), [&] { ++woken; });
   memory->AddStrand(executor.get(), [&] { ++other; });
-  memory->TryTake(10).reset();
+  memory->TryTake(10, Reader()).reset();
   loop.RunFor(absl::Seconds(1));
   EXPECT_EQ(woken, 0);
   strand->Want();
-  for (int i = 0; i < 3; ++i) memory->TryTake(10).reset();
+  for (int i = 0; i < 3; ++i) memory->TryTake(10, Reader()).reset();
   loop.RunFor(absl::Seconds(1));
   EXPECT_EQ(woken, 1);
   strand->Want();
   strand->Forget();
-  memory->TryTake(10).reset();
+  memory->TryTake(10, Reader()).reset();
   loop.RunFor(absl::Seconds(1));
   EXPECT_EQ(woken, 1);
   EXPECT_EQ(other, 0);

@@ -17,8 +17,9 @@ FetchRun::FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads,
       memory_(std::move(memory)),
       started_(shard->clock().Now()),
       items_(std::move(items)),
-      budget_(budget),
+      budget_(std::move(budget)),
       done_(std::move(done)) {
+  if (budget_.reader == nullptr) budget_.reader = std::make_shared<FetchReader>();
   results_.reserve(items_.size());
 }
 
@@ -35,9 +36,9 @@ void FetchRun::Continue() {
         return;
       case Step::kNoMemory:
         // With something read the rest is for the next call: it is not waited for.
-        if (!budget_.nothing_yet) break;
+        if (!budget_.nothing_yet || waits_no_more_) break;
         results_.pop_back();
-        return shard->AwaitMemory(shared_from_this());
+        return Await(shard.get());
       case Step::kDone:
         break;
     }
@@ -45,6 +46,18 @@ void FetchRun::Continue() {
                                     static_cast<int64_t>(result.bytes));
   }
   std::move(done_)(std::move(results_), budget_);
+}
+
+void FetchRun::Await(Shard* shard) {
+  waiting_ = true;
+  shard->AwaitMemory(shared_from_this());
+  if (budget_.waits_until == MonotonicTime::Never() || std::exchange(timer_set_, true)) return;
+  executor_->PostAt(budget_.waits_until, [weak = weak_from_this()] {
+    const std::shared_ptr<FetchRun> self = weak.lock();
+    if (self == nullptr) return;
+    self->waits_no_more_ = true;
+    self->StopWaiting();
+  });
 }
 
 FetchRun::Step FetchRun::ReadOne(const ShardFetchItem& item, ShardFetchResult* result) {
@@ -100,17 +113,16 @@ FetchRun::Step FetchRun::TakeRead(Replica* replica, const FetchQuery& query,
 
 FetchRun::SharePtr FetchRun::TakeShare(int64_t bytes, bool* one_batch) {
   const std::shared_ptr<Shard> shard = shard_.lock();
-  // Nobody overtakes those that wait.
-  if (!waited_ && shard->MemoryIsAwaited()) return nullptr;
-  SharePtr share = memory_->TryTake(bytes);
-  if (share != nullptr) return share;
-  if (!budget_.nothing_yet) return nullptr;
+  // Of what all share nobody takes before those that wait for it.
+  const bool in_turn = waited_ || !shard->MemoryIsAwaited();
+  SharePtr share = in_turn ? memory_->TryTake(bytes, budget_.reader) : nullptr;
+  if (share != nullptr || !budget_.nothing_yet) return share;
   // Asked again after the wish is known: bytes may just have come back.
   shard->WantMemory();
-  share = memory_->TryTake(bytes);
+  if (in_turn) share = memory_->TryTake(bytes, budget_.reader);
   if (share != nullptr) return share;
   *one_batch = true;
-  return memory_->TryTakeBeyond(bytes);
+  return memory_->TryTakeFirst(bytes, budget_.reader);
 }
 
 void FetchRun::ReadCold(LogRead read, SharePtr share) {

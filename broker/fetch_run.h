@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -54,6 +55,10 @@ struct FetchBudget {
   size_t bytes_left = 0;
   // Nothing has been read yet: one batch may be larger than any limit.
   bool nothing_yet = true;
+  // Who reads; null: somebody who is owed nothing.
+  std::shared_ptr<FetchReader> reader = nullptr;
+  // How long a pass waits for memory; then it ends with nothing.
+  MonotonicTime waits_until = MonotonicTime::Never();
 };
 
 // The results in the order of the items, and what is left of the budget.
@@ -69,7 +74,7 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
   // Memory has come back since this was made to wait.
   void Resume() {
     waited_ = true;
-    Continue();
+    StopWaiting();
   }
 
  private:
@@ -82,6 +87,11 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
 
   // Reads on until a read needs the disk, or all is done.
   void Continue();
+  // Until there is memory, or the time for that is over.
+  void Await(Shard* shard);
+  void StopWaiting() {
+    if (std::exchange(waiting_, false)) Continue();
+  }
   Step ReadOne(const ShardFetchItem& item, ShardFetchResult* result);
   // The read of one query, and its share if it has any bytes.
   Step TakeRead(Replica* replica, const FetchQuery& query, ShardFetchResult* result);
@@ -105,6 +115,9 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
   std::vector<ShardFetchResult> results_;
   // It has its turn before those that came later.
   bool waited_ = false;
+  bool waiting_ = false;
+  bool timer_set_ = false;
+  bool waits_no_more_ = false;
   // When the read that is under way was sent to the disk.
   MonotonicTime cold_started_;
 };

@@ -59,6 +59,7 @@ class FetchStream::Pump : public std::enable_shared_from_this<Pump> {
   const Caller caller_;
   Sink sink_;
   bool writable_ = true;
+  const std::shared_ptr<FetchReader> reader_ = std::make_shared<FetchReader>();
   int64_t credit_bytes_ = 0;
   // Of the credit, what reads that are under way may use.
   int64_t reserved_bytes_ = 0;
@@ -154,7 +155,7 @@ void FetchStream::Pump::Read(const TopicPartition& partition, Assigned* assigned
       std::min({credit_bytes_ - reserved_bytes_, static_cast<int64_t>(assigned->bytes_max),
                 gather_->options().fetch_bytes_max});
   reserved_bytes_ += reserved;
-  const FetchBudget budget{static_cast<size_t>(reserved), true};
+  const FetchBudget budget{static_cast<size_t>(reserved), true, reader_};
   gather_->Read(gather_->ShardOf(partition), {item}, budget,
                 [self = shared_from_this(), partition, reserved, generation = assigned->generation](
                     std::vector<ShardFetchResult> results, FetchBudget) mutable {

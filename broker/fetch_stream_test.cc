@@ -187,6 +187,43 @@ TEST_P(FetchStreamTest, ReadersThatTakeNothingHoldABoundedAmountTogether) {
   f_.OnShard([&] { streams.clear(); });
 }
 
+// Readers that take nothing hold what all share; who takes what is pushed goes on beside them.
+TEST_P(FetchStreamTest, ReadersThatTakeNothingHoldUpNobodyElse) {
+  constexpr int kBatches = 5;
+  const Bytes batch = MakeBatch(1, 100'000);
+  for (int i = 0; i < kBatches; ++i) ASSERT_TRUE(f_.Produce("t", batch).outcome.ok());
+  const int64_t limit = f_.budget.limit_bytes();
+  const Reservation most = f_.budget.ReserveAlways(limit - limit / 4 - 150'000);
+  std::vector<api::FetchStreamResponse> unsent;
+  std::vector<std::unique_ptr<FetchStream>> streams(4);
+  for (std::unique_ptr<FetchStream>& stream : streams) {
+    f_.OnShard([&] {
+      stream = f_.broker->OpenFetchStream(f_.caller, [&](api::FetchStreamResponse response) {
+        unsent.push_back(std::move(response));
+      });
+      EXPECT_OK(stream->Handle(Assign(0, 0, 1 << 30)));
+    });
+  }
+  f_.Run(absl::Seconds(1));
+  ASSERT_FALSE(unsent.empty());
+  size_t read_bytes = 0;
+  std::unique_ptr<FetchStream> reader;
+  f_.OnShard([&] {
+    // Its answers are gone at once.
+    reader = f_.broker->OpenFetchStream(f_.caller, [&](const api::FetchStreamResponse& response) {
+      read_bytes += api::TotalBytes(response.partitions[0].batches);
+    });
+    EXPECT_OK(reader->Handle(Assign(0, 0, 1 << 30)));
+  });
+  EXPECT_TRUE(
+      f_.loop.RunUntil([&] { return read_bytes == kBatches * batch.size(); }, absl::Seconds(5)))
+      << read_bytes;
+  f_.OnShard([&] {
+    streams.clear();
+    reader.reset();
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, FetchStreamTest, ::testing::Values(1, 3));
 
 }  // namespace
