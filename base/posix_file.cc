@@ -36,6 +36,10 @@ absl::Status PosixError(absl::string_view action, absl::string_view path, int er
   switch (error) {
     case ENOSPC:
     case EDQUOT:
+    // No room among the open files: as with a full disk nothing was done, and it can be tried
+    // again.
+    case EMFILE:
+    case ENFILE:
       code = ErrorCode::kStorageFull;
       break;
     case ENOENT:

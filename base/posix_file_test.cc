@@ -24,6 +24,9 @@ TEST(PosixError, SaysWhatWasTriedOnWhichPathAndWhy) {
 }
 
 TEST(PosixError, TellsFullFromUnusableFromBroken) {
+  for (const int none_free : {EMFILE, ENFILE}) {
+    EXPECT_EQ(CodeOf(PosixError("open", "f", none_free)), ErrorCode::kStorageFull);
+  }
   for (int error : {ENOSPC, EDQUOT}) {
     EXPECT_EQ(CodeOf(PosixError("write", "f", error)), ErrorCode::kStorageFull) << error;
   }
@@ -31,7 +34,7 @@ TEST(PosixError, TellsFullFromUnusableFromBroken) {
        {ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EACCES, EPERM, EROFS, ELOOP, ENAMETOOLONG}) {
     EXPECT_EQ(CodeOf(PosixError("open", "f", error)), ErrorCode::kDirectoryUnavailable) << error;
   }
-  for (int error : {EIO, EBADF, EINVAL, EFBIG, EMFILE}) {
+  for (int error : {EIO, EBADF, EINVAL, EFBIG}) {
     EXPECT_EQ(CodeOf(PosixError("read", "f", error)), ErrorCode::kStorageError) << error;
   }
 }

@@ -32,10 +32,7 @@ DamageControl::DamageControl(Deps deps) : deps_(std::move(deps)) {
 }
 
 void DamageControl::OnMetadata(const metadata::Update& update) {
-  const auto& changed = update.delta->configs_changed;
-  const bool paced = paced_ && !changed.contains(metadata::ConfigOwner::AllBrokers()) &&
-                     !changed.contains(metadata::ConfigOwner::Broker(deps_.mender.self));
-  if (paced) return;
+  if (paced_ && !metadata::MayChangeBrokerConfig(*update.delta, deps_.mender.self)) return;
   paced_ = true;
   SetPace(*update.image);
 }

@@ -51,13 +51,16 @@ ConfigSchema<Config> MakeSchema() {
             .doc = "Bytes that it reads per second at most for that, over all log directories.",
             .min = 1024,
             .dynamic = true})
-      .Int(&Config::max_connections,
-           {.name = "max.connections",
-            .default_value = "2147483647",
-            .doc = "Connections a broker accepts at most, over all listeners.",
-            .min = 0,
-            .max = kInt32Max,
-            .dynamic = true})
+      .Int(
+          &Config::max_connections,
+          {.name = "max.connections",
+           .default_value = "2147483647",
+           .doc =
+               "Connections a broker accepts at most, over all listeners; in any case no more than "
+               "half of its open files (ulimit -n) are enough for.",
+           .min = 0,
+           .max = kInt32Max,
+           .dynamic = true})
       .Int(&Config::max_connections_per_ip,
            {.name = "max.connections.per.ip",
             .default_value = "2147483647",
@@ -205,6 +208,11 @@ BrokerConfig BrokerConfigOf(const Image& image, NodeId broker, const ConfigValue
   // Resolution passes over every value that its key does not allow.
   CHECK(config.ok()) << std::string(config.status().message());
   return *std::move(config);
+}
+
+bool MayChangeBrokerConfig(const Delta& delta, NodeId broker) {
+  return delta.configs_changed.contains(ConfigOwner::AllBrokers()) ||
+         delta.configs_changed.contains(ConfigOwner::Broker(broker));
 }
 
 }  // namespace millrace::metadata

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "base/config.h"
 #include "base/ids.h"
+#include "metadata/delta.h"
 #include "metadata/image.h"
 #include "metadata/topic_config.h"
 
@@ -54,6 +55,9 @@ ResolvedConfig ResolveBrokerConfig(const ConfigKey& key, const ConfigLayers& lay
 
 // Those in force on `broker`, whose own file says `static_broker` (keys of others are skipped).
 BrokerConfig BrokerConfigOf(const Image& image, NodeId broker, const ConfigValues& static_broker);
+
+// Whether they may be others behind `delta`.
+bool MayChangeBrokerConfig(const Delta& delta, NodeId broker);
 
 }  // namespace millrace::metadata
 

@@ -173,11 +173,19 @@ void BrokerRole::OnRecorded(const absl::Status& status) {
   if (may_close_) return Close();
   if (!status.ok()) return Finish(status);
   session_->SetDiskSpeeds([this] { return broker_->MeasureDisks(); });
-  session_->feed().Subscribe(
-      env_.controller, [this](const metadata::Update& update) { broker_->OnMetadata(update); });
+  session_->feed().Subscribe(env_.controller,
+                             [this](const metadata::Update& update) { OnMetadata(update); });
   session_->Activate([this](const absl::Status& active) {
     if (!stopping_) OnActive(active);
   });
+}
+
+void BrokerRole::OnMetadata(const metadata::Update& update) {
+  broker_->OnMetadata(update);
+  if (on_config_ == nullptr) return;
+  const bool told = std::exchange(config_told_, true);
+  if (told && !metadata::MayChangeBrokerConfig(*update.delta, config_.node_id)) return;
+  on_config_(metadata::BrokerConfigOf(*update.image, config_.node_id, config_.given));
 }
 
 void BrokerRole::OnActive(const absl::Status& status) {

@@ -28,6 +28,7 @@
 #include "base/env.h"
 #include "broker/broker.h"
 #include "metadata/authorizer.h"
+#include "metadata/broker_config.h"
 #include "millrace/v1/admin_service.pb.h"
 #include "node/config.h"
 #include "node/controller_session.h"
@@ -76,6 +77,11 @@ class BrokerRole {
   // May be called during the start, which then stays without its callback.
   void Stop(absl::Duration drain, Done done);
 
+  // Called with each image that may have changed the broker's config, the first one included, on
+  // the controller executor. Set before Start.
+  using OnConfig = std::function<void(const metadata::BrokerConfig&)>;
+  void SetOnConfig(OnConfig on_config) { on_config_ = std::move(on_config); }
+
   // Null until the log directories are being opened.
   broker::Broker* broker() { return broker_.get(); }
 
@@ -100,6 +106,7 @@ class BrokerRole {
       const std::vector<broker::OpenedLogDir>& dirs) const;
   void OnRegistered(absl::StatusOr<BrokerEpoch> epoch);
   void OnRecorded(const absl::Status& status);
+  void OnMetadata(const metadata::Update& update);
   void OnActive(const absl::Status& status);
   void Finish(const absl::Status& status);
 
@@ -121,6 +128,8 @@ class BrokerRole {
   BrokerEpoch epoch_ = kNoBrokerEpoch;
   Done started_;
   std::function<void(const absl::Status&)> ended_;
+  OnConfig on_config_;
+  bool config_told_ = false;
   // The directories are being opened, or the epoch recorded: not to be closed in between.
   bool busy_ = false;
   bool stopping_ = false;

@@ -30,6 +30,7 @@
 #include "base/env.h"
 #include "broker/broker.h"
 #include "metadata/authorizer.h"
+#include "metadata/broker_config.h"
 #include "millrace/v1/admin_service.pb.h"
 #include "node/broker_role.h"
 #include "node/broker_session_server.h"
@@ -86,6 +87,12 @@ class Node {
   // place. Set before Start.
   void SetOnEnded(std::function<void(const absl::Status&)> on_ended) {
     on_ended_ = std::move(on_ended);
+  }
+
+  // Called when the broker's config in the cluster's metadata may have changed; of a broker. Set
+  // before Start. Thread: the controller executor.
+  void SetOnBrokerConfig(BrokerRole::OnConfig on_config) {
+    broker_->SetOnConfig(std::move(on_config));
   }
 
   // Hands over what others can lead, drains for up to `drain`, closes everything cleanly. May be

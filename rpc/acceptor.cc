@@ -75,10 +75,11 @@ void Watch(int epoll, int fd, uint32_t events, uint64_t data) {
 
 }  // namespace
 
-Acceptor::Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits,
+Acceptor::Acceptor(std::vector<ListenSocket> sockets, const LimitSetting* limits,
                    absl::Duration first_byte_max, const Clock* clock, MetricRegistry* metrics,
                    HandOver hand_over)
     : sockets_(std::move(sockets)),
+      limit_setting_(limits),
       first_byte_max_(first_byte_max),
       clock_(clock),
       hand_over_(std::move(hand_over)),
@@ -95,7 +96,7 @@ Acceptor::Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions lim
       open_(&metrics->AddGauge("millrace_connections", "Connections that are open.")),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wakeup_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      limits_(limits) {
+      limits_(limits->Get()) {
   CHECK(epoll_.get() >= 0 && wakeup_.get() >= 0) << "errno " << errno;
   for (const ListenSocket& socket : sockets_) listener_names_.push_back(socket.address.name);
   Watch(epoll_.get(), wakeup_.get(), EPOLLIN, kWakeup);
@@ -123,8 +124,8 @@ void Acceptor::StopAccepting() {
 std::string Acceptor::ListenerOf(const std::string& peer) const {
   const std::string key = StripScheme(peer);
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto entry = listener_by_peer_.find(key);
-  return entry == listener_by_peer_.end() ? std::string() : listener_names_[entry->second];
+  const auto entry = came_by_.find(key);
+  return entry == came_by_.end() ? std::string() : listener_names_[entry->second.listener];
 }
 
 int64_t Acceptor::open_connections() const {
@@ -177,6 +178,7 @@ void Acceptor::Run() {
 void Acceptor::AcceptFrom(size_t listener) {
   // An event of before the pause.
   if (!watching_) return;
+  limits_.SetOptions(limit_setting_->Get());
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const MonotonicTime now = clock_->Now();
     if (const MonotonicTime next = limits_.NextCreation(now); next > now) {
@@ -203,6 +205,12 @@ void Acceptor::AcceptFrom(size_t listener) {
 
 // The connection is registered before gRPC gets it, so that its first call finds its listener.
 void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std::string peer) {
+  // Calls name their peer only: of one that is here by another listener, nobody could tell by which
+  // of the two a call came, nor what it may do. Its next try has another port.
+  const auto here = came_by_.find(peer);
+  if (here != came_by_.end() && here->second.listener != static_cast<int>(listener)) {
+    return accept_errors_->Add();
+  }
   switch (limits_.Admit(address, clock_->Now())) {
     case ConnectionLimits::Verdict::kTooMany:
       refused_total_->Add();
@@ -230,7 +238,7 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     id = next_id_++;
-    listener_by_peer_[peer] = static_cast<int>(listener);
+    came_by_[peer] = {id, static_cast<int>(listener)};
     connections_.emplace(id, Connection{.duplicate = std::move(duplicate),
                                         .address = std::move(address),
                                         .peer = std::move(peer),
@@ -283,7 +291,8 @@ void Acceptor::Ended(uint64_t id) {
     if (entry == connections_.end()) return;
     ended = std::move(entry->second);
     connections_.erase(entry);
-    listener_by_peer_.erase(ended.peer);
+    const auto came_by = came_by_.find(ended.peer);
+    if (came_by != came_by_.end() && came_by->second.id == id) came_by_.erase(came_by);
     open_->Set(static_cast<double>(connections_.size()));
   }
   // While gRPC still has the socket open, closing the duplicate would leave it in the epoll set.

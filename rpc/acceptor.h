@@ -40,8 +40,8 @@ class Acceptor {
   using HandOver = std::function<void(int listener_fd, int fd, bool tls)>;
 
   // Accepts from now on. `first_byte_max`: how long a connection to a listener with TLS may be
-  // silent in the beginning. `clock` and `metrics` outlive the acceptor.
-  Acceptor(std::vector<ListenSocket> sockets, ConnectionLimitOptions limits,
+  // silent in the beginning. `limits`, `clock` and `metrics` outlive the acceptor.
+  Acceptor(std::vector<ListenSocket> sockets, const LimitSetting* limits,
            absl::Duration first_byte_max, const Clock* clock, MetricRegistry* metrics,
            HandOver hand_over);
   // Closes the listening sockets; connections stay with gRPC.
@@ -84,6 +84,7 @@ class Acceptor {
 
   std::vector<ListenSocket> sockets_;
   std::vector<std::string> listener_names_;
+  const LimitSetting* const limit_setting_;
   const absl::Duration first_byte_max_;
   const Clock* const clock_;
   const HandOver hand_over_;
@@ -106,7 +107,12 @@ class Acceptor {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::map<uint64_t, Connection> connections_;
-  std::map<std::string, int> listener_by_peer_;
+  // A peer has one entry, of the connection that came last.
+  struct CameBy {
+    uint64_t id = 0;
+    int listener = 0;
+  };
+  std::map<std::string, CameBy> came_by_;
   uint64_t next_id_ = 0;
   bool stop_accepting_ = false;
   bool stop_ = false;

@@ -16,8 +16,18 @@ using testdata::OpenLogged;
 using testdata::StreamLog;
 using testdata::Watched;
 
-FileDescriptor Connect(int port) {
+// `from`: the port of this side; 0: any.
+FileDescriptor Connect(int port, int from = 0) {
   FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (from != 0) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_port = htons(static_cast<uint16_t>(from));
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&own), sizeof(own)), 0);
+  }
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
@@ -94,6 +104,32 @@ TEST(Acceptor, RefusesAboveTheLimitPerAddress) {
   EXPECT_FALSE(IsRefused(first));
   EXPECT_TRUE(IsRefused(Connect(PortOf(server))));
   EXPECT_EQ(Metric(server, "millrace_connections_refused_total", "max.connections.per.ip"), 1);
+}
+
+TEST(Acceptor, TakesOtherLimitsWhileItRuns) {
+  EchoServer server;
+  const FileDescriptor first = Connect(PortOf(server));
+  EXPECT_FALSE(IsRefused(first));
+  server.server().SetConnectionLimits({.connections_max = 1});
+  EXPECT_TRUE(IsRefused(Connect(PortOf(server))));
+  server.server().SetConnectionLimits({.connections_max = 2});
+  EXPECT_FALSE(IsRefused(Connect(PortOf(server))));
+}
+
+// A call names the address and port of its client, and nothing else of its connection.
+TEST(Acceptor, OnePeerIsLetInByOneListenerAtATime) {
+  EchoServer server({.listeners = {{.name = "A", .host = "127.0.0.1", .port = 0},
+                                   {.name = "B", .host = "127.0.0.1", .port = 0}}});
+  const auto& listeners = server.server().listeners();
+  FileDescriptor by_a = Connect(listeners[0].port);
+  EXPECT_FALSE(IsRefused(by_a));
+  sockaddr_in own{};
+  socklen_t length = sizeof(own);
+  ASSERT_EQ(getsockname(by_a.get(), reinterpret_cast<sockaddr*>(&own), &length), 0);
+  const int port = ntohs(own.sin_port);
+  EXPECT_TRUE(IsRefused(Connect(listeners[1].port, port)));
+  EXPECT_FALSE(IsRefused(Connect(listeners[1].port)));
+  ASSERT_TRUE(WaitForOpen(server, 1)) << "only that of A is left";
 }
 
 TEST(Acceptor, CreationRateDelaysAndDoesNotRefuse) {

@@ -5,12 +5,13 @@
 // it is not refused but waits in the kernel's backlog: a token bucket of one second's worth says
 // when the next may be accepted.
 //
-// Thread: the owner's (the accept thread).
+// Thread: the owner's (the accept thread); LimitSetting: any.
 #ifndef RPC_CONNECTION_LIMITS_H_
 #define RPC_CONNECTION_LIMITS_H_
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 
 #include "base/monotonic_time.h"
@@ -26,12 +27,33 @@ struct ConnectionLimitOptions {
   double creations_per_second_max = 0;
 };
 
+// What the limits are to be, where that can be changed while connections come.
+class LimitSetting {
+ public:
+  explicit LimitSetting(ConnectionLimitOptions options) : options_(options) {}
+  void Set(ConnectionLimitOptions options) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    options_ = options;
+  }
+  ConnectionLimitOptions Get() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return options_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  ConnectionLimitOptions options_;
+};
+
 class ConnectionLimits {
  public:
   enum class Verdict { kAdmitted, kTooMany, kTooManyOfAddress };
 
   // REQUIRES: no option is negative.
   explicit ConnectionLimits(ConnectionLimitOptions options) : options_(options) {}
+
+  // From the next connection on; those that are open stay, also where they are too many now.
+  void SetOptions(ConnectionLimitOptions options) { options_ = options; }
 
   // When the next connection may be taken from the backlog: at or before `now` if at once.
   MonotonicTime NextCreation(MonotonicTime now) const;
@@ -50,7 +72,7 @@ class ConnectionLimits {
   double TokensAt(MonotonicTime now) const;
   double Burst() const;
 
-  const ConnectionLimitOptions options_;
+  ConnectionLimitOptions options_;
   int64_t open_ = 0;
   std::map<std::string, int64_t> open_by_address_;
   // Tokens at tokens_time_; meaningful once started_.

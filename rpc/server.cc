@@ -44,7 +44,8 @@ Server::Server(ServerOptions options, const Clock* clock, std::shared_ptr<ReadGa
       clock_(clock),
       metrics_(metrics),
       builder_(std::make_unique<grpc::ServerBuilder>()),
-      gate_(std::move(gate)) {
+      gate_(std::move(gate)),
+      limits_(options_.connection_limits) {
   CHECK_GE(options_.queue_count, 1);
   for (const ListenerAddress& listener : options_.listeners) {
     CHECK(!listener.security.tls || options_.tls != nullptr) << listener.name;
@@ -135,7 +136,7 @@ absl::Status Server::Start() {
   host->stream_write_bytes_max = options_.stream_write_bytes_max;
   host->policy = PolicyOf(options_);
   acceptor_ = std::make_unique<Acceptor>(
-      std::move(sockets_), options_.connection_limits, options_.handshake_timeout, clock_, metrics_,
+      std::move(sockets_), &limits_, options_.handshake_timeout, clock_, metrics_,
       [plaintext = hand_over_.get(), with_tls = hand_over_tls_.get()](int listener_fd, int fd,
                                                                       bool tls) {
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;

@@ -103,6 +103,9 @@ class Server {
   // Start never succeeded.
   void StopQueues();
 
+  // Instead of those of the options, from the next connection on. Thread: any.
+  void SetConnectionLimits(ConnectionLimitOptions limits) { limits_.Set(limits); }
+
   int64_t open_connections() const { return acceptor_ ? acceptor_->open_connections() : 0; }
 
  private:
@@ -125,6 +128,7 @@ class Server {
   // The same for TLS; null without.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> hand_over_tls_;
   std::unique_ptr<grpc::Server> server_;
+  LimitSetting limits_;
   std::unique_ptr<Acceptor> acceptor_;
   bool shut_down_ = false;
 };

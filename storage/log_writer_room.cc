@@ -24,7 +24,7 @@ void LogWriter::OnError(const absl::Status& status) {
   absl::Status left = status;
   if (CodeOf(left) == ErrorCode::kStorageFull) {
     if (!waits_for_room_) {
-      LOG_WARN("storage", "log directory is full",
+      LOG_WARN("storage", "log directory has no room",
                {{"directory", options_.directory}, {"error", status.message()}});
     }
     waits_for_room_ = true;

@@ -96,7 +96,7 @@ for victim in 101 102; do
   led="$(topic "[p['partition'] for p in ps if p['leader'] == $victim][0]" other)"
   not_led="$(topic "[p['partition'] for p in ps if p['leader'] not in ($victim, -1)][0]" other)"
   read="$(topic "[p['partition'] for p in ps if p['leader'] == $victim][0]")"
-  grep -q 'log directory is full' "$data/node-$victim/log" || fail "broker $victim does not say that its disk is full"
+  grep -q 'log directory has no room' "$data/node-$victim/log" || fail "broker $victim does not say that its disk is full"
   # Refused by name, and at once: what has no time to wait for room is told so.
   printf 'refused\n' | "$millrace" produce other --acks all --timeout 3 --bootstrap "$bootstrap" --partition "$led" \
     >"$work/refused" 2>&1 && fail "broker $victim takes records on a full disk"

@@ -41,6 +41,7 @@
 #include "rpc/read_gate.h"
 #include "rpc/server.h"
 #include "storage/kv_rocksdb.h"
+#include "tools/millrace/open_files.h"
 #include "tools/millrace/process_news.h"
 #include "tools/millrace/process_security.h"
 #include "tools/millrace/quorum_server.h"
@@ -61,8 +62,17 @@ absl::Status Await(absl::AnyInvocable<void(node::Node::Done) &&> start) {
   return future.get();
 }
 
+rpc::ConnectionLimitOptions ConnectionLimitsOf(const metadata::BrokerConfig& config,
+                                               int64_t open_files) {
+  rpc::ConnectionLimitOptions limits;
+  limits.connections_max = std::min(config.max_connections, ConnectionsThatFit(open_files));
+  limits.connections_per_address_max = config.max_connections_per_ip;
+  limits.creations_per_second_max = static_cast<double>(config.max_connection_creation_rate);
+  return limits;
+}
+
 rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config,
-                                     const ProcessSecurity& security) {
+                                     const ProcessSecurity& security, int64_t open_files) {
   rpc::ServerOptions options;
   security.AddListeners(config.listeners, /*nodes_only=*/false, &options);
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -70,12 +80,9 @@ rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config,
   options.queue_count = shards != 0 ? shards : std::max(1, cores - 1);
   options.receive_message_bytes_max = config.settings.socket_request_max_bytes;
   options.connection_idle_max = absl::Milliseconds(config.settings.connections_max_idle_ms);
-  const metadata::BrokerConfig broker =
-      metadata::BrokerConfigOf(metadata::Image(), config.node_id, config.given);
-  options.connection_limits.connections_max = broker.max_connections;
-  options.connection_limits.connections_per_address_max = broker.max_connections_per_ip;
-  options.connection_limits.creations_per_second_max =
-      static_cast<double>(broker.max_connection_creation_rate);
+  // Until the cluster's metadata is known.
+  options.connection_limits = ConnectionLimitsOf(
+      metadata::BrokerConfigOf(metadata::Image(), config.node_id, config.given), open_files);
   if (config.is_broker) options = broker::ReplicaService::Configure(std::move(options));
   return options;
 }
@@ -91,17 +98,19 @@ std::vector<metadata::Listener> WithBoundPorts(std::vector<metadata::Listener> a
 
 class Process {
  public:
-  // `signals` outlives this, and is woken when there is something for OnNews.
+  // `open_files`: how many this process may have. `signals` outlives this, and is woken when there
+  // is something for OnNews.
   Process(node::NodeConfig config, std::shared_ptr<const ProcessSecurity> security,
-          const Signals* signals)
+          int64_t open_files, const Signals* signals)
       : config_(std::move(config)),
         security_(std::move(security)),
+        open_files_(open_files),
         started_(signals),
         ended_(signals),
         inbound_budget_(config_.settings.memory_budget_bytes / 2),
         outbound_budget_(config_.settings.memory_budget_bytes / 2),
         gate_(rpc::ReadGate::Create(&inbound_budget_)),
-        server_(MakeServerOptions(config_, *security_), &clock_, gate_, &metrics_) {
+        server_(MakeServerOptions(config_, *security_, open_files), &clock_, gate_, &metrics_) {
     env_.clock = &clock_;
     env_.files = &files_;
     env_.random = &random_;
@@ -152,6 +161,11 @@ class Process {
       RETURN_IF_ERROR(server_.Start());
     }
     node_->SetOnEnded([this](const absl::Status& status) { ended_.Set(status); });
+    if (config_.is_broker) {
+      node_->SetOnBrokerConfig([this](const metadata::BrokerConfig& config) {
+        server_.SetConnectionLimits(ConnectionLimitsOf(config, open_files_));
+      });
+    }
     node_->Start(WithBoundPorts(config_.advertised, server_.listeners()),
                  [this](const absl::Status& status) { started_.Set(status); });
     return absl::OkStatus();
@@ -314,6 +328,7 @@ class Process {
 
   const node::NodeConfig config_;
   const std::shared_ptr<const ProcessSecurity> security_;
+  const int64_t open_files_;
   Outcome started_;
   Outcome ended_;
   SystemClock clock_;
@@ -371,8 +386,9 @@ absl::Status RunServerProcess(node::NodeConfig config) {
   RETURN_IF_ERROR(SetLogLevel(config.settings.log_level));
   for (const std::string& warning : config.warnings) LOG_WARN("server", warning, {});
   ASSIGN_OR_RETURN(ProcessSecurity security, ProcessSecurity::Create(config));
+  const int64_t open_files = RaiseOpenFileLimit();
   Process process(std::move(config), std::make_shared<const ProcessSecurity>(std::move(security)),
-                  &signals);
+                  open_files, &signals);
   RETURN_IF_ERROR(process.Start());
   while (signals.WaitForNews()) RETURN_IF_ERROR(process.OnNews());
   signals.Release();
