@@ -21,7 +21,8 @@ api::OffsetPosition WirePosition(Position::Kind kind) {
 
 }  // namespace
 
-void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_t generation) {
+void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_t generation,
+                         MonotonicTime now) const {
   partition->generation = generation;
   partition->failed = false;
   partition->question = 0;
@@ -30,6 +31,7 @@ void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_
   partition->checked = kNoLeaderEpoch;
   partition->near_replica = kNoNode;
   partition->late_at = MonotonicTime::Never();
+  if (now >= partition->gone_at) partition->gone_at = now + options_.unknown_topic_grace;
   if (position.kind == Position::Kind::kOffset) {
     partition->position = ReadPosition::At(position);
   } else {
@@ -57,7 +59,7 @@ void ConsumerCore::Assign(const std::map<NamedPartition, Position>& partitions, 
       partition = known->second;
       partition.paused = false;
     }
-    Begin(&partition, position, generation);
+    Begin(&partition, position, generation, now);
     partitions_.emplace(name, std::move(partition));
   }
   Advance(now);
@@ -68,7 +70,7 @@ void ConsumerCore::Seek(const NamedPartition& name, Position to, uint64_t genera
   const auto found = partitions_.find(name);
   if (found == partitions_.end()) return;
   Detach(name, &found->second);
-  Begin(&found->second, to, generation);
+  Begin(&found->second, to, generation, now);
   Advance(now);
 }
 
@@ -87,7 +89,7 @@ void ConsumerCore::Resume(const NamedPartition& name, Position from, uint64_t ge
   if (found == partitions_.end()) return;
   found->second.paused = false;
   Detach(name, &found->second);
-  Begin(&found->second, from, generation);
+  Begin(&found->second, from, generation, now);
   Advance(now);
 }
 
@@ -137,6 +139,15 @@ bool ConsumerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch 
   return true;
 }
 
+// Of a failed partition whose topic does not exist. One made again under the name is what the
+// caller means when he goes on, and it may be told of before or after that.
+void ConsumerCore::ForgetTopic(Partition* partition) {
+  partition->topic_id = TopicId();
+  partition->leader = kNoNode;
+  partition->leader_epoch = kNoLeaderEpoch;
+  partition->near_replica = kNoNode;
+}
+
 void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
   watch_doubted_until_ = MonotonicTime::Never();
   const NamedPartition first{topic.topic, PartitionIndex(0)};
@@ -149,16 +160,18 @@ void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
                      [&](const api::PartitionLeader& p) { return p.partition == name.partition; });
     if (topic.code != ErrorCode::kNone || leader == topic.partitions.end()) {
       at->second.gone_at = std::min(partition.gone_at, now + options_.unknown_topic_grace);
+      if (partition.failed) ForgetTopic(&at->second);
       continue;
     }
     at->second.gone_at = MonotonicTime::Never();
-    if (partition.failed) continue;
     if (!partition.topic_id.is_zero() && partition.topic_id != topic.topic_id) {
-      // Its offsets mean other records now.
-      Fail(name, &at->second,
-           MakeError(ErrorCode::kUnknownTopicId,
-                     "the topic was deleted and made again: assign its partitions anew"));
-      at->second.topic_id = topic.topic_id;
+      // Its offsets mean other records now. One that has failed already is sought or assigned anew
+      // anyway, and is then read from the topic that there is.
+      if (!partition.failed) {
+        Fail(name, &at->second,
+             MakeError(ErrorCode::kUnknownTopicId,
+                       "the topic was deleted and made again: assign its partitions anew"));
+      }
       at->second.leader_epoch = kNoLeaderEpoch;
     }
     at->second.topic_id = topic.topic_id;
@@ -388,14 +401,13 @@ void ConsumerCore::OnTime(MonotonicTime now) {
                                    ", and the partition is in ", partition.leader_epoch.value(),
                                    ": perhaps the topic was deleted and made again")});
     }
-    if (now < partition.gone_at) continue;
-    partition.gone_at = MonotonicTime::Never();
-    if (partition.failed) continue;
+    if (partition.failed || now < partition.gone_at) continue;
     Fail(name, &partition,
          MakeError(ErrorCode::kUnknownTopicOrPartition,
                    absl::StrCat("the topic or the partition does not exist: create it with "
                                 "`millrace topic create ",
                                 name.topic, "`")));
+    ForgetTopic(&partition);
   }
   Advance(now);
 }
@@ -404,7 +416,7 @@ MonotonicTime ConsumerCore::next_deadline() const {
   MonotonicTime next = watch_doubted_until_;
   for (const auto& [name, partition] : partitions_) {
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
-    next = std::min(next, partition.gone_at);
+    if (!partition.failed) next = std::min(next, partition.gone_at);
     next = std::min(next, partition.late_at);
   }
   return next;

@@ -184,7 +184,8 @@ class ConsumerCore {
     // Whom the leader named to read from; kNoNode: the leader itself.
     NodeId near_replica = kNoNode;
     MonotonicTime leader_only_until;
-    // The topic is unknown, and taken for deleted from then on.
+    // The topic is unknown, and taken for deleted from then on; Never: it exists, or nothing was
+    // told.
     MonotonicTime gone_at = MonotonicTime::Never();
     bool paused = false;
     bool failed = false;
@@ -211,7 +212,8 @@ class ConsumerCore {
   };
   using Assigned = std::map<NamedPartition, Partition>;
 
-  static void Begin(Partition* partition, const Position& position, uint64_t generation);
+  void Begin(Partition* partition, const Position& position, uint64_t generation,
+             MonotonicTime now) const;
   void Detach(const NamedPartition& name, Partition* partition);
   void Fail(const NamedPartition& name, Partition* partition, const absl::Status& status);
   void Retry(Partition* partition, MonotonicTime now);
@@ -223,6 +225,7 @@ class ConsumerCore {
                        MonotonicTime now) const;
   // The leader is read from again.
   void LeaveNearReplica(Partition* partition, MonotonicTime now) const;
+  static void ForgetTopic(Partition* partition);
   static bool AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch epoch);
   void Refuse(const NamedPartition& name, Partition* partition,
               const api::PartitionOutcome& outcome, NodeId from, MonotonicTime now);

@@ -124,6 +124,8 @@ class Trace {
   absl::Duration until_deadline() const { return core_.next_deadline() - now_; }
   const CreditSource& last_source() const { return last_source_; }
   const absl::Status& last_failure() const { return last_failure_; }
+  // Of the partition that was assigned to a stream last.
+  const api::FetchPartition& last_assigned() const { return last_assigned_; }
 
  private:
   static api::PartitionName Wire(int partition) {
@@ -156,7 +158,10 @@ class Trace {
     std::vector<std::string> words;
     if (output.change_watch) words.push_back("watch elsewhere");
     for (NodeId broker : output.connects) words.push_back(absl::StrCat("connect ", broker.value()));
-    for (const auto& send : output.sends) words.push_back(TextOf(send));
+    for (const auto& send : output.sends) {
+      words.push_back(TextOf(send));
+      if (!send.request.assign.empty()) last_assigned_ = send.request.assign.back();
+    }
     for (const auto& lookup : output.lookups) {
       std::string word = absl::StrCat("lookup ", lookup.broker.value(), " n", lookup.number);
       for (const auto& p : lookup.request.partitions) {
@@ -193,6 +198,7 @@ class Trace {
   uint64_t generation_ = 0;
   CreditSource last_source_;
   absl::Status last_failure_;
+  api::FetchPartition last_assigned_;
 };
 
 TEST(ConsumerCore, PartitionsAreAssignedAtTheirLeaderWithTheWholeCredit) {
@@ -360,7 +366,49 @@ TEST(ConsumerCore, ATopicThatStaysUnknownFailsAfterAGraceAndOneMadeAgainAtOnce) 
   EXPECT_EQ(t.After(absl::Seconds(1)), "");
   t.Assign({{Named(0), At(0)}});
   t.Gone();
-  EXPECT_EQ(t.After(absl::Seconds(1)), "send 1#4 -p0 | failed p0 UNKNOWN_TOPIC_OR_PARTITION");
+  EXPECT_EQ(t.After(absl::Seconds(1)), "failed p0 UNKNOWN_TOPIC_OR_PARTITION");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+}
+
+TEST(ConsumerCore, ASeekInATopicThatIsStillGoneFailsAgainOrReadsWhatIsMadeMeanwhile) {
+  Trace t;
+  t.Assign({{Named(0), At(5)}});
+  t.Leader(kA, 1);
+  t.Gone();
+  t.After(absl::Seconds(1));
+  EXPECT_EQ(t.Seek(0, At(0)), "");
+  EXPECT_EQ(t.until_deadline(), absl::Seconds(1));
+  EXPECT_EQ(t.After(absl::Seconds(1)), "failed p0 UNKNOWN_TOPIC_OR_PARTITION");
+  t.Seek(0, At(0));
+  EXPECT_EQ(t.Leader(kA, 1, /*topic=*/8), "send 1#3 +p0@0");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+}
+
+TEST(ConsumerCore, AFailedPartitionIsReadFromTheTopicThatWasMadeAgainOnceItIsSoughtOrAssigned) {
+  for (const bool assigned : {false, true}) {
+    Trace t;
+    t.Assign({{Named(0), At(5)}});
+    t.Leader(kA, 4);
+    EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange),
+              "send 1#2 -p0 | failed p0 OFFSET_OUT_OF_RANGE");
+    // It has failed once; that it is another topic now is no second failure.
+    EXPECT_EQ(t.Leader(kB, 1, /*topic=*/8), "");
+    EXPECT_EQ(assigned ? t.Assign({{Named(0), At(0)}}) : t.Seek(0, At(0)),
+              "connect 2 | send 2#3 +p0@0 c1000");
+    EXPECT_EQ(t.last_assigned().name.topic_id, Topic(8));
+    EXPECT_EQ(t.last_assigned().leader_epoch, LeaderEpoch(1));
+    EXPECT_EQ(t.Leader(kB, 1, /*topic=*/8), "") << "what is known is told again";
+  }
+}
+
+TEST(ConsumerCore, AFailedPartitionStillLearnsOfNewLeaders) {
+  Trace t;
+  t.Assign({{Named(0), At(5)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange),
+            "send 1#2 -p0 | failed p0 OFFSET_OUT_OF_RANGE");
+  EXPECT_EQ(t.Leader(kB, 2), "");
+  EXPECT_EQ(t.Seek(0, At(0)), "connect 2 | send 2#3 +p0@0 c1000");
 }
 
 // --- KIP-320: the position is checked in each new leader epoch ---

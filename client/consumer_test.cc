@@ -302,6 +302,28 @@ TEST(Consumer, UnknownAndDeletedTopicsAreErrors) {
   EXPECT_THAT(consumer->Poll(kPatience), HasCode(ErrorCode::kUnknownTopicOrPartition));
 }
 
+TEST(Consumer, ATopicThatWasDeletedAndMadeAgainIsReadAfterASeekOrAnAssignment) {
+  FakeLogServer server;
+  for (const bool assigned : {false, true}) {
+    server.CreateTopic("t", 1);
+    server.Append("t", 0, BatchOf({"old"}));
+    auto consumer = Connect(server);
+    ASSERT_OK(consumer->Assign({{Named(), kEarliest}}));
+    EXPECT_THAT(Read(consumer.get(), 1), ElementsAre("old"));
+    server.DeleteTopic("t");
+    EXPECT_THAT(consumer->Poll(kPatience), HasCode(ErrorCode::kUnknownTopicOrPartition));
+    server.CreateTopic("t", 1);
+    server.Append("t", 0, BatchOf({"new"}));
+    if (assigned) {
+      ASSERT_OK(consumer->Assign({{Named(), kEarliest}}));
+    } else {
+      ASSERT_OK(consumer->Seek(Named(), kEarliest));
+    }
+    EXPECT_THAT(Read(consumer.get(), 1), ElementsAre("new"));
+    server.DeleteTopic("t");
+  }
+}
+
 TEST(Consumer, PollReturnsNothingAfterItsTimeout) {
   FakeLogServer server;
   server.CreateTopic("t", 1);
