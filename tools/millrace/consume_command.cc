@@ -121,6 +121,7 @@ class Consumption {
     RETURN_IF_ERROR(Assign());
     CatchStopSignals();
     const absl::Status status = Loop();
+    KeepBeginnings({});
     const absl::Status flushed = Flush();
     return status.ok() ? flushed : status;
   }
@@ -128,10 +129,14 @@ class Consumption {
  private:
   absl::Status Assign() {
     ASSIGN_OR_RETURN(const std::vector<PartitionIndex> partitions, WantedPartitions());
+    bool exists = false;
     if (!options_.state.empty()) {
+      ASSIGN_OR_RETURN(exists, files_.Exists(options_.state));
       ASSIGN_OR_RETURN(kept_, ReadPositionFile(files_, options_.state, options_.topic));
     }
-    ASSIGN_OR_RETURN(const client::Position start, StartPosition(options_));
+    ASSIGN_OR_RETURN(client::Position start, StartPosition(options_));
+    // What the file does not name was added since then: nothing of it was printed.
+    if (exists) start = {.kind = client::Position::Kind::kEarliest};
     std::map<client::NamedPartition, client::Position> assignment;
     std::vector<client::NamedPartition> named;
     for (PartitionIndex partition : partitions) {
@@ -140,6 +145,8 @@ class Consumption {
         position = {.kind = client::Position::Kind::kOffset,
                     .offset = known->second.next,
                     .leader_epoch = known->second.epoch};
+      } else {
+        unkept_.push_back({options_.topic, partition});
       }
       named.push_back({options_.topic, partition});
       assignment[named.back()] = position;
@@ -194,6 +201,7 @@ class Consumption {
     while (stop_requested == 0 && count_ != options_.count && !AtEnd()) {
       absl::StatusOr<std::vector<client::ConsumedRecord>> records = consumer_->Poll(kPollTimeout);
       if (!records.ok()) return WithWayOn(records.status());
+      KeepBeginnings(*records);
       const auto now = std::chrono::steady_clock::now();
       if (!records->empty()) heard = now;
       if (absl::FromChrono(now - heard) > global_.timeout()) {
@@ -215,6 +223,22 @@ class Consumption {
       progress_.Update([this] { return absl::StrCat(CountOf(count_, expected_), " records"); });
     }
     return absl::OkStatus();
+  }
+
+  // A partition is kept from where it begins, as soon as that is known, also if nothing of it is
+  // printed: else the next run would begin it elsewhere. `records` have not been printed yet.
+  void KeepBeginnings(const std::vector<client::ConsumedRecord>& records) {
+    if (unkept_.empty()) return;
+    for (const client::ConsumedRecord& record : records) {
+      kept_.try_emplace(record.partition, KeptPosition{.next = record.offset});
+    }
+    std::erase_if(unkept_, [this](const client::NamedPartition& name) {
+      if (kept_.contains(name.partition)) return true;
+      const absl::StatusOr<client::Position> at = consumer_->ResumePositionOf(name);
+      if (!at.ok() || at->kind != client::Position::Kind::kOffset) return false;
+      kept_[name.partition] = {.next = at->offset, .epoch = at->leader_epoch};
+      return true;
+    });
   }
 
   // How a position file is made to go on after an unclean election.
@@ -260,8 +284,9 @@ class Consumption {
     if (!pending_.empty()) {
       reader_gone_ = !PrintOut(pending_) || std::fflush(stdout) != 0;
       pending_.clear();
-      if (reader_gone_) return absl::OkStatus();
     }
+    // What was not printed is not kept, now or later.
+    if (reader_gone_) return absl::OkStatus();
     if (options_.state.empty() || kept_ == saved_) return absl::OkStatus();
     RETURN_IF_ERROR(WritePositionFile(files_, options_.state, options_.topic, kept_));
     saved_ = kept_;
@@ -280,6 +305,8 @@ class Consumption {
   bool beyond_end_ = false;
   KeptPositions kept_;
   KeptPositions saved_;
+  // Those that kept_ does not have yet.
+  std::vector<client::NamedPartition> unkept_;
   std::string pending_;
   int64_t count_ = 0;
   // How many there are to the end; at most, since offsets may have gaps. 0: not known.
@@ -311,6 +338,9 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
       "  millrace consume orders --time 2026-01-31T12:00:00Z --count 10 -o json\n"
       "  millrace consume orders --state orders.position    (go on where it stopped)\n"
       "  millrace consume images --partition 0 --offset 7 --count 1 --format raw >7.png\n"
+      "A state file keeps every partition from where its reading began; one that it does not "
+      "name,\n"
+      "since it was added later, begins at its first record.\n"
       "It ends at what is the end when it begins (--until-end, the default), after --count\n"
       "records, or with --follow at a signal, or after --timeout seconds without a record.\n",
       global,

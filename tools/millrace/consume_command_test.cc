@@ -1,18 +1,27 @@
 #include "tools/millrace/consume_command.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <string>
 
+#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "base/posix_file_system.h"
+#include "base/status_matchers.h"
 #include "client/fake_log_server.h"
 #include "gmock/gmock.h"
 #include "record/batch_builder.h"
+#include "tools/millrace/position_file.h"
 #include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 class ConsumeCommandTest : public testing::Test {
  protected:
@@ -55,6 +64,89 @@ TEST_F(ConsumeCommandTest, GoesOnWhereTheStateFileSays) {
   EXPECT_EQ(Run({"--state", state, "-n", "3"}).out, "value 0\nvalue 1\nvalue 2\n");
   EXPECT_EQ(Run({"--state", state}).out, "value 3\nvalue 4\n");
   EXPECT_EQ(Run({"--state", state}).out, "");
+}
+
+// Two partitions, and a state file that is not there yet.
+class ConsumeStateTest : public testing::Test {
+ protected:
+  ConsumeStateTest() {
+    server_.CreateTopic("two", 2);
+    files_.RemoveFile(state_).IgnoreError();
+  }
+
+  void Append(int partition, const std::string& value) {
+    record::BatchBuilder builder({});
+    builder.Add(1, absl::nullopt, Slice(value));
+    server_.Append("two", partition, builder.Build());
+  }
+  // What `consume` with these words prints.
+  std::string Run(std::vector<std::string> words) {
+    words.insert(words.begin(),
+                 {"consume", "two", "--state", state_, "--bootstrap", server_.address()});
+    const LineResult result = RunLine(AddConsumeCommand, std::move(words));
+    EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+    return result.out;
+  }
+  KeptPositions Kept() {
+    const auto kept = ReadPositionFile(files_, state_, "two");
+    EXPECT_OK(kept);
+    return kept.value_or(KeptPositions());
+  }
+
+  client::FakeLogServer server_;
+  PosixFileSystem files_;
+  const std::string state_ = JoinPath(testing::TempDir(), "consume_command_test.two");
+};
+
+TEST_F(ConsumeStateTest, WhatIsProducedBetweenTwoRunsThatFollowIsPrinted) {
+  Append(0, "before");
+  EXPECT_EQ(Run({"--follow", "--timeout", "2"}), "");
+  EXPECT_THAT(Kept(), ElementsAre(Pair(PartitionIndex(0), KeptPosition{.next = Offset(1)}),
+                                  Pair(PartitionIndex(1), KeptPosition{.next = Offset(0)})));
+  Append(0, "a");
+  EXPECT_EQ(Run({"--follow", "-n", "1"}), "a\n");
+  // Nothing of partition 1 was printed in either run.
+  Append(1, "b");
+  EXPECT_EQ(Run({"--follow", "-n", "1"}), "b\n");
+}
+
+TEST_F(ConsumeStateTest, APartitionThatTheFileDoesNotNameBeginsAtItsFirstRecord) {
+  Append(0, "a");
+  Append(1, "added later");
+  ASSERT_OK(WritePositionFile(files_, state_, "two",
+                              {{PartitionIndex(0), KeptPosition{.next = Offset(1)}}}));
+  EXPECT_EQ(Run({"--follow", "-n", "1"}), "added later\n");
+}
+
+TEST_F(ConsumeStateTest, WhatWasReadBeyondTheCountIsPrintedNextTime) {
+  Append(0, "x");
+  Append(1, "x");
+  EXPECT_EQ(Run({"-n", "1"}), "x\n");
+  EXPECT_EQ(Run({}), "x\n");
+  EXPECT_EQ(Run({}), "");
+}
+
+TEST_F(ConsumeStateTest, WhatCouldNotBePrintedIsNotKept) {
+  Append(0, "x");
+  ASSERT_OK(WritePositionFile(files_, state_, "two",
+                              {{PartitionIndex(0), KeptPosition{.next = Offset(0)}}}));
+  std::fflush(stdout);
+  const int out = ::dup(STDOUT_FILENO);
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(::dup2(full, STDOUT_FILENO), 0);
+  GlobalOptions global;
+  CLI::App app("Millrace", "millrace");
+  AddConsumeCommand(&app, &global);
+  const std::string server = server_.address();
+  const std::vector<const char*> line = {"millrace", "consume", "two",          "-p",
+                                         "0",        "--state", state_.c_str(), "--follow",
+                                         "-n",       "2",       "--bootstrap",  server.c_str()};
+  ParseAndRun(&app, global, static_cast<int>(line.size()), line.data());
+  ASSERT_GE(::dup2(out, STDOUT_FILENO), 0);
+  ::close(full);
+  ::close(out);
+  std::clearerr(stdout);
+  EXPECT_EQ(Run({}), "x\n");
 }
 
 TEST_F(ConsumeCommandTest, AStateFileOfWhatAnUncleanElectionTookAwayIsAnErrorThatTellsTheWayOn) {
