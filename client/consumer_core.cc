@@ -190,8 +190,10 @@ void ConsumerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTim
   broker.open = false;
   broker.owed = 0;
   const ErrorCode code = CodeOf(why);
-  const bool refused = code == ErrorCode::kAuthorizationFailed ||
-                       code == ErrorCode::kInvalidRequest || code == ErrorCode::kUnsupportedVersion;
+  // What cannot be taken in once cannot be taken in again.
+  const bool refused =
+      code == ErrorCode::kAuthorizationFailed || code == ErrorCode::kInvalidRequest ||
+      code == ErrorCode::kUnsupportedVersion || code == ErrorCode::kMessageTooLarge;
   for (auto& [name, partition] : partitions_) {
     const bool was_there = partition.assigned_at == id;
     if (was_there) partition.assigned_at = kNoNode;

@@ -354,6 +354,14 @@ TEST(ConsumerCore, ABrokerThatIsGoneIsAskedOncePerBackoff) {
   EXPECT_EQ(t.Down(kA, ErrorCode::kAuthorizationFailed), "failed p0 AUTHORIZATION_FAILED");
 }
 
+TEST(ConsumerCore, AMessageThatIsTooLargeIsToldInsteadOfAskedForAgain) {
+  Trace t;
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Down(kA, ErrorCode::kMessageTooLarge), "failed p0 MESSAGE_TOO_LARGE");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration());
+}
+
 TEST(ConsumerCore, ATopicThatStaysUnknownFailsAfterAGraceAndOneMadeAgainAtOnce) {
   Trace t;
   t.Assign({{Named(0), At(0)}});

@@ -226,6 +226,21 @@ TEST(Consumer, DamagedBatchIsAnErrorAfterWhatCameBeforeIt) {
   EXPECT_THAT(consumer->Poll(kPatience), IsError(ErrorCode::kCorruptMessage, "t-0 at offset 1"));
 }
 
+TEST(Consumer, ABatchAsLargeAsABrokerMayTakeIsRead) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  // More than gRPC takes in where nobody says otherwise, here or in the pool of channels.
+  constexpr size_t kValueBytes = size_t{65} << 20;
+  server.Append("t", 0, BatchOf({std::string(kValueBytes, 'x')}));
+  server.Append("t", 0, BatchOf({"small"}));
+  auto consumer = Connect(server);
+  ASSERT_OK(consumer->Assign({{Named(), kEarliest}}));
+  const std::vector<std::string> values = Read(consumer.get(), 2);
+  ASSERT_EQ(values.size(), 2u);
+  EXPECT_EQ(values[0].size(), kValueBytes);
+  EXPECT_EQ(values[1], "small");
+}
+
 TEST(Consumer, ControlBatchesAreNotShownButMoveThePosition) {
   FakeLogServer server;
   server.CreateTopic("t", 1);

@@ -1,6 +1,7 @@
 #include "client/grpc_log_channel.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "api/codec/fetch_codec.h"
@@ -104,9 +105,13 @@ GrpcLogChannel::GrpcLogChannel(Options options, rpc::CompletionQueueExecutor* ex
     : options_(std::move(options)),
       executor_(executor),
       events_(events),
-      channels_(rpc::ChannelOptions{.keepalive_time = options_.keepalive_time,
-                                    .keepalive_timeout = options_.keepalive_timeout,
-                                    .credentials = options_.credentials}),
+      channels_(
+          rpc::ChannelOptions{.keepalive_time = options_.keepalive_time,
+                              .keepalive_timeout = options_.keepalive_timeout,
+                              // One batch may be as large as a broker took it; how many come
+                              // is bounded by credit.
+                              .receive_message_bytes_max = std::numeric_limits<int32_t>::max(),
+                              .credentials = options_.credentials}),
       servers_(options_.bootstrap_servers) {}
 
 GrpcLogChannel::~GrpcLogChannel() = default;
