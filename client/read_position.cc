@@ -70,7 +70,8 @@ absl::Status LogTruncated(const ReadPosition& position, Offset divergence,
                    position.next.value(), ", and records from offset ", divergence.value(),
                    " on, which were read in leader epoch ", position.epoch.value(),
                    ", are not in the log of the leader of epoch ", leader_epoch.value(),
-                   "; go on from offset ", divergence.value(), " to read what is there now"),
+                   "; go on from offset ", divergence.value(),
+                   ", without a leader epoch, to read what is there now"),
       {.name = kTruncatedAt, .value = absl::StrCat(divergence.value())});
 }
 

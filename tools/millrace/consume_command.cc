@@ -241,14 +241,16 @@ class Consumption {
     });
   }
 
-  // How a position file is made to go on after an unclean election.
+  // How a position file is made to go on after an unclean election. The epoch has to go with the
+  // offset: a leader that has nothing of that epoch would find the position as wrong as before.
   absl::Status WithWayOn(const absl::Status& status) const {
     const std::optional<Offset> at = client::TruncatedAt(status);
     if (!at || options_.state.empty()) return status;
-    return MakeError(CodeOf(status),
-                     absl::StrCat(status.message(), ": set next_offsets of the partition to ",
-                                  at->value(), " in '", options_.state, "'"),
-                     DetailOf(status));
+    return MakeError(
+        CodeOf(status),
+        absl::StrCat(status.message(), ": set next_offsets of the partition to ", at->value(),
+                     " and remove its entry of leader_epochs in '", options_.state, "'"),
+        DetailOf(status));
   }
 
   // There is more, and it does not come.

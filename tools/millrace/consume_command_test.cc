@@ -176,8 +176,33 @@ TEST_F(ConsumeCommandTest, AStateFileOfWhatAnUncleanElectionTookAwayIsAnErrorTha
     EXPECT_EQ(result.out, "");
     EXPECT_THAT(result.err, HasSubstr("cut-0: the log was truncated by an unclean election: the "
                                       "position is 10, and records from offset 6 on"));
-    EXPECT_THAT(result.err, HasSubstr("set next_offsets of the partition to 6 in '" + state));
+    EXPECT_THAT(result.err, HasSubstr("set next_offsets of the partition to 6 and remove its entry "
+                                      "of leader_epochs in '" +
+                                      state + "'"));
   }
+}
+
+TEST_F(ConsumeStateTest, WhatTheErrorOfAnUncleanElectionAdvisesWorksWhereTheLeaderLacksTheEpoch) {
+  for (const char* const value : {"0", "1"}) Append(0, value);
+  server_.ElectUncleanly("two", 0, 2);
+  for (const char* const value : {"2", "3"}) Append(0, value);
+  EXPECT_EQ(Run({}), "0\n1\n2\n3\n");
+  // The next leader has nothing of the epoch that was read last.
+  server_.ElectUncleanly("two", 0, 2);
+  for (const char* const value : {"new 2", "new 3", "new 4"}) Append(0, value);
+  const LineResult refused = RunLine(
+      AddConsumeCommand, {"consume", "two", "--state", state_, "--bootstrap", server_.address()});
+  EXPECT_EQ(refused.exit_code, kExitFailed);
+  EXPECT_THAT(refused.err,
+              HasSubstr("set next_offsets of the partition to 2 and remove its entry of "
+                        "leader_epochs in '" +
+                        state_ + "'"));
+  ASSERT_OK_AND_ASSIGN(std::string text, ReadWholeFile(files_, state_, 1 << 20));
+  Json json = Json::parse(text);
+  json["next_offsets"]["0"] = 2;
+  json["leader_epochs"].erase("0");
+  ASSERT_OK(ReplaceFile(files_, state_, json.dump()));
+  EXPECT_EQ(Run({}), "new 2\nnew 3\nnew 4\n");
 }
 
 TEST_F(ConsumeCommandTest, RawIsTheValuesAndNothingElse) {
