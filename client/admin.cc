@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -81,6 +82,10 @@ class GrpcAdmin final : public Admin {
   }
   absl::StatusOr<v1::ElectLeadersResponse> ElectLeaders(
       const v1::ElectLeadersRequest& request) override {
+    // A second unclean election would find a leader, and say nothing of what the first one lost.
+    if (request.type() == v1::ELECTION_TYPE_UNCLEAN && !request.validate_only()) {
+      return Call<v1::ElectLeadersResponse>("ElectLeaders", request, Access::kChange);
+    }
     return Repeat<v1::ElectLeadersResponse>("ElectLeaders", request);
   }
   absl::StatusOr<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignments(
@@ -202,7 +207,8 @@ class GrpcAdmin final : public Admin {
           if (IsLost(response.status())) {
             response = OutcomeUnknown(servers_[server], method, response.status());
           }
-          if (again == nullptr || IsForgotten(response.status())) return response;
+          if (again == nullptr) return Advised(response.status());
+          if (IsForgotten(response.status())) return response;
           unknown = response.status();
           continue;
         }
@@ -219,7 +225,9 @@ class GrpcAdmin final : public Admin {
       }
       // Nobody is there: waiting is the caller's choice, not ours.
       if (refused.ok() && unknown.ok()) return Unavailable(unreachable);
-      if (clock_.Now() + kRetryBackoff >= deadline) return unknown.ok() ? refused : unknown;
+      if (clock_.Now() + kRetryBackoff >= deadline) {
+        return unknown.ok() ? refused : Advised(unknown);
+      }
       rpc::Wakeup never;
       never.WaitFor(kRetryBackoff);
     }
@@ -276,10 +284,17 @@ class GrpcAdmin final : public Admin {
 
   static absl::Status OutcomeUnknown(const std::string& server, const std::string& method,
                                      const absl::Status& status) {
-    return MakeError(
-        ErrorCode::kOutcomeUnknown,
-        absl::StrCat(server, " was lost (", status.message(), ") while it had ", method,
-                     ", which may or may not take effect: describe before trying again"));
+    return MakeError(ErrorCode::kOutcomeUnknown,
+                     absl::StrCat(server, " was lost (", status.message(), ") while it had ",
+                                  method, ", which may or may not take effect"));
+  }
+
+  // Of a change that is not sent again: whoever asked for it has to look what became of it.
+  static absl::Status Advised(const absl::Status& status) {
+    constexpr char kAdvice[] = "describe before trying again";
+    if (absl::StrContains(status.message(), kAdvice)) return status;
+    return MakeError(CodeOf(status), absl::StrCat(status.message(), ": ", kAdvice),
+                     DetailOf(status));
   }
 
   absl::Status Unavailable(const std::vector<std::string>& unreachable) const {

@@ -64,6 +64,14 @@ class FakeAdminServer {
                          if (++calls_ > 1) return reply(v1::RaiseFeatureLevelResponse());
                          reply(MakeError(ErrorCode::kOutcomeUnknown, "leadership was lost"));
                        });
+    // So here.
+    rpc::RegisterUnary(&server_, server_.queue(0), &service_,
+                       &v1::AdminService::AsyncService::RequestElectLeaders,
+                       [this](const rpc::CallContext&, v1::ElectLeadersRequest,
+                              rpc::Reply<v1::ElectLeadersResponse> reply) {
+                         if (++calls_ > 1) return reply(v1::ElectLeadersResponse());
+                         reply(MakeError(ErrorCode::kOutcomeUnknown, "leadership was lost"));
+                       });
     EXPECT_OK(server_.Start());
   }
   ~FakeAdminServer() { Stop(); }
@@ -228,6 +236,22 @@ TEST(Admin, WhatChangesNothingMoreTheSecondTimeIsSentAgainAsItIs) {
   ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
   EXPECT_OK(admin->RaiseFeatureLevel({}));
   EXPECT_EQ(server.calls(), 2);
+}
+
+TEST(Admin, AnUncleanElectionIsNotRepeatedSinceTheSecondAnswerWouldHideWhatTheFirstLost) {
+  FakeAdminServer server(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({server.address()}, absl::Seconds(20)));
+  v1::ElectLeadersRequest request;
+  request.set_type(v1::ELECTION_TYPE_UNCLEAN);
+  EXPECT_THAT(admin->ElectLeaders(request),
+              IsError(ErrorCode::kOutcomeUnknown, "describe before trying again"));
+  EXPECT_EQ(server.calls(), 1);
+
+  FakeAdminServer other(OneTopic);
+  ASSERT_OK_AND_ASSIGN(admin, Admin::Create({other.address()}, absl::Seconds(20)));
+  request.set_type(v1::ELECTION_TYPE_PREFERRED);
+  EXPECT_OK(admin->ElectLeaders(request));
+  EXPECT_EQ(other.calls(), 2);
 }
 
 TEST(Admin, S39_RefusalAfterAnUnknownOutcomeDoesNotMakeItKnown) {
