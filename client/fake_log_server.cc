@@ -276,9 +276,10 @@ FakeLogServer::Partition* FakeLogServer::Find(const api::PartitionName& name) {
   return at < partitions.size() ? &partitions[at] : nullptr;
 }
 
-void FakeLogServer::CreateTopic(const std::string& topic, int partitions) {
+void FakeLogServer::CreateTopic(const std::string& topic, int partitions, uint64_t number) {
   Run([&] {
-    topics_[topic] = {.id = TopicId(Uuid(1, next_topic_++)),
+    if (number == 0) number = next_topic_++;
+    topics_[topic] = {.id = TopicId(Uuid(1, number)),
                       .partitions = std::vector<Partition>(static_cast<size_t>(partitions))};
     PushTopics();
   });

@@ -37,7 +37,8 @@ class FakeLogServer {
   std::string address() const;
 
   // All of these take effect before they return.
-  void CreateTopic(const std::string& topic, int partitions);
+  // `number` stands for its id; 0: one that was not used before. Replaces one of that name.
+  void CreateTopic(const std::string& topic, int partitions, uint64_t number = 0);
   void DeleteTopic(const std::string& topic);
   // The next `count` produce requests for partitions are refused with this.
   void RefuseProduce(int count, ErrorCode code);

@@ -1,6 +1,8 @@
 #include "client/producer.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -147,7 +149,9 @@ class GrpcProducer final : public Producer {
   bool closed_ = false;
   std::map<std::string, Topic> topics_;
   Topic* latest_topic_ = nullptr;
-  std::vector<std::unique_ptr<ProducerPartition>> partitions_;
+  // All that were ever sent to: a topic may come back under its former id, where a cluster is
+  // restored, and its partitions are the strand's already.
+  std::map<std::pair<TopicId, PartitionIndex>, std::unique_ptr<ProducerPartition>> partitions_;
   std::vector<record::Header> headers_;
   std::vector<PartitionLoad> loads_;
   // The latest reading of the wall clock, and when it was taken.
@@ -232,9 +236,9 @@ absl::StatusOr<GrpcProducer::Topic*> GrpcProducer::FindTopic(const std::string& 
   }
   const uint64_t version = shared_.news.board.version();
   if (topic->partition_count > 0 && topic->table_version == version) return topic;
-  if (!Update(topic)) {
+  // Between the two it may have been deleted.
+  while (!Update(topic)) {
     RETURN_IF_ERROR(AwaitTopic(&shared_.news, clock_, name, deadline));
-    Update(topic);
   }
   return topic;
 }
@@ -312,13 +316,13 @@ absl::Span<const PartitionLoad> GrpcProducer::Loads(const Topic& topic) {
 
 ProducerPartition* GrpcProducer::PartitionAt(Topic* topic, PartitionIndex index) {
   ProducerPartition*& partition = topic->partitions[static_cast<size_t>(index.value())];
-  if (partition == nullptr) {
-    partitions_.push_back(
-        std::make_unique<ProducerPartition>(topic->name, topic->id, index, compression_));
-    partition = partitions_.back().get();
-    executor_.Post([this, added = partition] { strand_.AddPartition(added); });
+  if (partition != nullptr) return partition;
+  std::unique_ptr<ProducerPartition>& known = partitions_[{topic->id, index}];
+  if (known == nullptr) {
+    known = std::make_unique<ProducerPartition>(topic->name, topic->id, index, compression_);
+    executor_.Post([this, added = known.get()] { strand_.AddPartition(added); });
   }
-  return partition;
+  return partition = known.get();
 }
 
 absl::Status GrpcProducer::CheckSize(const Topic& topic, size_t bytes_max) const {

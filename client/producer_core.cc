@@ -97,6 +97,8 @@ bool ProducerCore::AdoptLeader(Partition* partition, NodeId leader, LeaderEpoch 
 }
 
 void ProducerCore::OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now) {
+  // A topic of which leaders are told is there (again).
+  At(slot).gone = absl::OkStatus();
   if (AdoptLeader(&At(slot), leader, epoch, now)) SendReady(now);
 }
 

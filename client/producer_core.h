@@ -122,7 +122,7 @@ class ProducerCore {
   // Who leads; kNoNode if nobody does. An epoch below the known one is ignored.
   void OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now);
   // The topic was deleted, or made again as another one: its records fail, those that are added
-  // later too. What is in flight is still answered.
+  // later too, until a leader is told again. What is in flight is still answered.
   void OnTopicGone(SlotIndex slot, const absl::Status& why);
   void OnStreamUp(NodeId broker, MonotonicTime now);
   // What was in flight there has an unknown outcome.

@@ -500,6 +500,15 @@ TEST(ProducerCore, RecordsOfATopicThatIsGoneFailAtOnceAndThoseInFlightWhenAnswer
   EXPECT_EQ(t.Open(1), "send 1#3 p1:b5");
 }
 
+TEST(ProducerCore, ATopicThatIsToldOfAgainTakesRecordsAgain) {
+  Trace t = Trace::Led();
+  t.TopicGone(0);
+  EXPECT_EQ(t.Open(0), "failed b1 UNKNOWN_TOPIC_ID");
+  // Also where its leader and epoch are what they were.
+  EXPECT_EQ(t.Leader(0, kA, 1), "");
+  EXPECT_EQ(t.Open(0), "send 1#1 p0:b2");
+}
+
 TEST(ProducerCore, FailAllReportsEachBatchOnce) {
   Trace t = Trace::Led();
   t.Full(0);

@@ -190,6 +190,24 @@ TEST(Producer, TopicMadeAgainGetsTheRecordsFromThenOn) {
   EXPECT_THAT(server.Values("t", 0), ElementsAre("new"));
 }
 
+TEST(Producer, ATopicThatComesBackUnderAnEarlierIdIsWrittenToAgain) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1, 7);
+  auto producer = Connect(server);
+  for (const uint64_t id : {7u, 8u, 7u}) {
+    server.CreateTopic("t", 1, id);
+    // Until the push has come, records go to the topic before, and fail.
+    Deliveries deliveries;
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_OK(producer->Send("t", Value("x"), std::nullopt, deliveries.Next()));
+      ASSERT_OK(producer->Flush(kPatience));
+      if (deliveries.reports.back().status.ok()) break;
+    }
+    EXPECT_OK(deliveries.reports.back().status) << id;
+    EXPECT_THAT(server.Values("t", 0), ElementsAre("x")) << id;
+  }
+}
+
 TEST(Producer, RecordsOfADeletedTopicFailLongBeforeTheirDeliveryTimeout) {
   FakeLogServer server;
   server.CreateTopic("t", 1);
