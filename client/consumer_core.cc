@@ -105,13 +105,9 @@ void ConsumerCore::Retry(Partition* partition, MonotonicTime now) {
   partition->retry_at = std::max(partition->retry_at, now + options_.retry_backoff);
 }
 
-void ConsumerCore::DoubtWatch(MonotonicTime now) {
-  watch_doubted_until_ = std::min(watch_doubted_until_, now + options_.watch_patience);
-}
-
 void ConsumerCore::AdoptHint(Partition* partition, const LeaderHint& hint, MonotonicTime now) {
   // Others know it already, so it should have been pushed as well.
-  if (AdoptLeader(partition, hint.leader, hint.leader_epoch)) DoubtWatch(now);
+  if (AdoptLeader(partition, hint.leader, hint.leader_epoch)) watch_doubt_.Raise(now);
 }
 
 void ConsumerCore::NoteNearReplica(Partition* partition, const api::FetchPartitionResult& result,
@@ -149,7 +145,7 @@ void ConsumerCore::ForgetTopic(Partition* partition) {
 }
 
 void ConsumerCore::OnTopic(const api::TopicLeaders& topic, MonotonicTime now) {
-  watch_doubted_until_ = MonotonicTime::Never();
+  watch_doubt_.End();
   const NamedPartition first{topic.topic, PartitionIndex(0)};
   for (auto at = partitions_.lower_bound(first);
        at != partitions_.end() && at->first.topic == topic.topic; ++at) {
@@ -203,7 +199,7 @@ void ConsumerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTim
       Fail(name, &partition, why);
     } else if (was_there || partition.leader == id) {
       Retry(&partition, now);
-      DoubtWatch(now);
+      watch_doubt_.Raise(now);
     }
   }
   Advance(now);
@@ -280,7 +276,7 @@ void ConsumerCore::Refuse(const NamedPartition& name, Partition* partition,
   // One who does not lead any more was worth one question; the new leader is asked at once.
   if (partition->leader != from) return;
   Retry(partition, now);
-  if (outcome.code == ErrorCode::kNotLeaderOrFollower) DoubtWatch(now);
+  if (outcome.code == ErrorCode::kNotLeaderOrFollower) watch_doubt_.Raise(now);
 }
 
 void ConsumerCore::Reset(const NamedPartition& name, Partition* partition,
@@ -320,7 +316,7 @@ void ConsumerCore::OnAnswer(uint64_t number, const absl::StatusOr<Response>& res
       take(name, partition, *answer, question.broker);
     } else if (response.ok() || IsRetriable(CodeOf(response.status()))) {
       Retry(partition, now);
-      DoubtWatch(now);
+      watch_doubt_.Raise(now);
     } else {
       Fail(name, partition, response.status());
     }
@@ -390,10 +386,7 @@ void ConsumerCore::OnConsumed(const CreditSource& source, int64_t bytes, Monoton
 }
 
 void ConsumerCore::OnTime(MonotonicTime now) {
-  if (now >= watch_doubted_until_) {
-    watch_doubted_until_ = MonotonicTime::Never();
-    output_.change_watch = true;
-  }
+  if (watch_doubt_.TakeConfirmed(now)) output_.change_watch = true;
   for (auto& [name, partition] : partitions_) {
     if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
     if (now >= partition.late_at && partition.is_late()) {
@@ -415,7 +408,7 @@ void ConsumerCore::OnTime(MonotonicTime now) {
 }
 
 MonotonicTime ConsumerCore::next_deadline() const {
-  MonotonicTime next = watch_doubted_until_;
+  MonotonicTime next = watch_doubt_.deadline();
   for (const auto& [name, partition] : partitions_) {
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
     if (!partition.failed) next = std::min(next, partition.gone_at);

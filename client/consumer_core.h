@@ -16,9 +16,8 @@
 //   - In a new leader epoch the leader is first asked where the epoch of the last record read ends
 //     (KIP-320): if an unclean election took away what was read, the partition fails, or goes on
 //     where the logs part if there is a policy for offsets out of range (read_position.h).
-//   - Leaders are pushed by one server, which may be stopped without its connection ending. When a
-//     leader is lost, does not lead any more, or is known by a hint only, and nothing is pushed for
-//     a while, they are to be watched at another server.
+//   - When a leader is lost, does not lead any more, or is known by a hint only, and nothing is
+//     pushed for a while, leaders are to be watched at another server (watch_doubt.h).
 //   - What the caller changes carries his generation, and what goes out carries it back: he drops
 //     what was under way when he changed his mind.
 //
@@ -44,6 +43,7 @@
 #include "base/monotonic_time.h"
 #include "client/position.h"
 #include "client/read_position.h"
+#include "client/watch_doubt.h"
 
 namespace millrace::client {
 
@@ -127,7 +127,8 @@ struct ConsumerOutput {
 
 class ConsumerCore {
  public:
-  explicit ConsumerCore(ConsumerCoreOptions options) : options_(std::move(options)) {}
+  explicit ConsumerCore(ConsumerCoreOptions options)
+      : options_(std::move(options)), watch_doubt_(options_.watch_patience) {}
 
   // Replaces the assignment.
   void Assign(const std::map<NamedPartition, Position>& partitions, uint64_t generation,
@@ -217,8 +218,6 @@ class ConsumerCore {
   void Detach(const NamedPartition& name, Partition* partition);
   void Fail(const NamedPartition& name, Partition* partition, const absl::Status& status);
   void Retry(Partition* partition, MonotonicTime now);
-  // Something must be pushed soon.
-  void DoubtWatch(MonotonicTime now);
   // Of a hint.
   void AdoptHint(Partition* partition, const LeaderHint& hint, MonotonicTime now);
   void NoteNearReplica(Partition* partition, const api::FetchPartitionResult& result, NodeId from,
@@ -267,8 +266,7 @@ class ConsumerCore {
   std::map<uint64_t, Question> questions_;
   // What goes out at the end of the step.
   std::map<NodeId, api::FetchStreamRequest> messages_;
-  // Until when a push is waited for, if there must be one.
-  MonotonicTime watch_doubted_until_ = MonotonicTime::Never();
+  WatchDoubt watch_doubt_;
   uint64_t next_question_ = 1;
   uint64_t next_stream_ = 1;
   uint64_t next_assignment_ = 1;

@@ -143,6 +143,7 @@ void ProducerCore::OnStreamDown(NodeId id, const absl::Status& why, MonotonicTim
   for (Partition& partition : partitions_) {
     if (partition.leader == id) {
       partition.retry_at = std::max(partition.retry_at, now + options_.retry_backoff);
+      watch_doubt_.Raise(now);
     }
   }
   SendReady(now);
@@ -160,9 +161,11 @@ void ProducerCore::OnResponse(NodeId id, const api::ProduceStreamResponse& respo
     if (sent == found->second.batches.end()) continue;
     const BatchToken token = sent->second;
     found->second.batches.erase(sent);
-    // Also an answer that succeeded may name the leader: it was forwarded.
-    if (const std::optional<LeaderHint>& hint = result.outcome.leader; hint.has_value()) {
-      AdoptLeader(&At(slot), hint->leader, hint->leader_epoch, now);
+    // Also an answer that succeeded may name the leader: it was forwarded. Others know him already,
+    // so he should have been pushed as well.
+    const std::optional<LeaderHint>& hint = result.outcome.leader;
+    if (hint.has_value() && AdoptLeader(&At(slot), hint->leader, hint->leader_epoch, now)) {
+      watch_doubt_.Raise(now);
     }
     // A copy that came too late to be told where the first one lies: it is there.
     const bool duplicate =
@@ -211,6 +214,7 @@ void ProducerCore::FailAttempt(SlotIndex slot, BatchToken token, NodeId from,
     // new id is asked for before the next attempt.
     if (retriable && !lost && partition.leader == from) {
       partition.retry_at = std::max(partition.retry_at, now + options_.retry_backoff);
+      if (CodeOf(why) == ErrorCode::kNotLeaderOrFollower) watch_doubt_.Raise(now);
     }
   }
   const bool again = retriable && partition.gone.ok() && batch->attempts <= options_.retries &&
@@ -424,6 +428,7 @@ void ProducerCore::OnTime(MonotonicTime now) {
     if (now >= partition.open_since + options_.linger) partition.lingered = true;
   }
   if (now >= identity_retry_at_) identity_retry_at_ = MonotonicTime();
+  if (watch_doubt_.TakeConfirmed(now)) output_.change_watch = true;
   ExpireBatches(now);
   for (const Partition& partition : partitions_) {
     if (now >= CallBackAt(partition)) Reset(partition.in_flight_at);
@@ -487,8 +492,8 @@ void ProducerCore::FailAll(const absl::Status& why) {
 }
 
 MonotonicTime ProducerCore::next_deadline() const {
-  MonotonicTime next = MonotonicTime::Never();
-  if (identity_retry_at_ != MonotonicTime()) next = identity_retry_at_;
+  MonotonicTime next = watch_doubt_.deadline();
+  if (identity_retry_at_ != MonotonicTime()) next = std::min(next, identity_retry_at_);
   for (const Partition& partition : partitions_) {
     if (partition.has_open) {
       next = std::min(next, partition.open_since + options_.delivery_timeout);

@@ -15,6 +15,8 @@
 //   - A broker that does not answer is suspected of being stopped. What was in flight to one that
 //   leads
 //     no more comes back soon: its answer, or the end of its stream.
+//   - When a leader is lost, does not lead any more, or is known by a hint only, and nothing is
+//     pushed for a while, leaders are to be watched at another server (watch_doubt.h).
 //   - A failure that is retriable is tried again until `retries` or the batch's delivery deadline
 //     is used up; the leader is taken from hints and pushed metadata, by the higher epoch only
 //     (S-40).
@@ -38,6 +40,7 @@
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "client/batch_sequence.h"
+#include "client/watch_doubt.h"
 
 namespace millrace::client {
 
@@ -73,6 +76,8 @@ struct ProducerCoreOptions {
   absl::Duration suspect_after = absl::Seconds(1);
   // How long one that leads no more may take to answer for what it was sent before.
   absl::Duration former_leader_grace = absl::Milliseconds(500);
+  // How long nothing may be pushed about leaders when there must be something to tell.
+  absl::Duration watch_patience = absl::Seconds(1);
   int64_t retries = INT32_MAX;
   int max_in_flight = 5;
   size_t request_bytes_max = 1 << 20;
@@ -106,19 +111,24 @@ struct ProducerOutput {
   std::vector<NodeId> suspects;
   // Who is to be asked for a producer id; OnProducerId follows.
   std::optional<NodeId> ask_producer_id;
+  // The server that pushes leaders has no news: another one should.
+  bool change_watch = false;
 };
 
 class ProducerCore {
  public:
   // `source` outlives the core.
   ProducerCore(ProducerCoreOptions options, BatchSource* source)
-      : options_(std::move(options)), source_(source) {}
+      : options_(std::move(options)), source_(source), watch_doubt_(options_.watch_patience) {}
 
   // REQUIRES: not added before.
   SlotIndex AddPartition(const std::string& topic, TopicId topic_id, PartitionIndex partition);
 
   // The slot has records now: at least one, or (`full`) a full batch.
   void OnRecords(SlotIndex slot, bool full, MonotonicTime now);
+  // Something was pushed about topics. What it says of partitions follows by OnLeader and
+  // OnTopicGone.
+  void OnPush() { watch_doubt_.End(); }
   // Who leads; kNoNode if nobody does. An epoch below the known one is ignored.
   void OnLeader(SlotIndex slot, NodeId leader, LeaderEpoch epoch, MonotonicTime now);
   // The topic was deleted, or made again as another one: its records fail, those that are added
@@ -251,6 +261,7 @@ class ProducerCore {
   bool identity_asked_ = false;
   // Nobody is asked before; zero: no wait.
   MonotonicTime identity_retry_at_;
+  WatchDoubt watch_doubt_;
   ProducerOutput output_;
 };
 

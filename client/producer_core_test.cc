@@ -40,7 +40,7 @@ class FakeSource final : public BatchSource {
 
 // Drives a core by hand and writes down what it wants done, one word group per event:
 //   connect 1 | send 1#5 p0:b1 p1:b2r1 (broker, request, partition: batch and restart number) |
-//   done b1@10 | failed b1 CODE | reset 1 | suspect 1 | ask 1
+//   done b1@10 | failed b1 CODE | reset 1 | suspect 1 | ask 1 | watch elsewhere
 // Batches of an idempotent producer say their id and sequence: b1[7:0].
 class Trace {
  public:
@@ -59,6 +59,11 @@ class Trace {
 
   std::string Leader(int partition, NodeId leader, int epoch) {
     core_.OnLeader(SlotIndex(partition), leader, LeaderEpoch(epoch), now_);
+    return Output();
+  }
+  // A push that says nothing new.
+  std::string Push() {
+    core_.OnPush();
     return Output();
   }
   std::string Up(NodeId broker) {
@@ -172,6 +177,7 @@ class Trace {
     if (output.ask_producer_id.has_value()) {
       words.push_back(absl::StrCat("ask ", output.ask_producer_id->value()));
     }
+    if (output.change_watch) words.push_back("watch elsewhere");
     return absl::StrJoin(words, " | ");
   }
 
@@ -343,8 +349,7 @@ TEST(ProducerCore, ABrokerThatIsGoneIsAskedOncePerBackoff) {
     EXPECT_EQ(t.Down(kA), "");
     EXPECT_EQ(t.until_deadline(), absl::Milliseconds(100));
     EXPECT_EQ(t.After(absl::Milliseconds(100)), "connect 1");
-    // While it connects nothing is due but the delivery deadline.
-    EXPECT_GT(t.until_deadline(), absl::Seconds(100));
+    EXPECT_GE(t.until_deadline(), absl::Milliseconds(700)) << "no sooner than the watch's doubt";
   }
 }
 
@@ -461,7 +466,7 @@ TEST(ProducerCore, ExpiryTellsWhyTheBrokerCannotBeReached) {
   t.Leader(0, kA, 1);
   t.Open(0);
   t.Down(kA);
-  EXPECT_EQ(t.After(absl::Seconds(2)), "failed b1 REQUEST_TIMED_OUT");
+  EXPECT_EQ(t.After(absl::Seconds(2)), "failed b1 REQUEST_TIMED_OUT | watch elsewhere");
   EXPECT_THAT(t.last_failure(), IsError(ErrorCode::kRequestTimedOut, "gone"));
 }
 
@@ -507,6 +512,48 @@ TEST(ProducerCore, ATopicThatIsToldOfAgainTakesRecordsAgain) {
   // Also where its leader and epoch are what they were.
   EXPECT_EQ(t.Leader(0, kA, 1), "");
   EXPECT_EQ(t.Open(0), "send 1#1 p0:b2");
+}
+
+TEST(ProducerCore, WhereALeaderIsLostAndNothingIsPushedLeadersAreWatchedElsewhereOnce) {
+  Trace t = Trace::Led();
+  EXPECT_EQ(t.Down(kA), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(900));
+  EXPECT_EQ(t.After(absl::Milliseconds(900)), "watch elsewhere");
+  EXPECT_EQ(t.until_deadline(), absl::InfiniteDuration()) << "not again without another reason";
+
+  Trace other = Trace::Led();
+  other.Leader(0, kB, 2);
+  other.Leader(1, kB, 2);
+  other.Down(kA);
+  EXPECT_EQ(other.After(absl::Seconds(5)), "") << "it leads nothing any more";
+}
+
+TEST(ProducerCore, AWatchThatTellsSomethingIsKept) {
+  Trace t = Trace::Led();
+  t.Down(kA);
+  t.Push();
+  EXPECT_EQ(t.After(absl::Seconds(5)), "");
+}
+
+TEST(ProducerCore, AHintThatTheWatchDoesNotConfirmIsFollowedAndTheWatchIsChanged) {
+  Trace t = Trace::Led();
+  t.Open(0);
+  EXPECT_EQ(
+      t.Refuse(kA, 1, 0, ErrorCode::kNotLeaderOrFollower, LeaderHint{kB, LeaderEpoch(2), "b:1"}),
+      "connect 2");
+  EXPECT_EQ(t.Up(kB), "send 2#2 p0:b1r1");
+  EXPECT_EQ(t.Ack(kB, 2, 0, 10), "done b1@10");
+  EXPECT_EQ(t.After(absl::Seconds(1)), "watch elsewhere");
+}
+
+TEST(ProducerCore, ALeaderThatSaysItIsNoneAndKnowsOfNoOtherIsADoubtInTheWatchToo) {
+  Trace t = Trace::Led();
+  t.Open(0);
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kNotLeaderOrFollower), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "send 1#2 p0:b1r1");
+  EXPECT_EQ(t.Ack(kA, 2, 0, 10), "done b1@10");
+  EXPECT_EQ(t.After(absl::Milliseconds(900)), "watch elsewhere");
 }
 
 TEST(ProducerCore, FailAllReportsEachBatchOnce) {

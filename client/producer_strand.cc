@@ -61,6 +61,7 @@ void ProducerStrand::FailAll(const absl::Status& why) {
 
 void ProducerStrand::OnTopics(const api::WatchTopicsResponse& topics) {
   table_.Apply(topics);
+  core_.OnPush();
   const MonotonicTime now = clock_->Now();
   for (const ProducerPartition* partition : partitions_) {
     const api::TopicLeaders* topic = table_.Find(partition->topic);
@@ -120,9 +121,11 @@ void ProducerStrand::Step() {
   while (true) {
     const ProducerOutput output = core_.TakeOutput();
     if (output.sends.empty() && output.fates.empty() && output.connects.empty() &&
-        output.resets.empty() && output.suspects.empty() && !output.ask_producer_id.has_value()) {
+        output.resets.empty() && output.suspects.empty() && !output.ask_producer_id.has_value() &&
+        !output.change_watch) {
       break;
     }
+    if (output.change_watch) channel_->ChangeWatch();
     if (output.ask_producer_id.has_value()) AskProducerId(*output.ask_producer_id);
     for (const ProducerOutput::Send& send : output.sends) {
       channel_->SendProduce(send.broker, send.request);

@@ -13,6 +13,7 @@ class FakeChannel final : public LogChannel {
  public:
   void Watch(std::vector<std::string> topics) override { watched = std::move(topics); }
   void Suspect(const std::string& address) override { suspected.push_back(address); }
+  void ChangeWatch() override { ++watches_changed; }
   void OpenProduce(NodeId, const std::string& address) override { opened.push_back(address); }
   void SendProduce(NodeId, const api::ProduceStreamRequest& request) override {
     sent.push_back(request);
@@ -35,6 +36,7 @@ class FakeChannel final : public LogChannel {
   ProducerIdCallback answer_with_id;
   std::vector<std::string> watched;
   std::vector<std::string> suspected;
+  int watches_changed = 0;
   std::vector<std::string> opened;
   std::vector<api::ProduceStreamRequest> sent;
 };
@@ -158,6 +160,21 @@ TEST_F(ProducerStrandTest, AServerThatDoesNotAnswerIsNotReliedOnForNews) {
   EXPECT_THAT(channel_.suspected, testing::IsEmpty());
   loop_.RunFor(absl::Seconds(2));
   EXPECT_THAT(channel_.suspected, testing::ElementsAre("host:1"));
+}
+
+TEST_F(ProducerStrandTest, WhereALeaderIsLostLeadersAreWatchedElsewhereUnlessSomethingIsPushed) {
+  Push("host:1");
+  const auto lose = [&] {
+    const absl::Status why = MakeError(ErrorCode::kBrokerNotAvailable, "gone");
+    executor_->RunNow([&] { strand_.OnProduceDown(NodeId(1), why); });
+  };
+  lose();
+  Push("host:1");
+  loop_.RunFor(absl::Seconds(2));
+  EXPECT_EQ(channel_.watches_changed, 0);
+  lose();
+  loop_.RunFor(absl::Seconds(2));
+  EXPECT_EQ(channel_.watches_changed, 1);
 }
 
 TEST_F(ProducerStrandTest, FailAllTellsEveryRecord) {
