@@ -57,6 +57,10 @@ bool Log::Expired(const Segment& segment, WallTime now) const {
 
 int Log::Housekeep(WallTime now) {
   if (!status_.ok()) return 0;
+  for (const auto& segment : segments_) {
+    // Recovered, with records that tell no time: it counts from now on, not from 1970.
+    if (segment->created.ms < 0 && segment->max_timestamp_ms < 0) segment->created = now;
+  }
   if (!segments_.empty() && segments_.back()->end_offset > segments_.back()->base_offset &&
       segments_.back()->created.ms >= 0 &&
       now.ms - segments_.back()->created.ms > config_.segment_ms) {

@@ -89,6 +89,29 @@ TEST_F(LogRetentionTest, ByTimeUsesTheLatestTimestampOfASegment) {
   EXPECT_LE(log_->log_start_offset(), Offset(20));
 }
 
+TEST_F(LogRetentionTest, RecordsThatTellNoTimeAreNotOldBecauseOfAStart) {
+  world_.config.retention_ms = 3600 * 1000;
+  Start();
+  for (int i = 0; i < 20; ++i) Fill(1, record::kNoTimestamp);
+  ASSERT_GT(FilesLike(".log"), 3);
+  log_.reset();
+  world_.Stop();
+  LogFixture again(world_.files);
+  again.config = world_.config;
+  ASSERT_OK(again.Open());
+  ASSERT_OK(again.Begin(6));
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<Log> log, again.OpenLog());
+  ASSERT_EQ(log->end_offset(), Offset(20));
+  log->SetHighWatermark(log->end_offset());
+  EXPECT_EQ(log->Housekeep(again.Now()), 0);
+  EXPECT_EQ(log->log_start_offset(), Offset(0));
+  // How old they are is not known, but they grow older.
+  again.Run(absl::Minutes(59));
+  EXPECT_EQ(log->Housekeep(again.Now()), 0);
+  again.Run(absl::Minutes(2));
+  EXPECT_GT(log->Housekeep(again.Now()), 0);
+}
+
 TEST_F(LogRetentionTest, AnOldActiveSegmentIsRolledAndThenGoes) {
   world_.config.retention_ms = 3600 * 1000;
   world_.config.segment_ms = 3600 * 1000;
