@@ -241,6 +241,16 @@ absl::Status DiskLog::RemovePassingSnapshot(Offset offset) {
 
 absl::Status DiskLog::Truncate(Offset to, Offset keep, int64_t index_interval_bytes) {
   ForgetFiles();
+  absl::Status status = CutAt(to, keep, index_interval_bytes);
+  if (!status.ok()) {
+    // The sizes are those of a segment that is gone perhaps: nothing is finished by them.
+    ForgetFiles();
+    active_base.reset();
+  }
+  return status;
+}
+
+absl::Status DiskLog::CutAt(Offset to, Offset keep, int64_t index_interval_bytes) {
   RETURN_IF_ERROR(RemoveSnapshotsAbove(to));
   ASSIGN_OR_RETURN(const std::vector<Offset> segments, ListSegments());
   for (size_t i = segments.size(); i > 0 && segments[i - 1] > keep; --i) {

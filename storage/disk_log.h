@@ -83,7 +83,8 @@ class DiskLog {
   absl::Status CloseFiles();
 
   // Cuts the log at `to`: removes the segments after `keep`, highest first, and shortens that one.
-  // Durable on return. Errors: CORRUPT_LOG if `to` is no batch boundary of the log.
+  // Durable on return. After an error no segment is active; where there was no room, it may be
+  // tried again. Errors: CORRUPT_LOG if `to` is no batch boundary of the log.
   absl::Status Truncate(Offset to, Offset keep, int64_t index_interval_bytes);
   // Replaces all segments by an empty one at `base`. Durable on return. REQUIRES: base > all
   // others.
@@ -108,7 +109,7 @@ class DiskLog {
   std::shared_ptr<LogHandle> handle;
   // Operations of an older generation are void (S-13).
   uint64_t generation = 0;
-  // Deleted: operations still on their way are dropped.
+  // Deleted, or could not be cut: operations still on their way are dropped.
   bool gone = false;
   // A directory and files exist.
   bool exists = false;
@@ -147,6 +148,7 @@ class DiskLog {
   // Its names are durable.
   void BeginAt(Offset base);
   absl::Status RemoveSegment(Offset base);
+  absl::Status CutAt(Offset to, Offset keep, int64_t index_interval_bytes);
   void ForgetFiles();
 };
 

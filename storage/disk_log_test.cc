@@ -156,6 +156,28 @@ TEST_F(DiskLogTest, ACutBetweenTwoBatchBoundariesIsRefused) {
   EXPECT_EQ(SizeOf(Offset(0)), batch.size());
 }
 
+TEST_F(DiskLogTest, AfterACutThatFailedNothingIsFinishedByTheSizesOfBefore) {
+  Append(8);
+  Roll();
+  Append(1);
+  const uint64_t size = SizeOf(Offset(0));
+  for (const auto fault : {sim::SimCall::Kind::kTruncate, sim::SimCall::Kind::kCreate}) {
+    files_.SetFaults([fault](const sim::SimCall& call) {
+      return call.kind == fault ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+    });
+    EXPECT_THAT(log_.Truncate(Offset(7), Offset(0), kInterval), HasCode(ErrorCode::kStorageFull));
+    files_.ClearFaults();
+    const uint64_t left = SizeOf(Offset(0));
+    EXPECT_GE(left, size * 7 / 8);
+    EXPECT_OK(log_.FinishActive());
+    EXPECT_EQ(SizeOf(Offset(0)), left);
+  }
+  // There is room again.
+  ASSERT_OK(log_.Truncate(Offset(7), Offset(0), kInterval));
+  Append(1);
+  EXPECT_EQ(SizeOf(Offset(0)), size);
+}
+
 TEST_F(DiskLogTest, RestartLeavesOneEmptySegmentElsewhere) {
   Append(4);
   Roll();

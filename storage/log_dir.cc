@@ -251,9 +251,7 @@ absl::Status LogDir::Impl::MakeWriter() {
                                       .idle_close_delay = options_.idle_close_delay,
                                       .checkpoint_interval = options_.checkpoint_interval,
                                       .checkpoint_bytes_min = options_.checkpoint_bytes_min};
-  const LogWriter::Metrics metrics = deps_.metrics == nullptr
-                                         ? LogWriter::Metrics()
-                                         : LogWriter::MetricsIn(deps_.metrics, options_.path);
+  const LogWriter::Metrics metrics = LogWriter::MetricsIn(deps_.metrics, options_.path);
   writer_ = std::make_shared<LogWriter>(
       options, deps_.files, deps_.disk, deps_.clock, &partitions_, &syncs_, &points_, flags_,
       metrics, [this](const absl::Status& status) {
@@ -485,6 +483,7 @@ absl::Status LogDir::Impl::CloseNow() {
   CleanShutdown shutdown;
   shutdown.broker_epoch = open_record_.broker_epoch;
   for (const auto& [topic_partition, log] : opened_) {
+    if (log->gone) continue;  // Of one that could not be cut nothing is known that counts.
     // Also those whose Log was not closed: what is written is finished here.
     RETURN_IF_ERROR(log->FinishActive());
     RETURN_IF_ERROR(log->CloseFiles());

@@ -257,6 +257,61 @@ TEST_F(LogDirTest, IdlePartitionTakesLessThanFourKiBOfMemory) {
   EXPECT_LT(each, 4096u - 1024u) << "with room for a segment and an epoch";
 }
 
+TEST_F(LogDirTest, ACleanStopFinishesNothingOfALogThatCouldNotBeCut) {
+  const std::string segment = "data/topic-0/00000000000000000000.log";
+  auto world = World();
+  world->config.segment_bytes = 500;
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog());
+  RecordingListener listener;
+  log->SetListener(&listener);
+  // A whole segment, and one batch in the next.
+  while (log->SegmentOf(log->end_offset()).base == Offset(0)) {
+    ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+  }
+  world->Run();
+  const uint64_t size = FileContents(*files_, segment).size();
+  ASSERT_GT(size, 300u);
+  files_->FlipBit(segment, 8 * 70);
+  log->TruncateTo(Offset(2), Offset(0));
+  world->Run();
+  ASSERT_THAT(listener.failure, HasCode(ErrorCode::kCorruptLog));
+  log.reset();
+  ASSERT_OK(world->CloseDir());
+  EXPECT_EQ(FileContents(*files_, segment).size(), size);
+  // Nor does it say where that log ends, which its repair may need.
+  world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_EQ(world->dir->opened().replicas.size(), 1u);
+  EXPECT_THAT(world->dir->opened().replicas[0].status, HasCode(ErrorCode::kCorruptLog));
+  EXPECT_EQ(FileContents(*files_, segment).size(), size);
+}
+
+TEST_F(LogDirTest, ALogThatCouldNotBeCutIsSetAsideAsItIs) {
+  auto world = World();
+  world->config.segment_bytes = 500;
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog());
+  while (log->SegmentOf(log->end_offset()).base == Offset(0)) {
+    ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+  }
+  world->Run();
+  const uint64_t size = FileContents(*files_, "data/topic-0/00000000000000000000.log").size();
+  files_->FlipBit("data/topic-0/00000000000000000000.log", 8 * 70);
+  log->TruncateTo(Offset(2), Offset(0));
+  world->Run();
+  ASSERT_THAT(log->status(), HasCode(ErrorCode::kCorruptLog));
+  log.reset();
+  ASSERT_OK(world->Await([&](LogDir::Done done) {
+    world->dir->MarkStray(LogFixture::Partition(0), world->shard.get(), std::move(done));
+  }));
+  const std::string aside =
+      absl::StrCat("data/topic-0.", LogFixture::Partition(0).topic_id.ToString(), "-stray");
+  EXPECT_EQ(FileContents(*files_, aside + "/00000000000000000000.log").size(), size);
+}
+
 // A directory with replica 0 of "topic" set aside, which has a batch at offset 0.
 class StrayReplicaTest : public LogDirTest {
  protected:

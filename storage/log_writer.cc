@@ -414,12 +414,14 @@ absl::Status LogWriter::PerformRoll(LogOp& op) {
 
 absl::Status LogWriter::PerformTruncate(LogOp& op) {
   DiskLog& log = *op.log;
-  log.generation = op.generation;
   LogProgress::Truncated truncated;
   if (log.exists) {
     RETURN_IF_ERROR(points_->RemoveNow(log.topic_partition()));
     // First the mark and the hint, which must never vouch for more than is there.
     RETURN_IF_ERROR(syncs_->Lower(log.number(), op.to));
+    // Nor is it told or vouched for, where the rest has to wait for room.
+    log.end = std::min(log.end, op.to);
+    log.durable = std::min(log.durable, op.to);
     std::erase_if(log.new_epochs, [&](const EpochEntry& e) { return e.start_offset >= op.to; });
     log.last_epoch = kNoLeaderEpoch;
     RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
@@ -439,6 +441,7 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
                        RebuildProducers(*files_, log.directory(), segments, op.to));
     }
   }
+  log.generation = op.generation;
   log.end = log.durable = op.to;
   ReportProgress(log, std::move(truncated), absl::OkStatus());
   return absl::OkStatus();

@@ -62,6 +62,7 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     Gauge* full = nullptr;
     Gauge* offline = nullptr;
   };
+  // None in null.
   static Metrics MetricsIn(MetricRegistry* metrics, const std::string& directory);
   using DoneOnDisk = absl::AnyInvocable<void(const absl::Status&) &&>;
 

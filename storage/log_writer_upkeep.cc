@@ -21,6 +21,7 @@ constexpr absl::Duration kDeleteRetryDelay = absl::Milliseconds(100);
 
 LogWriter::Metrics LogWriter::MetricsIn(MetricRegistry* metrics, const std::string& directory) {
   Metrics cells;
+  if (metrics == nullptr) return cells;
   const MetricLabels labels = {{"directory", directory}};
   cells.round_seconds =
       &metrics->AddHistogram("millrace_storage_round_seconds",
