@@ -385,7 +385,8 @@ absl::Status LogWriter::Perform(LogOp& op) {
       return PerformClose(op);
     case LogOp::Kind::kLogStart:
       partitions_->SetLogStart(op.log->number(), op.to);
-      deletions_.push_back({std::move(op.segments), op.delete_delay_ms});
+      deletions_.push_back(
+          {std::move(op.segments), op.delete_delay_ms, op.log->identity()->restarts});
       if (op.done) waiting_.push_back({op.log->owner, std::move(op.done)});
       return absl::OkStatus();
   }
@@ -450,6 +451,8 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
 absl::Status LogWriter::PerformRestart(LogOp& op) {
   DiskLog& log = *op.log;
   log.generation = op.generation;
+  // What is still to be deleted goes now, or what has its name is the new log's.
+  ++log.identity()->restarts;
   RETURN_IF_ERROR(points_->RemoveNow(log.topic_partition()));
   syncs_->Forget(log.number());
   log.new_epochs.clear();

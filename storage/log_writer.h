@@ -129,9 +129,12 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
     std::vector<std::pair<std::shared_ptr<StagingPort>, int64_t>> released;
     std::vector<std::pair<absl::AnyInvocable<void(absl::Status) &&>, absl::Status>> done;
   };
+  // Of segments of one log.
   struct Deletion {
     Segments segments;
     int64_t delay_ms = 0;
+    // Of the log when they left it.
+    uint64_t restarts = 0;
   };
   struct Waiting {
     Executor* owner = nullptr;

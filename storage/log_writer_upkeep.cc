@@ -45,8 +45,10 @@ LogWriter::Metrics LogWriter::MetricsIn(MetricRegistry* metrics, const std::stri
 }
 
 void LogWriter::DeleteWhenFree(Deletion deletion) {
-  // They went with the replica's directory, or with that aside.
-  std::erase_if(deletion.segments, [](const auto& segment) { return segment->log->gone; });
+  // They went with the replica's directory, or with that aside; or when the log began anew.
+  std::erase_if(deletion.segments, [&](const auto& segment) {
+    return segment->log->gone || segment->log->restarts != deletion.restarts;
+  });
   const bool free = std::all_of(deletion.segments.begin(), deletion.segments.end(),
                                 [](const auto& segment) { return segment.use_count() == 1; });
   if (!free) {

@@ -218,5 +218,57 @@ TEST_F(LogWriterUpkeepTest, ADeletionThatWaitedTakesNothingOfWhoHasTheNameNow) {
   EXPECT_EQ(log->log_start_offset(), Offset(0));
 }
 
+// A log that begins anew at 0 has a file of the name that one of before had.
+class LogBeginsAnewTest : public LogWriterUpkeepTest {
+ protected:
+  void SetUp() override {
+    world_.config.segment_bytes = 200;
+    world_.config.tail_cache_bytes_max = 0;
+    LogWriterUpkeepTest::SetUp();
+    log_ = OpenLog(0);
+    for (int i = 0; i < 10; ++i) Stage(*log_);
+    world_.Run();
+    log_->SetHighWatermark(log_->end_offset());
+    ASSERT_GT(log_->SegmentOf(Offset(9)).base, Offset(0));
+  }
+  void ExpectTheNewLogStays() {
+    world_.Run(absl::Minutes(2));
+    EXPECT_FALSE(world_.dir->failed());
+    EXPECT_EQ(log_->durable_offset(), Offset(1));
+    log_.reset();
+    world_.Stop();
+    LogFixture after(world_.files);
+    ASSERT_OK(after.Open());
+    ASSERT_OK(after.Begin(6));
+    ASSERT_OK_AND_ASSIGN(const auto log, after.OpenLog());
+    EXPECT_EQ(log->log_start_offset(), Offset(0));
+    ASSERT_EQ(log->end_offset(), Offset(1));
+    EXPECT_EQ(ReadAll(*log, Offset(0), Offset(1)),
+              MakeStampedBatch(Offset(0), LeaderEpoch(1), "v"));
+  }
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(LogBeginsAnewTest, ADeletionThatWaitedForAReaderTakesNothingOfIt) {
+  absl::StatusOr<ReadPlan> reader = log_->Read(Offset(0), {log_->end_offset(), 10});
+  ASSERT_OK(reader);
+  log_->RaiseLogStart(Offset(9), nullptr);
+  world_.Run(absl::Seconds(1));
+  log_->ResetTo(Offset(0));
+  world_.Run(absl::Seconds(1));
+  Stage(*log_);
+  world_.Run();
+  EXPECT_FALSE(reader->Execute().ok());
+  reader = absl::UnknownError("gone");
+  ExpectTheNewLogStays();
+}
+
+TEST_F(LogBeginsAnewTest, NorDoesOneOfTheSameRound) {
+  log_->RaiseLogStart(Offset(9), nullptr);
+  log_->ResetTo(Offset(0));
+  Stage(*log_);
+  ExpectTheNewLogStays();
+}
+
 }  // namespace
 }  // namespace millrace::storage

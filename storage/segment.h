@@ -30,6 +30,9 @@ struct LogFilesIdentity {
   std::atomic<uint64_t> truncations{0};
   // The replica was deleted or set aside: the directory's name may be another's. Disk strand only.
   bool gone = false;
+  // Raised when the log begins anew: files of before went, and a name may be another's. Disk strand
+  // only.
+  uint64_t restarts = 0;
 
   // The same, told to readers as well: what they would find there is not what they began to read.
   void LeaveDirectory() {
