@@ -94,7 +94,9 @@ absl::Status WalFiles::PrepareSpareStep() {
   }();
   if (CodeOf(step) != ErrorCode::kStorageFull) return step;
   unfinished_.file.reset();
-  return files_.RemoveFile(UnfinishedSparePath());
+  // Where there was no room for its name either, there is nothing.
+  ASSIGN_OR_RETURN(const bool exists, files_.Exists(UnfinishedSparePath()));
+  return exists ? files_.RemoveFile(UnfinishedSparePath()) : absl::OkStatus();
 }
 
 absl::Status WalFiles::Retire(const WalSegmentInfo& segment) {

@@ -1,5 +1,6 @@
 #include "raft/host/wal_files.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,28 @@ TEST_F(WalFilesTest, AFullDiskOnlyDropsTheSpare) {
   EXPECT_OK(files_.PrepareSpareStep());
   EXPECT_FALSE(files_.has_spare());
   EXPECT_THAT(bed_.Names(), Not(Contains("spare.tmp")));
+}
+
+TEST_F(WalFilesTest, AFullDiskWithoutRoomForANameDropsTheSpareToo) {
+  for (const auto step : {sim::SimCall::Kind::kCreate, sim::SimCall::Kind::kRename}) {
+    bed_.files().SetFaults([step](const sim::SimCall& call) {
+      return call.kind == step ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+    });
+    for (int i = 0; i < 8; ++i) ASSERT_OK(files_.PrepareSpareStep());
+    EXPECT_FALSE(files_.has_spare());
+    EXPECT_THAT(bed_.Names(), ElementsAre());
+  }
+  bed_.files().ClearFaults();
+  while (!files_.has_spare()) ASSERT_OK(files_.PrepareSpareStep());
+  EXPECT_THAT(bed_.Names(), ElementsAre("spare.wal"));
+}
+
+TEST_F(WalFilesTest, AFullDiskIsToldWhereTheNextSegmentIsNeeded) {
+  bed_.files().SetFaults([](const sim::SimCall& call) {
+    return call.kind == sim::SimCall::Kind::kCreate ? std::optional(sim::SimFault::kNoSpace)
+                                                    : std::nullopt;
+  });
+  EXPECT_THAT(files_.Activate(1), HasCode(ErrorCode::kStorageFull));
 }
 
 TEST_F(WalFilesTest, AnIoErrorOnTheSpareIsAnError) {
