@@ -303,7 +303,7 @@ void LogDir::Impl::RegistrationCommitted(BrokerEpoch epoch, Executor* executor, 
   absl::Status status = writer_->status();
   // An older registration says nothing about what this epoch found.
   if (status.ok() && epoch == open_record_.broker_epoch) {
-    status = Checked(RemoveCutMarks(files(), std::exchange(cut_, {})));
+    status = RemoveCutMarks(files(), cut_);
     if (status.ok() && open_record_.suspect) status = WriteOpenRecord({epoch, false});
     if (CodeOf(status) == ErrorCode::kStorageFull && tries > 1) {
       return WhenThereMayBeRoom([this, epoch, executor, done = std::move(done), tries]() mutable {

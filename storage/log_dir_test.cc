@@ -173,6 +173,49 @@ TEST_F(LogDirTest, ACutIsToldUntilARegistrationHasToldIt_S08) {
   EXPECT_THAT(was_cut(*world), testing::ElementsAre(false, false));
 }
 
+TEST_F(LogDirTest, MarksOfCutsAreForgottenWhenTheDiskLetsThem) {
+  {
+    auto world = World();
+    ASSERT_OK(world->Open());
+    ASSERT_OK(world->Begin(5));
+    for (const int partition : {0, 1}) {
+      ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(partition));
+      ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+      world->RunBriefly();
+    }
+  }
+  const uint64_t size = MakeStampedBatch(Offset(0), LeaderEpoch(1), "a").size();
+  for (const int partition : {0, 1}) {
+    ASSERT_OK_AND_ASSIGN(const auto file, files_->Open(absl::StrCat("data/topic-", partition,
+                                                                    "/00000000000000000000.log"),
+                                                       OpenMode::kReadWrite));
+    ASSERT_OK(file->WriteAt(size, "half a batch"));
+    ASSERT_OK(file->Sync());
+  }
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(7));
+  ASSERT_TRUE(files_->Exists("data/topic-1/cut").value());
+  // Where names are copied on write, even that one goes needs room.
+  files_->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    const bool needs = call.path == "data/topic-1/cut" && call.kind == sim::SimCall::Kind::kRemove;
+    return needs ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+  });
+  std::optional<absl::Status> told;
+  world->dir->RegistrationCommitted(BrokerEpoch(7), world->shard.get(),
+                                    [&](const absl::Status& status) { told = status; });
+  world->Run(absl::Seconds(1));
+  EXPECT_FALSE(told.has_value());
+  EXPECT_FALSE(world->dir->failed());
+  files_->SetFaults(nullptr);
+  world->Run(absl::Seconds(1));
+  ASSERT_TRUE(told.has_value());
+  EXPECT_OK(*told);
+  for (const int partition : {0, 1}) {
+    EXPECT_FALSE(files_->Exists(absl::StrCat("data/topic-", partition, "/cut")).value());
+  }
+}
+
 TEST_F(LogDirTest, ReplicaThatHeldDataAndIsGoneIsDamage) {
   {
     auto world = World();
