@@ -328,15 +328,18 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
   RETURN_IF_ERROR(writer_->status());
   const ReplicaRecord* other = partitions_.Find(topic_partition);
   const std::string name = PartitionName(topic_name, topic_partition.partition);
+  for (const auto& [leaving, what] : leaving_) {
+    if (PartitionName(what.first.topic_name, leaving.partition) != name) continue;
+    // Its directory still has the name, and goes with all that is in it by then.
+    return MakeError(ErrorCode::kStorageFull, "what was asked for before comes first");
+  }
   const bool aside = other != nullptr && other->stray && partitions_.FindByName(name) == nullptr;
   const bool begun = other != nullptr && taking_back_.contains(other->number);
   if (aside || begun) RETURN_IF_ERROR(TakeBack(*other));
   const auto found = recovered_.find(topic_partition);
   if (found != recovered_.end()) {
     RETURN_IF_ERROR(found->second.status);
-    RecoveredLog log = std::move(found->second);
-    recovered_.erase(found);
-    return log;
+    return std::move(recovered_.extract(found).mapped());
   }
   if (other == nullptr || other->stray) other = partitions_.FindByName(name);
   if (other != nullptr) {
@@ -347,9 +350,7 @@ absl::StatusOr<RecoveredLog> LogDir::Impl::TakeReplica(const TopicPartition& top
         {.name = name});
   }
   *created = true;
-  RecoveredLog log;
-  log.topic_partition = topic_partition;
-  log.name = name;
+  RecoveredLog log = {.topic_partition = topic_partition, .name = name};
   const uint32_t number = partitions_.Create(topic_partition, topic_name);
   log.disk =
       std::make_shared<DiskLog>(deps_.files, number, topic_partition,
@@ -470,10 +471,9 @@ void LogDir::Impl::Leave(const TopicPartition& topic_partition, bool aside, Exec
   absl::Status status = writer_->Drain();
   if (status.ok()) status = LeaveNow(topic_partition, aside);
   if (CodeOf(status) == ErrorCode::kStorageFull && writer_->status().ok()) {
-    return WhenThereMayBeRoom(
-        [this, topic_partition, aside, executor, done = std::move(done)]() mutable {
-          Leave(topic_partition, aside, executor, std::move(done));
-        });
+    return WhenThereMayBeRoom([=, this, done = std::move(done)]() mutable {
+      Leave(topic_partition, aside, executor, std::move(done));
+    });
   }
   Checked(status).IgnoreError();
   executor->Post([done = std::move(done), status]() mutable { std::move(done)(status); });

@@ -569,6 +569,68 @@ TEST_F(LogDirTest, FullDirectoryDeletesAndSetsAsideWhenThereIsRoomAndDoesNotFail
   EXPECT_TRUE(world->dir->opened().replicas[0].stray);
 }
 
+TEST_F(LogDirTest, AFullDirectoryMakesNoLogWhereAnotherIsStillToLeave) {
+  auto world = World();
+  ASSERT_OK(world->Open());
+  ASSERT_OK(world->Begin(5));
+  const TopicPartition other{TopicId(Uuid(11, 21)), PartitionIndex(0)};
+  // Its own directory, and one of another topic of its name.
+  for (const TopicPartition& next : {LogFixture::Partition(0), other}) {
+    for (const bool aside : {false, true}) {
+      SCOPED_TRACE(aside);
+      ASSERT_OK_AND_ASSIGN(auto log, world->OpenLog(0));
+      ASSERT_OK(log->StageAsLeader(MakeBatch("a"), LeaderEpoch(1), world->Now()));
+      world->RunBriefly();
+      const Offset end = log->end_offset();
+      log.reset();
+      files_->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+        const bool moves = call.kind == sim::SimCall::Kind::kRename && call.path == "data/topic-0";
+        return moves ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+      });
+      std::optional<absl::Status> left;
+      const auto leave = [&](const TopicPartition& who) {
+        const auto told = [&](const absl::Status& status) { left = status; };
+        if (aside) {
+          world->dir->MarkStray(who, world->shard.get(), told);
+        } else {
+          world->dir->DeleteReplica(who, world->shard.get(), told);
+        }
+      };
+      leave(LogFixture::Partition(0));
+      world->dir->OpenLog(
+          next, "topic", world->config, world->shard.get(),
+          [&](absl::StatusOr<std::unique_ptr<Log>> opened) {
+            ASSERT_OK(opened);
+            log = *std::move(opened);
+            ASSERT_OK(log->StageAsLeader(MakeBatch("b"), LeaderEpoch(2), world->Now()));
+          });
+      world->Run(absl::Seconds(2));
+      EXPECT_FALSE(left.has_value());
+      EXPECT_EQ(log, nullptr);
+      files_->SetFaults(nullptr);
+      world->Run(absl::Seconds(2));
+      ASSERT_TRUE(left.has_value());
+      EXPECT_OK(*left);
+      ASSERT_NE(log, nullptr);
+      const bool same = next == LogFixture::Partition(0);
+      EXPECT_EQ(log->durable_offset(), same && aside ? end + 1 : Offset(1));
+      EXPECT_TRUE(files_->Exists("data/topic-0/00000000000000000000.log").value());
+      log.reset();
+      left.reset();
+      leave(next);
+      world->Run(absl::Seconds(2));
+      ASSERT_TRUE(left.has_value());
+      EXPECT_OK(*left);
+      ASSERT_OK(world->Await([&](LogDir::Done done) {
+        world->dir->DeleteReplica(LogFixture::Partition(0), world->shard.get(), std::move(done));
+      }));
+      ASSERT_OK(world->Await([&](LogDir::Done done) {
+        world->dir->DeleteReplica(next, world->shard.get(), std::move(done));
+      }));
+    }
+  }
+}
+
 TEST_F(LogDirTest, FailureIsTold) {
   auto world = World();
   ASSERT_OK(world->Open());
