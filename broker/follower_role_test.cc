@@ -308,6 +308,23 @@ TEST_F(FollowerRoleTest, BelowTheLeadersStartItBeginsThere_KAFKA6975) {
   EXPECT_EQ(log_->end_offset(), Offset(52)) << "the batch that the start lies in is kept whole";
 }
 
+TEST_F(FollowerRoleTest, WhereItBeginsAnewIsToldAsDurableWhenTheDiskHasIt_S06) {
+  Have(4, 3);
+  AttachReply reply = ReplyTo(Follow(7), 60);
+  reply.reset_to = Offset(50);
+  Answer(reply);
+  outbox_.positions.clear();
+  Answer(ReplyTo(Asked(), 60));
+  ASSERT_THAT(outbox_.positions, SizeIs(1));
+  EXPECT_EQ(outbox_.positions[0].position.position, (LogPosition{Offset(50), Offset(4)}));
+  EXPECT_EQ(outbox_.positions[0].position.log_start, Offset(0));
+  log_->Sync();
+  role_->OnAdvanced(&outbox_);
+  ASSERT_THAT(outbox_.positions, SizeIs(2));
+  EXPECT_EQ(outbox_.positions[1].position.position, (LogPosition{Offset(50), Offset(50)}));
+  EXPECT_EQ(outbox_.positions[1].position.log_start, Offset(50));
+}
+
 // --- Pushes ---
 
 TEST_F(FollowerRoleTest, OnlyPushesOfItsEpochAndAttachAreTaken_S14_KAFKA13207) {

@@ -155,7 +155,9 @@ class CrashImageTest : public testing::Test {
   Model Now() {
     Model model = model_;
     for (auto& [topic_partition, log] : logs_) {
-      model.replicas[topic_partition].durable = log->durable_offset();
+      ReplicaModel& replica = model.replicas[topic_partition];
+      replica.durable = log->durable_offset();
+      replica.log_start_min = std::max(replica.log_start_min, log->durable_log_start());
     }
     return model;
   }
@@ -400,14 +402,11 @@ TEST_F(CrashImageTest, AFollowerBelowItsLeadersStartBeginsAgain) {
   ReplicaModel& replica = model_.replicas[Tp(1)];
   replica.log_start_max = Offset(1000);
   replica.batches.clear();
-  replica.durable = Offset(0);
-  logs_[Tp(1)]->ResetTo(Offset(1000));
   // Until it is said to be durable, the old log may be found.
-  auto log = std::move(logs_[Tp(1)]);
-  logs_.erase(Tp(1));
+  logs_[Tp(1)]->ResetTo(Offset(1000));
   world_->RunBriefly();
-  logs_[Tp(1)] = std::move(log);
-  replica.log_start_min = Offset(1000);
+  EXPECT_EQ(logs_[Tp(1)]->durable_offset(), Offset(1000));
+  EXPECT_EQ(logs_[Tp(1)]->durable_log_start(), Offset(1000));
   Stage(1, 8, LeaderEpoch(2));
 }
 
@@ -417,11 +416,9 @@ TEST_F(CrashImageTest, AFollowerThatHasNoFilesYetBeginsAgainBelowItsEnd) {
   replica.log_start_max = Offset(100);
   logs_[Tp(1)]->ResetTo(Offset(100));
   logs_[Tp(1)]->ResetTo(Offset(5));
-  auto log = std::move(logs_[Tp(1)]);
-  logs_.erase(Tp(1));
   world_->RunBriefly();
-  logs_[Tp(1)] = std::move(log);
-  replica.log_start_min = replica.log_start_max = Offset(5);
+  EXPECT_EQ(logs_[Tp(1)]->durable_log_start(), Offset(5));
+  replica.log_start_max = Offset(5);
   Stage(1, 8, LeaderEpoch(1));
 }
 
@@ -432,13 +429,33 @@ TEST_F(CrashImageTest, AFollowerWithNothingInCommonBeginsAgainWithinItsLog) {
   // Emptied first; but it never begins elsewhere, where a follower would go on behind a hole.
   replica.log_start_max = Offset(5);
   replica.batches.clear();
-  replica.durable = Offset(0);
   logs_[Tp(1)]->ResetTo(Offset(5));
-  auto log = std::move(logs_[Tp(1)]);
-  logs_.erase(Tp(1));
   world_->RunBriefly();
-  logs_[Tp(1)] = std::move(log);
-  replica.log_start_min = replica.log_start_max = Offset(5);
+  EXPECT_EQ(logs_[Tp(1)]->durable_log_start(), Offset(5));
+  replica.log_start_max = Offset(5);
+  Stage(1, 8, LeaderEpoch(2));
+}
+
+TEST_F(CrashImageTest, AFollowerBeginsAgainWhileWhatItHadIsUnderWay) {
+  Open(1, "a");
+  Stage(1, 6, LeaderEpoch(1));
+  Log& log = *logs_[Tp(1)];
+  ReplicaModel& replica = model_.replicas[Tp(1)];
+  const Offset durable = log.durable_offset();
+  for (int i = 0; i < 4; ++i) {
+    const auto range = log.StageAsLeader(MakeBatch("under way", 10), LeaderEpoch(1), world_->Now());
+    ASSERT_OK(range);
+    replica.ever.insert(ReadAll(log, range->base_offset, range->end_offset));
+  }
+  // Neither what is written now nor that it is emptied makes any of it durable that comes after.
+  const Offset start = durable + 25;
+  replica.log_start_max = start;
+  replica.batches.clear();
+  log.ResetTo(start);
+  EXPECT_EQ(log.durable_offset(), durable);
+  EXPECT_EQ(log.durable_log_start(), Offset(0));
+  world_->RunBriefly();
+  EXPECT_EQ(log.durable_log_start(), start);
   Stage(1, 8, LeaderEpoch(2));
 }
 

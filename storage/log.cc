@@ -288,7 +288,10 @@ void Log::ResetTo(Offset start) {
 void Log::RestartAt(Offset start) {
   restarted_ = ++generation_;
   identity_->truncations.fetch_add(1, std::memory_order_acq_rel);
-  log_start_ = durable_log_start_ = end_ = written_ = durable_ = high_watermark_ = start;
+  log_start_ = end_ = written_ = high_watermark_ = start;
+  // The disk has done nothing yet: what it has comes back if the power goes (S-06, S-13).
+  durable_ = std::min(durable_, start);
+  durable_log_start_ = std::min(durable_log_start_, start);
   ReleaseCache();
   epochs_.Clear();
   producers_.Clear();
@@ -363,16 +366,25 @@ void Log::OnProgress(LogProgress& progress) {
   }
   Offset written = progress.written;
   Offset durable = progress.durable;
+  Offset log_start = durable_log_start_;
   for (const Cut& cut : cuts_) {
-    if (cut.generation <= progress.generation || MUTANT("storage.stale-report-counts")) continue;
+    if (cut.generation <= progress.generation) {
+      // The log begins anew on the disk too.
+      if (cut.generation == restarted_) log_start = std::max(log_start, cut.to);
+      continue;
+    }
+    if (MUTANT("storage.stale-report-counts")) continue;
     written = std::min(written, cut.to);
     durable = std::min(durable, cut.to);
   }
+  // What this tells is of the log before, or of one that is being emptied.
+  if (progress.generation < restarted_) durable = durable_;
   if (progress.truncated.has_value()) OnTruncated(progress);
   std::erase_if(cuts_, [&](const Cut& cut) { return cut.generation <= progress.generation; });
-  if (written <= written_ && durable <= durable_) return;
+  if (written <= written_ && durable <= durable_ && log_start <= durable_log_start_) return;
   written_ = std::max(written_, written);
   durable_ = std::max(durable_, durable);
+  durable_log_start_ = log_start;
   CHECK(durable_ <= written_ && written_ <= end_)
       << name_ << ": " << durable_ << " " << written_ << " " << end_;
   TrimCache(config_.tail_cache_bytes_max);

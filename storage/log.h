@@ -1,6 +1,7 @@
 // Log: one partition's log of record batches on local disk, as its owner shard sees it.
 //
-// Positions: log_start_offset <= durable_offset <= written_offset <= end_offset. Stage assigns
+// Positions: log_start_offset <= durable_offset <= written_offset <= end_offset, save that a log
+// that begins anew has a durable_offset below its start until the disk has done that. Stage assigns
 // offsets in memory and returns at once; the other two follow by callback, when the directory's
 // LogWriter has written (page cache) and synced (disk). A staged offset is never withdrawn (S-01):
 // if the write fails, the log fails. Batches are opaque: only the header fields outside the
@@ -87,7 +88,7 @@ class Log {
   const std::string& name() const { return name_; }
 
   Offset log_start_offset() const { return log_start_; }
-  // Up to where the log start was raised on the disk: no restart brings back what lies below. The
+  // Up to where the log start was raised on the disk: no start brings back what lies below. The
   // listener's OnAdvanced follows when it rises.
   Offset durable_log_start() const { return durable_log_start_; }
   Offset end_offset() const { return end_; }
@@ -126,7 +127,8 @@ class Log {
   // The same where committed data goes: after an unclean election, by metadata's decision only.
   void TruncateBelowHighWatermark(Offset to);
   // Empties the log and lets it begin at `start`, wherever that lies: a follower that is below its
-  // leader's log start, or has nothing in common with its leader.
+  // leader's log start, or has nothing in common with its leader. Until that is on the disk, what
+  // is said to be durable does not rise: after a power loss the log of before may be there.
   void ResetTo(Offset start);
 
   // A read from `from`, from memory or as a plan for the cold-read pool. Nothing beyond

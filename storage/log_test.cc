@@ -223,6 +223,32 @@ TEST_F(LogTest, ResetEmptiesTheLogAndBeginsElsewhere) {
   EXPECT_FALSE(ReadAll(*log_, Offset(100), Offset(102)).empty());
 }
 
+TEST_F(LogTest, ResetIsDurableWhenTheDiskHasDoneIt_S06) {
+  Start();
+  Stage("a", 10);
+  world_->RunBriefly();
+  log_->ResetTo(Offset(100));
+  EXPECT_EQ(log_->written_offset(), Offset(100));
+  EXPECT_EQ(log_->durable_offset(), Offset(10));
+  EXPECT_EQ(log_->durable_log_start(), Offset(0));
+  world_->RunBriefly();
+  EXPECT_EQ(log_->durable_offset(), Offset(100));
+  EXPECT_EQ(log_->durable_log_start(), Offset(100));
+  EXPECT_EQ(listener_.durable, Offset(100));
+  // Back, where only the start has to become durable; a deletion of before does not say so.
+  Stage("b", 10);
+  world_->RunBriefly();
+  log_->RaiseLogStart(Offset(108), nullptr);
+  log_->ResetTo(Offset(103));
+  EXPECT_EQ(log_->durable_offset(), Offset(103));
+  EXPECT_EQ(log_->durable_log_start(), Offset(100));
+  const int calls = listener_.calls;
+  world_->RunBriefly();
+  EXPECT_EQ(log_->durable_offset(), Offset(103));
+  EXPECT_EQ(log_->durable_log_start(), Offset(103));
+  EXPECT_EQ(listener_.calls, calls + 1);
+}
+
 TEST_F(LogTest, ResetMayGoBackAndIntoABatch) {
   Start();
   Stage("a", 10);

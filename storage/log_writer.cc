@@ -450,7 +450,6 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
 
 absl::Status LogWriter::PerformRestart(LogOp& op) {
   DiskLog& log = *op.log;
-  log.generation = op.generation;
   // What is still to be deleted goes now, or what has its name is the new log's.
   ++log.identity()->restarts;
   RETURN_IF_ERROR(points_->RemoveNow(log.topic_partition()));
@@ -471,6 +470,7 @@ absl::Status LogWriter::PerformRestart(LogOp& op) {
   partitions_->SetLogStart(log.number(), op.to);
   RETURN_IF_ERROR(partitions_->Flush());
   if (forwards) RETURN_IF_ERROR(files());
+  log.generation = op.generation;
   log.end = log.durable = op.to;
   ReportProgress(log, LogProgress::Truncated{}, absl::OkStatus());
   return absl::OkStatus();

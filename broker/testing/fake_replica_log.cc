@@ -27,9 +27,14 @@ int64_t FakeReplicaLog::size_bytes() const {
 }
 
 std::unique_ptr<FakeReplicaLog> FakeReplicaLog::CrashImage(Offset kept) const {
+  return before_ != nullptr && kept <= durable_ ? before_->CrashImage() : ImageOf(kept);
+}
+
+std::unique_ptr<FakeReplicaLog> FakeReplicaLog::ImageOf(Offset kept) const {
+  const Offset start = before_ != nullptr ? std::max(durable_start_, begun_at_) : durable_start_;
   auto image = std::make_unique<FakeReplicaLog>(executor_);
   image->config_ = config_;
-  image->start_ = image->durable_start_ = image->end_ = image->high_watermark_ = durable_start_;
+  image->start_ = image->durable_start_ = image->end_ = image->high_watermark_ = start;
   if (!batches_.empty()) {
     const auto first = record::BatchView::ParseWithVerifiedCrc(batches_.front());
     CHECK_OK(first);
@@ -41,8 +46,8 @@ std::unique_ptr<FakeReplicaLog> FakeReplicaLog::CrashImage(Offset kept) const {
     if (batch->next_offset() > durable_ && batch->base_offset() >= kept) break;
     image->Keep(*batch, WallTime());
   }
-  image->epochs_.TruncateFromStart(durable_start_);
-  if (image->end_ < durable_start_) image->ResetTo(durable_start_);
+  image->epochs_.TruncateFromStart(start);
+  if (image->end_ < start) image->BeginAt(start);
   image->written_ = image->durable_ = image->end_;
   return image;
 }
@@ -145,7 +150,18 @@ void FakeReplicaLog::TruncateBelowHighWatermark(Offset to) {
 }
 
 void FakeReplicaLog::ResetTo(Offset start) {
-  start_ = durable_start_ = end_ = written_ = durable_ = high_watermark_ = start;
+  if (start == start_ && start == end_ && epochs_.entries().empty()) return;
+  if (before_ == nullptr) before_ = CrashImage();
+  const Offset durable = std::min(durable_, start);
+  const Offset durable_start = std::min(durable_start_, start);
+  BeginAt(start);
+  durable_ = durable;
+  durable_start_ = durable_start;
+  AdvanceSoon();
+}
+
+void FakeReplicaLog::BeginAt(Offset start) {
+  start_ = durable_start_ = end_ = written_ = durable_ = high_watermark_ = begun_at_ = start;
   batches_.clear();
   epochs_.Clear();
   producers_.Clear();
@@ -221,7 +237,7 @@ void FakeReplicaLog::RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::S
   if (executor_ == nullptr) return done ? std::move(done)(absl::OkStatus()) : void();
   executor_->Post([self = self_, done = std::move(done)]() mutable {
     if (*self != nullptr && (*self)->status_.ok()) {
-      (*self)->durable_start_ = (*self)->start_;
+      if ((*self)->before_ == nullptr) (*self)->durable_start_ = (*self)->start_;
       (*self)->Tell();
     }
     if (done) std::move(done)(absl::OkStatus());

@@ -42,6 +42,7 @@ class FakeReplicaLog : public ReplicaLog {
   void Sync() {
     written_ = durable_ = end_;
     durable_start_ = start_;
+    before_.reset();
   }
   // Tells the listener where the positions are.
   void Tell() {
@@ -52,8 +53,11 @@ class FakeReplicaLog : public ReplicaLog {
     if (listener_ != nullptr) listener_->OnFailed(status);
   }
   // What a power loss leaves: all that is durable and, of the rest, the batches that begin before
-  // `kept`. A log of its own, in the state of a fresh start.
+  // `kept`. A log of its own, in the state of a fresh start. Where it began anew and nothing of
+  // that is durable or kept, the log of before.
   std::unique_ptr<FakeReplicaLog> CrashImage(Offset kept = Offset(0)) const;
+  // What a process that is killed leaves: all that is written.
+  std::unique_ptr<FakeReplicaLog> KilledImage() const { return ImageOf(written_); }
   // Where the batches from `start` on were written: as recovery would find them.
   const storage::EpochCache& epochs() const { return epochs_; }
   void set_cold(bool cold) { cold_ = cold; }
@@ -116,6 +120,8 @@ class FakeReplicaLog : public ReplicaLog {
 
  private:
   void Keep(const record::BatchView& batch, WallTime now);
+  void BeginAt(Offset start);
+  std::unique_ptr<FakeReplicaLog> ImageOf(Offset kept) const;
   void AdvanceSoon();
   storage::ReadResult ReadNow(Offset from, const storage::ReadLimits& limits) const;
 
@@ -134,6 +140,9 @@ class FakeReplicaLog : public ReplicaLog {
   bool closed_ = false;
   Offset start_{0};
   Offset durable_start_{0};
+  // Where it began anew, and what the disk has until that is there; null: it is there.
+  Offset begun_at_{0};
+  std::unique_ptr<FakeReplicaLog> before_;
   Offset durable_{0};
   Offset written_{0};
   Offset end_{0};

@@ -68,5 +68,26 @@ TEST(FakeReplicaLogTest, ACutTakesPositionsAndEpochsWithIt) {
   EXPECT_EQ(log.StageAsFollower(MakeBatch(1), {}).status().ok(), false) << "it begins at 0";
 }
 
+TEST(FakeReplicaLogTest, ALogThatBeginsAnewIsTheOneOfBeforeUntilItIsDurable_S06) {
+  FakeReplicaLog log;
+  ASSERT_OK(log.StageAsLeader(CopyOf(MakeBatch(2)), LeaderEpoch(1), {}));
+  log.Sync();
+  log.ResetTo(Offset(50));
+  EXPECT_EQ(log.written_offset(), Offset(50));
+  EXPECT_EQ(log.durable_offset(), Offset(2));
+  EXPECT_EQ(log.durable_log_start(), Offset(0));
+  EXPECT_EQ(log.CrashImage()->end_offset(), Offset(2));
+  EXPECT_EQ(log.CrashImage()->latest_epoch(), LeaderEpoch(1));
+  EXPECT_EQ(log.KilledImage()->log_start_offset(), Offset(50));
+  log.ResetTo(Offset(1));
+  EXPECT_EQ(log.durable_offset(), Offset(1));
+  EXPECT_EQ(log.CrashImage()->end_offset(), Offset(2));
+  log.ResetTo(Offset(60));
+  log.Sync();
+  EXPECT_EQ(log.durable_offset(), Offset(60));
+  EXPECT_EQ(log.durable_log_start(), Offset(60));
+  EXPECT_EQ(log.CrashImage()->log_start_offset(), Offset(60));
+}
+
 }  // namespace
 }  // namespace millrace::broker

@@ -492,7 +492,8 @@ bool ReplicaWorld::MayLose(const Node& node) {
 void ReplicaWorld::Crash(Node* node) {
   const uint64_t kind = Draw(5);
   Offset kept = node->log->written_offset();
-  if (kind != 0 && (settings_.durable || MayLose(*node))) {
+  const bool power_lost = kind != 0 && (settings_.durable || MayLose(*node));
+  if (power_lost) {
     kept = node->log->durable_offset();
     if (Chance(2) && node->log->written_offset() > kept) {
       kept = kept +
@@ -500,7 +501,7 @@ void ReplicaWorld::Crash(Node* node) {
     }
     if (!settings_.durable) node->suspect = true;
   }
-  node->disk = node->log->CrashImage(kept);
+  node->disk = power_lost ? node->log->CrashImage(kept) : node->log->KilledImage();
   if (kind == 1 && MayLose(*node)) {
     node->disk = std::make_unique<FakeReplicaLog>();
     node->suspect = true;
