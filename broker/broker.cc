@@ -349,8 +349,8 @@ void Broker::Produce(api::ProduceRequest request, const Caller& caller,
       });
 }
 
-std::weak_ptr<FetchCall> Broker::Fetch(api::FetchRequest request, const Caller& caller,
-                                       absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+std::weak_ptr<OngoingFetch> Broker::Fetch(api::FetchRequest request, const Caller& caller,
+                                          absl::AnyInvocable<void(api::FetchResponse) &&> done) {
   if (Gather* const gather = CurrentGather(); gather != nullptr) {
     return FetchAt(gather, std::move(request), caller, std::move(done));
   }
@@ -361,9 +361,9 @@ std::weak_ptr<FetchCall> Broker::Fetch(api::FetchRequest request, const Caller& 
   return {};
 }
 
-std::weak_ptr<FetchCall> Broker::FetchAt(Gather* gather, api::FetchRequest request,
-                                         const Caller& caller,
-                                         absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+std::weak_ptr<OngoingFetch> Broker::FetchAt(Gather* gather, api::FetchRequest request,
+                                            const Caller& caller,
+                                            absl::AnyInvocable<void(api::FetchResponse) &&> done) {
   if (Forwarder* const forwarder = ForwarderOf(gather); forwarder != nullptr) {
     return forwarder->Fetch(std::move(request), caller, std::move(done));
   }

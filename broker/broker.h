@@ -55,7 +55,6 @@ namespace millrace::broker {
 class ControllerChannel;
 class DamageControl;
 class DirectoryAssigner;
-class FetchCall;
 class FollowerLag;
 class ForwardChannel;
 class Forwarder;
@@ -64,6 +63,7 @@ class LastCopyReporter;
 class FetchStream;
 class IsrProposer;
 class LogDirSpeeds;
+class OngoingFetch;
 class ProduceStream;
 class ProducerIds;
 class Reconciler;
@@ -207,8 +207,8 @@ class Broker {
                absl::AnyInvocable<void(api::ProduceResponse) &&> done);
   // Reads, waiting up to max_wait for bytes_min. `done` is called once, unless the call is
   // cancelled through what is returned (which is gone once it has answered; never set off a shard).
-  std::weak_ptr<FetchCall> Fetch(api::FetchRequest request, const Caller& caller,
-                                 absl::AnyInvocable<void(api::FetchResponse) &&> done);
+  std::weak_ptr<OngoingFetch> Fetch(api::FetchRequest request, const Caller& caller,
+                                    absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,
@@ -256,8 +256,9 @@ class Broker {
   Forwarder* ForwarderOf(const Gather* gather) const;
   // Where a call is taken up: by the caller's own shard, or by one chosen for it.
   Gather* CurrentGather();
-  std::weak_ptr<FetchCall> FetchAt(Gather* gather, api::FetchRequest request, const Caller& caller,
-                                   absl::AnyInvocable<void(api::FetchResponse) &&> done);
+  std::weak_ptr<OngoingFetch> FetchAt(Gather* gather, api::FetchRequest request,
+                                      const Caller& caller,
+                                      absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void OnSomeGather(absl::AnyInvocable<void(Gather*) &&> call);
   void CloseShards(Done done);
   // Of all shards, after what they were told before; on `home`.

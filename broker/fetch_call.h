@@ -21,10 +21,11 @@
 #include "absl/functional/any_invocable.h"
 #include "api/fetch.h"
 #include "broker/gather.h"
+#include "broker/ongoing_fetch.h"
 
 namespace millrace::broker {
 
-class FetchCall : public std::enable_shared_from_this<FetchCall> {
+class FetchCall final : public OngoingFetch, public std::enable_shared_from_this<FetchCall> {
  public:
   using Done = absl::AnyInvocable<void(api::FetchResponse) &&>;
 
@@ -33,8 +34,7 @@ class FetchCall : public std::enable_shared_from_this<FetchCall> {
             Done done);
 
   void Start();
-  // The client has gone: lets go of everything, and never answers.
-  void Cancel();
+  void Cancel() override;
 
  private:
   struct Asked {

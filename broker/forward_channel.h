@@ -21,6 +21,7 @@
 #include "api/list_offsets.h"
 #include "api/offset_for_leader_epoch.h"
 #include "api/produce.h"
+#include "base/executor.h"
 
 namespace millrace::broker {
 
@@ -54,7 +55,9 @@ class ForwardChannel {
   // `address`: "host:port" of the other broker. Answers have one result per partition, in order.
   virtual void Produce(const std::string& address, const api::ProduceRequest& request,
                        absl::Duration timeout, Done<api::ProduceResponse> done) = 0;
-  virtual void Fetch(const std::string& address, const api::FetchRequest& request,
+  // Returns what ends it early there too, for who wants no answer any more; `done` may be told an
+  // error then. It may be dropped, and may outlive the call, of which it keeps nothing.
+  virtual Task Fetch(const std::string& address, const api::FetchRequest& request,
                      absl::Duration timeout, Done<api::FetchResponse> done) = 0;
   virtual void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                            absl::Duration timeout, Done<api::ListOffsetsResponse> done) = 0;

@@ -215,8 +215,11 @@ void Forwarder::DeleteRecords(api::DeleteRecordsRequest request, const Caller& c
 // --- Fetch: whoever has something first answers for all ---
 
 // One fetch of which others have a part. All are asked at once without waiting; if that gives too
-// little, all are asked again with the caller's wait, and the first who has something ends it.
-class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
+// little, all are asked again with the caller's wait, and the first who has something ends it. Who
+// is not needed any more is told so: a long poll that nobody waits for would hold its place on the
+// connection to its leader for as long as the caller said.
+class Forwarder::FetchRound final : public OngoingFetch,
+                                    public std::enable_shared_from_this<FetchRound> {
  public:
   using Done = absl::AnyInvocable<void(api::FetchResponse) &&>;
 
@@ -237,12 +240,21 @@ class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
     // With one to ask there is nothing to weigh: it waits itself.
     Ask(parts_.size() == 1 ? request_.max_wait : absl::ZeroDuration());
   }
+  void Cancel() override {
+    done_ = nullptr;
+    EndOthers();
+  }
+  bool is_over() const { return done_ == nullptr; }
 
  private:
   void Ask(absl::Duration wait) {
     last_round_ = wait == request_.max_wait;
+    waits_ = wait > absl::ZeroDuration();
     left_ = parts_.size();
+    // All of the round before have answered.
+    asked_there_.clear();
     for (const auto& [broker, positions] : parts_) {
+      if (is_over()) return;  // Who was asked first has answered at once, and for all.
       api::FetchRequest whole = request_;
       api::FetchRequest part = PartOf(&whole, positions);
       part.max_wait = wait;
@@ -252,10 +264,10 @@ class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
         self->Take(broker, std::move(answer));
       };
       if (broker == forwarder_->options_.self) {
-        forwarder_->gather_->Fetch(std::move(part), caller_, std::move(take));
+        asked_here_ = forwarder_->gather_->Fetch(std::move(part), caller_, std::move(take));
         continue;
       }
-      forwarder_->channel_->Fetch(
+      asked_there_[broker] = forwarder_->channel_->Fetch(
           forwarder_->AddressOf(broker), part, wait + kQuestionTimeout,
           [part, take = std::move(take)](absl::StatusOr<api::FetchResponse> answer) mutable {
             const absl::Status status = CheckAnswer(answer, part.partitions.size());
@@ -264,8 +276,14 @@ class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
     }
   }
 
+  void EndOthers() {
+    for (auto& [broker, end] : std::exchange(asked_there_, {})) std::move(end)();
+    if (const std::shared_ptr<FetchCall> here = asked_here_.lock()) here->Cancel();
+  }
+
   void Take(NodeId broker, api::FetchResponse answer) {
-    if (done_ == nullptr) return;  // Another one's answer came first.
+    if (is_over()) return;  // Another one's answer came first, or nobody wants it any more.
+    asked_there_.erase(broker);
     const std::vector<size_t>& positions = parts_.at(broker);
     for (size_t i = 0; i < positions.size(); ++i) {
       api::FetchPartitionResult& result = answer.partitions[i];
@@ -277,9 +295,11 @@ class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
     }
     --left_;
     const bool enough = failed_ || bytes_ >= static_cast<size_t>(std::max(request_.bytes_min, 1));
-    // The last round ends with the first who has something; the first round asks everybody.
-    if (left_ == 0 ? enough || last_round_ : enough && last_round_) {
-      return std::exchange(done_, nullptr)(std::move(response_));
+    // Those who wait are ended by the first who has something; the first round hears everybody.
+    if (left_ == 0 ? enough || last_round_ : enough && waits_) {
+      Done done = std::exchange(done_, nullptr);
+      if (left_ > 0) EndOthers();
+      return std::move(done)(std::move(response_));
     }
     if (left_ > 0) return;
     bytes_ = 0;
@@ -296,17 +316,24 @@ class Forwarder::FetchRound : public std::enable_shared_from_this<FetchRound> {
   size_t bytes_ = 0;
   bool failed_ = false;
   bool last_round_ = false;
+  bool waits_ = false;
+  // Of the round under way: this broker's own part, and what ends those of others.
+  std::weak_ptr<FetchCall> asked_here_;
+  std::map<NodeId, Task> asked_there_;
 };
 
-std::weak_ptr<FetchCall> Forwarder::Fetch(api::FetchRequest request, const Caller& caller,
-                                          absl::AnyInvocable<void(api::FetchResponse) &&> done) {
+std::weak_ptr<OngoingFetch> Forwarder::Fetch(api::FetchRequest request, const Caller& caller,
+                                             absl::AnyInvocable<void(api::FetchResponse) &&> done) {
   Parts parts = Split(request, gather_->IsNearby(request.rack));
   if (caller.forwarded || IsHereAlone(parts)) {
     return gather_->Fetch(std::move(request), caller, std::move(done));
   }
-  std::make_shared<FetchRound>(this, std::move(request), std::move(parts), caller, std::move(done))
-      ->Start();
-  return {};
+  const auto round = std::make_shared<FetchRound>(this, std::move(request), std::move(parts),
+                                                  caller, std::move(done));
+  round->Start();
+  // The others' calls may keep it alive when it has answered already.
+  if (round->is_over()) return {};
+  return round;
 }
 
 }  // namespace millrace::broker

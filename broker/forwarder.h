@@ -26,6 +26,7 @@
 #include "base/memory_budget.h"
 #include "broker/forward_channel.h"
 #include "broker/gather.h"
+#include "broker/ongoing_fetch.h"
 #include "metadata/image.h"
 
 namespace millrace::broker {
@@ -50,9 +51,9 @@ class Forwarder {
   // As the gather's.
   void Produce(api::ProduceRequest request, const Caller& caller,
                absl::AnyInvocable<void(api::ProduceResponse) &&> done);
-  // Gone once it has answered, or at once if others have a part in it.
-  std::weak_ptr<FetchCall> Fetch(api::FetchRequest request, const Caller& caller,
-                                 absl::AnyInvocable<void(api::FetchResponse) &&> done);
+  // Gone, or at an end, once it has answered.
+  std::weak_ptr<OngoingFetch> Fetch(api::FetchRequest request, const Caller& caller,
+                                    absl::AnyInvocable<void(api::FetchResponse) &&> done);
   void ListOffsets(api::ListOffsetsRequest request, const Caller& caller,
                    absl::AnyInvocable<void(api::ListOffsetsResponse) &&> done);
   void DeleteRecords(api::DeleteRecordsRequest request, const Caller& caller,

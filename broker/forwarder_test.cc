@@ -23,6 +23,8 @@ struct Elsewhere {
   };
   std::vector<Call<api::ProduceRequest, api::ProduceResponse>> produces;
   std::vector<Call<api::FetchRequest, api::FetchResponse>> fetches;
+  // Where fetches were ended early.
+  std::vector<std::string> ended_fetches;
   std::vector<Call<api::ListOffsetsRequest, api::ListOffsetsResponse>> offsets;
   std::vector<Call<api::DeleteRecordsRequest, api::DeleteRecordsResponse>> deletes;
   std::vector<Call<api::OffsetForLeaderEpochRequest, api::OffsetForLeaderEpochResponse>> epochs;
@@ -35,9 +37,10 @@ class FakeChannel final : public ForwardChannel {
                absl::Duration timeout, Done<api::ProduceResponse> done) override {
     elsewhere_->produces.push_back({address, request, timeout, std::move(done)});
   }
-  void Fetch(const std::string& address, const api::FetchRequest& request, absl::Duration timeout,
+  Task Fetch(const std::string& address, const api::FetchRequest& request, absl::Duration timeout,
              Done<api::FetchResponse> done) override {
     elsewhere_->fetches.push_back({address, request, timeout, std::move(done)});
+    return [this, address] { elsewhere_->ended_fetches.push_back(address); };
   }
   void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                    absl::Duration timeout, Done<api::ListOffsetsResponse> done) override {
@@ -125,6 +128,13 @@ class ForwarderTest : public testing::Test {
     }
     f_.OnShard([&] { std::move(elsewhere_.fetches.front().done)(response); });
     elsewhere_.fetches.erase(elsewhere_.fetches.begin());
+  }
+
+  double ParkedFetches() const {
+    for (const MetricSample& metric : f_.metrics.Collect()) {
+      if (metric.name == "millrace_broker_parked_fetches") return metric.value;
+    }
+    return -1;
   }
 
   BrokerFixture f_;
@@ -244,8 +254,66 @@ TEST_F(ForwarderTest, AFetchOfSeveralEndsWithTheFirstWhoHasSomething) {
   ASSERT_TRUE(response.has_value());
   EXPECT_EQ(api::TotalBytes(response->partitions[1].batches), 5u);
   EXPECT_TRUE(response->partitions[0].outcome.ok());
-  // The part that was asked here ends later, and is nobody's any more.
-  f_.Run(absl::Seconds(30));
+  // The part that was asked here is nobody's any more, and does not stay parked.
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_EQ(ParkedFetches(), 0);
+  EXPECT_THAT(elsewhere_.ended_fetches, IsEmpty()) << "the one that has answered";
+}
+
+TEST_F(ForwarderTest, S37_ALongPollThatOthersHaveWonIsEndedAtItsLeader) {
+  std::optional<api::FetchResponse> response;
+  f_.SendFetch(FetchFrom({0, 1}, absl::Seconds(20)), &response);
+  f_.Run(absl::Milliseconds(50));
+  AnswerFetch("");
+  ASSERT_THAT(elsewhere_.fetches, SizeIs(1));
+  EXPECT_THAT(elsewhere_.ended_fetches, IsEmpty());
+  std::optional<api::ProduceResponse> produced;
+  f_.SendProduce(ProduceTo({0}), &produced);
+  f_.Run(absl::Milliseconds(50));
+  ASSERT_TRUE(response.has_value());
+  EXPECT_GT(api::TotalBytes(response->partitions[0].batches), 0u);
+  EXPECT_THAT(elsewhere_.ended_fetches, ElementsAre("internal:9093"));
+  f_.OnShard([&] { std::move(elsewhere_.fetches[0].done)(absl::CancelledError("")); });
+}
+
+TEST_F(ForwarderTest, S37_ALongPollWhoseClientHasGoneIsEndedEverywhere) {
+  for (const std::vector<int>& partitions : {std::vector<int>{1}, std::vector<int>{0, 1}}) {
+    elsewhere_.ended_fetches.clear();
+    bool answered = false;
+    std::weak_ptr<OngoingFetch> ongoing;
+    f_.OnShard([&] {
+      ongoing = f_.broker->Fetch(FetchFrom(partitions, absl::Minutes(5)), f_.caller,
+                                 [&](const api::FetchResponse&) { answered = true; });
+    });
+    f_.Run(absl::Milliseconds(50));
+    if (partitions.size() > 1) AnswerFetch("");
+    f_.Run(absl::Milliseconds(50));
+    EXPECT_EQ(ParkedFetches(), partitions.size() > 1 ? 1 : 0);
+    f_.OnShard([&] {
+      ASSERT_FALSE(ongoing.expired());
+      ongoing.lock()->Cancel();
+    });
+    EXPECT_THAT(elsewhere_.ended_fetches, ElementsAre("internal:9093"));
+    f_.Run(absl::Milliseconds(50));
+    EXPECT_EQ(ParkedFetches(), 0);
+    // Which ends the call there, as any error would.
+    f_.OnShard([&] { std::move(elsewhere_.fetches[0].done)(absl::CancelledError("")); });
+    elsewhere_.fetches.clear();
+    EXPECT_FALSE(answered);
+    EXPECT_TRUE(ongoing.expired());
+  }
+}
+
+TEST_F(ForwarderTest, AFetchThatDoesNotWaitHearsEveryLeader) {
+  f_.Produce("t", MakeBatch(2));
+  std::optional<api::FetchResponse> response;
+  f_.SendFetch(FetchFrom({0, 1}, absl::ZeroDuration()), &response);
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_FALSE(response.has_value()) << "what is here would always hide what others have";
+  AnswerFetch("batch");
+  ASSERT_TRUE(response.has_value());
+  EXPECT_GT(api::TotalBytes(response->partitions[0].batches), 0u);
+  EXPECT_EQ(api::TotalBytes(response->partitions[1].batches), 5u);
 }
 
 TEST_F(ForwarderTest, QuestionsAndDeletionsGoToTheLeaderToo) {

@@ -43,8 +43,10 @@ class FakeChannel final : public ForwardChannel {
   explicit FakeChannel(Elsewhere* elsewhere) : elsewhere_(elsewhere) {}
   void Produce(const std::string&, const api::ProduceRequest&, absl::Duration,
                Done<api::ProduceResponse>) override {}
-  void Fetch(const std::string&, const api::FetchRequest&, absl::Duration,
-             Done<api::FetchResponse>) override {}
+  Task Fetch(const std::string&, const api::FetchRequest&, absl::Duration,
+             Done<api::FetchResponse>) override {
+    return [] {};
+  }
   void ListOffsets(const std::string&, const api::ListOffsetsRequest&, absl::Duration,
                    Done<api::ListOffsetsResponse>) override {}
   void DeleteRecords(const std::string&, const api::DeleteRecordsRequest&, absl::Duration,

@@ -117,16 +117,21 @@ void GrpcForwardChannel::Produce(const std::string& address, const api::ProduceR
                   });
 }
 
-void GrpcForwardChannel::Fetch(const std::string& address, const api::FetchRequest& request,
+Task GrpcForwardChannel::Fetch(const std::string& address, const api::FetchRequest& request,
                                absl::Duration timeout, Done<api::FetchResponse> done) {
-  rpc::StartUnary(executor_, channels_->Get(kPurpose, address), Method("Fetch"),
-                  api::EncodeFetchRequest(request), Options(timeout),
-                  [address, done = std::move(done)](absl::StatusOr<Bytes> answer) mutable {
-                    if (!answer.ok()) {
-                      return std::move(done)(NoAnswer(answer.status(), address, /*changes=*/false));
-                    }
-                    std::move(done)(api::DecodeFetchResponse(*answer));
-                  });
+  const std::shared_ptr<rpc::ClientCall> call = rpc::StartUnary(
+      executor_, channels_->Get(kPurpose, address), Method("Fetch"),
+      api::EncodeFetchRequest(request), Options(timeout),
+      [address, done = std::move(done)](absl::StatusOr<Bytes> answer) mutable {
+        if (!answer.ok()) {
+          return std::move(done)(NoAnswer(answer.status(), address, /*changes=*/false));
+        }
+        std::move(done)(api::DecodeFetchResponse(*answer));
+      });
+  // The call has `done`, which may have what is returned here.
+  return [weak = std::weak_ptr(call)] {
+    if (const std::shared_ptr<rpc::ClientCall> still = weak.lock()) still->Cancel();
+  };
 }
 
 void GrpcForwardChannel::ListOffsets(const std::string& address,

@@ -24,7 +24,7 @@ class GrpcForwardChannel final : public ForwardChannel {
 
   void Produce(const std::string& address, const api::ProduceRequest& request,
                absl::Duration timeout, Done<api::ProduceResponse> done) override;
-  void Fetch(const std::string& address, const api::FetchRequest& request, absl::Duration timeout,
+  Task Fetch(const std::string& address, const api::FetchRequest& request, absl::Duration timeout,
              Done<api::FetchResponse> done) override;
   void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                    absl::Duration timeout, Done<api::ListOffsetsResponse> done) override;

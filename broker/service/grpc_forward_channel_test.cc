@@ -26,6 +26,20 @@ class GrpcForwardChannelTest : public LogServiceTest {
         [&](auto done) { channel_.Produce(address, request, absl::Seconds(20), std::move(done)); });
   }
 
+  // Whether so many fetches come to be parked at the leader.
+  bool AwaitParked(int count) {
+    const MonotonicTime end = channel_clock_.Now() + absl::Seconds(20);
+    while (channel_clock_.Now() < end) {
+      for (const MetricSample& metric : metrics_.Collect()) {
+        if (metric.name == "millrace_broker_parked_fetches" && metric.value == count) return true;
+      }
+      Promise<bool> turn;
+      executor_.Post([&] { turn.Set(true); });
+      turn.Wait();
+    }
+    return false;
+  }
+
   SystemClock channel_clock_;
   rpc::CompletionQueueExecutor executor_{&channel_clock_, "forward"};
   GrpcForwardChannel channel_{&executor_,
@@ -57,6 +71,29 @@ TEST_P(GrpcForwardChannelTest, CallsArriveAndAreAnswered) {
         channel_.DeleteRecords(Address(), deletion, absl::Seconds(20), std::move(done));
       }));
   EXPECT_EQ(deleted.partitions.at(0).log_start_offset, Offset(1));
+}
+
+// One connection has a limited number of streams: what nobody waits for must not hold them.
+TEST_P(GrpcForwardChannelTest, AFetchThatIsEndedEarlyDoesNotStayParkedAtTheLeader) {
+  // The partition is open.
+  EXPECT_OK(Produce(Address()).status());
+  Promise<absl::StatusOr<api::FetchResponse>> answer;
+  Promise<bool> asked;
+  Task end;
+  executor_.Post([&] {
+    api::FetchRequest request;
+    request.max_wait = absl::Minutes(5);
+    request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}, .offset = Offset(1)});
+    end = channel_.Fetch(
+        Address(), request, absl::Minutes(6),
+        [&](absl::StatusOr<api::FetchResponse> response) { answer.Set(std::move(response)); });
+    asked.Set(true);
+  });
+  asked.Wait();
+  ASSERT_TRUE(AwaitParked(1));
+  executor_.Post([&] { std::move(end)(); });
+  EXPECT_FALSE(answer.Wait().ok());
+  EXPECT_TRUE(AwaitParked(0));
 }
 
 TEST_P(GrpcForwardChannelTest, ABrokerThatCannotBeReachedHasAppendedNothing) {

@@ -11,7 +11,7 @@
 #include "api/codec/produce_codec.h"
 #include "api/codec/produce_intake.h"
 #include "base/status.h"
-#include "broker/fetch_call.h"
+#include "broker/ongoing_fetch.h"
 #include "broker/service/log_streams.h"
 #include "broker/service/plain_form.h"
 #include "rpc/parsed_call.h"
@@ -69,7 +69,7 @@ void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* 
         const std::vector<size_t> plain_bytes_max = PlainLimits(*request);
         // The answer and the cancellation both need the reply: whichever comes first takes it.
         auto shared = std::make_shared<Reply<rpc::BytesList>>(std::move(reply));
-        const std::weak_ptr<FetchCall> call =
+        const std::weak_ptr<OngoingFetch> call =
             broker->Fetch(*std::move(request), CallerOf(context),
                           [shared, plain_bytes_max](api::FetchResponse response) {
                             for (size_t i = 0; i < plain_bytes_max.size(); ++i) {
@@ -77,10 +77,10 @@ void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* 
                             }
                             (*shared)(api::EncodeFetchResponse(response));
                           });
-        // A long poll whose client has gone must not stay parked.
+        // A long poll whose client has gone must not stay parked, here or at the leader.
         if (!call.expired()) {
           shared->SetOnCancel([call] {
-            if (const std::shared_ptr<FetchCall> parked = call.lock()) parked->Cancel();
+            if (const std::shared_ptr<OngoingFetch> ongoing = call.lock()) ongoing->Cancel();
           });
         }
       });

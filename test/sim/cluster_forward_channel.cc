@@ -84,7 +84,7 @@ std::function<SimServer&()> ClusterForwardChannel::Finder(int host) const {
 }
 
 template <class Response>
-void ClusterForwardChannel::Pass(
+Task ClusterForwardChannel::Pass(
     const std::string& address, absl::Duration timeout, bool changes,
     std::function<void(broker::Broker&, std::function<void(Response)>)> serve,
     Done<Response> done) {
@@ -124,11 +124,16 @@ void ClusterForwardChannel::Pass(
       });
     });
   };
-  all_.network->After(timeout, [connection, tell, connected, may_have_had_effect] {
-    *connected = nullptr;
-    if (connection->open(ClusterConnection::kOpener)) tell(NoAnswer(*may_have_had_effect));
-    connection->Close(ClusterConnection::kOpener);
-  });
+  const auto give_up =
+      std::make_shared<std::function<void()>>([connection, tell, connected, may_have_had_effect] {
+        *connected = nullptr;
+        if (connection->open(ClusterConnection::kOpener)) tell(NoAnswer(*may_have_had_effect));
+        connection->Close(ClusterConnection::kOpener);
+      });
+  all_.network->After(timeout, [give_up] { (*give_up)(); });
+  return [weak = std::weak_ptr(give_up)] {
+    if (const auto still = weak.lock(); still != nullptr) (*still)();
+  };
 }
 
 void ClusterForwardChannel::Produce(const std::string& address, const api::ProduceRequest& request,
@@ -144,9 +149,9 @@ void ClusterForwardChannel::Produce(const std::string& address, const api::Produ
       std::move(done));
 }
 
-void ClusterForwardChannel::Fetch(const std::string& address, const api::FetchRequest& request,
+Task ClusterForwardChannel::Fetch(const std::string& address, const api::FetchRequest& request,
                                   absl::Duration timeout, Done<api::FetchResponse> done) {
-  Pass<api::FetchResponse>(
+  return Pass<api::FetchResponse>(
       address, timeout, /*changes=*/false,
       [request = Wired(request, &api::EncodeFetchRequest, &api::DecodeFetchRequest)](
           broker::Broker& broker, std::function<void(api::FetchResponse)> reply) {

@@ -42,7 +42,7 @@ class ClusterForwardChannel final : public broker::ForwardChannel {
 
   void Produce(const std::string& address, const api::ProduceRequest& request,
                absl::Duration timeout, Done<api::ProduceResponse> done) override;
-  void Fetch(const std::string& address, const api::FetchRequest& request, absl::Duration timeout,
+  Task Fetch(const std::string& address, const api::FetchRequest& request, absl::Duration timeout,
              Done<api::FetchResponse> done) override;
   void ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                    absl::Duration timeout, Done<api::ListOffsetsResponse> done) override;
@@ -56,9 +56,9 @@ class ClusterForwardChannel final : public broker::ForwardChannel {
 
  private:
   // `serve` calls the other broker; `read` is run for the answer before it is told. `changes`: the
-  // call may have an effect.
+  // call may have an effect. Returns what ends it early.
   template <class Response>
-  void Pass(const std::string& address, absl::Duration timeout, bool changes,
+  Task Pass(const std::string& address, absl::Duration timeout, bool changes,
             std::function<void(broker::Broker&, std::function<void(Response)>)> serve,
             Done<Response> done);
   std::function<SimServer&()> Finder(int host) const;
