@@ -138,5 +138,36 @@ TEST(Flood, ClientThatVanishesWhileParkedGivesItsPlaceBack) {
   EXPECT_OK(server.Echo("Echo", "x").status());
 }
 
+// What was produced to a disk that hangs keeps its memory: nobody but producers may wait for it.
+TEST(Flood, S37_WithoutAnyMemoryLeftProducersAloneWait) {
+  MemoryBudget budget(1 << 20);
+  auto gate = ReadGate::Create(&budget);
+  EchoServer server({}, gate, nullptr, AtGate::kPasses);
+  Reservation hung = budget.ReserveAlways(budget.limit_bytes());
+  // Of a stream like that of a follower; larger than what is small.
+  Watched<StreamLog> log;
+  auto stream = OpenLogged(&server, "Chat", &log);
+  stream->Write(EchoText(std::string(2 * kSmallMessageBytes, 'x')));
+  EXPECT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 1; }));
+  // A small request that brings no records; a large one; one that does bring records.
+  EXPECT_EQ(server.Echo("Echo", "small").value_or("failed"), "small");
+  const std::string large(kSmallMessageBytes + 1, 'x');
+  auto question =
+      std::async(std::launch::async, [&] { return server.Echo("Echo", large).value_or("failed"); });
+  auto produce = std::async(std::launch::async,
+                            [&] { return server.Echo("RawEcho", "batch").value_or("failed"); });
+  const auto patience = std::chrono::steady_clock::now() + testdata::kPatience;
+  while (gate->parked_count() < 2 && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(gate->parked_count(), 2);
+  // Also behind those that wait, whom nobody else overtakes.
+  EXPECT_EQ(server.Echo("Echo", "small").value_or("failed"), "small");
+  EXPECT_EQ(gate->parked_count(), 2);
+  hung.Release();
+  EXPECT_EQ(question.get(), large);
+  EXPECT_EQ(produce.get(), "batch");
+}
+
 }  // namespace
 }  // namespace millrace::rpc

@@ -60,11 +60,14 @@ void HealthService::Register(Server* server, std::vector<std::string> service_na
               absl::NotFoundError("service '" + request.service() + "' is not served here"));
         }
         reply(std::move(response));
-      });
-  RegisterServerStream(server, queue_, &service_, &decltype(service_)::RequestWatch,
-                       [this](std::shared_ptr<ServerStream> stream) {
-                         return std::make_unique<Watcher>(shared_from_this(), std::move(stream));
-                       });
+      },
+      AtGate::kSmallPass);
+  RegisterServerStream(
+      server, queue_, &service_, &decltype(service_)::RequestWatch,
+      [this](std::shared_ptr<ServerStream> stream) {
+        return std::make_unique<Watcher>(shared_from_this(), std::move(stream));
+      },
+      AtGate::kSmallPass);
 }
 
 void HealthService::SetServing(bool serving) {

@@ -41,6 +41,15 @@ TEST(HealthService, DoesNotKnowWhatIsNotServed) {
               IsError(ErrorCode::kUnknownServerError, "no.such.Service"));
 }
 
+// An orchestrator would else kill a process for a disk that hangs.
+TEST(HealthService, S37_AnswersWhileProducersWaitForMemory) {
+  MemoryBudget budget(1 << 20);
+  EchoServer server({}, ReadGate::Create(&budget));
+  server.server().SetServing(true);
+  const Reservation hung = budget.ReserveAlways(budget.limit_bytes());
+  EXPECT_EQ(*Check(server, ""), HealthCheckResponse::SERVING);
+}
+
 class WatchHandler final : public ClientStreamHandler {
  public:
   explicit WatchHandler(Watched<std::vector<int>>* seen) : seen_(seen) {}

@@ -18,7 +18,11 @@ std::shared_ptr<ReadGate> ReadGate::Create(MemoryBudget* budget) {
   return gate;
 }
 
-bool ReadGate::TryEnter(int64_t bytes, Reservation* out) {
+bool ReadGate::TryEnter(int64_t bytes, AtGate rule, Reservation* out) {
+  if (rule == AtGate::kPasses || (rule == AtGate::kSmallPass && bytes <= kSmallMessageBytes)) {
+    *out = budget_->ReserveAlways(bytes);
+    return true;
+  }
   if (parked_count_.load(std::memory_order_relaxed) != 0) return false;
   return budget_->TryReserve(bytes, out);
 }

@@ -6,6 +6,11 @@
 // nobody overtakes the parked; so a connection that floods waits for its own backlog, not the
 // others. Memory is bounded by the budget plus one message per parked call.
 //
+// What a message does there is its method's to say (AtGate). A disk that hangs keeps what was
+// produced to it, until the budget is used up: producers wait then, and nobody else may (S-37). So
+// what other brokers and operators need, and small requests that bring no records, pass at once;
+// they are counted all the same, so that producers wait for their memory too.
+//
 // Thread: any (a mutex, held only around queue operations). One per MemoryBudget.
 #ifndef RPC_READ_GATE_H_
 #define RPC_READ_GATE_H_
@@ -24,6 +29,17 @@
 
 namespace millrace::rpc {
 
+// What the messages of a method do while the gate lets nothing through.
+enum class AtGate : uint8_t {
+  kWaits,
+  // Up to kSmallMessageBytes pass; larger ones wait.
+  kSmallPass,
+  // Only for what is done with at once, since nothing bounds it here.
+  kPasses,
+};
+// What HTTP/2's flow control lets into memory for any call, read or not.
+inline constexpr int64_t kSmallMessageBytes = 64 << 10;
+
 class ReadGate {
  public:
   // Runs on the executor that the message was parked with.
@@ -38,8 +54,9 @@ class ReadGate {
   ReadGate(const ReadGate&) = delete;
   ReadGate& operator=(const ReadGate&) = delete;
 
-  // True, with `out` filled, if `bytes` may be let through now: there is room, and nobody waits.
-  bool TryEnter(int64_t bytes, Reservation* out);
+  // True, with `out` filled, if `bytes` may be let through now: there is room, and nobody waits; or
+  // they pass in any case.
+  bool TryEnter(int64_t bytes, AtGate rule, Reservation* out);
 
   // Queues a message behind the others of `connection`; `admit` is posted to `executor` with the
   // reservation when its turn comes (perhaps at once).

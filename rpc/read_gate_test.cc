@@ -42,7 +42,7 @@ class ReadGateTest : public testing::Test {
 
   Reservation Enter(int64_t bytes) {
     Reservation reservation;
-    EXPECT_TRUE(gate_->TryEnter(bytes, &reservation));
+    EXPECT_TRUE(gate_->TryEnter(bytes, AtGate::kWaits, &reservation));
     return reservation;
   }
   // Parks a message; when let through it is named in order_, and keeps its reservation.
@@ -63,8 +63,8 @@ class ReadGateTest : public testing::Test {
 TEST_F(ReadGateTest, LetsThroughWhatFits) {
   const Reservation a = Enter(60);
   Reservation b;
-  EXPECT_FALSE(gate_->TryEnter(50, &b));
-  EXPECT_TRUE(gate_->TryEnter(40, &b));
+  EXPECT_FALSE(gate_->TryEnter(50, AtGate::kWaits, &b));
+  EXPECT_TRUE(gate_->TryEnter(40, AtGate::kWaits, &b));
   EXPECT_EQ(budget_.used_bytes(), 100);
 }
 
@@ -84,10 +84,28 @@ TEST_F(ReadGateTest, NobodyOvertakesTheParked) {
   Reservation a = Enter(60);
   Park("c1", 90, "large");
   Reservation b;
-  EXPECT_FALSE(gate_->TryEnter(1, &b)) << "small ones would starve the large one";
+  EXPECT_FALSE(gate_->TryEnter(1, AtGate::kWaits, &b)) << "small ones would starve the large one";
   a.Release();
   executor_.Run();
   EXPECT_THAT(order_, ElementsAre("large"));
+}
+
+TEST_F(ReadGateTest, S37_WhatPassesIsCountedAndTheOthersWaitForIt) {
+  Reservation all = Enter(100);
+  Park("c1", 10, "m");
+  Reservation small;
+  Reservation any;
+  EXPECT_TRUE(gate_->TryEnter(kSmallMessageBytes, AtGate::kSmallPass, &small));
+  EXPECT_FALSE(gate_->TryEnter(kSmallMessageBytes + 1, AtGate::kSmallPass, &any));
+  EXPECT_TRUE(gate_->TryEnter(kSmallMessageBytes + 1, AtGate::kPasses, &any));
+  EXPECT_EQ(budget_.used_bytes(), 100 + 2 * kSmallMessageBytes + 1);
+  all.Release();
+  small.Release();
+  executor_.Run();
+  EXPECT_THAT(order_, ElementsAre()) << "what has passed still has the memory";
+  any.Release();
+  executor_.Run();
+  EXPECT_THAT(order_, ElementsAre("m"));
 }
 
 TEST_F(ReadGateTest, ConnectionsTakeTurns) {

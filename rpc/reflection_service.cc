@@ -69,10 +69,12 @@ void ReflectionService::Register(Server* server, CompletionQueueExecutor* queue,
   server->AddService(&service_, full_name());
   service_names.push_back(full_name());
   auto names = std::make_shared<const std::vector<std::string>>(std::move(service_names));
-  RegisterStream(server, queue, &service_, &decltype(service_)::RequestServerReflectionInfo,
-                 [names](std::shared_ptr<ServerStream> stream) {
-                   return std::make_unique<ReflectionStream>(std::move(stream), names.get());
-                 });
+  RegisterStream(
+      server, queue, &service_, &decltype(service_)::RequestServerReflectionInfo,
+      [names](std::shared_ptr<ServerStream> stream) {
+        return std::make_unique<ReflectionStream>(std::move(stream), names.get());
+      },
+      AtGate::kSmallPass);
 }
 
 ServerReflectionResponse ReflectionService::AnswerTo(

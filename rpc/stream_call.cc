@@ -119,7 +119,7 @@ void StreamCall::EnterGate() {
   ReadGate* gate = method_->host().gate.get();
   const auto size = static_cast<int64_t>(inbound_.Length());
   Reservation reservation;
-  if (gate == nullptr || gate->TryEnter(size, &reservation)) {
+  if (gate == nullptr || gate->TryEnter(size, method_->at_gate(), &reservation)) {
     return Deliver(std::move(reservation));
   }
   parked_ = gate->Park(call_context_.peer, size, queue(),
@@ -254,24 +254,24 @@ void StreamMethod::AcceptOne() {
 }
 
 std::shared_ptr<Method> MakeBidiMethod(CompletionQueueExecutor* queue, BeginBidi begin,
-                                       StreamHandlerFactory factory) {
+                                       StreamHandlerFactory factory, AtGate at_gate) {
   return std::make_shared<StreamMethod>(
       queue,
       [begin = std::move(begin)](std::shared_ptr<StreamMethod> method) {
         return std::make_shared<BidiCall>(std::move(method), &begin);
       },
-      std::move(factory));
+      std::move(factory), at_gate);
 }
 
 std::shared_ptr<Method> MakeServerStreamMethod(CompletionQueueExecutor* queue,
                                                BeginServerStream begin,
-                                               StreamHandlerFactory factory) {
+                                               StreamHandlerFactory factory, AtGate at_gate) {
   return std::make_shared<StreamMethod>(
       queue,
       [begin = std::move(begin)](std::shared_ptr<StreamMethod> method) {
         return std::make_shared<ServerStreamCall>(std::move(method), &begin);
       },
-      std::move(factory));
+      std::move(factory), at_gate);
 }
 
 }  // namespace millrace::rpc::internal

@@ -4,7 +4,8 @@
 // Streams are served raw: declare the methods with WithRawMethod_X; ParseMessage and
 // SerializeMessage turn the bytes of a cold stream into messages. What is hidden here: completion
 // tags, gRPC's rule of one read and one write at a time, cancellation, lifetime, and the wait at
-// the ReadGate: a stream reads its next message only after the one before was let through.
+// the ReadGate: a stream reads its next message only after the one before was let through. A method
+// may say that its messages pass, or small ones do (AtGate).
 //
 // Thread: all of it runs on the queue that the method is registered for; ServerStream's Write,
 // Finish and writable may be called from any thread.
@@ -178,12 +179,17 @@ class StreamMethod final : public Method, public std::enable_shared_from_this<St
  public:
   using MakeCall = std::function<std::shared_ptr<StreamCall>(std::shared_ptr<StreamMethod>)>;
 
-  StreamMethod(CompletionQueueExecutor* queue, MakeCall make_call, StreamHandlerFactory factory)
-      : queue_(queue), make_call_(std::move(make_call)), factory_(std::move(factory)) {}
+  StreamMethod(CompletionQueueExecutor* queue, MakeCall make_call, StreamHandlerFactory factory,
+               AtGate at_gate)
+      : queue_(queue),
+        make_call_(std::move(make_call)),
+        factory_(std::move(factory)),
+        at_gate_(at_gate) {}
 
   void Start(std::shared_ptr<const CallHost> host) override;
   CompletionQueueExecutor* queue() const override { return queue_; }
   const CallHost& host() const { return *host_; }
+  AtGate at_gate() const { return at_gate_; }
 
   // Makes one more call ready, unless the queue shuts down.
   void AcceptOne();
@@ -195,6 +201,7 @@ class StreamMethod final : public Method, public std::enable_shared_from_this<St
   CompletionQueueExecutor* const queue_;
   const MakeCall make_call_;
   const StreamHandlerFactory factory_;
+  const AtGate at_gate_;
   std::shared_ptr<const CallHost> host_;
 };
 
@@ -208,10 +215,10 @@ using BeginServerStream =
                        grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*)>;
 
 std::shared_ptr<Method> MakeBidiMethod(CompletionQueueExecutor* queue, BeginBidi begin,
-                                       StreamHandlerFactory factory);
+                                       StreamHandlerFactory factory, AtGate at_gate);
 std::shared_ptr<Method> MakeServerStreamMethod(CompletionQueueExecutor* queue,
                                                BeginServerStream begin,
-                                               StreamHandlerFactory factory);
+                                               StreamHandlerFactory factory, AtGate at_gate);
 
 }  // namespace internal
 
@@ -223,10 +230,10 @@ void RegisterStream(Server* server, CompletionQueueExecutor* queue, Service* ser
                     void (Declaring::*request)(grpc::ServerContext*, internal::BidiStream*,
                                                grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
                                                void*),
-                    StreamHandlerFactory factory) {
+                    StreamHandlerFactory factory, AtGate at_gate = AtGate::kWaits) {
   server->AddMethod(internal::MakeBidiMethod(
       queue, [service, request](auto... arguments) { (service->*request)(arguments...); },
-      std::move(factory)));
+      std::move(factory), at_gate));
 }
 
 // As RegisterStream, for a method with one request and a stream of responses.
@@ -236,10 +243,10 @@ void RegisterServerStream(Server* server, CompletionQueueExecutor* queue, Servic
                                                      internal::OutboundStream*,
                                                      grpc::CompletionQueue*,
                                                      grpc::ServerCompletionQueue*, void*),
-                          StreamHandlerFactory factory) {
+                          StreamHandlerFactory factory, AtGate at_gate = AtGate::kWaits) {
   server->AddMethod(internal::MakeServerStreamMethod(
       queue, [service, request](auto... arguments) { (service->*request)(arguments...); },
-      std::move(factory)));
+      std::move(factory), at_gate));
 }
 
 }  // namespace millrace::rpc

@@ -11,7 +11,7 @@
 //
 // The call waits at the ReadGate before its handler sees the request; until then its place among
 // the calls that are kept ready is not filled again, so parked requests are bounded by their
-// number.
+// number. A method may say that its requests pass, or small ones do (AtGate).
 //
 // Thread: handlers run on the queue they are registered for. Reply: any.
 #ifndef RPC_UNARY_CALL_H_
@@ -97,8 +97,9 @@ class UnaryMethod final : public Method,
       std::function<void(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*)>;
 
-  UnaryMethod(CompletionQueueExecutor* queue, Begin begin, UnaryHandler<Request, Response> handler)
-      : queue_(queue), begin_(std::move(begin)), handler_(std::move(handler)) {}
+  UnaryMethod(CompletionQueueExecutor* queue, Begin begin, UnaryHandler<Request, Response> handler,
+              AtGate at_gate)
+      : queue_(queue), begin_(std::move(begin)), handler_(std::move(handler)), at_gate_(at_gate) {}
 
   void Start(std::shared_ptr<const CallHost> host) override {
     host_ = std::move(host);
@@ -114,6 +115,7 @@ class UnaryMethod final : public Method,
   CompletionQueueExecutor* const queue_;
   const Begin begin_;
   const UnaryHandler<Request, Response> handler_;
+  const AtGate at_gate_;
   std::shared_ptr<const CallHost> host_;
 };
 
@@ -163,7 +165,9 @@ class UnaryCall final : public UnaryCallBase<typename MessageTraits<Response>::O
     // gRPC has read the request with the call, so it is counted after the fact.
     const int64_t size = MessageTraits<Request>::Size(request_);
     Reservation reservation;
-    if (gate == nullptr || gate->TryEnter(size, &reservation)) return Run(std::move(reservation));
+    if (gate == nullptr || gate->TryEnter(size, method_->at_gate_, &reservation)) {
+      return Run(std::move(reservation));
+    }
     parked_ = gate->Park(call_context_.peer, size, queue(),
                          [self = this->shared_from_this()](Reservation admitted) mutable {
                            if (std::exchange(self->parked_, 0) != 0) self->Run(std::move(admitted));
@@ -246,7 +250,7 @@ void RegisterUnary(Server* server, CompletionQueueExecutor* queue, Service* serv
                                               grpc::ServerAsyncResponseWriter<Response>*,
                                               grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
                                               void*),
-                   Handler handler) {
+                   Handler handler, AtGate at_gate = AtGate::kWaits) {
   auto begin = [service, request](grpc::ServerContext* context, Request* message,
                                   grpc::ServerAsyncResponseWriter<Response>* writer,
                                   grpc::CompletionQueue* call_queue,
@@ -254,7 +258,7 @@ void RegisterUnary(Server* server, CompletionQueueExecutor* queue, Service* serv
     (service->*request)(context, message, writer, call_queue, accept_queue, tag);
   };
   server->AddMethod(std::make_shared<internal::UnaryMethod<Request, Response>>(
-      queue, std::move(begin), std::move(handler)));
+      queue, std::move(begin), std::move(handler), at_gate));
 }
 
 }  // namespace millrace::rpc

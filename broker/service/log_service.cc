@@ -45,6 +45,8 @@ void LogService::Register(rpc::Server* server) {
   }
 }
 
+// What brings batches waits for memory; the requests of readers and the rest do not, while a disk
+// that hangs keeps all of it (S-37).
 void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* queue) {
   RegisterUnary(server, queue, &service_, &Service::RequestProduce,
                 [broker = broker_](const CallContext& context, rpc::ReceivedMessage message,
@@ -83,22 +85,27 @@ void LogService::RegisterHot(rpc::Server* server, rpc::CompletionQueueExecutor* 
             if (const std::shared_ptr<OngoingFetch> ongoing = call.lock()) ongoing->Cancel();
           });
         }
-      });
+      },
+      rpc::AtGate::kSmallPass);
   RegisterStream(server, queue, &service_, &Service::RequestProduceStream,
                  [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
                    return ServeProduceStream(broker, std::move(stream));
                  });
-  RegisterStream(server, queue, &service_, &Service::RequestFetchStream,
-                 [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
-                   return ServeFetchStream(broker, std::move(stream));
-                 });
+  RegisterStream(
+      server, queue, &service_, &Service::RequestFetchStream,
+      [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
+        return ServeFetchStream(broker, std::move(stream));
+      },
+      rpc::AtGate::kSmallPass);
 }
 
 void LogService::RegisterCold(rpc::Server* server, rpc::CompletionQueueExecutor* queue) {
-  RegisterServerStream(server, queue, &service_, &Service::RequestWatchTopics,
-                       [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
-                         return ServeWatchTopics(broker, std::move(stream));
-                       });
+  RegisterServerStream(
+      server, queue, &service_, &Service::RequestWatchTopics,
+      [broker = broker_](std::shared_ptr<rpc::ServerStream> stream) {
+        return ServeWatchTopics(broker, std::move(stream));
+      },
+      rpc::AtGate::kSmallPass);
   RegisterParsed<v1::ListOffsetsRequest, v1::ListOffsetsResponse>(
       server, queue, &service_, &Service::RequestListOffsets,
       [broker = broker_](const CallContext& context, const v1::ListOffsetsRequest& proto,

@@ -103,6 +103,53 @@ TEST_P(UnaryCallsTest, AVanishedLongPollCostsNobodyAnything) {
   EXPECT_EQ(Produce(produce).partitions(0).code(), v1::ERROR_CODE_UNSPECIFIED);
 }
 
+TEST_P(UnaryCallsTest, S37_WithoutAnyMemoryLeftProducersAloneWait) {
+  v1::ProduceRequest produce;
+  produce.add_partitions()->set_topic("t");
+  produce.mutable_partitions(0)->set_batches(Batch("x"));
+  Produce(produce);
+  Reservation hung = inbound_.ReserveAlways(inbound_.limit_bytes());
+  {
+    grpc::ClientContext context;
+    context.set_deadline(gpr_time_from_millis(50, GPR_TIMESPAN));
+    v1::ProduceResponse response;
+    EXPECT_EQ(stub_->Produce(&context, produce, &response).error_code(),
+              grpc::StatusCode::DEADLINE_EXCEEDED);
+  }
+  v1::FetchRequest fetch;
+  fetch.add_partitions()->set_topic("t");
+  EXPECT_EQ(Fetch(fetch).partitions(0).records_size(), 1);
+  {
+    grpc::ClientContext context;
+    v1::ListOffsetsRequest request;
+    request.add_partitions()->set_topic("t");
+    v1::ListOffsetsResponse response;
+    EXPECT_TRUE(stub_->ListOffsets(&context, request, &response).ok());
+  }
+  {
+    grpc::ClientContext context;
+    v1::WatchTopicsRequest request;
+    request.add_topics("t");
+    const auto watch = stub_->WatchTopics(&context, request);
+    v1::WatchTopicsResponse response;
+    EXPECT_TRUE(watch->Read(&response));
+    context.TryCancel();
+  }
+  {
+    grpc::ClientContext context;
+    const auto stream = stub_->FetchStream(&context);
+    v1::FetchStreamRequest open;
+    open.add_assign()->set_topic("t");
+    open.set_credit_bytes(1 << 20);
+    ASSERT_TRUE(stream->Write(open));
+    v1::FetchStreamResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    context.TryCancel();
+  }
+  hung.Release();
+  EXPECT_EQ(Produce(produce).partitions(0).code(), v1::ERROR_CODE_UNSPECIFIED);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, UnaryCallsTest, ::testing::Values(1, 2));
 
 }  // namespace

@@ -130,10 +130,14 @@ rpc::ServerOptions ReplicaService::Configure(rpc::ServerOptions options) {
 void ReplicaService::Register(rpc::Server* server) {
   server->AddService(&service_, V1::service_full_name());
   for (int i = 0; i < server->queue_count(); ++i) {
-    RegisterStream(server, server->queue(i), &service_, &Service::RequestFollow,
-                   [intake = &intake_](std::shared_ptr<rpc::ServerStream> stream) {
-                     return std::make_unique<FollowHandler>(intake, std::move(stream));
-                   });
+    // Positions do not wait behind what is produced: a disk that hangs, and keeps all of that,
+    // would stop the partitions on the others (S-37).
+    RegisterStream(
+        server, server->queue(i), &service_, &Service::RequestFollow,
+        [intake = &intake_](std::shared_ptr<rpc::ServerStream> stream) {
+          return std::make_unique<FollowHandler>(intake, std::move(stream));
+        },
+        rpc::AtGate::kPasses);
     rpc::RegisterParsed<internal::v1::ReadRangeRequest, internal::v1::ReadRangeResponse>(
         server, server->queue(i), &service_, &Service::RequestReadRange,
         [this](const rpc::CallContext& context, const internal::v1::ReadRangeRequest& request,

@@ -29,6 +29,17 @@ TEST(ReplicaServiceTest, TheBrokerHearsOfAStreamOnItsShardWhereverItArrived) {
   }));
 }
 
+// The disk that hangs has what was produced to it: partitions on the others go on.
+TEST(ReplicaServiceTest, S37_AFollowerIsHeardWhileProducersWaitForMemory) {
+  ReplicaWire wire;
+  const Reservation hung = wire.inbound.ReserveAlways(wire.inbound.limit_bytes());
+  const auto follower = wire.Open();
+  ASSERT_TRUE(wire.AwaitFollower([&] { return follower->hello.has_value(); }));
+  wire.OnFollower([&] { wire.streams[0]->Send(SampleFollowerMessage()); });
+  EXPECT_TRUE(wire.AwaitLeader([&] { return wire.leaders[0]->messages.size() == 1; }));
+  EXPECT_OK(wire.ReadRange(RangeQuery()).status());
+}
+
 TEST(ReplicaServiceTest, ARefusalReachesTheFollower) {
   ReplicaWire wire;
   wire.accepts = false;

@@ -72,7 +72,8 @@ void RegisterRouted(const RoutedMethods& methods, Service* service,
                           .request = std::move(bytes),
                           .ask_here = std::move(ask_here)},
                          std::move(reply));
-      });
+      },
+      rpc::AtGate::kSmallPass);
 }
 
 }  // namespace millrace::node

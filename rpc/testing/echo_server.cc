@@ -53,9 +53,9 @@ ServerOptions EchoServer::WithListener(ServerOptions options) {
 }
 
 EchoServer::EchoServer(ServerOptions options, std::shared_ptr<ReadGate> gate,
-                       StreamHandlerFactory chat)
+                       StreamHandlerFactory chat, AtGate chat_at_gate)
     : server_(WithListener(std::move(options)), &clock_, std::move(gate), &metrics_) {
-  Register(std::move(chat));
+  Register(std::move(chat), chat_at_gate);
   EXPECT_OK(server_.Start());
 }
 
@@ -66,7 +66,7 @@ EchoServer::~EchoServer() {
   client_.Shutdown();
 }
 
-void EchoServer::Register(StreamHandlerFactory chat) {
+void EchoServer::Register(StreamHandlerFactory chat, AtGate chat_at_gate) {
   server_.AddService(&service_, EchoService::service_full_name());
   if (chat == nullptr) {
     chat = [this](std::shared_ptr<ServerStream> stream) {
@@ -102,7 +102,7 @@ void EchoServer::Register(StreamHandlerFactory chat) {
                   [](const CallContext&, Bytes request, Reply<BytesList> reply) {
                     reply(BytesList{std::move(request)});
                   });
-    RegisterStream(&server_, queue, &service_, &Service::RequestChat, chat);
+    RegisterStream(&server_, queue, &service_, &Service::RequestChat, chat, chat_at_gate);
     RegisterServerStream(&server_, queue, &service_, &Service::RequestCount,
                          [this](std::shared_ptr<ServerStream> stream) {
                            return std::make_unique<CountHandler>(std::move(stream), &streams_done_);

@@ -74,7 +74,7 @@ class EchoServer {
 
   // `chat`: serves Chat instead of the echo.
   explicit EchoServer(ServerOptions options = {}, std::shared_ptr<ReadGate> gate = nullptr,
-                      StreamHandlerFactory chat = nullptr);
+                      StreamHandlerFactory chat = nullptr, AtGate chat_at_gate = AtGate::kWaits);
   ~EchoServer();
 
   Server& server() { return server_; }
@@ -108,7 +108,7 @@ class EchoServer {
 
  private:
   static ServerOptions WithListener(ServerOptions options);
-  void Register(StreamHandlerFactory chat);
+  void Register(StreamHandlerFactory chat, AtGate chat_at_gate);
 
   const SteadyClock clock_;
   MetricRegistry metrics_;

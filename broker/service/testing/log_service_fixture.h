@@ -60,7 +60,8 @@ class LogServiceTest : public ::testing::TestWithParam<int> {
     rpc::ServerOptions options;
     options.listeners.push_back({.name = "PUBLIC", .host = "127.0.0.1", .port = 0});
     options.queue_count = GetParam();
-    server_ = std::make_unique<rpc::Server>(options, &clock_, nullptr, &metrics_);
+    server_ = std::make_unique<rpc::Server>(options, &clock_, rpc::ReadGate::Create(&inbound_),
+                                            &metrics_);
     StartBroker();
     service_ = std::make_unique<LogService>(broker_.get());
     service_->Register(server_.get());
@@ -184,6 +185,7 @@ class LogServiceTest : public ::testing::TestWithParam<int> {
   PosixFileSystem files_;
   MetricRegistry metrics_;
   MemoryBudget budget_{64 << 20};
+  MemoryBudget inbound_{64 << 20};
   ThreadExecutor home_{"home"};
   ThreadExecutor cold_{"cold"};
   std::string path_;

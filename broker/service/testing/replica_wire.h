@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/memory_budget.h"
 #include "base/status_matchers.h"
 #include "base/system_clock.h"
 #include "broker/codec/testing/sample_replication.h"
@@ -56,8 +57,8 @@ class ReplicaWire {
     options.listeners.push_back({.name = "INTERNAL", .host = "127.0.0.1", .port = 0});
     options.queue_count = 2;
     options.stream_write_bytes_max = 1 << 20;
-    server_ = std::make_unique<rpc::Server>(ReplicaService::Configure(options), &clock_, nullptr,
-                                            &metrics_);
+    server_ = std::make_unique<rpc::Server>(ReplicaService::Configure(options), &clock_,
+                                            rpc::ReadGate::Create(&inbound), &metrics_);
     service_ = std::make_unique<ReplicaService>(
         ReplicaIntake{.executor_of = [this](const FollowerHello&) { return shard(); },
                       .take_in =
@@ -129,6 +130,8 @@ class ReplicaWire {
   std::string address() const { return absl::StrCat("127.0.0.1:", server_->listeners()[0].port); }
   Executor* shard() { return server_->queue(0); }
 
+  // Of what comes in at the leader.
+  MemoryBudget inbound{16 << 20};
   bool accepts = true;
   // What ReadRange is answered.
   absl::StatusOr<Bytes> range = Bytes();
