@@ -10,6 +10,9 @@ namespace {
 // Passes calls to the fixture's broker as another broker would.
 class GrpcForwardChannelTest : public LogServiceTest {
  protected:
+  explicit GrpcForwardChannelTest(rpc::ServerOptions options = {},
+                                  const GrpcForwardChannel::Limits& limits = {})
+      : LogServiceTest(std::move(options)), channel_(&executor_, rpc::ChannelOptions(), limits) {}
   template <class Response, class Call>
   absl::StatusOr<Response> Await(Call call) {
     Promise<absl::StatusOr<Response>> answer;
@@ -42,8 +45,7 @@ class GrpcForwardChannelTest : public LogServiceTest {
 
   SystemClock channel_clock_;
   rpc::CompletionQueueExecutor executor_{&channel_clock_, "forward"};
-  GrpcForwardChannel channel_{&executor_,
-                              std::make_shared<rpc::ChannelPool>(rpc::ChannelOptions())};
+  GrpcForwardChannel channel_;
 };
 
 TEST_P(GrpcForwardChannelTest, CallsArriveAndAreAnswered) {
@@ -152,7 +154,110 @@ TEST_P(GrpcForwardChannelTest, AStreamToABrokerThatCannotBeReachedHasAppendedNot
   ended.Wait();
 }
 
+// What one stream is told first.
+struct FirstWord final : ForwardSink {
+  void OnAnswered(api::ProduceStreamResponse) override { Tell(absl::OkStatus()); }
+  void OnClosed(const absl::Status& why) override { Tell(why); }
+  void Tell(const absl::Status& status) {
+    if (!std::exchange(told, true)) word.Set(status);
+  }
+
+  bool told = false;
+  Promise<absl::Status> word;
+};
+
+// The leader takes six calls on a connection; without a bound the next would wait for one to end.
+class CrowdedForwardChannelTest : public GrpcForwardChannelTest {
+ protected:
+  CrowdedForwardChannelTest()
+      : GrpcForwardChannelTest({.concurrent_streams_per_connection_max = 6},
+                               {.calls_max = 5, .fetches_max = 3, .streams_max = 5}) {}
+
+  absl::Status ListOffsets() {
+    api::ListOffsetsRequest request;
+    request.partitions.push_back(
+        {.name = {"t", {}, PartitionIndex(0)}, .position = api::OffsetPosition::kLatest});
+    return Await<api::ListOffsetsResponse>([&](auto done) {
+             channel_.ListOffsets(Address(), request, absl::Seconds(20), std::move(done));
+           })
+        .status();
+  }
+  absl::Status Fetch(absl::Duration wait) {
+    return Await<api::FetchResponse>([&](auto done) {
+             channel_.Fetch(Address(), FetchOf(wait), absl::Seconds(20), std::move(done));
+           })
+        .status();
+  }
+  static api::FetchRequest FetchOf(absl::Duration wait) {
+    api::FetchRequest request;
+    request.max_wait = wait;
+    request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}, .offset = Offset(1)});
+    return request;
+  }
+  // Opens a stream and sends a batch on it.
+  absl::Status OpenStream() {
+    const auto sink = std::make_shared<FirstWord>();
+    api::ProduceStreamRequest request;
+    request.request.partitions.push_back({.name = {"t", {}, PartitionIndex(0)}});
+    request.request.partitions[0].batches = Bytes::Copy(Batch("value"));
+    executor_.Post([&] {
+      streams_.push_back(channel_.OpenProduceStream(Address(), sink));
+      streams_.back()->Send(request);
+      sinks_.push_back(sink);
+    });
+    return sink->word.Wait();
+  }
+  void CloseStreams() {
+    Promise<bool> closed;
+    executor_.Post([&] {
+      streams_.clear();
+      closed.Set(true);
+    });
+    closed.Wait();
+  }
+
+  std::vector<std::shared_ptr<FirstWord>> sinks_;
+  std::vector<std::unique_ptr<ForwardStream>> streams_;
+};
+
+TEST_P(CrowdedForwardChannelTest, S37_PastTheBoundCallsAreRefusedAndNotMadeToWait) {
+  EXPECT_OK(Produce(Address()).status());
+  std::vector<Promise<absl::Status>> answers(3);
+  std::vector<Task> ends;
+  executor_.Post([&] {
+    for (Promise<absl::Status>& answer : answers) {
+      ends.push_back(channel_.Fetch(
+          Address(), FetchOf(absl::Minutes(5)), absl::Minutes(6),
+          [&](const absl::StatusOr<api::FetchResponse>& got) { answer.Set(got.status()); }));
+    }
+  });
+  ASSERT_TRUE(AwaitParked(3));
+  EXPECT_THAT(Fetch(absl::Minutes(5)),
+              IsError(ErrorCode::kResourceExhausted, "3 calls are open to the leader"));
+  EXPECT_OK(ListOffsets()) << "long polls leave room for others";
+  executor_.Post([&] {
+    for (Task& end : ends) std::move(end)();
+  });
+  for (Promise<absl::Status>& answer : answers) EXPECT_FALSE(answer.Wait().ok());
+  EXPECT_OK(Fetch(absl::ZeroDuration()));
+}
+
+TEST_P(CrowdedForwardChannelTest, S37_StreamsAreRefusedPastTheBoundAndKeepNoCallBack) {
+  for (int i = 0; i < 5; ++i) EXPECT_OK(OpenStream());
+  EXPECT_THAT(OpenStream(),
+              IsError(ErrorCode::kResourceExhausted, "5 streams are open to the leader"));
+  for (int i = 0; i < 10; ++i) EXPECT_OK(ListOffsets());
+  CloseStreams();
+  // Their ends come in later.
+  const MonotonicTime patience = channel_clock_.Now() + absl::Seconds(20);
+  absl::Status opened = OpenStream();
+  while (!opened.ok() && channel_clock_.Now() < patience) opened = OpenStream();
+  EXPECT_OK(opened);
+  CloseStreams();
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, GrpcForwardChannelTest, testing::Values(1));
+INSTANTIATE_TEST_SUITE_P(Shards, CrowdedForwardChannelTest, testing::Values(1));
 
 }  // namespace
 }  // namespace millrace::broker

@@ -264,12 +264,12 @@ class Process {
 
   // What other brokers lead is passed on to them.
   void ForwardCalls() {
-    auto channels = std::make_shared<rpc::ChannelPool>(
-        rpc::ChannelOptions{.credentials = security_->ToBroker()});
-    node_->broker().ForwardCalls(
-        config_.settings.inter_broker_listener_name, [this, channels](int shard) {
-          return std::make_unique<broker::GrpcForwardChannel>(server_.queue(shard), channels);
-        });
+    node_->broker().ForwardCalls(config_.settings.inter_broker_listener_name,
+                                 [this, credentials = security_->ToBroker()](int shard) {
+                                   return std::make_unique<broker::GrpcForwardChannel>(
+                                       server_.queue(shard),
+                                       rpc::ChannelOptions{.credentials = credentials});
+                                 });
   }
 
   node::QuorumAccess MakeQuorumAccess() {

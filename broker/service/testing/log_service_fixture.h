@@ -56,8 +56,7 @@ class Promise {
 
 class LogServiceTest : public ::testing::TestWithParam<int> {
  protected:
-  LogServiceTest() {
-    rpc::ServerOptions options;
+  explicit LogServiceTest(rpc::ServerOptions options = {}) {
     options.listeners.push_back({.name = "PUBLIC", .host = "127.0.0.1", .port = 0});
     options.queue_count = GetParam();
     server_ = std::make_unique<rpc::Server>(options, &clock_, rpc::ReadGate::Create(&inbound_),
