@@ -117,8 +117,7 @@ void Isr::OnAttaching(NodeId follower, Offset end, MonotonicTime now, Outbox* ou
   const bool durable = held_->settings.durable;
   const Offset acknowledged = member->acknowledged.Counted(durable);
   if (end >= acknowledged) return;
-  // Who is out of sync has to come to the end of the log first in any case.
-  member->lost_data = InMaximal(follower);
+  member->lost_data = true;
   member->acknowledged = {end, end};
   // It has cut what was damaged, as it said that it is (S-22).
   if (was_damaged) return;
@@ -219,9 +218,6 @@ void Isr::Commit(const metadata::BrokerList& isr, metadata::RecoveryState recove
   committed_ = isr;
   recovery_ = recovery;
   repeat_at_ = MonotonicTime::Never();
-  for (Member& member : members_) {
-    if (!Contains(committed_, member.broker)) member.lost_data = false;
-  }
 }
 
 void Isr::OnAnswer(const IsrAnswer& answer, MonotonicTime now, Outbox* outbox) {
@@ -267,6 +263,10 @@ void Isr::Propose(MonotonicTime now, Outbox* outbox) {
   not_before_ = MonotonicTime();
   const metadata::BrokerList wanted = Wanted(now);
   if (wanted == committed_ && !HasNews()) return;
+  for (Member& member : members_) {
+    // It joins with all that is committed.
+    if (Contains(wanted, member.broker)) member.lost_data = false;
+  }
   proposed_ = WithRuns(wanted);
   Emit(outbox);
 }
@@ -275,7 +275,7 @@ bool Isr::HasNews() const {
   // KIP-704: this leader's log is open, so it has recovered. S-07: while too few are in sync, there
   // may be eligible leaders who do not have it.
   return recovery_ != metadata::RecoveryState::kRecovered || (raised_ && HasMin()) ||
-         AnyDamagedIsEligible();
+         AnyThatLacksIsEligible();
 }
 
 metadata::BrokerList Isr::Wanted(MonotonicTime now) const {
@@ -299,17 +299,17 @@ metadata::BrokerList Isr::Wanted(MonotonicTime now) const {
   return wanted;
 }
 
-metadata::BrokerList Isr::DamagedBeside(const metadata::BrokerList& isr) const {
-  metadata::BrokerList damaged;
+metadata::BrokerList Isr::ThoseThatLackBeside(const metadata::BrokerList& isr) const {
+  metadata::BrokerList lacking;
   for (const Member& member : members_) {
-    if (member.damaged && !Contains(isr, member.broker)) damaged.push_back(member.broker);
+    if (Lacks(member) && !Contains(isr, member.broker)) lacking.push_back(member.broker);
   }
-  return damaged;
+  return lacking;
 }
 
-bool Isr::AnyDamagedIsEligible() const {
+bool Isr::AnyThatLacksIsEligible() const {
   return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
-    return member.damaged && Contains(eligible_, member.broker);
+    return Lacks(member) && Contains(eligible_, member.broker);
   });
 }
 
@@ -343,7 +343,7 @@ void Isr::Emit(Outbox* outbox) const {
   }
   metadata::BrokerList isr;
   for (const IsrMember& member : *proposed_) isr.push_back(member.broker);
-  proposal.damaged = DamagedBeside(isr);
+  proposal.damaged = ThoseThatLackBeside(isr);
   proposal.recovery_state = metadata::RecoveryState::kRecovered;
   proposal.raised = raised_ && HasMin();
 }
@@ -355,10 +355,9 @@ MonotonicTime Isr::next_deadline() const {
   if (open && HandsOverTo(committed_)) next = std::min(next, not_before_);
   for (const Member& member : members_) {
     if (InMaximal(member.broker)) {
-      if (!open || IsAtEnd(member)) continue;
-      const MonotonicTime leaves = member.lost_data || member.damaged
-                                       ? not_before_
-                                       : member.caught_up_at + held_->options.lag_time_max;
+      if (!open || (IsAtEnd(member) && !Lacks(member))) continue;
+      const MonotonicTime leaves =
+          Lacks(member) ? not_before_ : member.caught_up_at + held_->options.lag_time_max;
       next = std::min(next, std::max(leaves, not_before_));
     } else {
       // When an awaited one's time ends, the high watermark goes on.
@@ -495,8 +494,10 @@ bool Isr::Lags(const Member& member, MonotonicTime now) const {
   return !IsAtEnd(member) && now - member.caught_up_at >= held_->options.lag_time_max;
 }
 
+bool Isr::Lacks(const Member& member) { return member.damaged || member.lost_data; }
+
 bool Isr::MustLeave(const Member& member, MonotonicTime now) const {
-  return member.lost_data || member.damaged || Lags(member, now);
+  return Lacks(member) || Lags(member, now);
 }
 
 }  // namespace millrace::broker

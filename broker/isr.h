@@ -46,7 +46,8 @@ class Isr {
 
   // --- Followers ---
   // It wants to attach, and its log ends at `end`: what it said before counts no more. Reports lost
-  // data if that is below what it acknowledged in this epoch (S-05).
+  // data if that is below what it acknowledged in this epoch: then it leaves, and is no eligible
+  // leader either (S-05).
   void OnAttaching(NodeId follower, Offset end, MonotonicTime now, Outbox* outbox);
   // The divergence check passed.
   void OnAttached(FollowerId follower, MonotonicTime now);
@@ -119,6 +120,8 @@ class Isr {
     std::optional<Offset> log_start;
     // The greatest position of this leader epoch (S-05).
     LogPosition acknowledged;
+    // Since then its log ended below that, and it was not proposed to join. Also of one out of
+    // sync: it may be eligible, or become that by metadata that is under way.
     bool lost_data = false;
     bool damaged = false;
     // When it was asked whether it follows in this epoch, and confirmed that. In this attach.
@@ -152,9 +155,10 @@ class Isr {
   // Has not been at the end of the leader's log for too long.
   bool Lags(const Member& member, MonotonicTime now) const;
   bool MustLeave(const Member& member, MonotonicTime now) const;
-  // Of those beside `isr`.
-  metadata::BrokerList DamagedBeside(const metadata::BrokerList& isr) const;
-  bool AnyDamagedIsEligible() const;
+  // Lacks something that the others count on: lost (S-05), or damaged (S-35).
+  static bool Lacks(const Member& member);
+  metadata::BrokerList ThoseThatLackBeside(const metadata::BrokerList& isr) const;
+  bool AnyThatLacksIsEligible() const;
   // Whether this leader is damaged, and one of `isr` can lead in its place (S-35).
   bool HandsOverTo(const metadata::BrokerList& isr) const;
   void NoteProgress(Member* member, MonotonicTime now);

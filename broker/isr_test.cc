@@ -446,6 +446,67 @@ TEST_F(IsrTest, AMemberWhoseLogLostWhatItAcknowledgedLeavesAtOnce_S05) {
   EXPECT_THAT(Proposed(), ElementsAre(kSelf));
 }
 
+TEST_F(IsrTest, WhoLostWhatItAcknowledgedIsToBeNoEligibleLeader_S05) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  // It has been fenced, and came back as another run.
+  metadata::PartitionImage image = Image({kSelf}, 11);
+  image.elr = {kB};
+  standings_[1].epoch = BrokerEpoch(200);
+  isr_->OnMetadata(image, standings_, now_, &outbox_);
+  held_->partition_epoch = PartitionEpoch(11);
+  ASSERT_THAT(Proposals(), IsEmpty());
+  Attach(kB, 1, 200);
+  EXPECT_LE(isr_->next_deadline(), now_);
+  std::vector<IsrProposal> proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf));
+  EXPECT_THAT(proposals[0].damaged, ElementsAre(kB));
+  Commit({kSelf}, 12);
+  EXPECT_THAT(Proposals(), IsEmpty()) << "the metadata shows it to be none";
+  // It has copied what it lost.
+  At(kB, 3);
+  proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf, kB));
+  EXPECT_THAT(proposals[0].damaged, IsEmpty());
+  Commit({kSelf, kB}, 13);
+  EXPECT_THAT(Proposals(), IsEmpty());
+}
+
+// Too few are left in sync: without that word the controller would make it eligible.
+TEST_F(IsrTest, WhoLeavesForLostDataIsNamed_S05) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 3);
+  Attach(kB, 1);
+  const std::vector<IsrProposal> proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(BrokersOf(proposals[0]), ElementsAre(kSelf));
+  EXPECT_THAT(proposals[0].damaged, ElementsAre(kB));
+}
+
+// The answer tells who is in sync, and not who is eligible.
+TEST_F(IsrTest, WhatWasLostBetweenTheAnswerAndTheMetadataIsKnown_S05) {
+  Begin({kSelf, kB});
+  Append(3);
+  Attach(kB, 0);
+  At(kB, 2);
+  Pass(kLagMax);
+  ASSERT_THAT(Proposed(), ElementsAre(kSelf));
+  isr_->OnAnswer(Answer(absl::OkStatus(), {kSelf}, 11), now_, &outbox_);
+  Attach(kB, 1);
+  metadata::PartitionImage image = Image({kSelf}, 11);
+  image.elr = {kB};
+  isr_->OnMetadata(image, standings_, now_, &outbox_);
+  const std::vector<IsrProposal> proposals = Proposals();
+  ASSERT_THAT(proposals, SizeIs(1));
+  EXPECT_THAT(proposals[0].damaged, ElementsAre(kB));
+}
+
 TEST_F(IsrTest, WhatWasOnlyWrittenMayBeLostInADurableTopic_S05) {
   Begin({kSelf, kB});
   Append(3);
