@@ -33,7 +33,7 @@ void Reconciler::OnLogDirsOpen() {
   }
   if (image_ == nullptr) return;
   SetAsideUnknown();
-  Apply(metadata::DeltaBetween(metadata::Image(), *image_));
+  Apply(nullptr, metadata::DeltaBetween(metadata::Image(), *image_));
 }
 
 void Reconciler::OnRegistered(BrokerEpoch epoch) {
@@ -46,8 +46,7 @@ void Reconciler::OnRegistered(BrokerEpoch epoch) {
 void Reconciler::OnMetadata(const metadata::Update& update) {
   if (stopped_) return;
   if (image_ != nullptr && update.image->index() < image_->index()) return;
-  const bool first = image_ == nullptr;
-  image_ = update.image;
+  const std::shared_ptr<const metadata::Image> before = std::exchange(image_, update.image);
   const metadata::BrokerImage* broker = image_->FindBroker(deps_.self);
   const bool leaderships_count =
       (epoch_ != kNoBrokerEpoch && broker != nullptr && broker->epoch == epoch_) ||
@@ -59,8 +58,8 @@ void Reconciler::OnMetadata(const metadata::Update& update) {
   }
   if (!log_dirs_open_) return;
   // First, so that a new topic of the same name waits until they have left its place.
-  if (first) SetAsideUnknown();
-  Apply(*update.delta);
+  if (before == nullptr) SetAsideUnknown();
+  Apply(before.get(), *update.delta);
   ReleaseWaiters();
 }
 
@@ -97,7 +96,7 @@ void Reconciler::ReleaseWaiters() {
   }
 }
 
-void Reconciler::Apply(const metadata::Delta& delta) {
+void Reconciler::Apply(const metadata::Image* before, const metadata::Delta& delta) {
   for (const metadata::RemovedTopic& topic : delta.topics_removed) {
     std::vector<TopicPartition> gone;
     for (auto at = hosted_.lower_bound({topic.id, PartitionIndex(0)});
@@ -124,12 +123,22 @@ void Reconciler::Apply(const metadata::Delta& delta) {
       if (hosted != hosted_.end()) TellDirectory(partition, hosted->second);
       RestartDamaged(partition);
     } else if (hosted_.contains(partition)) {
-      // Unassigned, by a record that names it.
-      Remove(partition, Removal::kDelete);
+      Remove(partition, HowToRemove(partition, before, delta));
     }
   }
   UpdateConfigs(delta.configs_changed);
   Recount();
+}
+
+Reconciler::Removal Reconciler::HowToRemove(const TopicPartition& partition,
+                                            const metadata::Image* before,
+                                            const metadata::Delta& delta) const {
+  if (MUTANT("broker.absent-is-deleted")) return Removal::kDelete;
+  // The controllers may have been recovered from before it came here. Other records that name the
+  // partition, of one that is set aside already, do not take it from this broker.
+  if (delta.whole || before == nullptr) return Removal::kStray;
+  const metadata::PartitionImage* const was = before->FindPartition(partition);
+  return was != nullptr && was->IsReplica(deps_.self) ? Removal::kDelete : Removal::kStray;
 }
 
 void Reconciler::SetAsideUnknown() {
@@ -353,7 +362,8 @@ void Reconciler::Remove(const TopicPartition& partition, Removal removal) {
   waiting_.erase(partition);
   if (hosted.phase == Phase::kRemoving) return;
   if (hosted.phase == Phase::kOpening) {
-    hosted.then_remove = removal;
+    // What is to be deleted stays that until it is assigned here again.
+    if (hosted.then_remove != Removal::kDelete) hosted.then_remove = removal;
     return;
   }
   hosted.phase = Phase::kRemoving;

@@ -2,10 +2,10 @@
 // here, hands on configs, removes what is deleted.
 //
 // S-20: data is deleted only by a committed deletion or unassignment that names the topic id; what
-// is merely absent from an image is set aside as `-stray`, and taken back if it is assigned here
-// again. S-05: a replica stays in the directory where it is; a new one goes where the metadata
-// says, or else where there are fewest. One whose directory is lost is made anew, empty, only where
-// others have what was acknowledged.
+// is merely absent from an image, or elsewhere in one that came whole, is set aside as `-stray`,
+// and taken back if it is assigned here again. S-05: a replica stays in the directory where it is;
+// a new one goes where the metadata says, or else where there are fewest. One whose directory is
+// lost is made anew, empty, only where others have what was acknowledged.
 //
 // Thread: `home`. Replicas themselves belong to their shards, and are asked by posting.
 #ifndef BROKER_RECONCILER_H_
@@ -93,7 +93,11 @@ class Reconciler {
     bool configs_changed = false;
   };
 
-  void Apply(const metadata::Delta& delta);
+  // `before`: the image that `delta` begins with; may be null for a whole one.
+  void Apply(const metadata::Image* before, const metadata::Delta& delta);
+  // Why what is here and assigned here no more has to go.
+  Removal HowToRemove(const TopicPartition& partition, const metadata::Image* before,
+                      const metadata::Delta& delta) const;
   void SetAsideUnknown();
   void Want(const TopicPartition& partition);
   Hosted* Host(const TopicPartition& partition, const std::string& topic, int log_dir);

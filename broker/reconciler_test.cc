@@ -103,7 +103,26 @@ struct DirectoriesFixture : BrokerFixture {
     ++after.leader_epoch;
     Change(after);
   }
-  // The same, while no broker runs that could see it.
+  // An image comes whole in which broker 2 alone holds the partition: the controllers have been
+  // recovered from before it came here, and count from far above.
+  void UnassignWhole() {
+    metadata::PartitionImage after = Partition();
+    after.replicas = {{NodeId(2), DirectoryId(Uuid(8, 8))}};
+    after.isr = {NodeId(2)};
+    after.leader = NodeId(2);
+    ++after.leader_epoch;
+    ++after.partition_epoch;
+    const auto next = std::make_shared<const metadata::Image>(
+        metadata::Apply(*image, image->index() + 1'000'000'000,
+                        {metadata::Encode(metadata::PartitionChangeOf({IdOf(1), PartitionIndex(0)},
+                                                                      Partition(), after))}));
+    const auto delta =
+        std::make_shared<const metadata::Delta>(metadata::DeltaBetween(*image, *next));
+    image = next;
+    home->RunNow([&] { broker->OnMetadata({next, delta}); });
+    if (!at_once) Run(absl::Milliseconds(50));
+  }
+  // While no broker runs that could see it.
   void UnassignUnseen() {
     Crash();
     metadata::PartitionImage after = Partition();
@@ -321,6 +340,34 @@ TEST(ReconcilerTest, WhatIsAbsentFromTheMetadataIsSetAsideAndNotDeleted_S20) {
   f.Run(absl::Minutes(10));
   EXPECT_THAT(f.PathsOfCopies(), IsEmpty());
   EXPECT_THAT(f.PathsOfCopies("-stray"), SizeIs(1));
+}
+
+TEST(ReconcilerTest, WhatAWholeImagePlacesElsewhereIsSetAsideAndNotDeleted_S20) {
+  DirectoriesFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  const DirectoryId here = f.noting.assigned.at(0);
+  f.Follow(here, {2, 1});
+  f.UnassignWhole();
+  f.Run(absl::Minutes(10));
+  EXPECT_THAT(f.PathsOfCopies(), IsEmpty());
+  EXPECT_THAT(f.PathsOfCopies("-stray"), SizeIs(1));
+  f.Follow(here, {2});
+  f.Follow(here, {1, 2});
+  EXPECT_EQ(f.Produce("t", MakeBatch(1), 0, api::Acks::kLeader).base_offset, Offset(5));
+}
+
+TEST(ReconcilerTest, WhatARecordTakesFromThisBrokerIsDeleted) {
+  DirectoriesFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  f.Follow(f.noting.assigned.at(0), {2, 1});
+  f.Unassign();
+  f.Run(absl::Seconds(1));
+  EXPECT_THAT(f.PathsOfCopies(), IsEmpty());
+  EXPECT_THAT(f.PathsOfCopies("-stray"), IsEmpty());
 }
 
 TEST(ReconcilerTest, AStrayReplicaGoesOnlyWithARecordThatDeletesItsTopic_S20) {

@@ -151,6 +151,7 @@ Delta Joined(Delta earlier, const Delta& later) {
   CHECK_EQ(earlier.to, later.from);
   Delta both = std::move(earlier);
   both.to = later.to;
+  both.whole |= later.whole;
   both.founded_or_feature_changed |= later.founded_or_feature_changed;
   for (const NodeId id : later.brokers_removed) both.brokers_changed.erase(id);
   for (const NodeId id : later.brokers_changed) both.brokers_removed.erase(id);
@@ -173,6 +174,7 @@ Delta DeltaBetween(const Image& before, const Image& after) {
   Delta delta;
   delta.from = before.index();
   delta.to = after.index();
+  delta.whole = true;
   delta.founded_or_feature_changed =
       before.cluster_id() != after.cluster_id() || before.feature_level() != after.feature_level();
   CompareBrokers(before, after, &delta);

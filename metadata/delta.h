@@ -2,7 +2,7 @@
 // the metadata: replicas to start, stop and re-role, configs to take over, watches to answer.
 //
 // "Removed" is only what a record named; what is merely missing in a newer image is "absent", and
-// must not be deleted from any disk (S-20).
+// must not be deleted from any disk (S-20); nor may what is only placed elsewhere in it (`whole`).
 //
 // Thread: any (a value).
 #ifndef METADATA_DELTA_H_
@@ -30,6 +30,9 @@ struct RemovedTopic {
 struct Delta {
   LogIndex from;
   LogIndex to;
+  // Found by comparing images: no record is known that made any of the changes, and data of what
+  // has left this broker is kept (S-20).
+  bool whole = false;
   bool founded_or_feature_changed = false;
   // Registered or of another state.
   std::set<NodeId> brokers_changed;

@@ -102,6 +102,7 @@ TEST_F(FeedTest, S20_ImageThatCameWholeRemovesNothing) {
   feed_.PublishWhole(std::make_shared<const Image>(Next(*feed_.current(), {TopicGone(1)})));
   EXPECT_THAT(last.topics_removed, IsEmpty());
   EXPECT_EQ(last.topics_absent.size(), 1u);
+  EXPECT_TRUE(last.whole);
 }
 
 }  // namespace
