@@ -41,6 +41,14 @@ class DamageControlTest : public ::testing::Test {
                                       (static_cast<uint64_t>(offset) * size + 500) * 8);
     ASSERT_NE(f_.LogOf(id), healthy_);
   }
+  std::string LastSegment(int id) {
+    std::string last;
+    const auto entries = f_.members.at(id)->files->ListDirectory("data/t-0");
+    for (const DirectoryEntry& entry : entries.value()) {
+      if (absl::EndsWith(entry.name, ".log")) last = std::max(last, entry.name);
+    }
+    return absl::StrCat("data/t-0/", last);
+  }
   void Configure(const std::string& key, const std::string& value) {
     f_.Commit({metadata::Encode(
         metadata::ConfigRecordOf(metadata::ConfigOwner::AllBrokers(), key, &value))});
@@ -152,14 +160,7 @@ TEST_F(DamageControlTest, ALoneReplicaLeadsWithItsHole_S35) {
 TEST_F(DamageControlTest, WhatIsFoundDamagedAtTheStartBeginsAgainWhereItIsWhole_S35) {
   f_.Run(absl::Seconds(1));
   f_.Kill(3);
-  sim::SimFileSystem& files = *f_.members.at(3)->files;
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = files.ListDirectory("data/t-0");
-  ASSERT_OK(entries);
-  std::string last;
-  for (const DirectoryEntry& entry : *entries) {
-    if (absl::EndsWith(entry.name, ".log")) last = std::max(last, entry.name);
-  }
-  files.FlipBit(absl::StrCat("data/t-0/", last), 8 * 500);
+  f_.members.at(3)->files->FlipBit(LastSegment(3), 8 * 500);
   f_.Start(3);
   f_.Run(absl::Seconds(1));
   EXPECT_EQ(CodeOf(f_.StateOf(3).status), ErrorCode::kCorruptLog) << "it still has its seat";
@@ -168,6 +169,31 @@ TEST_F(DamageControlTest, WhatIsFoundDamagedAtTheStartBeginsAgainWhereItIsWhole_
   EXPECT_EQ(f_.StateOf(3).end_offset, Offset(kBatches));
   EXPECT_EQ(Sum(3, 0).crc32c, Sum(1, 0).crc32c);
   EXPECT_TRUE(Sum(3, 0).outcome.ok());
+}
+
+TEST_F(DamageControlTest, WhatIsFoundDamagedWhereALogIsCutBeginsAgainWithoutARestart_S35) {
+  f_.Elect(3, {1, 2, 3});
+  ASSERT_TRUE(f_.ProduceUntilTaken(MakeBatch(1, 1000)).outcome.ok());
+  constexpr int kEnd = kBatches + 1;
+  ASSERT_TRUE(f_.RunUntil([&] { return f_.HighWatermarkIs(kEnd); }));
+  const std::string last = LastSegment(3);
+  // It has what nobody else does, and another one is elected.
+  f_.Kill(1);
+  f_.Kill(2);
+  std::optional<api::ProducePartitionResult> unanswered;
+  f_.SendProduce(MakeBatch(1, 1000), &unanswered);
+  ASSERT_TRUE(f_.RunUntil([&] { return f_.StateOf(3).written_offset == Offset(kEnd + 1); }));
+  ASSERT_EQ(LastSegment(3), last) << "the cut is within a segment";
+  f_.members.at(3)->files->FlipBit(last, 8 * 500);
+  f_.Elect(1, {1, 2});
+  f_.Start(1);
+  f_.Start(2);
+  f_.Run(absl::Seconds(1));
+  ASSERT_TRUE(f_.RunUntil([&] { return AllWell(); }));
+  EXPECT_EQ(f_.StateOf(3).end_offset, Offset(kEnd));
+  EXPECT_EQ(Sum(3, 0).crc32c, Sum(1, 0).crc32c);
+  EXPECT_TRUE(Sum(3, 0).outcome.ok());
+  EXPECT_TRUE(f_.ProduceUntilTaken(MakeBatch(1)).outcome.ok());
 }
 
 TEST_F(DamageControlTest, ThePaceIsThatOfTheConfigsInForce) {

@@ -14,11 +14,28 @@
 #include "metadata/topic_config.h"
 
 namespace millrace::broker {
+namespace {
+
+// Each finds damage further down, if any: so that one that finds the same again and again ends.
+constexpr int kRestartsMax = 5;
+
+}  // namespace
 
 Reconciler::Reconciler(Deps deps)
     : deps_(std::move(deps)),
       counts_(deps_.log_dirs->slots().size(), 0),
-      self_(std::make_shared<Reconciler*>(this)) {}
+      self_(std::make_shared<Reconciler*>(this)) {
+  for (const std::shared_ptr<Shard>& shard : deps_.shards) {
+    shard->executor()->Post([shard, self = self_, home = deps_.home] {
+      shard->SetOnLogFailure(
+          [self, home](const TopicPartition& partition, const absl::Status& status) {
+            home->Post([self, partition, status] {
+              if (*self != nullptr) (*self)->OnLogFailure(partition, status);
+            });
+          });
+    });
+  }
+}
 
 Reconciler::~Reconciler() { *self_ = nullptr; }
 
@@ -247,15 +264,27 @@ void Reconciler::OnOpened(const TopicPartition& partition, const absl::Status& s
   RestartDamaged(partition);
 }
 
+// What came from the shard before: the log that is meant is the one that is open here.
+void Reconciler::OnLogFailure(const TopicPartition& partition, const absl::Status& status) {
+  const auto found = hosted_.find(partition);
+  if (stopped_ || found == hosted_.end() || found->second.phase != Phase::kOpen) return;
+  LOG_ERROR("reconciler", "a log that had to be cut is damaged there, and offline",
+            {{"topic_id", partition.topic_id},
+             {"partition", partition.partition},
+             {"error", status.message()}});
+  OnOpened(partition, status);
+}
+
 // Its seat is taken from it by the leader, whom it does not follow; what it had is in those that
 // are in sync. As with a disk that was lost (S-05), and the whole part of it stays.
 void Reconciler::RestartDamaged(const TopicPartition& partition) {
   const auto hosted = hosted_.find(partition);
   const metadata::PartitionImage* const known = image_->FindPartition(partition);
   if (hosted == hosted_.end() || known == nullptr || !known->IsReplica(deps_.self)) return;
+  if (known->InIsr(deps_.self)) restarts_.erase(partition);
   if (hosted->second.phase != Phase::kOffline || !hosted->second.damaged) return;
   const bool has_seat = known->InIsr(deps_.self) || known->InElr(deps_.self);
-  if (has_seat || known->leader == kNoNode || !restarted_.insert(partition).second) return;
+  if (has_seat || known->leader == kNoNode || ++restarts_[partition] > kRestartsMax) return;
   LOG_WARN("reconciler", "a damaged replica begins again where its log is whole",
            {{"topic_id", partition.topic_id}, {"partition", partition.partition}});
   Remove(partition, Removal::kDamaged);

@@ -44,7 +44,7 @@ class Reconciler {
   };
   // A replica lies there, and the metadata says something else.
   using OnAssigned = std::function<void(const TopicPartition&, DirectoryId)>;
-  // A replica's log is open, or damaged, so that it is offline.
+  // A replica's log is open, or was found damaged, then or later, so that it is offline.
   using OnReplicaOpened = std::function<void(const TopicPartition&, bool damaged)>;
 
   explicit Reconciler(Deps deps);
@@ -103,6 +103,8 @@ class Reconciler {
   Hosted* Host(const TopicPartition& partition, const std::string& topic, int log_dir);
   void Open(const TopicPartition& partition, Hosted* hosted);
   void OnOpened(const TopicPartition& partition, const absl::Status& status);
+  // An open log met damage where it was to be cut, and is offline.
+  void OnLogFailure(const TopicPartition& partition, const absl::Status& status);
   // One that is damaged begins again where the damage begins, if nobody counts on it and others
   // have what it had.
   void RestartDamaged(const TopicPartition& partition);
@@ -146,8 +148,8 @@ class Reconciler {
   std::map<TopicPartition, LogDirs> on_disk_;
   // Where some lie set aside.
   std::map<TopicPartition, LogDirs> strays_;
-  // Those that have begun again.
-  std::set<TopicPartition> restarted_;
+  // How often each has begun again since it was in sync.
+  std::map<TopicPartition, int> restarts_;
   // Partitions that wait for another of the same name to be removed.
   std::set<TopicPartition> waiting_;
   std::atomic<int64_t> wanted_{0};

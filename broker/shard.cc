@@ -37,6 +37,7 @@ class Shard::Hosted : public storage::Log::Listener {
                   log.end_offset());
   }
   void OnFailed(const absl::Status& status) override {
+    shard_->NoteLogFailure(replica_->topic_partition(), status);
     replica_->OnFailed(status, &shard_->outbox_);
     shard_->Drain();
   }
@@ -521,11 +522,6 @@ void Shard::Answer(ProduceReply reply) {
   std::move(produce.done)(std::move(reply));
   if (!pending_.empty()) return;
   for (Task& idle : std::exchange(on_produce_idle_, {})) std::move(idle)();
-}
-
-void Shard::OnProduceIdle(Task done) {
-  if (pending_.empty()) return std::move(done)();
-  on_produce_idle_.push_back(std::move(done));
 }
 
 void Shard::ArmTimer(MonotonicTime when) {

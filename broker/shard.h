@@ -133,7 +133,10 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   // Refuses produce from now on with SHUTTING_DOWN; what was appended is still acknowledged.
   void RefuseProduce() { refuses_produce_ = true; }
   // Calls `done` once no acknowledgement is outstanding any more; at once if none is.
-  void OnProduceIdle(Task done);
+  void OnProduceIdle(Task done) {
+    if (pending_.empty()) return std::move(done)();
+    on_produce_idle_.push_back(std::move(done));
+  }
   // Answers everybody, closes all logs (what a fast clean start needs) and destroys them.
   void CloseAll(absl::AnyInvocable<void(absl::Status) &&> done);
   // Destroys what waits here, unanswered: those callbacks hold this shard, and each other. For a
@@ -182,6 +185,9 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   using DamageObserver =
       std::function<void(const TopicPartition&, Offset from, const absl::Status&)>;
   void SetOnDamage(DamageObserver on_damage) { on_damage_ = std::move(on_damage); }
+  // Told of a log that failed alone: its replica is offline, and its directory lives.
+  using LogFailureObserver = std::function<void(const TopicPartition&, const absl::Status&)>;
+  void SetOnLogFailure(LogFailureObserver on_failure) { on_log_failure_ = std::move(on_failure); }
   // A read of files ended with `status`. Other errors than CORRUPT_LOG, and OK, are no damage.
   void NoteReadFailure(const TopicPartition& topic_partition, Offset from,
                        const absl::Status& status) {
@@ -241,6 +247,10 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   }
 
   Now now() const { return {deps_.clock->Now(), deps_.clock->WallNow()}; }
+  void NoteLogFailure(const TopicPartition& topic_partition, const absl::Status& status) {
+    if (on_log_failure_ == nullptr || CodeOf(status) != ErrorCode::kCorruptLog) return;
+    on_log_failure_(topic_partition, status);
+  }
   absl::Status NotHere(const TopicPartition& topic_partition) const;
   void ApplyMetadata(Hosted* hosted);
   // Delivers what the replicas want. Callbacks may call back: then the outermost call delivers.
@@ -285,6 +295,7 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   bool draining_ = false;
   std::unique_ptr<ShardReplication> replication_;
   DamageObserver on_damage_;
+  LogFailureObserver on_log_failure_;
   std::vector<Task> on_produce_idle_;
   // Destroys logs that are still closing.
   Task abandon_closing_;

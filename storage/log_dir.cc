@@ -487,7 +487,7 @@ absl::Status LogDir::Impl::CloseNow() {
     // Also those whose Log was not closed: what is written is finished here.
     RETURN_IF_ERROR(log->FinishActive());
     RETURN_IF_ERROR(log->CloseFiles());
-    if (log->exists) shutdown.log_ends[topic_partition] = log->end;
+    if (log->exists && !log->gone) shutdown.log_ends[topic_partition] = log->end;
   }
   for (const auto& [topic_partition, log] : recovered_) {
     if (log.status.ok() && log.disk->exists) shutdown.log_ends[topic_partition] = log.end;
