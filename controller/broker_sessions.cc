@@ -55,6 +55,12 @@ void BrokerSessions::OnBroker(const BrokerImage& broker, MonotonicTime now) {
   Evaluate(broker.id, &session, now);
 }
 
+void BrokerSessions::OnBrokerRemoved(NodeId broker) {
+  sessions_.erase(broker);
+  disks_.Forget(broker);
+  std::erase_if(due_, [broker](const SessionDecision& due) { return due.broker == broker; });
+}
+
 BrokerSessions::Session* BrokerSessions::Find(NodeId broker, BrokerEpoch epoch) {
   const auto found = sessions_.find(broker);
   return found != sessions_.end() && found->second.epoch == epoch ? &found->second : nullptr;

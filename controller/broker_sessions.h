@@ -101,6 +101,9 @@ class BrokerSessions {
   // A committed entry registered the broker or changed its state. A session of an earlier epoch
   // ends.
   void OnBroker(const metadata::BrokerImage& broker, MonotonicTime now);
+  // A committed entry unregistered the broker: its session is forgotten, and nothing more is
+  // decided about it.
+  void OnBrokerRemoved(NodeId broker);
 
   // The process registered at `epoch` has a stream, which replaces any that it had. Ignored, as all
   // below are, if that is not the latest registration, or nothing is watched.

@@ -273,6 +273,20 @@ TEST_F(BrokerSessionsTest, TheBrokerOfThisProcessIsNeverFencedForSilence) {
   EXPECT_THAT(PassBeating(absl::Seconds(10), {1, 2}), IsEmpty());
 }
 
+TEST_F(BrokerSessionsTest, NothingIsDecidedAboutABrokerThatIsUnregistered) {
+  cluster_.Register(3, 1);
+  Committed(3);
+  Open(3);
+  Beat(3);
+  EXPECT_EQ(sessions_.connected(), 1);
+  sessions_.OnBrokerRemoved(NodeId(3));
+  EXPECT_EQ(sessions_.connected(), 0);
+  EXPECT_THAT(sessions_.TakeDecisions(), IsEmpty());
+  Open(1);
+  Open(2);
+  EXPECT_THAT(PassBeating(absl::Seconds(10), {1, 2}), IsEmpty());
+}
+
 TEST_F(BrokerSessionsTest, WithNobodyToWatchNothingIsDue) {
   TestCluster alone;
   alone.Start(9, 1);

@@ -213,21 +213,29 @@ void BrokerSessionServer::OnCommitted(LogIndex index, ImagePointer image,
   image_ = std::move(image);
   entries_.Append(index, records);
   if (!leading_) return;
-  for (const rsm::Record& record : records) {
-    if (record.type != metadata::kBrokerRegistration && record.type != metadata::kBrokerChange) {
-      continue;
-    }
-    const absl::StatusOr<metadata::AnyRecord> decoded = metadata::Decode(record);
-    CHECK(decoded.ok()) << "an applied record can be read";
-    const auto* const registered =
-        std::get_if<metadata::records::BrokerRegistrationRecord>(&*decoded);
-    const NodeId id(registered != nullptr
-                        ? registered->broker_id()
-                        : std::get<metadata::records::BrokerChangeRecord>(*decoded).broker_id());
-    const metadata::BrokerImage* const broker = image_->FindBroker(id);
-    if (broker != nullptr) OnBrokerChanged(*broker);
-  }
+  for (const rsm::Record& record : records) OnBrokerRecord(record);
   Wake();
+}
+
+void BrokerSessionServer::OnBrokerRecord(const rsm::Record& record) {
+  if (record.type != metadata::kBrokerRegistration && record.type != metadata::kBrokerChange &&
+      record.type != metadata::kBrokerRemoved) {
+    return;
+  }
+  const absl::StatusOr<metadata::AnyRecord> decoded = metadata::Decode(record);
+  CHECK(decoded.ok()) << "an applied record can be read";
+  namespace records = metadata::records;
+  NodeId id = kNoNode;
+  if (const auto* registered = std::get_if<records::BrokerRegistrationRecord>(&*decoded)) {
+    id = NodeId(registered->broker_id());
+  } else if (const auto* changed = std::get_if<records::BrokerChangeRecord>(&*decoded)) {
+    id = NodeId(changed->broker_id());
+  } else {
+    id = NodeId(std::get<records::BrokerRemovedRecord>(*decoded).broker_id());
+  }
+  const metadata::BrokerImage* const broker = image_->FindBroker(id);
+  if (broker != nullptr) return OnBrokerChanged(*broker);
+  if (record.type == metadata::kBrokerRemoved) OnBrokerRemoved(id);
 }
 
 void BrokerSessionServer::OnBrokerChanged(const metadata::BrokerImage& broker) {
@@ -243,6 +251,16 @@ void BrokerSessionServer::OnBrokerChanged(const metadata::BrokerImage& broker) {
                                    broker.epoch.value()),
                       {.name = "broker_epoch", .value = absl::StrCat(stream.epoch.value())}));
     return;
+  }
+}
+
+// Somebody took it out of the cluster while its process ran, fenced. It would ask to be activated
+// for ever.
+void BrokerSessionServer::OnBrokerRemoved(NodeId broker) {
+  sessions_.OnBrokerRemoved(broker);
+  for (const auto& [id, stream] : streams_) {
+    if (stream.broker != broker || !stream.has_session()) continue;
+    return End(id, controller::CurrentBroker(*image_, broker, stream.epoch).status());
   }
 }
 

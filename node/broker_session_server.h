@@ -123,7 +123,10 @@ class BrokerSessionServer {
   absl::Status NotController() const;
   // Ends and forgets the stream.
   void End(StreamId id, const absl::Status& status);
+  // Of a committed entry, whose image is here.
+  void OnBrokerRecord(const rsm::Record& record);
   void OnBrokerChanged(const metadata::BrokerImage& broker);
+  void OnBrokerRemoved(NodeId broker);
   // Has Work run, after all that is queued already.
   void Wake();
   // Carries out what is due, sends what there is to send, sets the timer.

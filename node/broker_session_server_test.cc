@@ -315,6 +315,25 @@ TEST_F(BrokerSessionServerTest, ANewRegistrationEndsTheStreamOfTheProcessBefore)
   EXPECT_THAT(*peer->ended, HasCode(ErrorCode::kStaleBrokerEpoch));
 }
 
+TEST_F(BrokerSessionServerTest, TheStreamOfABrokerThatIsUnregisteredEnds) {
+  cluster_.Register(1, 1);
+  cluster_.Start(2, 1);
+  TellCommitted();
+  Lead();
+  // Fenced until it has applied its registration.
+  const auto peer = OpenAndSay(Request(1, EpochOf(1)));
+  const auto other = OpenAndSay(Beat(2));
+  v1::UnregisterBrokerRequest request;
+  request.set_broker_id(1);
+  ASSERT_OK(cluster_.Run(request));
+  TellCommitted();
+  ASSERT_TRUE(peer->ended.has_value());
+  EXPECT_THAT(*peer->ended, HasCode(ErrorCode::kBrokerIdNotRegistered));
+  EXPECT_FALSE(other->ended.has_value());
+  Run(absl::Seconds(1));
+  EXPECT_THAT(decisions_, IsEmpty());
+}
+
 TEST_F(BrokerSessionServerTest, StreamsThatCannotBeServedAreRefused) {
   cluster_.Start(1, 1);
   TellCommitted();
