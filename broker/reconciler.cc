@@ -389,7 +389,11 @@ void Reconciler::DeleteStrays(TopicId topic) {
 void Reconciler::Remove(const TopicPartition& partition, Removal removal) {
   Hosted& hosted = hosted_.at(partition);
   waiting_.erase(partition);
-  if (hosted.phase == Phase::kRemoving) return;
+  if (hosted.phase == Phase::kRemoving) {
+    // Perhaps it is being set aside.
+    if (removal == Removal::kDelete) hosted.then_remove = removal;
+    return;
+  }
   if (hosted.phase == Phase::kOpening) {
     // What is to be deleted stays that until it is assigned here again.
     if (hosted.then_remove != Removal::kDelete) hosted.then_remove = removal;
@@ -426,6 +430,10 @@ void Reconciler::RemoveFromDisk(const TopicPartition& partition, Removal removal
 
 void Reconciler::OnRemoved(const TopicPartition& partition, Removal removal) {
   const auto removed = hosted_.find(partition);
+  const bool deletes = std::exchange(removed->second.then_remove, std::nullopt).has_value();
+  if (deletes && removal != Removal::kDelete && !stopped_) {
+    return RemoveFromDisk(partition, Removal::kDelete);
+  }
   names_.erase({removed->second.topic, partition.partition});
   if (removed->second.log_dir >= 0) --counts_[removed->second.log_dir];
   if (removal != Removal::kDelete && removed->second.log_dir >= 0) {

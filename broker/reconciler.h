@@ -85,7 +85,7 @@ class Reconciler {
     std::string topic;
     int log_dir = -1;
     Phase phase = Phase::kOpening;
-    // To be done when it has opened.
+    // To be done when it has opened, or has been set aside.
     std::optional<Removal> then_remove;
     // Its end is damaged, so that it is offline.
     bool damaged = false;

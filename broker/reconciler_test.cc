@@ -358,6 +358,37 @@ TEST(ReconcilerTest, WhatAWholeImagePlacesElsewhereIsSetAsideAndNotDeleted_S20) 
   EXPECT_EQ(f.Produce("t", MakeBatch(1), 0, api::Acks::kLeader).base_offset, Offset(5));
 }
 
+TEST(ReconcilerTest, AReplicaWhoseTopicIsDeletedWhileItIsSetAsideGoes) {
+  DirectoriesFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  f.Follow(f.noting.assigned.at(0), {2, 1});
+  f.at_once = true;
+  f.UnassignWhole();
+  f.RemoveTopic();
+  f.Run(absl::Seconds(1));
+  EXPECT_THAT(f.PathsOfCopies(), IsEmpty());
+  EXPECT_THAT(f.PathsOfCopies("-stray"), IsEmpty());
+}
+
+// Nothing says so but that it is elsewhere.
+TEST(ReconcilerTest, AChangeOfAPartitionThatIsBeingSetAsideDeletesNothing_S20) {
+  DirectoriesFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  f.Produce("t", MakeBatch(5));
+  f.Follow(f.noting.assigned.at(0), {2, 1});
+  f.at_once = true;
+  f.UnassignWhole();
+  metadata::PartitionImage after = f.Partition();
+  ++after.leader_epoch;
+  f.Change(after);
+  f.Run(absl::Seconds(1));
+  EXPECT_THAT(f.PathsOfCopies(), IsEmpty());
+  EXPECT_THAT(f.PathsOfCopies("-stray"), SizeIs(1));
+}
+
 TEST(ReconcilerTest, WhatARecordTakesFromThisBrokerIsDeleted) {
   DirectoriesFixture f;
   f.Start();
