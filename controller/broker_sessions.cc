@@ -12,8 +12,8 @@ namespace millrace::controller {
 using metadata::BrokerImage;
 using metadata::BrokerState;
 
-BrokerSessions::BrokerSessions(const BrokerSessionOptions& options, NodeId self)
-    : options_(options), self_(self), disks_(options.disks) {}
+BrokerSessions::BrokerSessions(const BrokerSessionOptions& options, IncarnationId own_run)
+    : options_(options), own_run_(own_run), disks_(options.disks) {}
 
 void BrokerSessions::Begin(const metadata::Image& image, MonotonicTime now) {
   End();
@@ -40,6 +40,8 @@ void BrokerSessions::OnBroker(const BrokerImage& broker, MonotonicTime now) {
   if (session.epoch != broker.epoch) {
     session = Session();
     session.epoch = broker.epoch;
+    const bool is_own = !own_run_.is_zero() && broker.incarnation == own_run_;
+    session.watched = !is_own && broker.id != options_.lone_broker;
     disks_.Forget(broker.id);
     disks_.SetSlow(broker.id, slow, now);
   }
@@ -49,7 +51,7 @@ void BrokerSessions::OnBroker(const BrokerImage& broker, MonotonicTime now) {
   if (broker.state == BrokerState::kFenced) {
     session.deadline = MonotonicTime::Never();
   } else if (was_fenced) {
-    Renew(broker.id, &session, now);
+    Renew(&session, now);
   }
   if (broker.state == BrokerState::kActive) session.may_stop = false;
   Evaluate(broker.id, &session, now);
@@ -80,8 +82,8 @@ void BrokerSessions::NoteTime(MonotonicTime now) {
   }
 }
 
-void BrokerSessions::Renew(NodeId broker, Session* session, MonotonicTime now) {
-  const bool watched = session->state != BrokerState::kFenced && broker != self_;
+void BrokerSessions::Renew(Session* session, MonotonicTime now) {
+  const bool watched = session->state != BrokerState::kFenced && session->watched;
   session->deadline = watched ? now + options_.timeout : MonotonicTime::Never();
 }
 
@@ -98,14 +100,14 @@ void BrokerSessions::OnStreamOpened(NodeId broker, BrokerEpoch epoch, SessionStr
   Session* const session = Find(broker, epoch);
   if (session == nullptr) return;
   session->stream = stream;
-  Renew(broker, session, now);
+  Renew(session, now);
 }
 
 void BrokerSessions::OnHeartbeat(const BrokerHeartbeatReport& report, MonotonicTime now) {
   if (leading_) NoteTime(now);
   Session* const session = Find(report.broker, report.epoch);
   if (session == nullptr) return;
-  Renew(report.broker, session, now);
+  Renew(session, now);
   session->wish = report;
   disks_.OnReport(report.broker, report.syncs, now);
   Evaluate(report.broker, session, now);
@@ -118,7 +120,7 @@ void BrokerSessions::OnContact(NodeId broker, BrokerEpoch epoch, MonotonicTime n
   if (session == nullptr || session->stream != SessionStreamId() || !session->breaks.empty()) {
     return;
   }
-  Renew(broker, session, now);
+  Renew(session, now);
 }
 
 void BrokerSessions::OnStreamBroken(NodeId broker, SessionStreamId stream, MonotonicTime now) {

@@ -54,6 +54,9 @@ struct BrokerSessionOptions {
   absl::Duration stall_min = absl::Milliseconds(100);
   // A decision that failed is asked for again after this.
   absl::Duration retry_after = absl::Milliseconds(200);
+  // The broker of a process that is the whole cluster: no run of it is fenced for silence, since
+  // nobody else could take over. kNoNode if there is none.
+  NodeId lone_broker = kNoNode;
   DiskSpeedOptions disks = {};
 };
 
@@ -90,9 +93,9 @@ struct SessionDecision {
 
 class BrokerSessions {
  public:
-  // `self`: the broker of this process, which lives as long as whoever watches it and is never
-  // fenced for silence; kNoNode if there is none.
-  BrokerSessions(const BrokerSessionOptions& options, NodeId self);
+  // `own_run`: that of the broker of this process, which lives as long as whoever watches it and is
+  // never fenced for silence; zero if there is none. Runs before it are dead, and watched like any.
+  BrokerSessions(const BrokerSessionOptions& options, IncarnationId own_run);
 
   // This node leads: brokers that are not fenced have a full session from now.
   void Begin(const metadata::Image& image, MonotonicTime now);
@@ -136,10 +139,12 @@ class BrokerSessions {
  private:
   struct Session {
     BrokerEpoch epoch = kNoBrokerEpoch;
+    // Ends by silence.
+    bool watched = true;
     metadata::BrokerState state = metadata::BrokerState::kFenced;
     // 0: none.
     SessionStreamId stream;
-    // When the session ends; Never for a fenced broker and for the one of this process.
+    // When the session ends; Never for a fenced broker and for one that is not watched.
     MonotonicTime deadline = MonotonicTime::Never();
     // Of this process' streams, within the window.
     std::deque<MonotonicTime> breaks = {};
@@ -163,7 +168,7 @@ class BrokerSessions {
   // To be called first in whatever tells the time: finds out whether the controller was stalled.
   void NoteTime(MonotonicTime now);
   // The session lasts in full from now on.
-  void Renew(NodeId broker, Session* session, MonotonicTime now);
+  void Renew(Session* session, MonotonicTime now);
   bool IsFlapping(Session* session, MonotonicTime now) const;
   // It would be active, were it not for the hold.
   static bool MayBecomeActive(const Session& session);
@@ -175,7 +180,7 @@ class BrokerSessions {
   static MonotonicTime DueTime(const Session& session);
 
   const BrokerSessionOptions options_;
-  const NodeId self_;
+  const IncarnationId own_run_;
   bool leading_ = false;
   // In order of id, so that decisions come in one order.
   std::map<NodeId, Session> sessions_;

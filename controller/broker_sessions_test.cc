@@ -111,7 +111,10 @@ class BrokerSessionsTest : public ::testing::Test {
   }
 
   TestCluster cluster_;
-  BrokerSessions sessions_{BrokerSessionOptions(), NodeId(9)};
+  // That of the broker of this process.
+  static constexpr int kOwnRun = 2;
+  static IncarnationId OwnRun() { return IncarnationId(Uuid(9, kOwnRun)); }
+  BrokerSessions sessions_{BrokerSessionOptions(), OwnRun()};
   MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000'000);
 };
 
@@ -266,7 +269,7 @@ TEST_F(BrokerSessionsTest, AllBrokersSilentIsNoStall) {
 }
 
 TEST_F(BrokerSessionsTest, TheBrokerOfThisProcessIsNeverFencedForSilence) {
-  cluster_.Start(9, 1);
+  cluster_.Start(9, kOwnRun);
   Committed(9);
   Open(1);
   Open(2);
@@ -289,8 +292,30 @@ TEST_F(BrokerSessionsTest, NothingIsDecidedAboutABrokerThatIsUnregistered) {
 
 TEST_F(BrokerSessionsTest, WithNobodyToWatchNothingIsDue) {
   TestCluster alone;
-  alone.Start(9, 1);
-  BrokerSessions sessions{BrokerSessionOptions(), NodeId(9)};
+  alone.Start(9, kOwnRun);
+  BrokerSessions sessions{BrokerSessionOptions(), OwnRun()};
+  sessions.Begin(alone.image(), now_);
+  EXPECT_EQ(sessions.next_deadline(), MonotonicTime::Never());
+}
+
+// All had lost power. What it led then need not wait until this process has opened its logs.
+TEST_F(BrokerSessionsTest, TheFormerRunOfTheBrokerOfThisProcessIsFencedForSilence) {
+  cluster_.Start(9, kOwnRun - 1);
+  sessions_.Begin(cluster_.image(), now_);
+  Open(1);
+  Open(2);
+  EXPECT_THAT(PassBeating(absl::Milliseconds(2500), {1, 2}), IsEmpty());
+  EXPECT_THAT(Of(PassBeating(absl::Milliseconds(500), {1, 2})),
+              ElementsAre(Decided(9, Kind::kFence)));
+  cluster_.Start(9, kOwnRun);
+  Committed(9);
+  EXPECT_THAT(PassBeating(absl::Seconds(10), {1, 2}), IsEmpty());
+}
+
+TEST_F(BrokerSessionsTest, ABrokerThatIsTheWholeClusterIsNotFencedForSilence) {
+  TestCluster alone;
+  alone.Start(9, kOwnRun - 1);
+  BrokerSessions sessions{BrokerSessionOptions{.lone_broker = NodeId(9)}, OwnRun()};
   sessions.Begin(alone.image(), now_);
   EXPECT_EQ(sessions.next_deadline(), MonotonicTime::Never());
 }

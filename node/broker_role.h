@@ -82,6 +82,9 @@ class BrokerRole {
   using OnConfig = std::function<void(const metadata::BrokerConfig&)>;
   void SetOnConfig(OnConfig on_config) { on_config_ = std::move(on_config); }
 
+  // Drawn anew by every process.
+  IncarnationId incarnation() const { return incarnation_; }
+
   // Null until the log directories are being opened.
   broker::Broker* broker() { return broker_.get(); }
 

@@ -50,7 +50,7 @@ BrokerEpoch EpochOf(const BrokerSessionRequest& request) {
 
 BrokerSessionServer::BrokerSessionServer(const Options& options, Deps deps)
     : deps_(std::move(deps)),
-      sessions_(options.sessions, options.own_broker),
+      sessions_(options.sessions, options.own_run),
       entries_(options.entry_bytes_max),
       streams_gauge_(deps_.metrics->AddGauge("millrace_controller_broker_streams",
                                              "Streams of brokers and observers that this "

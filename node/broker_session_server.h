@@ -61,8 +61,8 @@ class BrokerSessionServer {
     controller::BrokerSessionOptions sessions;
     // Of committed entries that are kept for observers.
     size_t entry_bytes_max = size_t{4} << 20;
-    // The broker of this process; kNoNode if it is none.
-    NodeId own_broker = kNoNode;
+    // The run of the broker of this process; zero if it has none.
+    IncarnationId own_run;
   };
   // All of it outlives this, and `executor`'s tasks.
   struct Deps {

@@ -14,11 +14,14 @@
 namespace millrace::node {
 namespace {
 
-BrokerSessionServer::Options SessionOptions(const NodeConfig& config) {
+BrokerSessionServer::Options SessionOptions(const NodeConfig& config, IncarnationId own_run) {
   BrokerSessionServer::Options options;
   options.sessions.timeout = absl::Milliseconds(config.settings.broker_session_timeout_ms);
   options.sessions.disks.slow_min = absl::Milliseconds(config.settings.log_dir_slow_sync_ms);
-  if (config.is_broker) options.own_broker = config.node_id;
+  // It has no session (LocalSession), and however long its start takes, nothing could be led
+  // elsewhere.
+  if (config.is_broker && !config.in_quorum()) options.sessions.lone_broker = config.node_id;
+  options.own_run = own_run;
   return options;
 }
 
@@ -31,14 +34,14 @@ absl::Duration BalanceInterval(const NodeConfig& config) {
 
 ControllerRole::ControllerRole(const NodeConfig& config, const Env& env, OpenImages open_images,
                                QuorumNetwork* network, controller::LeaderWatch* leaders,
-                               RaftQuorumControl* quorum)
+                               RaftQuorumControl* quorum, IncarnationId own_run)
     : config_(config),
       env_(env),
       open_images_(std::move(open_images)),
       network_(network),
       leaders_(leaders),
       quorum_(quorum),
-      sessions_(SessionOptions(config_),
+      sessions_(SessionOptions(config_, own_run),
                 {.clock = env.clock,
                  .executor = env.controller,
                  .leaders = leaders,

@@ -40,10 +40,11 @@ class ControllerRole {
   using OpenImages =
       std::function<absl::StatusOr<std::unique_ptr<storage::KvStore>>(const std::string& path)>;
 
-  // All that is pointed to outlives this. `network`: null for the whole quorum.
+  // All that is pointed to outlives this. `network`: null for the whole quorum. `own_run`: of the
+  // broker of this process; zero if there is none.
   ControllerRole(const NodeConfig& config, const Env& env, OpenImages open_images,
                  QuorumNetwork* network, controller::LeaderWatch* leaders,
-                 RaftQuorumControl* quorum);
+                 RaftQuorumControl* quorum, IncarnationId own_run = {});
   ~ControllerRole();
 
   // Reads the metadata directory and, where it is the whole quorum, its log. Blocks. Errors: those

@@ -42,8 +42,9 @@ Node::Node(NodeConfig config, const Env& env, const metadata::Authorizer* author
                                            network_.repairs);
   }
   if (config_.is_controller) {
-    controller_ = std::make_unique<ControllerRole>(config_, env_, std::move(open_images),
-                                                   network_.quorum, &leaders_, &quorum_);
+    controller_ = std::make_unique<ControllerRole>(
+        config_, env_, std::move(open_images), network_.quorum, &leaders_, &quorum_,
+        broker_ == nullptr ? IncarnationId() : broker_->incarnation());
   }
   if (config_.has_remote_session()) session_random_ = env_.make_random();
 }
