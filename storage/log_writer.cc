@@ -428,11 +428,10 @@ absl::Status LogWriter::PerformTruncate(LogOp& op) {
     RETURN_IF_ERROR(log.WriteEpochs(op.epochs));
     const absl::Status cut = log.Truncate(op.to, op.segment_base, op.index_interval_bytes);
     if (CodeOf(cut) == ErrorCode::kCorruptLog) {
-      // Of this log only: it goes offline, the directory lives. What is known of its active segment
-      // is void: nothing is finished in it, and the next open reads what is there.
+      // Of this log only: it goes offline, the directory lives. Nothing is finished in it, so that
+      // no more than is on the disk may be vouched for.
       log.gone = true;
-      log.active_base.reset();
-      log.end = log.durable = std::min(log.durable, op.to);
+      log.end = log.durable;
       ReportProgress(log, std::nullopt, cut);
       return absl::OkStatus();
     }
