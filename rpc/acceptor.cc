@@ -178,7 +178,6 @@ void Acceptor::Run() {
 void Acceptor::AcceptFrom(size_t listener) {
   // An event of before the pause.
   if (!watching_) return;
-  limits_.SetOptions(limit_setting_->Get());
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const MonotonicTime now = clock_->Now();
     if (const MonotonicTime next = limits_.NextCreation(now); next > now) {
@@ -211,6 +210,8 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
   if (here != came_by_.end() && here->second.listener != static_cast<int>(listener)) {
     return accept_errors_->Add();
   }
+  // Now, and not when the turn began: it came after whatever was set before it was made.
+  limits_.SetOptions(limit_setting_->Get());
   switch (limits_.Admit(address, clock_->Now())) {
     case ConnectionLimits::Verdict::kTooMany:
       refused_total_->Add();

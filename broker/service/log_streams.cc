@@ -20,6 +20,25 @@
 namespace millrace::broker {
 namespace {
 
+// Whether a stream is read from.
+class Reading {
+ public:
+  explicit Reading(rpc::ServerStream* stream) : stream_(stream) {}
+  void Allow(bool allowed) {
+    if (paused_ != allowed) return;
+    paused_ = !allowed;
+    if (allowed) {
+      stream_->ResumeReading();
+    } else {
+      stream_->PauseReading();
+    }
+  }
+
+ private:
+  rpc::ServerStream* const stream_;
+  bool paused_ = false;
+};
+
 // A pipelined produce. It ends when the client has half-closed (or the server drains) and every
 // batch has been answered.
 class ProduceHandler final : public rpc::StreamHandler {
@@ -74,14 +93,7 @@ class ProduceHandler final : public rpc::StreamHandler {
   // A client that does not read its answers is not read from, nor one of which much waits
   // elsewhere.
   void ReadIfAllowed() {
-    const bool allowed = stream_->writable() && (produce_ == nullptr || produce_->may_read());
-    if (paused_ != allowed) return;
-    paused_ = !allowed;
-    if (allowed) {
-      stream_->ResumeReading();
-    } else {
-      stream_->PauseReading();
-    }
+    reading_.Allow(stream_->writable() && (produce_ == nullptr || produce_->may_read()));
   }
 
   void FinishIfAnswered() {
@@ -93,11 +105,11 @@ class ProduceHandler final : public rpc::StreamHandler {
 
   Broker* const broker_;
   const std::shared_ptr<rpc::ServerStream> stream_;
+  Reading reading_{stream_.get()};
   std::unique_ptr<ProduceStream> produce_;
   // The message that was taken in last.
   absl::StatusOr<api::ProduceStreamRequest> request_ = api::ProduceStreamRequest();
   bool ending_ = false;
-  bool paused_ = false;
   absl::Status end_status_;
 };
 
@@ -116,14 +128,16 @@ class FetchHandler final : public rpc::StreamHandler {
     if (!std::exchange(opened_, true)) plain_ = IsPlain(request->format);
     const absl::Status handled = fetch_->Handle(*std::move(request));
     if (!handled.ok()) return stream_->Finish(handled);
-    ReadIfAllowed();
+    // What it asks for may be answered at once, with an error: one that takes no answers is not
+    // read from.
+    reading_.Allow(CanTakeMore());
   }
 
   void OnHalfClose() override { stream_->Finish(absl::OkStatus()); }
   void OnWritable() override {
     UnpackWhileWritable();
     if (CanTakeMore()) fetch_->SetWritable(true);
-    ReadIfAllowed();
+    reading_.Allow(CanTakeMore());
   }
   void OnDone(bool /*cancelled*/) override { fetch_.reset(); }
 
@@ -147,19 +161,6 @@ class FetchHandler final : public rpc::StreamHandler {
   }
 
   bool CanTakeMore() const { return packed_.empty() && stream_->writable(); }
-
-  // What it asks for may be answered at once, with an error: one that takes no answers is not asked
-  // on.
-  void ReadIfAllowed() {
-    const bool allowed = CanTakeMore();
-    if (paused_ != allowed) return;
-    paused_ = !allowed;
-    if (allowed) {
-      stream_->ResumeReading();
-    } else {
-      stream_->PauseReading();
-    }
-  }
 
   // Batches wait as they are, since their records may be many times as large, and are unpacked as
   // the client takes them.
@@ -188,7 +189,7 @@ class FetchHandler final : public rpc::StreamHandler {
   // The first message says in which form records are pushed.
   bool opened_ = false;
   bool plain_ = true;
-  bool paused_ = false;
+  Reading reading_{stream_.get()};
 };
 
 // Pushed metadata; the client only listens.
