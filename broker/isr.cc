@@ -98,6 +98,11 @@ void Isr::OnStandings(const BrokerStandings& standings, MonotonicTime now) {
   }
 }
 
+bool Isr::IsMember(NodeId broker) const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [&](const Member& member) { return member.broker == broker; });
+}
+
 const BrokerStanding* Isr::FindStanding(NodeId broker) const {
   for (const BrokerStanding& standing : standings_) {
     if (standing.broker == broker) return &standing;

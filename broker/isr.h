@@ -104,7 +104,9 @@ class Isr {
   bool has_proposal() const { return proposed_.has_value(); }
   // The log end when this leadership began.
   Offset epoch_start() const { return epoch_start_; }
-  // Null if this is no replica but the leader.
+  // Another replica, by the newest partition that is known. Standings may be of a later image.
+  bool IsMember(NodeId broker) const;
+  // Null if the image has no replica there.
   const BrokerStanding* FindStanding(NodeId broker) const;
 
  private:

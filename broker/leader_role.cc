@@ -274,7 +274,11 @@ void LeaderRole::Refuse(ProduceId id, const absl::Status& status, Outbox* outbox
 
 absl::Status LeaderRole::CheckFollower(FollowerId follower, DirectoryId directory) const {
   const BrokerStanding* standing = isr_.FindStanding(follower.broker);
-  if (standing == nullptr || follower.broker == held_->options.self) {
+  // A standing alone is not enough: after the answer to a proposal that the controller decided on a
+  // partition of which no image has come yet, the next image is older as to the partition, and its
+  // standings are taken still. Attached then, it would be no member that could ever join.
+  const bool member = isr_.IsMember(follower.broker) || MUTANT("replica.attaches-before-a-member");
+  if (standing == nullptr || !member) {
     return MakeError(ErrorCode::kUnknownLeaderEpoch,
                      absl::StrCat("this broker does not know broker ", follower.broker.value(),
                                   " to hold a replica of the partition; try again"));

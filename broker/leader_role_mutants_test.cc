@@ -8,6 +8,7 @@ namespace millrace::broker {
 namespace {
 
 constexpr const char* kMutants[] = {
+    "replica.attaches-before-a-member",
     "replica.rises-while-the-level-is-raised",
 };
 

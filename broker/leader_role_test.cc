@@ -348,6 +348,24 @@ TEST_F(LeaderRoleTest, AnAttachOfAnUnknownRunWaitsAndOfAnOldOneIsRefused_S14_KIP
   EXPECT_TRUE(Attach(kFollowerB, 1, -1, 0).outcome.ok());
 }
 
+// A standing that is newer than the members: the answer to a proposal had a later partition epoch
+// than the image that brought the replica's broker.
+TEST_F(LeaderRoleTest, AnAttachOfAReplicaThatIsNoMemberYetWaits) {
+  constexpr FollowerId kNew{NodeId(4), BrokerEpoch(100)};
+  Begin({kSelf, kB});
+  metadata::PartitionImage with_it = Image({kSelf, kB});
+  with_it.replicas.push_back({kNew.broker, {}});
+  standings_.push_back({kNew.broker, kNew.epoch, true});
+  role_->OnMetadata(with_it, standings_, false, now_, &outbox_);
+  EXPECT_EQ(Attach(kNew, 1, -1, 0).outcome.code, ErrorCode::kUnknownLeaderEpoch);
+  role_->OnMetadata(with_it, standings_, true, now_, &outbox_);
+  EXPECT_TRUE(Attach(kNew, 2, -1, 0).outcome.ok());
+  now_ = now_ + absl::Seconds(1);
+  outbox_.isr_proposals.clear();
+  At(kNew, 2, 0);
+  ASSERT_THAT(outbox_.isr_proposals, SizeIs(1)) << "it can join";
+}
+
 TEST_F(LeaderRoleTest, AReplicaInAnotherDirectoryThanTheMetadataSaysIsRefused_S05) {
   Begin({kSelf, kB});
   EXPECT_EQ(Attach(kFollowerB, 1, -1, 0, DirectoryId(Uuid(9, 9))).outcome.code,

@@ -29,6 +29,7 @@ const std::initializer_list<uint64_t> kFoundBugs = {
     274,   // Damage in the batch in which a log begins was asked for at an offset nobody has.
     1118,  // A snapshot of producers was back after a cut and a power loss: a false duplicate.
     3242,  // A log that was reset by a crash in between began behind its end: a hole was served.
+    3970,  // A new replica attached before it was a member at the leader, and could never join.
     7825,  // A batch whose epoch had rotten was kept by a replica that began again.
 };
 
