@@ -188,18 +188,9 @@ void RaftQuorumControl::TransferLeadership(NodeId node, Done done) {
 
 void RaftQuorumControl::HandOver(Done done) {
   if (!leading()) return std::move(done)(absl::OkStatus());
-  NodeId best = kNoNode;
-  LogIndex furthest;
-  const raft::Node& node = host_->log().node();
-  for (const auto& [voter, progress] : node.leadership()->peers()) {
-    const raft::Voter* const member = node.voters().Find(voter);
-    const bool counts = member != nullptr && !member->learner && !progress.lost_log();
-    if (!counts || progress.match() < furthest) continue;
-    best = voter.node;
-    furthest = progress.match();
-  }
-  if (best == kNoNode) return std::move(done)(absl::OkStatus());
-  TransferLeadership(best, std::move(done));
+  const std::optional<raft::VoterId> successor = host_->log().node().leadership()->BestSuccessor();
+  if (!successor.has_value()) return std::move(done)(absl::OkStatus());
+  TransferLeadership(successor->node, std::move(done));
 }
 
 void RaftQuorumControl::OnLeader(NodeId leader) {

@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/sim/sim_clock.h"
 #include "base/sim/sim_executor.h"
@@ -16,24 +19,59 @@ namespace millrace::node {
 namespace {
 
 using controller::QuorumMember;
+using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-// Nobody is there: what a learner that never answers looks like.
-class SilentTransport final : public raft::Transport {
+// Nobody is there (what a learner that never answers looks like) but those that a test names:
+// voters who agree to everything.
+class ScriptedTransport final : public raft::Transport {
  public:
-  void SetReceiver(raft::TransportReceiver*) override {}
+  explicit ScriptedTransport(Executor* executor) : executor_(executor) {}
+  void SetReceiver(raft::TransportReceiver* receiver) override { receiver_ = receiver; }
   void SetPeers(std::vector<raft::Peer>) override {}
-  void Send(std::vector<raft::Message>) override {}
+  void Send(std::vector<raft::Message> messages) override {
+    for (const raft::Message& message : messages) {
+      if (there.contains(message.to.node)) Answer(message);
+    }
+  }
+
+  std::set<NodeId> there;
+  // Who was asked to take over.
+  std::set<NodeId> asked;
+
+ private:
+  void Answer(const raft::Message& message) {
+    raft::Message answer{message.to, message.from, message.term, {}};
+    if (const auto* vote = std::get_if<raft::VoteRequest>(&message.body)) {
+      answer.body = raft::VoteResponse{vote->pre_vote, vote->campaign_term, true};
+    } else if (const auto* append = std::get_if<raft::AppendRequest>(&message.body)) {
+      answer.body = raft::AppendResponse{
+          .accepted = true,
+          .match = append->previous.index + static_cast<int64_t>(append->entries.size()),
+          .round = append->round};
+    } else {
+      if (std::holds_alternative<raft::TimeoutNow>(message.body)) asked.insert(message.to.node);
+      return;
+    }
+    executor_->Post([this, answer] {
+      if (receiver_ != nullptr) receiver_->OnMessage(answer);
+    });
+  }
+
+  Executor* const executor_;
+  raft::TransportReceiver* receiver_ = nullptr;
 };
 
 // A lone voter, which others may be added to.
 class RaftQuorumControlTest : public ::testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { Open({}); }
+  void Open(std::vector<raft::Voter> others) {
     ASSERT_OK_AND_ASSIGN(dir_, MetadataDir::Open(&files_, "m", NodeId(1), &random_));
     self_ = {NodeId(1), dir_->directory_id()};
     QuorumPlace place;
     place.founders.voters = {raft::Voter{self_, "here:1"}};
+    for (raft::Voter& other : others) place.founders.voters.push_back(std::move(other));
     place.transport = &transport_;
     ASSERT_OK_AND_ASSIGN(
         host_, ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
@@ -79,7 +117,7 @@ class RaftQuorumControlTest : public ::testing::Test {
   MetricRegistry metrics_;
   std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
   std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
-  SilentTransport transport_;
+  ScriptedTransport transport_{owner_.get()};
   controller::LeaderWatch leaders_;
   RaftQuorumControl control_{owner_.get(), &clock_, &leaders_};
   std::unique_ptr<MetadataDir> dir_;
@@ -142,6 +180,25 @@ TEST_F(RaftQuorumControlTest, ALoneLeaderHasNobodyToHandOverTo) {
   std::optional<absl::Status> outcome;
   control_.HandOver(Into(&outcome));
   EXPECT_OK(Await(outcome));
+}
+
+class RaftQuorumOfThreeTest : public RaftQuorumControlTest {
+ protected:
+  void SetUp() override {
+    Open({{{NodeId(2), DirectoryId(Uuid(2, 2))}, "two:1"},
+          {{NodeId(3), DirectoryId(Uuid(3, 3))}, "three:1"}});
+  }
+};
+
+TEST_F(RaftQuorumOfThreeTest, LeadershipIsHandedOverToOneThatAnswers) {
+  transport_.there = {NodeId(2), NodeId(3)};
+  Lead();
+  transport_.there = {NodeId(2)};
+  loop_.RunFor(absl::Seconds(3));
+  std::optional<absl::Status> outcome;
+  control_.HandOver(Into(&outcome));
+  ASSERT_TRUE(loop_.RunUntil([&] { return outcome.has_value(); }, absl::Minutes(5)));
+  EXPECT_THAT(transport_.asked, ElementsAre(NodeId(2))) << "3 has as much, and is gone";
 }
 
 TEST_F(RaftQuorumControlTest, WhoeverFollowsBesideTheVotersIsAnObserver) {

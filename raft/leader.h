@@ -64,6 +64,8 @@ class Leader {
   // Reads that wait are told that leadership ended.
   void Abdicate() { reads_.FailAll(&state_.reads); }
 
+  // Of the voters that count, the one whose log is furthest ahead and that answers.
+  std::optional<VoterId> BestSuccessor() const;
   const std::map<VoterId, Progress>& peers() const { return peers_; }
   bool transferring() const { return transfer_.active(); }
   LogIndex own_term_begin() const { return own_term_begin_; }
@@ -78,9 +80,6 @@ class Leader {
   void TryCommit();
   void ConfirmReads();
   MonotonicTime HeardMajorityAt() const;
-  // Of the voters that count, the one whose log is furthest ahead and that answers.
-  std::optional<VoterId> BestSuccessor() const;
-
   // Notes when the newest commit index must have been told; whether that is now.
   bool CommitNoticeDue();
   // Everybody was.
