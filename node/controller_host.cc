@@ -1,5 +1,6 @@
 #include "node/controller_host.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -45,6 +46,11 @@ absl::Status CheckLevels(const std::vector<raft::Entry>& entries) {
     }
   }
   return absl::OkStatus();
+}
+
+// Snapshots of earlier versions may hold more than the entry that they are named after.
+LogIndex IndexOf(LogIndex named, const metadata::Image& image) {
+  return std::max(named, image.index());
 }
 
 std::string Text(const metadata::BrokerList& brokers) {
@@ -118,12 +124,14 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
     host->saver_ =
         std::make_unique<ImageSaver>(host->store_, deps.clock, deps.owner, deps.image_disk);
   }
+  const LogIndex at = IndexOf(start.position.index, start.image);
+  host->log_->SetMachineAt(at);
   auto state = std::make_shared<const controller::State>(
       controller::MakeState(std::move(start.image), host->settings_));
   host->metrics_->OnState(*state);
   rsm::HostListener<controller::State>* const listener = host.get();
-  host->host_ = std::make_unique<Host>(rsm::HostOptions(), host->log_.get(), listener,
-                                       std::move(state), start.position.index);
+  host->host_ =
+      std::make_unique<Host>(rsm::HostOptions(), host->log_.get(), listener, std::move(state), at);
   return host;
 }
 
@@ -278,7 +286,8 @@ absl::StatusOr<raft::SnapshotMachine::Install> ControllerHost::Decode(LogIndex i
 }
 
 void ControllerHost::InstallState(LogIndex index, std::shared_ptr<const controller::State> state) {
-  // The stored image may have been further than the snapshot.
+  index = IndexOf(index, state->image);
+  // What was committed meanwhile goes further.
   if (index <= host_->committed_index()) return;
   host_->InstallSnapshot(index, state);
   metrics_->OnState(*state);

@@ -185,6 +185,29 @@ TEST_F(ControllerHostTest, AStartFromASnapshotGivesTheSameState) {
   EXPECT_EQ(host_->committed_image(), before);
 }
 
+// The entries that the stored image holds count towards the next snapshot, which is named after
+// what it holds: replaying the log over it would apply them twice (etcd #13766).
+TEST_F(ControllerHostTest, ASnapshotThatIsDueAtTheStartIsNamedAfterTheStoredImage) {
+  Open();
+  Found();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_NO_FATAL_FAILURE(SetRetention(i));
+  }
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  const metadata::Image image = host_->committed_image();
+  Close();
+  snapshot_after_bytes_ = 300;  // Of what is in the log already.
+  Open();
+  loop_.RunFor(absl::Seconds(1));
+  const auto& newest = host_->log().node().state().snapshots.newest();
+  ASSERT_TRUE(newest.has_value());
+  EXPECT_GE(newest->id.last.index, image.index());
+  EXPECT_EQ(host_->committed_image(), image);
+  Close();
+  Open(/*with_images=*/false);
+  EXPECT_EQ(host_->committed_image(), image);
+}
+
 TEST_F(ControllerHostTest, ALoneControllerIsKnownToLead) {
   Open();
   EXPECT_EQ(leaders_.leader().leader, NodeId(1));
@@ -209,6 +232,7 @@ TEST_F(ControllerHostTest, AStoreThatCannotBeWrittenCostsNoCommand) {
 
 // A program that does not know the cluster's level takes no part with it.
 TEST_F(ControllerHostTest, ALevelThatIsNotKnownStopsItAndIsRefusedAtTheNextStart) {
+  snapshot_after_bytes_ = 100;
   Open(/*with_images=*/false);
   Found();
   metadata::records::FeatureLevelRecord level;
@@ -217,6 +241,13 @@ TEST_F(ControllerHostTest, ALevelThatIsNotKnownStopsItAndIsRefusedAtTheNextStart
   owner_->RunNow([&] { ASSERT_OK(host_->log().Append(*rsm::EncodeEntry({&record, 1}))); });
   ASSERT_TRUE(loop_.RunUntil([&] { return !failed_.ok(); }, absl::Seconds(10)));
   EXPECT_EQ(CodeOf(failed_), ErrorCode::kUnsupportedVersion);
+  // Its log has stopped with it: no snapshot says that the machine has what it lacks.
+  EXPECT_TRUE(host_->log().failed());
+  owner_->RunNow([&] { EXPECT_FALSE(host_->log().Append(*rsm::EncodeEntry({})).ok()); });
+  loop_.RunFor(absl::Seconds(1));
+  const auto& newest = host_->log().node().state().snapshots.newest();
+  EXPECT_TRUE(!newest.has_value() || newest->id.last.index <= host_->committed_index());
+  snapshot_after_bytes_ = 20 << 20;
   Close();
   const absl::Status refused = TryOpen(/*with_images=*/false);
   EXPECT_THAT(refused, IsError(ErrorCode::kUnsupportedVersion,

@@ -75,7 +75,9 @@ absl::Status QuorumRecovery::Replay(const std::vector<raft::Entry>& entries) {
     if (entry.type != raft::EntryType::kPayload) continue;
     ASSIGN_OR_RETURN(const std::vector<rsm::Record> records, rsm::DecodeEntry(entry.payload));
     RETURN_IF_ERROR(metadata::CheckKnown(records));
-    if (!records.empty()) image_ = metadata::Apply(image_, entry.index, records);
+    // A snapshot of an earlier version may hold more than the entry that it is named after.
+    if (records.empty() || entry.index <= image_.index()) continue;
+    image_ = metadata::Apply(image_, entry.index, records);
   }
   return absl::OkStatus();
 }

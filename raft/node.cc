@@ -81,11 +81,12 @@ Node::Node(const Options& options, const VoterId& self, InitialState initial, Ra
   }
   const LogIndex start = state_.log.start().index;
   state_.hard = initial.hard_state;
+  // A machine that is further than the log has its entries from elsewhere: they come once more.
+  state_.applied = std::clamp(initial.applied, start, state_.log.last().index);
   // The commit index on the disk is a hint.
-  state_.hard.commit = std::clamp(state_.hard.commit, start, state_.log.last().index);
+  state_.hard.commit = std::clamp(state_.hard.commit, state_.applied, state_.log.last().index);
   state_.durable = state_.hard;
   state_.damaged_in = initial.damaged_in;
-  state_.applied = start;
   told_hard_ = state_.hard;
   told_role_ = RoleState{Role::kFollower, state_.term(), std::nullopt};
   told_voters_ = state_.membership.latest().id;

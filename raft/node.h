@@ -45,6 +45,9 @@ struct InitialState {
   VoterSet founders;
   // All above the snapshot, without a gap.
   std::vector<Entry> entries;
+  // The state machine holds the entries up to here already, which may be beyond the snapshot, so
+  // they are committed. They are not delivered again.
+  LogIndex applied;
   // The log lost entries while the hard state is intact; the term of the hard state when that was
   // found (kept by the host until may_vote()). The node follows, is repaired, and does not vote
   // before (S-35).

@@ -89,6 +89,19 @@ TEST(Node, S10WhatIsCommittedIsHandedOverOnceItIsDurableHere) {
   EXPECT_EQ(node.SentOf<AppendResponse>(2).at(0).match, LogIndex(1));
 }
 
+TEST(Node, WhatTheMachineHoldsAtTheStartIsCommittedAndNotHandedOverAgain) {
+  InitialState initial = Start(Voters({1, 2, 3}), 1, Terms({1, 1, 1}));
+  initial.hard_state.commit = LogIndex(1);
+  initial.applied = LogIndex(2);
+  TestNode node(1, initial);
+  EXPECT_EQ(node->applied(), LogIndex(2));
+  EXPECT_EQ(node->commit(), LogIndex(2));
+  EXPECT_THAT(node.committed, IsEmpty());
+  node.Receive(2, 1, AppendRequest{Id(1, 3), {}, LogIndex(3), Round(1)});
+  ASSERT_THAT(node.committed, SizeIs(1));
+  EXPECT_EQ(node.committed[0].index, LogIndex(3));
+}
+
 TEST(Node, TheCommitIndexAloneIsNotWritten) {
   TestNode node(1, Start(Voters({1, 2, 3}), 1));
   node.Receive(2, 1, AppendRequest{Id(0, 0), {E(1, 1)}, LogIndex(0), Round(1)});

@@ -66,6 +66,11 @@ class CommitLog {
   // Calls back with OK once a majority has confirmed, in a round begun after this call, that this
   // node still leads in its term (ReadIndex); with NOT_CONTROLLER if it does not.
   virtual void ConfirmLeadership(ConfirmCallback done) = 0;
+
+  // The machine cannot go on: the log stops for good, as after a failed disk, so that this node
+  // neither leads nor counts, nor keeps a snapshot of a state that stands still. OnFailed is called
+  // from inside, also from inside OnCommitted.
+  virtual void Stop(const absl::Status& why) = 0;
 };
 
 }  // namespace millrace::rsm

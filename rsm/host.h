@@ -16,7 +16,8 @@
 // was appended.
 //
 // A record that CheckRecord refuses (of a newer feature level), or an entry that cannot be decoded,
-// stops the host with OnFailed: never a skip, because a skipped fact makes another state.
+// stops the host and its log: never a skip, because a skipped fact makes another state, nor a
+// voter that leads with a machine that stands still.
 //
 // Destroying a host drops its waiters unanswered.
 //

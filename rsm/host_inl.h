@@ -188,7 +188,7 @@ bool Host<Machine, State>::ApplyForeign(const CommittedEntry& entry) {
       }
     }
     if (!status.ok()) {
-      OnFailed(Annotate(status, absl::StrCat("metadata log entry ", entry.id.index.value())));
+      log_->Stop(Annotate(status, absl::StrCat("metadata log entry ", entry.id.index.value())));
       return false;
     }
     committed_ =

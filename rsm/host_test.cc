@@ -80,6 +80,10 @@ class FakeLog : public CommitLog {
     return entries.back().id;
   }
   void ConfirmLeadership(ConfirmCallback done) override { rounds.push_back(std::move(done)); }
+  void Stop(const absl::Status& why) override {
+    stopped = true;
+    listener_->OnFailed(why);
+  }
 
   void Commit(size_t count = 1) {
     for (; count > 0; --count) {
@@ -119,6 +123,7 @@ class FakeLog : public CommitLog {
   std::deque<CommittedEntry> entries;
   std::deque<ConfirmCallback> rounds;
   absl::Status refusal;
+  bool stopped = false;
 };
 
 class Recorder : public HostListener<Counters> {
@@ -341,6 +346,7 @@ TEST_F(HostTest, ARecordOfANewerLevelStopsTheHost) {
   host_->OnCommitted({&entry, 1});
   ASSERT_THAT(recorder_.failures, SizeIs(1));
   EXPECT_THAT(recorder_.failures[0], HasCode(ErrorCode::kUnsupportedVersion));
+  EXPECT_TRUE(log_.stopped) << "a voter whose machine stands still must not lead";
   EXPECT_EQ(host_->committed_index(), LogIndex(0));
   host_->OnCommitted({&entry, 1});
   EXPECT_THAT(recorder_.failures, SizeIs(1));

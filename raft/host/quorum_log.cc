@@ -101,6 +101,7 @@ InitialState QuorumLog::TakeInitialState() {
     initial.founders = recovery_.voters;
   }
   initial.entries = std::exchange(recovery_.entries, {});
+  initial.applied = machine_at_;
   const SnapshotStore* const store = dependencies_.snapshots.get();
   if (store == nullptr) return initial;
   initial.snapshot = store->newest();
@@ -125,6 +126,10 @@ void QuorumLog::Start(Listener* listener) {
 
 absl::Status QuorumLog::Begin() {
   const bool unfounded = recovery_.voters.voters.empty() && !options_.founders.voters.empty();
+  uint64_t applied_bytes = 0;
+  for (const Entry& entry : recovery_.entries) {
+    if (entry.index <= machine_at_) applied_bytes += Log::CostOf(entry);
+  }
   ASSIGN_OR_RETURN(node_, Node::Create(options_.raft, options_.self, TakeInitialState(),
                                        dependencies_.random.get(), now()));
   role_ = RoleState{Role::kFollower, node_->term(), std::nullopt};
@@ -150,6 +155,8 @@ absl::Status QuorumLog::Begin() {
                                   .machine = dependencies_.machine},
       options_.snapshot_after_bytes, options_.snapshot_interval,
       [this](const SnapshotOffer& snapshot) { OnSnapshotTaken(snapshot); });
+  // What the machine had applied is delivered no more, and in no snapshot.
+  if (applied_bytes > 0) taker_->OnApplied(applied_bytes, now());
   timer_ = std::make_unique<DeadlineTimer>(dependencies_.wal.owner, [this] {
     node_->Tick(now());
     Pump();
@@ -349,6 +356,8 @@ void QuorumLog::TakeRole(const RoleState& role) {
     if (dependencies_.metrics != nullptr) dependencies_.metrics->OnLostLeadership();
     if (!MUTANT("host.lost-leadership-untold")) listener_->OnLostLeadership();
     if (alive.expired()) return;
+    EndCommittedChanges();
+    if (alive.expired()) return;
     FailWaiting(NotLeader(),
                 MakeError(ErrorCode::kOutcomeUnknown,
                           "leadership was lost before the change of the quorum was committed; it "
@@ -401,6 +410,19 @@ void QuorumLog::EndChange(const EntryId& id) {
   ChangeCallback done = std::move(change->second);
   changes_.erase(change);
   std::move(done)(absl::OkStatus());
+}
+
+// A leader that is removed steps down with the commit of its removal, before that is delivered.
+void QuorumLog::EndCommittedChanges() {
+  std::vector<EntryId> committed;
+  for (const auto& [id, done] : changes_) {
+    if (id.index <= node_->commit() && TermAt(id.index) == id.term) committed.push_back(id);
+  }
+  std::weak_ptr<const bool> alive = alive_;
+  for (const EntryId& id : committed) {
+    EndChange(id);
+    if (alive.expired()) return;
+  }
 }
 
 void QuorumLog::AnswerReads(const std::vector<ReadResult>& reads) {

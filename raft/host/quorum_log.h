@@ -81,10 +81,15 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   // What Open found; its entries are moved out by Start.
   const WalRecovery& recovery() const { return recovery_; }
 
+  // The machine holds what was committed up to here: the newest snapshot's last entry, or a later
+  // one that recovery() has. Entries from there on are delivered. REQUIRES: before Start.
+  void SetMachineAt(LogIndex index) { machine_at_ = index; }
+
   // CommitLog.
   void Start(Listener* listener) override;
   absl::StatusOr<EntryId> Append(Bytes payload) override;
   void ConfirmLeadership(ConfirmCallback done) override;
+  void Stop(const absl::Status& why) override { Fail(why); }
 
   // Called after each change of who leads, as this voter sees it.
   void SetOnLeaderChanged(std::function<void(const RoleState&)> changed) {
@@ -127,6 +132,7 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   void Deliver(std::vector<Entry> committed);
   void AnswerReads(const std::vector<ReadResult>& reads);
   void EndChange(const EntryId& id);
+  void EndCommittedChanges();
   void OnPersisted(Ready ready);
   void OnSnapshotTaken(const SnapshotOffer& snapshot);
   void Send(std::vector<Message> messages);
@@ -142,6 +148,7 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   Listener* listener_ = nullptr;
   std::function<void(const RoleState&)> on_leader_changed_;
   WalRecovery recovery_;
+  LogIndex machine_at_;
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<ReadyWriter> writer_;

@@ -219,6 +219,17 @@ TEST_F(QuorumLogTest, S11_AChangeThatLeadershipWasLostInHasAnUnknownOutcome) {
   ASSERT_TRUE(bed_.Settle());
 }
 
+// It steps down with the commit of its own removal.
+TEST_F(QuorumLogTest, TheRemovalOfTheLeaderIsToldAsDone) {
+  const int old = bed_.leader();
+  std::optional<absl::Status> outcome;
+  bed_.log(old).ChangeMembership({VoterChange::Kind::kRemove, bed_.id(old)},
+                                 [&](absl::Status status) { outcome = std::move(status); });
+  ASSERT_TRUE(bed_.RunUntil([&] { return outcome.has_value(); }));
+  EXPECT_OK(*outcome);
+  ASSERT_TRUE(bed_.RunUntil([&] { return bed_.leader() != old && bed_.leader() != 0; }));
+}
+
 TEST_F(QuorumLogTest, AnEntryOverTheLimitIsRefusedByName) {
   EXPECT_THAT(bed_.Append(std::string(40 << 10, 'x')), HasCode(ErrorCode::kEntryTooLarge));
 }

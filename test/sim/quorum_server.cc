@@ -150,6 +150,7 @@ class QuorumServer::Process final : public raft::Transport,
     void ConfirmLeadership(ConfirmCallback done) override {
       process_.log_->ConfirmLeadership(std::move(done));
     }
+    void Stop(const absl::Status& why) override { process_.log_->Stop(why); }
     void OnCommitted(absl::Span<const rsm::CommittedEntry> entries) override {
       process_.observer_.OnDelivered(process_.node_, entries);
       listener_->OnCommitted(entries);
