@@ -17,6 +17,12 @@ constexpr absl::Duration kPauseMin = absl::Milliseconds(10);
 constexpr absl::Duration kPauseMax = absl::Seconds(1);
 constexpr absl::Duration kAnswerMax = absl::Seconds(5);
 
+// What no other batch and no other moment soon makes good.
+bool IsOfTheDisk(const absl::Status& status) {
+  const ErrorCode code = CodeOf(status);
+  return code == ErrorCode::kStorageFull || code == ErrorCode::kStorageError;
+}
+
 }  // namespace
 
 void FollowerRole::Follow(NodeId leader, MonotonicTime now, Outbox* outbox) {
@@ -63,6 +69,8 @@ void FollowerRole::Attach(MonotonicTime now, Outbox* outbox) {
 
 void FollowerRole::Pause(MonotonicTime now, Outbox* outbox) {
   WakeReaders(outbox);
+  // A stream that has lasted is worth a quick attempt again, whether or not anything came on it.
+  if (state_ == State::kAttached && now - attached_at_ >= kPauseMax) pause_ = kPauseMin;
   state_ = State::kPausing;
   deadline_ = now + pause_;
   pause_ = std::min(pause_ * 2, kPauseMax);
@@ -127,7 +135,8 @@ void FollowerRole::OnAttachReply(const AttachReply& reply, MonotonicTime now, Ou
   }
   state_ = State::kAttached;
   deadline_ = MonotonicTime::Never();
-  pause_ = kPauseMin;
+  // The pause stays: the first push may end this at once, for ever.
+  attached_at_ = now;
   FollowPositions(reply.high_watermark, reply.log_start, outbox);
   TellPosition(outbox);
 }
@@ -187,9 +196,16 @@ void FollowerRole::OnPush(ReplicaPush push, const Now& now, Outbox* outbox) {
   if (!current || state_ != State::kAttached) return;
   if (!push.batches.empty()) {
     if (absl::Status status = Append(&push, now.wall); !status.ok()) {
-      return GiveUp(status, now.monotonic, outbox);
+      GiveUp(status, now.monotonic, outbox);
+      if (!IsOfTheDisk(status)) return;
+      // By then the leader has sent as much as its window takes: not many times a second.
+      pause_ = kPauseMax;
+      deadline_ = now.monotonic + pause_;
+      return;
     }
   }
+  // Positions alone count as well: they come when there is no batch to send.
+  pause_ = kPauseMin;
   FollowPositions(push.high_watermark, push.log_start, outbox);
 }
 

@@ -5,7 +5,8 @@
 // It asks by epoch and cuts itself (KIP-101, KIP-279); the high watermark is raised only after the
 // check of this attach, to at most the log end (S-14, KAFKA-14704). It takes only what belongs to
 // the epoch of its own metadata and to the present attach, and never learns an epoch from a leader.
-// Lost streams and refusals are answered with a new attach after a pause that doubles.
+// Lost streams and refusals are answered with a new attach after a pause that doubles, until a push
+// is taken or a stream has lasted. If the disk takes nothing, the pause is the longest at once.
 //
 // Not here: streams (replication/), whom to follow (replica.h). Thread: its Replica's.
 #ifndef BROKER_FOLLOWER_ROLE_H_
@@ -80,7 +81,10 @@ class FollowerRole {
   uint64_t attach_ = 0;
   // The next attempt, or the end of waiting for an answer.
   MonotonicTime deadline_ = MonotonicTime::Never();
+  // Before the next attempt but one, if nothing comes of the next.
   absl::Duration pause_;
+  // While it is attached: since when.
+  MonotonicTime attached_at_;
   // Told in this attach.
   std::optional<LogPosition> told_;
   std::optional<Offset> told_log_start_;

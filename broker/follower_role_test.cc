@@ -73,6 +73,19 @@ class FollowerRoleTest : public ::testing::Test {
     return {kPartition,         attach.leader_epoch,    attach.attach, log_->end_offset(),
             std::move(batches), Offset(high_watermark), Offset(0)};
   }
+  void Detach(const AttachRequest& attach, const absl::Status& why = absl::OkStatus()) {
+    role_->OnDetached({kPartition, attach.leader_epoch, attach.attach, why}, now_, &outbox_);
+  }
+  // The attach after the pause, which fits.
+  AttachRequest AttachedAgain() {
+    now_ = role_->next_deadline();
+    role_->Tick(now_, &outbox_);
+    const AttachRequest request = Asked();
+    Answer(ReplyTo(request));
+    EXPECT_TRUE(role_->is_attached());
+    return request;
+  }
+  absl::Duration pause() const { return role_->next_deadline() - now_; }
   void Push(ReplicaPush push) { role_->OnPush(std::move(push), {now_, {}}, &outbox_); }
   void Diverge(const AttachRequest& request, int epoch, int64_t end, int64_t log_start = 0) {
     AttachReply reply = ReplyTo(request, 100);
@@ -130,15 +143,31 @@ TEST_F(FollowerRoleTest, ARefusalOrALostStreamIsAnsweredWithANewAttachAfterAPaus
   now_ = now_ + absl::Milliseconds(10);
   role_->Tick(now_, &outbox_);
   request = Asked();
-  role_->OnDetached({kPartition, LeaderEpoch(7), request.attach, absl::OkStatus()}, now_, &outbox_);
-  EXPECT_EQ(role_->next_deadline(), now_ + absl::Milliseconds(20));
-  now_ = role_->next_deadline();
-  role_->Tick(now_, &outbox_);
-  request = Asked();
-  Answer(ReplyTo(request));
+  Detach(request);
+  EXPECT_EQ(pause(), absl::Milliseconds(20));
+  request = AttachedAgain();
   EXPECT_EQ(role_->next_deadline(), MonotonicTime::Never());
-  role_->OnDetached({kPartition, LeaderEpoch(7), request.attach, absl::OkStatus()}, now_, &outbox_);
-  EXPECT_EQ(role_->next_deadline(), now_ + absl::Milliseconds(10)) << "it had been attached";
+  Push(PushIn(request, Stamped(2, 0, 7)));
+  Detach(request);
+  EXPECT_EQ(pause(), absl::Milliseconds(10)) << "it has followed";
+}
+
+// As the leader does that cannot read what comes next.
+TEST_F(FollowerRoleTest, AnAttachThatFitsButBringsNothingDoesNotEndTheDoubling) {
+  AttachRequest request = Attached(7);
+  for (const int ms : {10, 20, 40, 80, 160, 320, 640, 1000, 1000}) {
+    Detach(request, MakeError(ErrorCode::kCorruptLog, "damaged"));
+    EXPECT_EQ(pause(), absl::Milliseconds(ms));
+    request = AttachedAgain();
+  }
+  // Positions alone are told to one that has all.
+  Push(PushIn(request, {}, 0));
+  Detach(request);
+  EXPECT_EQ(pause(), absl::Milliseconds(10));
+  request = AttachedAgain();
+  now_ = now_ + absl::Seconds(1);
+  Detach(request);
+  EXPECT_EQ(pause(), absl::Milliseconds(10)) << "nothing came, but the stream has lasted";
 }
 
 TEST_F(FollowerRoleTest, AnAnswerThatNeverComesIsNotAwaitedForEver) {
@@ -390,13 +419,28 @@ TEST_F(FollowerRoleTest, TheLogStartFollowsTheLeaderUpToTheHighWatermark_KIP107)
   EXPECT_EQ(log_->log_start_offset(), Offset(3));
 }
 
-TEST_F(FollowerRoleTest, AFullDiskDetachesAndIsTriedAgain) {
-  const AttachRequest request = Attached(7);
-  log_->set_stage_error(MakeError(ErrorCode::kStorageFull, "full"));
+TEST_F(FollowerRoleTest, AFullDiskDetachesAndIsTriedAgainAfterTheLongestPause) {
+  AttachRequest request = Attached(7);
+  for (int round = 0; round < 3; ++round) {
+    log_->set_stage_error(MakeError(ErrorCode::kStorageFull, "full"));
+    Push(PushIn(request, Stamped(1, 0, 7)));
+    EXPECT_FALSE(role_->is_attached());
+    EXPECT_THAT(std::exchange(outbox_.detaches, {}), SizeIs(1));
+    EXPECT_EQ(pause(), absl::Seconds(1));
+    request = AttachedAgain();
+  }
+  log_->set_stage_error(absl::OkStatus());
   Push(PushIn(request, Stamped(1, 0, 7)));
-  EXPECT_FALSE(role_->is_attached());
-  EXPECT_THAT(outbox_.detaches, SizeIs(1));
-  EXPECT_LT(role_->next_deadline(), MonotonicTime::Never());
+  EXPECT_EQ(log_->end_offset(), Offset(1));
+}
+
+TEST_F(FollowerRoleTest, PushesThatAreRefusedDoNotEndTheDoubling) {
+  AttachRequest request = Attached(7);
+  for (const int ms : {10, 20, 40}) {
+    Push(PushIn(request, Stamped(2, 4, 7)));
+    EXPECT_EQ(pause(), absl::Milliseconds(ms)) << "a gap";
+    request = AttachedAgain();
+  }
 }
 
 // --- Damage ---
