@@ -56,8 +56,11 @@ class Run : public std::enable_shared_from_this<Run> {
       absl::StatusOr<storage::ReadResult> result =
           read.result ? *std::move(read.result) : std::move(read.cold)();
       if (result.ok()) self->Add(*result);
+      // The next batch goes beyond the range: it ends inside of one.
+      const bool nothing = result.ok() && result->bytes == 0;
       Executor* const executor = self->executor_;
-      executor->Post([self = std::move(self), status = result.status()] {
+      executor->Post([self = std::move(self), nothing, status = result.status()] {
+        if (nothing) return self->Finish(status);
         if (status.ok()) return self->Continue();
         if (const std::shared_ptr<Shard> shard = self->shard_.lock()) {
           shard->NoteReadFailure(self->query_.topic_partition, self->sum_.next_offset, status);

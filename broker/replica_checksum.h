@@ -30,7 +30,8 @@ struct ChecksumQuery {
   TopicPartition topic_partition;
   // The epoch the caller believes in; nullopt: any.
   std::optional<LeaderEpoch> leader_epoch;
-  // From the batch that holds `from` up to `to`, or to where the replica ends.
+  // From the batch that holds `from` up to `to`, or to where the replica ends. A batch that goes
+  // beyond `to` is left out: next_offset tells.
   Offset from;
   Offset to;
   // About so much is read, to the end of a batch; 0: nothing, only the bounds are told.

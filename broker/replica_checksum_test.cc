@@ -69,6 +69,21 @@ TEST_F(ReplicaChecksumTest, TheSumIsOfTheBytesOfWholeBatchesHoweverTheyAreRead) 
   }
 }
 
+// As another replica may have its batches, if the two differ.
+TEST_F(ReplicaChecksumTest, AnEndInsideOfABatchEndsTheSumBeforeIt) {
+  for (const bool cold : {false, true}) {
+    f_.logs[0]->set_cold(cold);
+    const ReplicaChecksum sum = Ask(0, 5, 1 << 20);
+    EXPECT_TRUE(sum.outcome.ok()) << sum.outcome.message;
+    EXPECT_EQ(sum.next_offset, Offset(4));
+    EXPECT_EQ(sum.crc32c, SumOf(0, 2));
+    const ReplicaChecksum nothing = Ask(4, 5, 1 << 20);
+    EXPECT_TRUE(nothing.outcome.ok()) << nothing.outcome.message;
+    EXPECT_EQ(nothing.next_offset, Offset(4));
+    EXPECT_EQ(nothing.bytes, 0);
+  }
+}
+
 TEST_F(ReplicaChecksumTest, NothingBeyondTheHighWatermarkIsSummed) {
   f_.logs[0]->set_auto_advance(false);
   std::vector<ProduceReply> replies;

@@ -161,7 +161,10 @@ class Comparer {
     if (Alike(all)) {
       result_.bytes += all[0].sum.bytes();
       position_ = std::max(all[0].sum.next_offset(), position_);
-      return all[0].sum.bytes() > 0;
+      if (all[0].sum.bytes() > 0) return true;
+      // A batch of the first goes beyond the end, which is one of a batch at another.
+      if (all[0].sum.end_offset() >= end_) Tell(all);
+      return false;
     }
     Narrow(std::move(all));
     return false;
@@ -193,6 +196,10 @@ class Comparer {
       if (!steady || Alike(all)) break;
       differing = std::move(all);
     }
+    Tell(differing);
+  }
+
+  void Tell(const std::vector<Asked>& differing) {
     Difference& difference = result_.difference.emplace();
     difference.from_offset = position_;
     difference.to_offset = EndOf(differing);

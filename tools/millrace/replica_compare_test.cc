@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-// Replicas in memory, whose batches have one record each.
+// Replicas in memory, whose batches have one record each unless told otherwise.
 class ReplicaCompareTest : public ::testing::Test {
  protected:
   struct Fake {
     std::vector<std::string> batches;
+    // Where a batch of two records begins: its bytes are those of two of `batches`.
+    std::set<int64_t> pairs;
     int64_t start = 0;
     int64_t end = 0;
     int32_t epoch = 5;
@@ -63,15 +66,20 @@ class ReplicaCompareTest : public ::testing::Test {
     response.set_from_offset(at);
     uint32_t crc = 0;
     int64_t bytes = 0;
-    for (; at < std::min(request.to_offset(), fake.end) && bytes < request.max_bytes(); ++at) {
+    const int64_t end = std::min(request.to_offset(), fake.end);
+    while (at < end && bytes < request.max_bytes()) {
       if (at == fake.damaged_at) {
         response.set_code(v1::ERROR_CODE_CORRUPT_LOG);
         response.set_message("a batch is damaged");
         break;
       }
-      const std::string& batch = fake.batches[static_cast<size_t>(at)];
+      const auto records = fake.pairs.contains(at) ? 2U : 1U;
+      if (at + records > end) break;
+      std::string batch;
+      for (size_t i = 0; i < records; ++i) batch += fake.batches[static_cast<size_t>(at) + i];
       crc = Crc32cExtend(crc, batch);
       bytes += static_cast<int64_t>(batch.size());
+      at += records;
     }
     response.set_next_offset(at);
     response.set_bytes(bytes);
@@ -134,6 +142,33 @@ TEST_F(ReplicaCompareTest, DamageIsADifferenceWithItsOwnWords) {
       EXPECT_EQ(sum.status.ok(), sum.broker != broker);
     }
     brokers_[broker].damaged_at = -1;
+  }
+}
+
+// A range that ends inside of a batch is told as far as the batch before.
+TEST_F(ReplicaCompareTest, BatchesThatEndElsewhereAreADifference) {
+  for (const int32_t broker : {101, 102, 103}) {
+    // The last one: it crosses the end that the others have.
+    for (const int64_t at : {0, 517, 999}) {
+      SCOPED_TRACE(absl::StrCat(at, " of ", broker));
+      Fake& fake = brokers_[broker];
+      fake.pairs = {at};
+      fake.end = at == 999 ? 1001 : 1000;
+      fake.batches[static_cast<size_t>(at)] += "!";
+      fake.batches.push_back("more");
+      for (const int32_t range_bytes : {1000, 1, 100'000}) {
+        const PartitionComparison compared = Compare(range_bytes);
+        EXPECT_THAT(compared.Verdict(),
+                    IsError(ErrorCode::kCorruptLog, absl::StrCat("offsets ", at)));
+        ASSERT_TRUE(compared.difference.has_value());
+        EXPECT_EQ(compared.difference->from_offset, at);
+        EXPECT_THAT(compared.difference->sums, SizeIs(3));
+      }
+      fake.pairs.clear();
+      fake.end = 1000;
+      fake.batches[static_cast<size_t>(at)].pop_back();
+      fake.batches.pop_back();
+    }
   }
 }
 
