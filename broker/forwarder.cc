@@ -67,7 +67,7 @@ std::string Forwarder::AddressOf(NodeId broker) const {
   if (found == nullptr || found->listeners.empty()) return "";
   const metadata::Listener* listener = found->FindListener(options_.listener);
   if (listener == nullptr) listener = &found->listeners.front();
-  return absl::StrCat(listener->host, ":", listener->port);
+  return listener->address();
 }
 
 template <class Request>

@@ -71,12 +71,7 @@ class ForwarderTest : public testing::Test {
 
   ForwarderTest() {
     f_.Start();
-    metadata::BrokerImage other;
-    other.id = kOther;
-    other.incarnation = IncarnationId(Uuid(6, 6));
-    other.feature_level_min = other.feature_level_max = 1;
-    other.listeners = {{"PUBLIC", "public", 9092}, {"INTERNAL", "internal", 9093}};
-    f_.Commit({metadata::Encode(metadata::RegistrationRecordOf(other))});
+    Register("public", "internal");
     f_.CreateTopic("t");
     std::vector<rsm::Record> records;
     for (const auto& [index, leader] : {std::pair(1, kOther), std::pair(2, kNoNode)}) {
@@ -93,6 +88,15 @@ class ForwarderTest : public testing::Test {
                             [this](int) { return std::make_unique<FakeChannel>(&elsewhere_); });
   }
 
+  // The other broker: a run of its own each time.
+  void Register(const std::string& public_host, const std::string& internal_host) {
+    metadata::BrokerImage other;
+    other.id = kOther;
+    other.incarnation = IncarnationId(Uuid(6, ++runs_));
+    other.feature_level_min = other.feature_level_max = 1;
+    other.listeners = {{"PUBLIC", public_host, 9092}, {"INTERNAL", internal_host, 9093}};
+    f_.Commit({metadata::Encode(metadata::RegistrationRecordOf(other))});
+  }
   static api::ProduceRequest ProduceTo(std::vector<int> partitions) {
     api::ProduceRequest request;
     for (const int partition : partitions) {
@@ -137,6 +141,7 @@ class ForwarderTest : public testing::Test {
     return -1;
   }
 
+  uint64_t runs_ = 0;
   BrokerFixture f_;
   Elsewhere elsewhere_;
 };
@@ -160,6 +165,19 @@ TEST_F(ForwarderTest, AProduceIsSplitByLeaderAndItsAnswerNamesTheLeader_KIP951) 
   EXPECT_EQ(response->partitions[0].outcome.leader->address, "public:9092")
       << "by the listener that the client came in by";
   EXPECT_FALSE(response->partitions[1].outcome.leader.has_value());
+}
+
+TEST_F(ForwarderTest, AnIpv6AddressHasBrackets) {
+  Register("2001:db8::2", "::2");
+  std::optional<api::ProduceResponse> response;
+  f_.SendProduce(ProduceTo({1}), &response);
+  f_.Run(absl::Milliseconds(50));
+  ASSERT_THAT(elsewhere_.produces, SizeIs(1));
+  EXPECT_EQ(elsewhere_.produces[0].address, "[::2]:9093");
+  AnswerProduce(40);
+  ASSERT_TRUE(response.has_value());
+  ASSERT_TRUE(response->partitions[0].outcome.leader.has_value());
+  EXPECT_EQ(response->partitions[0].outcome.leader->address, "[2001:db8::2]:9092");
 }
 
 TEST_F(ForwarderTest, WhatCameFromAnotherBrokerIsAnsweredHere) {

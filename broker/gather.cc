@@ -281,9 +281,7 @@ void Gather::FillHint(const Caller& caller, api::PartitionOutcome* outcome) cons
       edge()->image() == nullptr ? nullptr : edge()->image()->FindBroker(outcome->leader->leader);
   const metadata::Listener* listener =
       leader == nullptr ? nullptr : leader->FindListener(caller.listener);
-  if (listener != nullptr) {
-    outcome->leader->address = absl::StrCat(listener->host, ":", listener->port);
-  }
+  if (listener != nullptr) outcome->leader->address = listener->address();
 }
 
 bool Gather::IsNearby(absl::string_view rack) const {

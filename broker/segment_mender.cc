@@ -47,7 +47,7 @@ std::vector<Source> SourcesOf(const metadata::Image& image,
       *all = false;
       continue;
     }
-    sources.push_back({id, absl::StrCat(listener->host, ":", listener->port)});
+    sources.push_back({id, listener->address()});
   }
   return sources;
 }

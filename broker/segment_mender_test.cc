@@ -59,7 +59,9 @@ class SegmentMenderTest : public ::testing::Test {
   }
   ~SegmentMenderTest() override { f_.executor->Shutdown(); }
 
-  static std::string AddressOf(int id) { return absl::StrCat("host", id, ":9093"); }
+  // Broker 4 is told by an address of IPv6.
+  static std::string HostOf(int id) { return absl::StrCat(id == 4 ? "::" : "host", id); }
+  static std::string AddressOf(int id) { return id == 4 ? "[::4]:9093" : HostOf(id) + ":9093"; }
   void MakeSegment() {
     identity_->directory = "t-0";
     identity_->name = "t-0";
@@ -85,7 +87,7 @@ class SegmentMenderTest : public ::testing::Test {
       broker.id = NodeId(id);
       broker.incarnation = IncarnationId(Uuid(5, static_cast<uint64_t>(id)));
       broker.feature_level_min = broker.feature_level_max = 1;
-      broker.listeners = {{"PUBLIC", "public", 9092}, {"INTERNAL", absl::StrCat("host", id), 9093}};
+      broker.listeners = {{"PUBLIC", "public", 9092}, {"INTERNAL", HostOf(id), 9093}};
       records.push_back(metadata::Encode(metadata::RegistrationRecordOf(broker)));
     }
     metadata::records::TopicRecord topic;

@@ -47,9 +47,7 @@ std::vector<api::BrokerAddress> AddressesOf(const metadata::Image& image,
   image.ForEachBroker([&](const metadata::BrokerImage& broker) {
     if (broker.state == metadata::BrokerState::kFenced) return;
     const metadata::Listener* at = broker.FindListener(listener);
-    addresses.push_back({broker.id,
-                         at == nullptr ? std::string() : absl::StrCat(at->host, ":", at->port),
-                         broker.rack});
+    addresses.push_back({broker.id, at == nullptr ? std::string() : at->address(), broker.rack});
   });
   return addresses;
 }

@@ -47,6 +47,24 @@ TEST(TopicWatchTest, TellsAllFirstThenChanges) {
   EXPECT_THAT(seen, SizeIs(3));
 }
 
+TEST(TopicWatchTest, AnIpv6AddressHasBrackets) {
+  metadata::BrokerImage broker;
+  broker.id = NodeId(3);
+  broker.incarnation = IncarnationId(Uuid(6, 6));
+  broker.feature_level_min = broker.feature_level_max = 1;
+  broker.listeners = {{"PUBLIC", "::1", 9092}};
+  metadata::Image image = metadata::Apply(
+      metadata::Image(), LogIndex(1), {metadata::Encode(metadata::RegistrationRecordOf(broker))});
+  metadata::records::BrokerChangeRecord active;
+  active.set_broker_id(3);
+  active.set_broker_epoch(1);
+  active.set_state(metadata::StateToRecord(metadata::BrokerState::kActive));
+  image = metadata::Apply(image, LogIndex(2), {metadata::Encode(active)});
+  const std::vector<api::BrokerAddress> addresses = AddressesOf(image, "PUBLIC");
+  ASSERT_THAT(addresses, SizeIs(1));
+  EXPECT_EQ(addresses[0].address, "[::1]:9092");
+}
+
 TEST(TopicWatchTest, WaitsForTheIndexThatTheClientHasSeen_S40) {
   BrokerFixture f;
   f.Start();

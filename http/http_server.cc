@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/host_port.h"
 #include "base/status.h"
 #include "http/metrics_text.h"
 
@@ -57,11 +58,7 @@ int LogMessage(const mg_connection* connection, const char* message) {
 }
 
 std::string PortOption(const HttpServerOptions& options) {
-  if (options.host.empty()) return absl::StrCat(options.port);
-  if (absl::StrContains(options.host, ":")) {
-    return absl::StrCat("[", options.host, "]:", options.port);
-  }
-  return absl::StrCat(options.host, ":", options.port);
+  return options.host.empty() ? absl::StrCat(options.port) : HostPort(options.host, options.port);
 }
 
 absl::Status StartError(const std::string& where, const std::string& complaints) {

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/host_port.h"
 
 namespace millrace::metadata {
 
-std::string Listener::ToString() const { return absl::StrCat(name, "://", host, ":", port); }
+std::string Listener::address() const { return HostPort(host, port); }
+
+std::string Listener::ToString() const { return absl::StrCat(name, "://", address()); }
 
 const Listener* BrokerImage::FindListener(absl::string_view listener_name) const {
   for (const Listener& listener : listeners) {

@@ -44,7 +44,10 @@ struct Listener {
   std::string host;
   uint16_t port = 0;
 
-  // "NAME://host:port".
+  // What a client connects to: "host:port", with brackets around an IPv6 address, which `host` has
+  // not.
+  std::string address() const;
+  // "NAME://" and the address.
   std::string ToString() const;
   friend bool operator==(const Listener&, const Listener&) = default;
 };

@@ -65,6 +65,13 @@ TEST(ImageTest, BrokerTellsListenersAndDirectories) {
   EXPECT_EQ(broker.FindLogDir(TestDirectory(2)), nullptr);
 }
 
+TEST(ImageTest, AListenersIpv6AddressHasBrackets) {
+  const Listener listener = {"PLAINTEXT", "::1", 9092};
+  EXPECT_EQ(listener.address(), "[::1]:9092");
+  EXPECT_EQ(listener.ToString(), "PLAINTEXT://[::1]:9092");
+  EXPECT_EQ((Listener{"A", "h", 1}).address(), "h:1");
+}
+
 TEST(ImageTest, PartitionImageIsSmall) {
   // With its key and its share of the tree the whole stays under 600 bytes: image_size_test.
   EXPECT_LE(sizeof(PartitionImage), 232u);

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
@@ -110,11 +109,6 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
 void FileDescriptor::Close() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
-}
-
-std::string HostPort(absl::string_view host, int port) {
-  if (absl::StrContains(host, ":")) return absl::StrCat("[", host, "]:", port);
-  return absl::StrCat(host, ":", port);
 }
 
 absl::StatusOr<std::vector<ListenSocket>> Listen(const ListenerAddress& address) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/host_port.h"
 #include "rpc/peer_identity.h"
 
 namespace millrace::rpc {
@@ -57,8 +58,7 @@ struct ListenSocket {
 // address of this machine, or a port out of range.
 absl::StatusOr<std::vector<ListenSocket>> Listen(const ListenerAddress& address);
 
-// "host:port", with brackets around an IPv6 address.
-std::string HostPort(absl::string_view host, int port);
+using millrace::HostPort;
 
 }  // namespace millrace::rpc
 

@@ -41,10 +41,5 @@ TEST(ListenSocket, RefusesWhatIsNotOfThisMachine) {
               IsError(ErrorCode::kInvalidConfig, "70000"));
 }
 
-TEST(ListenSocket, HostPortBracketsIpv6) {
-  EXPECT_EQ(HostPort("::1", 9092), "[::1]:9092");
-  EXPECT_EQ(HostPort("h", 1), "h:1");
-}
-
 }  // namespace
 }  // namespace millrace::rpc

@@ -127,10 +127,7 @@ absl::StatusOr<std::pair<BrokerEpoch, std::string>> FollowerStreams::Find(NodeId
                                   "\": all brokers need inter.broker.listener.name"),
                      {.name = "inter.broker.listener.name", .value = deps_.listener});
   }
-  // A host that holds colons is an IPv6 address.
-  const bool bracketed = listener->host.find(':') != std::string::npos;
-  return std::make_pair(found->epoch, absl::StrCat(bracketed ? "[" : "", listener->host,
-                                                   bracketed ? "]:" : ":", listener->port));
+  return std::make_pair(found->epoch, listener->address());
 }
 
 std::shared_ptr<FollowerStreams::Stream> FollowerStreams::OpenStream(NodeId node, Leader* leader,
