@@ -220,6 +220,10 @@ void LeaderStreams::OnMessage(Session* session, FollowerMessage message) {
   }
   for (const AttachRequest& attach : message.attaches) {
     Session* const before = Carrier(follower.broker, attach.topic_partition);
+    // Streams are read apart: this may be a stream that the follower gave up long ago.
+    const bool late = before != nullptr && before->hello.follower == follower &&
+                      before->Find(attach.topic_partition)->attach >= attach.attach;
+    if (late) continue;
     if (before != nullptr && before != session) before->carried.erase(attach.topic_partition);
     // A read that is under way belongs to the attach before.
     session->carried[attach.topic_partition] = {.leader_epoch = attach.leader_epoch,

@@ -197,6 +197,21 @@ TEST_F(LeaderStreamsTest, APartitionThatAttachedOnANewStreamStaysWhenTheOldOneEn
   EXPECT_THAT(port_.said, ElementsAre("gone p1 of 2"));
 }
 
+// The stream that the follower gave up may be read to its end later than the new one.
+TEST_F(LeaderStreamsTest, S14_AnAttachThatComesLateTakesNothingFromALaterOne) {
+  const auto old_stream = Follow();
+  const auto stream = Open(Hello());
+  Attach(0, 3, 1);
+  Attach(0, 2, 0);
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("attach p0 #3 of 2"));
+  port_.Add(NodeId(2), 0, 3, 1, 5);
+  Sendable({0});
+  EXPECT_THAT(old_stream->TakePushes(), IsEmpty());
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:5"));
+  shard_->RunNow([&] { sinks_[0]->OnClosed(); });
+  EXPECT_THAT(port_.said, ElementsAre("gone p1 of 2"));
+}
+
 TEST_F(LeaderStreamsTest, PartitionsArePushedInTurn) {
   const auto stream = Follow();
   for (int i = 0; i < 2; ++i) {
