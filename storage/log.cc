@@ -260,7 +260,8 @@ void Log::Truncate(Offset to) {
   durable_ = std::min(durable_, to);
   DropCacheFrom(to);
   epochs_.TruncateFromEnd(to);
-  const bool rebuild = producers_.TruncateFromEnd(to);
+  // What is rebuilt for a cut before this one is dropped: it may know what is cut now.
+  rebuild_owed_ |= producers_.TruncateFromEnd(to);
   while (segments_.size() > 1 && segments_.back()->base_offset > to) segments_.pop_back();
   segments_.back()->end_offset = to;
   cuts_.push_back({generation_, to, segments_.back()});
@@ -269,7 +270,7 @@ void Log::Truncate(Offset to) {
   op.to = to;
   op.segment_base = segments_.back()->base_offset;
   op.epochs = EncodeEpochCheckpoint(epochs_, to);
-  op.rebuild_producers = rebuild;
+  op.rebuild_producers = rebuild_owed_;
   port_->Push(std::move(op));
 }
 
@@ -295,6 +296,7 @@ void Log::RestartAt(Offset start) {
   ReleaseCache();
   epochs_.Clear();
   producers_.Clear();
+  rebuild_owed_ = false;
   segments_.clear();
   cuts_.push_back({generation_, start, nullptr});
   LogOp op = MakeOp();
@@ -400,6 +402,7 @@ void Log::OnTruncated(LogProgress& progress) {
   }
   if (progress.truncated->producers.has_value() && progress.generation == generation_) {
     producers_.MergeOlder(*progress.truncated->producers);
+    rebuild_owed_ = false;
   }
 }
 

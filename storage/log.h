@@ -228,6 +228,8 @@ class Log {
   // When the log began anew the last time.
   uint64_t restarted_ = 0;
   std::vector<Cut> cuts_;
+  // A cut has lost what was remembered of a producer, and no rebuild since the newest one has come.
+  bool rebuild_owed_ = false;
 
   // By base offset; the last is active. Empty until the first append.
   std::vector<std::shared_ptr<Segment>> segments_;

@@ -207,6 +207,23 @@ TEST_F(LogTest, TruncationAcrossSegmentsForgetsEpochsAndProducers) {
   EXPECT_EQ(log_->producers().producers().begin()->second.batches.back().last_sequence, 6);
 }
 
+TEST_F(LogTest, WhatACutLostOfAProducerIsRebuiltThoughAnotherCutFollows) {
+  Start();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_OK(
+        log_->StageAsLeader(MakeBatch("v", 1, kTestTime, ProducerId(9), i), epoch_, world_->Now()));
+  }
+  world_->RunBriefly();
+  log_->TruncateTo(Offset(4), Offset(0));
+  ASSERT_TRUE(log_->producers().empty());
+  Stage("of no producer");
+  log_->TruncateTo(Offset(4), Offset(0));
+  world_->RunBriefly();
+  ASSERT_EQ(log_->producers().producers().size(), 1u);
+  EXPECT_EQ(log_->producers().producers().begin()->second.batches.size(), 4u);
+  EXPECT_EQ(log_->producers().producers().begin()->second.batches.back().last_sequence, 3);
+}
+
 TEST_F(LogTest, ResetEmptiesTheLogAndBeginsElsewhere) {
   Start();
   Stage("a", 10);
