@@ -213,11 +213,15 @@ void LeaderStreams::OnMessage(Session* session, FollowerMessage message) {
     return Remove(session);
   }
   session->window = std::min(session->window + message.credit_bytes, session->hello.window_bytes);
-  for (const ReplicaDetach& detach : message.detaches) {
-    if (!session->IsOf(detach)) continue;
-    session->carried.erase(detach.topic_partition);
-    deps_.replicas->OnFollowerDetached(follower, detach);
-  }
+  const auto take_detaches = [&] {
+    for (const ReplicaDetach& detach : message.detaches) {
+      if (!session->IsOf(detach)) continue;
+      session->carried.erase(detach.topic_partition);
+      deps_.replicas->OnFollowerDetached(follower, detach);
+    }
+  };
+  // Of earlier attaches, which say why; and of those in this message, given up before it was sent.
+  take_detaches();
   for (const AttachRequest& attach : message.attaches) {
     Session* const before = Carrier(follower.broker, attach.topic_partition);
     // Streams are read apart: this may be a stream that the follower gave up long ago.
@@ -230,6 +234,7 @@ void LeaderStreams::OnMessage(Session* session, FollowerMessage message) {
                                                 .attach = attach.attach};
     deps_.replicas->OnAttach(follower, attach);
   }
+  take_detaches();
   for (const ReplicaPosition& position : message.positions) {
     deps_.replicas->OnFollowerPosition(follower, position);
     if (message.confirms && session->asked_at.has_value()) {

@@ -212,6 +212,24 @@ TEST_F(LeaderStreamsTest, S14_AnAttachThatComesLateTakesNothingFromALaterOne) {
   EXPECT_THAT(port_.said, ElementsAre("gone p1 of 2"));
 }
 
+// What a stream that is not open yet gathers goes as one message.
+TEST_F(LeaderStreamsTest, AnAttachThatIsGivenUpInTheSameMessageIsOver) {
+  const auto stream = Follow();
+  FollowerMessage message;
+  AttachRequest& request = message.attaches.emplace_back();
+  request.topic_partition = PartitionNumber(0);
+  request.attach = 2;
+  ReplicaDetach& detach = message.detaches.emplace_back();
+  detach.topic_partition = PartitionNumber(0);
+  detach.leader_epoch = request.leader_epoch;
+  detach.attach = 2;
+  Say(std::move(message));
+  EXPECT_THAT(port_.TakeSaid(), ElementsAre("attach p0 #2 of 2", "follower detached p0 of 2"));
+  port_.Add(NodeId(2), 0, 2, 1, 5);
+  Sendable({0});
+  EXPECT_THAT(stream->TakePushes(), IsEmpty());
+}
+
 TEST_F(LeaderStreamsTest, PartitionsArePushedInTurn) {
   const auto stream = Follow();
   for (int i = 0; i < 2; ++i) {
