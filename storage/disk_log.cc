@@ -312,7 +312,11 @@ absl::Status DiskLog::WriteEpochs(const std::string& text) {
 }
 
 absl::Status DiskLog::WriteSnapshot(Offset offset, const std::string& bytes) {
-  return ReplaceFile(*files_, Path(offset, kSnapshotSuffix), bytes);
+  if (!bytes.empty()) return ReplaceFile(*files_, Path(offset, kSnapshotSuffix), bytes);
+  ASSIGN_OR_RETURN(const std::vector<Offset> segments, ListSegments());
+  ASSIGN_OR_RETURN(const ProducerState state,
+                   RebuildProducers(*files_, directory(), segments, offset));
+  return ReplaceFile(*files_, Path(offset, kSnapshotSuffix), EncodeProducerSnapshot(state, offset));
 }
 
 absl::StatusOr<std::vector<Offset>> DiskLog::ListSegments() const {

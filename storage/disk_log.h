@@ -91,6 +91,7 @@ class DiskLog {
   absl::Status Restart(Offset base);
   // Small files of the partition's directory.
   absl::Status WriteEpochs(const std::string& text);
+  // Of the producers at `offset`; made from the log if `bytes` is empty.
   absl::Status WriteSnapshot(Offset offset, const std::string& bytes);
   absl::Status RemoveSnapshotsAbove(Offset offset);
   // The snapshot of an earlier recovery point, unless a segment begins there.

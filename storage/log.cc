@@ -178,7 +178,7 @@ void Log::Roll(WallTime now) {
   op.kind = LogOp::Kind::kRoll;
   op.to = end_;
   op.epochs = EncodeEpochCheckpoint(epochs_, end_);
-  op.snapshot = EncodeProducerSnapshot(producers_, end_);
+  op.snapshot = EncodeProducers();
   port_->Push(std::move(op));
   segments_.push_back(std::make_shared<Segment>(identity_, end_));
   segments_.back()->created = now;
@@ -311,10 +311,14 @@ void Log::Close(absl::AnyInvocable<void(absl::Status) &&> done) {
   op.kind = LogOp::Kind::kClose;
   op.to = end_;
   op.epochs = EncodeEpochCheckpoint(epochs_, end_);
-  op.snapshot = EncodeProducerSnapshot(producers_, end_);
+  op.snapshot = EncodeProducers();
   op.done = std::move(done);
   port_->Push(std::move(op));
   status_ = MakeError(ErrorCode::kShuttingDown, absl::StrCat("the log of ", name_, " is closed"));
+}
+
+std::string Log::EncodeProducers() const {
+  return rebuild_owed_ ? std::string() : EncodeProducerSnapshot(producers_, end_);
 }
 
 void Log::PushCheckpoint() {
@@ -323,7 +327,7 @@ void Log::PushCheckpoint() {
   op.kind = LogOp::Kind::kCheckpoint;
   op.to = end_;
   op.epochs = EncodeEpochCheckpoint(epochs_, end_);
-  op.snapshot = EncodeProducerSnapshot(producers_, end_);
+  op.snapshot = EncodeProducers();
   port_->Push(std::move(op));
 }
 

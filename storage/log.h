@@ -203,6 +203,8 @@ class Log {
   void OnTruncated(LogProgress& progress);
   void OnLogStartDurable(Offset start, uint64_t generation);
   void PushCheckpoint();
+  // Empty while what is known of producers is not all: the disk's side makes it then.
+  std::string EncodeProducers() const;
   std::optional<ReadResult> ReadFromCache(Offset from, const ReadLimits& limits) const;
   LogOp MakeOp() const;
 

@@ -67,7 +67,8 @@ struct LogOp {
   int64_t preallocate_bytes_min = 0;
   int64_t preallocate_bytes_max = 0;
   // All but kAppend, kLogStart and kReplace: the epoch checkpoint as of then. kRoll, kCheckpoint,
-  // kClose: a producer snapshot of `to`.
+  // kClose: a producer snapshot of `to`; empty: the owner waits for a rebuild itself, and it is to
+  // be made from the log.
   std::string epochs;
   std::string snapshot;
   Offset to;

@@ -224,6 +224,27 @@ TEST_F(LogTest, WhatACutLostOfAProducerIsRebuiltThoughAnotherCutFollows) {
   EXPECT_EQ(log_->producers().producers().begin()->second.batches.back().last_sequence, 3);
 }
 
+// What the owner knows of producers then is not all.
+TEST_F(LogTest, ASnapshotThatIsMadeBeforeTheRebuildHasComeKnowsAllProducers) {
+  config_.segment_bytes = 2000;
+  world_->config = config_;
+  for (const bool rolls : {false, true}) {
+    SCOPED_TRACE(rolls);
+    if (!rolls) Start();
+    if (rolls) log_->ResetTo(Offset(0));
+    for (int i = 0; i < 10; ++i) {
+      ASSERT_OK(log_->StageAsLeader(MakeBatch("v", 1, kTestTime, ProducerId(9), i), epoch_,
+                                    world_->Now()));
+    }
+    world_->RunBriefly();
+    log_->TruncateTo(Offset(4), Offset(0));
+    for (int i = 0; rolls && i < 100; ++i) Stage("of no producer");
+    Restart(true);
+    ASSERT_EQ(log_->producers().producers().size(), 1u);
+    EXPECT_EQ(log_->producers().producers().begin()->second.batches.size(), 4u);
+  }
+}
+
 TEST_F(LogTest, ResetEmptiesTheLogAndBeginsElsewhere) {
   Start();
   Stage("a", 10);
