@@ -117,6 +117,9 @@ std::string NearestConfigName(const std::vector<ConfigKey>& keys, absl::string_v
   size_t nearest = std::max<size_t>(2, name.size() / 3) + 1;
   std::string found;
   for (const ConfigKey& key : keys) {
+    // As far apart they are at least; what comes over the network may be of any length.
+    const size_t longer = std::max(key.name.size(), name.size());
+    if (longer - std::min(key.name.size(), name.size()) >= nearest) continue;
     const size_t distance = EditDistance(key.name, name);
     if (distance < nearest) {
       nearest = distance;

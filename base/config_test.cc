@@ -126,6 +126,12 @@ TEST(ConfigTest, FarNameGetsNoSuggestion) {
   EXPECT_EQ(DetailOf(status).name, "xyzzy");
 }
 
+// What comes over the network may be of any length.
+TEST(ConfigTest, AVeryLongNameIsNotCompared) {
+  const std::string name(size_t{32} << 20, 'x');
+  EXPECT_EQ(NearestConfigName(SampleSchema().keys(), name), "");
+}
+
 TEST(ConfigDeathTest, DeclaringAKeyTwiceIsABug) {
   ConfigSchema<Sample> schema = SampleSchema();
   EXPECT_DEATH(schema.Bool(&Sample::enabled, {.name = "feature.enabled"}), "declared twice");

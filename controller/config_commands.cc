@@ -18,6 +18,7 @@
 #include "controller/entry.h"
 #include "controller/feature_level.h"
 #include "controller/limits.h"
+#include "controller/request_bounds.h"
 #include "controller/results.h"
 #include "controller/topic_rules.h"
 #include "metadata/broker_config.h"
@@ -87,24 +88,64 @@ void Describe(const FoundResource& resource, const ConfigKey& key, v1::ConfigDes
   }
 }
 
-absl::Status DescribeResource(const State& state, const v1::DescribeConfigsRequest& request,
-                              const v1::ConfigResource& asked, v1::DescribeConfigsResult* result) {
-  ASSIGN_OR_RETURN(const FoundResource resource, FindResource(state, asked));
-  const std::vector<ConfigKey> keys = KeysOf(state, resource);
-  std::set<std::string> names(request.names().begin(), request.names().end());
-  for (const ConfigKey& key : keys) {
-    if (!request.names().empty() && names.erase(key.name) == 0) continue;
-    // The default of all brokers is what is set for them, not what each makes of it.
-    const bool all_brokers = resource.owner == metadata::ConfigOwner::AllBrokers();
-    if (all_brokers && !resource.layers.dynamic_default_broker->contains(key.name)) continue;
-    Describe(resource, key, result->add_configs());
-  }
-  if (!names.empty()) {
-    result->clear_configs();
-    return UnknownConfigKey(keys, *names.begin());
-  }
-  return absl::OkStatus();
+std::string IdentityOf(const v1::ConfigResource& resource) {
+  return absl::StrCat(resource.type(), ":", resource.name());
 }
+
+absl::Status NamedTwice(const v1::ConfigResource& resource) {
+  return MakeError(ErrorCode::kInvalidRequest,
+                   absl::StrCat("resource '", resource.name(), "' is in this request twice"),
+                   {.name = "resource", .value = resource.name()});
+}
+
+// The descriptions of one request. What they have in common is made once: all topics have the same
+// keys, and so have all brokers.
+class Descriptions {
+ public:
+  Descriptions(const State& state, const v1::DescribeConfigsRequest& request)
+      : state_(state), names_(request.names().begin(), request.names().end()) {}
+
+  absl::Status Add(const v1::ConfigResource& asked, v1::DescribeConfigsResult* result) {
+    ASSIGN_OR_RETURN(const FoundResource resource, FindResource(state_, asked));
+    if (!seen_.insert(IdentityOf(asked)).second) return NamedTwice(asked);
+    std::optional<AskedKeys>& known = resource.is_topic() ? of_topics_ : of_brokers_;
+    if (!known.has_value()) known = KeysAskedFor(resource);
+    RETURN_IF_ERROR(known->unknown_name);
+    const bool all_brokers = resource.owner == metadata::ConfigOwner::AllBrokers();
+    for (const ConfigKey& key : known->keys) {
+      // The default of all brokers is what is set for them, not what each makes of it.
+      if (all_brokers && !resource.layers.dynamic_default_broker->contains(key.name)) continue;
+      Describe(resource, key, result->add_configs());
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  struct AskedKeys {
+    std::vector<ConfigKey> keys;
+    // INVALID_CONFIG, where one is asked for that is none of them.
+    absl::Status unknown_name;
+  };
+
+  AskedKeys KeysAskedFor(const FoundResource& resource) const {
+    const std::vector<ConfigKey> all = KeysOf(state_, resource);
+    if (names_.empty()) return {all, absl::OkStatus()};
+    AskedKeys asked;
+    std::set<std::string> unknown = names_;
+    for (const ConfigKey& key : all) {
+      if (unknown.erase(key.name) > 0) asked.keys.push_back(key);
+    }
+    if (!unknown.empty()) asked.unknown_name = UnknownConfigKey(all, *unknown.begin());
+    return asked;
+  }
+
+  const State& state_;
+  // None: all keys.
+  const std::set<std::string> names_;
+  std::set<std::string> seen_;
+  std::optional<AskedKeys> of_topics_;
+  std::optional<AskedKeys> of_brokers_;
+};
 
 // The new value of a list after elements were added or taken away.
 absl::StatusOr<std::string> AlteredList(const ConfigKey& key, const std::string& current,
@@ -263,36 +304,42 @@ bool Alters(absl::string_view key, const v1::AlterConfigsResource& asked) {
                      [&](const v1::ConfigAlteration& each) { return each.name() == key; });
 }
 
-std::string IdentityOf(const v1::ConfigResource& resource) {
-  return absl::StrCat(resource.type(), ":", resource.name());
+absl::Status CheckSize(const v1::DescribeConfigsRequest& request) {
+  RETURN_IF_ERROR(CheckNamed("resources", request.resources_size(), kConfigResourcesPerRequestMax));
+  return CheckNamed("config keys", request.names_size(), kConfigNamesPerRequestMax);
+}
+
+absl::Status CheckSize(const v1::IncrementalAlterConfigsRequest& request) {
+  // Those that nothing is altered of cost as much.
+  RETURN_IF_ERROR(
+      CheckNamed("resources", request.resources_size(), kConfigAlterationsPerRequestMax));
+  int alterations = 0;
+  for (const auto& asked : request.resources()) alterations += asked.alterations_size();
+  return CheckNamed("alterations", alterations, kConfigAlterationsPerRequestMax);
 }
 
 }  // namespace
 
 rsm::Decision<v1::DescribeConfigsResponse> DescribeConfigs(
     const State& state, const v1::DescribeConfigsRequest& request) {
+  absl::Status size = CheckSize(request);
+  if (!size.ok()) return {std::move(size), {}};
   v1::DescribeConfigsResponse response;
   response.set_metadata_index(state.image.index().value());
+  Descriptions descriptions(state, request);
   for (const v1::ConfigResource& resource : request.resources()) {
     v1::DescribeConfigsResult* result = response.add_resources();
     *result->mutable_resource() = resource;
-    const absl::Status status = DescribeResource(state, request, resource, result);
+    const absl::Status status = descriptions.Add(resource, result);
     if (!status.ok()) SetError(status, result);
   }
-  return {response, {}};
+  return {std::move(response), {}};
 }
 
 rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
     const State& state, const v1::IncrementalAlterConfigsRequest& request) {
-  int alterations = 0;
-  for (const auto& asked : request.resources()) alterations += asked.alterations_size();
-  if (alterations > kConfigAlterationsPerRequestMax) {
-    return {MakeError(ErrorCode::kInvalidRequest,
-                      absl::StrCat("a request may make ", kConfigAlterationsPerRequestMax,
-                                   " alterations, not ", alterations),
-                      {.name = "alterations", .value = absl::StrCat(alterations)}),
-            {}};
-  }
+  absl::Status size = CheckSize(request);
+  if (!size.ok()) return {std::move(size), {}};
   v1::IncrementalAlterConfigsResponse response;
   response.set_metadata_index(state.image.index().value());
   Entry entry;
@@ -301,13 +348,9 @@ rsm::Decision<v1::IncrementalAlterConfigsResponse> IncrementalAlterConfigs(
   for (const v1::AlterConfigsResource& asked : request.resources()) {
     v1::AlterConfigsResult* result = response.add_resources();
     *result->mutable_resource() = asked.resource();
-    const absl::Status status =
-        seen.insert(IdentityOf(asked.resource())).second
-            ? AlterResource(state, asked, &entry)
-            : MakeError(
-                  ErrorCode::kInvalidRequest,
-                  absl::StrCat("resource '", asked.resource().name(), "' is in this request twice"),
-                  {.name = "resource", .value = asked.resource().name()});
+    const absl::Status status = seen.insert(IdentityOf(asked.resource())).second
+                                    ? AlterResource(state, asked, &entry)
+                                    : NamedTwice(asked.resource());
     if (status.ok()) {
       alters_elections |= Alters(kUncleanElection, asked);
       result->set_message(WarningOf(asked));

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "controller/limits.h"
 #include "controller/results.h"
 #include "controller/testing/test_cluster.h"
 #include "metadata/record_types.h"
@@ -126,6 +128,43 @@ TEST_F(ConfigCommandsTest, UnknownResourcesAndKeysAreNamed) {
               HasSubstr("did you mean 'retention.ms'"));
   ExpectRefused(Topic("t"), "retention.sm", "1", "did you mean 'retention.ms'");
   ExpectRefused(Broker(""), "retention.ms", "1", "did you mean 'log.retention.ms'");
+}
+
+TEST_F(ConfigCommandsTest, WhatADescriptionNamesIsBounded) {
+  v1::DescribeConfigsRequest request;
+  for (int i = 0; i < kConfigResourcesPerRequestMax; ++i) {
+    *request.add_resources() = Topic(absl::StrCat("t", i)).resource();
+  }
+  EXPECT_OK(cluster_.Run(request));
+  *request.add_resources() = Topic("t").resource();
+  EXPECT_THAT(cluster_.Run(request),
+              IsError(ErrorCode::kInvalidRequest, "a request may name 1000 resources, not 1001"));
+  request.clear_resources();
+  for (int i = 0; i <= kConfigNamesPerRequestMax; ++i) request.add_names(absl::StrCat("n", i));
+  EXPECT_THAT(cluster_.Run(request),
+              IsError(ErrorCode::kInvalidRequest, "a request may name 1000 config keys, not 1001"));
+}
+
+TEST_F(ConfigCommandsTest, AResourceIsDescribedOnceInARequest) {
+  v1::DescribeConfigsRequest request;
+  for (int i = 0; i < 2; ++i) *request.add_resources() = Topic("t").resource();
+  *request.add_resources() = Broker("1").resource();
+  const auto reply = cluster_.Run(request);
+  ASSERT_OK(reply);
+  EXPECT_GT(reply->resources(0).configs_size(), 0);
+  EXPECT_EQ(reply->resources(1).code(), v1::ERROR_CODE_INVALID_REQUEST);
+  EXPECT_THAT(reply->resources(1).message(), HasSubstr("'t' is in this request twice"));
+  EXPECT_EQ(reply->resources(1).configs_size(), 0);
+  EXPECT_GT(reply->resources(2).configs_size(), reply->resources(0).configs_size());
+}
+
+TEST_F(ConfigCommandsTest, ResourcesOfAnAlterationAreBoundedAlsoWhereNothingIsAltered) {
+  v1::IncrementalAlterConfigsRequest request;
+  for (int i = 0; i <= kConfigAlterationsPerRequestMax; ++i) {
+    *request.add_resources() = Topic(absl::StrCat("t", i));
+  }
+  EXPECT_THAT(cluster_.Run(request),
+              IsError(ErrorCode::kInvalidRequest, "a request may name 10000 resources, not 10001"));
 }
 
 TEST_F(ConfigCommandsTest, ValuesOutOfRangeAndReadOnlyKeysAreRefused) {

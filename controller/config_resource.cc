@@ -95,8 +95,14 @@ std::optional<ConfigKey> FindKey(const State& state, const FoundResource& resour
     const ConfigKey* const key = metadata::TopicConfigSchema().Find(name);
     return key == nullptr ? std::nullopt : std::optional(*key);
   }
-  for (ConfigKey& key : KeysOf(state, resource)) {
-    if (key.name == name) return std::move(key);
+  for (const ConfigKey& key : metadata::BrokerMetadataKeys()) {
+    if (key.name == name) return key;
+  }
+  for (const ConfigKey& key : state.settings->node_keys) {
+    if (key.name != name) continue;
+    ConfigKey found = key;
+    found.dynamic = false;
+    return found;
   }
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include "controller/entry.h"
 #include "controller/leader_election.h"
 #include "controller/limits.h"
+#include "controller/request_bounds.h"
 #include "controller/results.h"
 #include "controller/topic_rules.h"
 
@@ -67,6 +68,8 @@ class Elections {
   }
   // Of all partitions of a topic: results only of those that were changed or could not be.
   void ElectAll(const TopicImage& topic) {
+    // Named twice in one request: nothing is left to tell, and to look once more is not free.
+    if (!done_whole_.insert(topic.id).second) return;
     topic.ForEachPartition([&](PartitionIndex index, const PartitionImage& partition) {
       v1::ElectLeaderResult result;
       result.set_topic(topic.name);
@@ -109,6 +112,7 @@ class Elections {
   const Electorate electorate_;
   const v1::ElectionType type_;
   std::set<TopicPartition> done_;
+  std::set<TopicId> done_whole_;
   Entry entry_;
   v1::ElectLeadersResponse response_;
 };
@@ -119,13 +123,10 @@ absl::Status CheckRequest(const v1::ElectLeadersRequest& request) {
     return MakeError(ErrorCode::kInvalidRequest, "say which election: preferred or unclean",
                      {.name = "type", .value = absl::StrCat(request.type())});
   }
-  int named = 0;
-  for (const v1::ElectLeadersTopic& topic : request.topics()) named += topic.partitions_size();
-  if (named <= kPartitionsPerRequestMax) return absl::OkStatus();
-  return MakeError(ErrorCode::kInvalidRequest,
-                   absl::StrCat("at most ", kPartitionsPerRequestMax,
-                                " partitions can be named at once, the request names ", named),
-                   {.name = "topics", .value = absl::StrCat(named)});
+  RETURN_IF_ERROR(CheckNamed("topics", request.topics_size(), kTopicsPerRequestMax));
+  int partitions = 0;
+  for (const v1::ElectLeadersTopic& topic : request.topics()) partitions += topic.partitions_size();
+  return CheckNamed("partitions", partitions, kPartitionsPerRequestMax);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "controller/election_commands.h"
 
+#include "controller/limits.h"
 #include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
@@ -138,6 +139,27 @@ TEST_F(ElectionCommandsTest, WithoutAnActiveReplicaNobodyIsElected) {
   const auto response = Elect(v1::ELECTION_TYPE_UNCLEAN, {"t"});
   ASSERT_THAT(response.results(), SizeIs(1));
   EXPECT_EQ(response.results(0).code(), v1::ERROR_CODE_BROKER_NOT_AVAILABLE);
+}
+
+TEST_F(ElectionCommandsTest, ATopicNamedTwiceIsToldOnce) {
+  cluster_.Fence(1);
+  EXPECT_THAT(Elect(v1::ELECTION_TYPE_PREFERRED, {"t", "t"}).results(), SizeIs(1));
+}
+
+TEST_F(ElectionCommandsTest, TheTopicsThatARequestNamesAreBounded) {
+  v1::ElectLeadersRequest request;
+  request.set_type(v1::ELECTION_TYPE_PREFERRED);
+  for (int i = 0; i < kTopicsPerRequestMax; ++i) request.add_topics()->set_name("t");
+  EXPECT_OK(cluster_.Run(request));
+  request.add_topics()->set_name("t");
+  EXPECT_THAT(cluster_.Run(request),
+              IsError(ErrorCode::kInvalidRequest, "a request may name 10000 topics, not 10001"));
+  request.clear_topics();
+  v1::ElectLeadersTopic* const topic = request.add_topics();
+  topic->set_name("t");
+  for (int i = 0; i <= kPartitionsPerRequestMax; ++i) topic->add_partitions(0);
+  EXPECT_THAT(cluster_.Run(request), IsError(ErrorCode::kInvalidRequest,
+                                             "a request may name 10000 partitions, not 10001"));
 }
 
 TEST_F(ElectionCommandsTest, WhatCannotBeAskedForIsRefused) {

@@ -26,6 +26,9 @@ inline constexpr int kReplicationFactorMax = 32;
 inline constexpr int kTopicNameCharactersMax = 249;
 inline constexpr size_t kConfigValueBytesMax = 32 << 10;
 inline constexpr int kConfigAlterationsPerRequestMax = 10'000;
+// Of a description: each resource takes some 10 KiB.
+inline constexpr int kConfigResourcesPerRequestMax = 1'000;
+inline constexpr int kConfigNamesPerRequestMax = 1'000;
 inline constexpr int kListenersPerBrokerMax = 32;
 inline constexpr int kLogDirsPerBrokerMax = 256;
 

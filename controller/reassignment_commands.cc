@@ -14,6 +14,7 @@
 #include "controller/limits.h"
 #include "controller/reassignment.h"
 #include "controller/replica_placement.h"
+#include "controller/request_bounds.h"
 #include "controller/results.h"
 #include "controller/topic_rules.h"
 
@@ -193,11 +194,8 @@ rsm::Decision<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignmen
   const v1::AlterPartitionReassignmentsRequest& request = command.request;
   absl::Status status =
       CheckFeatureLevel(state.image, metadata::kReassignmentLevel, "reassigning partitions");
-  if (status.ok() && request.reassignments_size() > kPartitionsPerRequestMax) {
-    status = Refuse(ErrorCode::kInvalidRequest,
-                    absl::StrCat("a request may name ", kPartitionsPerRequestMax,
-                                 " partitions, not ", request.reassignments_size()),
-                    "reassignments", absl::StrCat(request.reassignments_size()));
+  if (status.ok()) {
+    status = CheckNamed("partitions", request.reassignments_size(), kPartitionsPerRequestMax);
   }
   if (!status.ok()) return {status, {}};
   Reassignments reassignments(state, command.placement_seed);
@@ -211,6 +209,8 @@ rsm::Decision<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignmen
 
 rsm::Decision<v1::ListPartitionReassignmentsResponse> ListPartitionReassignments(
     const State& state, const v1::ListPartitionReassignmentsRequest& request) {
+  absl::Status named = CheckNamed("topics", request.topics_size(), kTopicsPerRequestMax);
+  if (!named.ok()) return {std::move(named), {}};
   const std::set<std::string> wanted(request.topics().begin(), request.topics().end());
   v1::ListPartitionReassignmentsResponse response;
   for (const TopicImage* topic : state.image.TopicsByName()) {

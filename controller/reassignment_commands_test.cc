@@ -180,6 +180,13 @@ TEST_F(ReassignmentCommandsTest, ADryRunAnswersTheSameAndChangesNothing) {
   EXPECT_FALSE(cluster_.Partition("t").IsReassigned());
 }
 
+TEST_F(ReassignmentCommandsTest, TheTopicsThatARequestNamesAreBounded) {
+  v1::ListPartitionReassignmentsRequest request;
+  for (int i = 0; i <= kTopicsPerRequestMax; ++i) request.add_topics("t");
+  EXPECT_THAT(cluster_.Run(request),
+              IsError(ErrorCode::kInvalidRequest, "a request may name 10000 topics, not 10001"));
+}
+
 TEST_F(ReassignmentCommandsTest, AClusterBelowLevel3IsRefused) {
   EXPECT_THAT(AlterPartitionReassignments(State(), {}).reply,
               IsError(ErrorCode::kUnsupportedVersion, "feature level 3"));

@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "controller/entry.h"
+#include "controller/limits.h"
+#include "controller/request_bounds.h"
 #include "controller/results.h"
 #include "controller/topic_names.h"
 #include "metadata/broker_config.h"
@@ -37,6 +39,19 @@ absl::StatusOr<const TopicImage*> FindById(const State& state, const std::string
                    {.name = "topic_id", .value = id->ToString()});
 }
 
+absl::Status NamedTwice(const TopicImage& topic) {
+  return MakeError(ErrorCode::kInvalidRequest,
+                   absl::StrCat("topic '", topic.name, "' is in this request twice"),
+                   {.name = "topic", .value = topic.name});
+}
+
+// Of a request that names topics by either.
+template <class Request>
+absl::Status CheckNamedTopics(const Request& request) {
+  return CheckNamed("topics", request.names_size() + request.topic_ids_size(),
+                    kTopicsPerRequestMax);
+}
+
 // One deletion of a request.
 struct Deletion {
   const State& state;
@@ -55,11 +70,7 @@ struct Deletion {
                                     "' cannot be deleted: ", "delete.topic.enable is false"),
                        {.name = "delete.topic.enable", .value = "false"});
     }
-    if (!seen.insert((*topic)->id).second) {
-      return MakeError(ErrorCode::kInvalidRequest,
-                       absl::StrCat("topic '", (*topic)->name, "' is in this request twice"),
-                       {.name = "topic", .value = (*topic)->name});
-    }
+    if (!seen.insert((*topic)->id).second) return NamedTwice(**topic);
     metadata::records::TopicRemovedRecord record;
     record.set_topic_id((*topic)->id.ToBytes());
     return entry.Add({record}, absl::StrCat("deleting topic '", (*topic)->name, "'"));
@@ -109,6 +120,8 @@ void Describe(const State& state, const TopicImage& topic, v1::TopicDescription*
 
 rsm::Decision<v1::DeleteTopicsResponse> DeleteTopics(const State& state,
                                                      const v1::DeleteTopicsRequest& request) {
+  absl::Status named = CheckNamedTopics(request);
+  if (!named.ok()) return {std::move(named), {}};
   Deletion deletion{.state = state, .seen = {}, .entry = {}};
   deletion.enabled =
       metadata::BrokerConfigOf(state.image, state.settings->node_id, state.settings->static_values)
@@ -151,20 +164,22 @@ rsm::Decision<v1::ListTopicsResponse> ListTopics(const State& state,
 
 rsm::Decision<v1::DescribeTopicsResponse> DescribeTopics(const State& state,
                                                          const v1::DescribeTopicsRequest& request) {
+  absl::Status named = CheckNamedTopics(request);
+  if (!named.ok()) return {std::move(named), {}};
   v1::DescribeTopicsResponse response;
   response.set_metadata_index(state.image.index().value());
   if (request.names().empty() && request.topic_ids().empty()) {
     for (const TopicImage* topic : state.image.TopicsByName()) {
       Describe(state, *topic, response.add_topics());
     }
-    return {response, {}};
+    return {std::move(response), {}};
   }
+  // Each once: so it is never more than all of them.
+  std::set<TopicId> seen;
   const auto add = [&](const absl::StatusOr<const TopicImage*>& topic, v1::TopicDescription* out) {
-    if (topic.ok()) {
-      Describe(state, **topic, out);
-    } else {
-      SetError(topic.status(), out);
-    }
+    if (!topic.ok()) return SetError(topic.status(), out);
+    if (!seen.insert((*topic)->id).second) return SetError(NamedTwice(**topic), out);
+    Describe(state, **topic, out);
   };
   for (const std::string& name : request.names()) {
     v1::TopicDescription* out = response.add_topics();
@@ -176,7 +191,7 @@ rsm::Decision<v1::DescribeTopicsResponse> DescribeTopics(const State& state,
     out->set_topic_id(id);
     add(FindById(state, id), out);
   }
-  return {response, {}};
+  return {std::move(response), {}};
 }
 
 }  // namespace millrace::controller

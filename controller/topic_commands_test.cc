@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "controller/limits.h"
 #include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
@@ -63,6 +65,42 @@ TEST_F(TopicCommandsTest, DescribeWithoutNamesIsEverythingAndTellsOwnConfigs) {
     found = found || (config.name() == "retention.ms" && config.value() == "1000");
   }
   EXPECT_TRUE(found);
+}
+
+TEST_F(TopicCommandsTest, ATopicIsDescribedOnceInARequest) {
+  v1::DescribeTopicsRequest request;
+  for (int i = 0; i < 2; ++i) request.add_names("b");
+  request.add_topic_ids(cluster_.IdOf("b").ToBytes());
+  request.add_topic_ids(cluster_.IdOf("a").ToBytes());
+  const auto reply = cluster_.Run(request);
+  ASSERT_OK(reply);
+  ASSERT_EQ(reply->topics_size(), 4);
+  EXPECT_EQ(reply->topics(0).partitions_size(), 2);
+  for (const int again : {1, 2}) {
+    EXPECT_EQ(reply->topics(again).code(), v1::ERROR_CODE_INVALID_REQUEST) << again;
+    EXPECT_EQ(reply->topics(again).message(), "topic 'b' is in this request twice") << again;
+    EXPECT_EQ(reply->topics(again).partitions_size(), 0) << again;
+  }
+  EXPECT_EQ(reply->topics(3).partitions_size(), 1);
+}
+
+TEST_F(TopicCommandsTest, TheTopicsThatARequestNamesAreBounded) {
+  v1::DescribeTopicsRequest describe;
+  v1::DeleteTopicsRequest remove;
+  const std::string id = cluster_.IdOf("a").ToBytes();
+  for (int i = 0; i < kTopicsPerRequestMax; ++i) {
+    describe.add_names(absl::StrCat("t", i));
+    remove.add_names(absl::StrCat("t", i));
+  }
+  EXPECT_OK(cluster_.Run(describe));
+  EXPECT_OK(cluster_.Run(remove));
+  describe.add_topic_ids(id);
+  remove.add_topic_ids(id);
+  const auto refused =
+      IsError(ErrorCode::kInvalidRequest, "a request may name 10000 topics, not 10001");
+  EXPECT_THAT(cluster_.Run(describe), refused);
+  EXPECT_THAT(cluster_.Run(remove), refused);
+  EXPECT_NE(cluster_.image().FindTopic("a"), nullptr);
 }
 
 TEST_F(TopicCommandsTest, FencedBrokersReplicasAreOffline) {

@@ -15,6 +15,7 @@
 #include "controller/leader_election.h"
 #include "controller/limits.h"
 #include "controller/replica_placement.h"
+#include "controller/request_bounds.h"
 #include "controller/results.h"
 #include "controller/topic_names.h"
 #include "controller/topic_rules.h"
@@ -382,21 +383,13 @@ absl::Status Repeated(const std::string& name) {
                 "topic", name);
 }
 
-absl::Status CheckTopicCount(int count) {
-  if (count <= kTopicsPerRequestMax) return absl::OkStatus();
-  return Refuse(ErrorCode::kInvalidRequest,
-                absl::StrCat("a request may name ", kTopicsPerRequestMax, " topics, not ", count),
-                "topics", absl::StrCat(count));
-}
-
 }  // namespace
 
 rsm::Decision<v1::CreateTopicsResponse> CreateTopics(const State& state,
                                                      const CreateTopicsCommand& command) {
   const v1::CreateTopicsRequest& request = command.request;
-  if (absl::Status status = CheckTopicCount(request.topics_size()); !status.ok()) {
-    return {status, {}};
-  }
+  absl::Status named = CheckNamed("topics", request.topics_size(), kTopicsPerRequestMax);
+  if (!named.ok()) return {std::move(named), {}};
   CHECK_GE(command.fresh_ids.size(), static_cast<size_t>(request.topics_size()));
   Creation creation{state, ReplicaPlacer(state.image, command.placement_seed), {}, {}};
   const std::set<std::string> repeated = RepeatedNames(request.topics());
@@ -420,9 +413,8 @@ rsm::Decision<v1::CreateTopicsResponse> CreateTopics(const State& state,
 rsm::Decision<v1::CreatePartitionsResponse> CreatePartitions(
     const State& state, const CreatePartitionsCommand& command) {
   const v1::CreatePartitionsRequest& request = command.request;
-  if (absl::Status status = CheckTopicCount(request.topics_size()); !status.ok()) {
-    return {status, {}};
-  }
+  absl::Status named = CheckNamed("topics", request.topics_size(), kTopicsPerRequestMax);
+  if (!named.ok()) return {std::move(named), {}};
   Creation creation{state, ReplicaPlacer(state.image, command.placement_seed), {}, {}};
   const std::set<std::string> repeated = RepeatedNames(request.topics());
   v1::CreatePartitionsResponse response;
