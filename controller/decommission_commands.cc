@@ -72,14 +72,23 @@ class Successors {
   }
 
   int count() const { return static_cast<int>(candidates_.size()); }
+  // Some that `target` does not name were passed over for want of room.
+  bool AnyFull(const BrokerList& target) const {
+    return std::any_of(candidates_.begin(), candidates_.end(), [&](const auto& entry) {
+      return IsFull(entry.second) &&
+             std::find(target.begin(), target.end(), entry.first) == target.end();
+    });
+  }
 
   // One for the place `at` of `target`, whose other members stay; kNoNode: there is none. Of two on
-  // racks as good, one that has the partition already, on its way elsewhere, is better.
+  // racks as good, one that has the partition already, on its way elsewhere, is better; any other
+  // must have room for one replica more.
   NodeId Take(const PartitionImage& partition, const BrokerList& target, size_t at) {
     NodeId best = kNoNode;
     std::tuple<bool, bool, int, int> best_rank;
     for (const auto& [id, candidate] : candidates_) {
       if (std::find(target.begin(), target.end(), id) != target.end()) continue;
+      if (IsFull(candidate) && !partition.IsReplica(id)) continue;
       const std::tuple<bool, bool, int, int> rank = {
           SharesRack(candidate.rack, target, at), !partition.IsReplica(id),
           at == 0 ? candidate.first_replicas : 0, candidate.replicas};
@@ -101,6 +110,9 @@ class Successors {
     int first_replicas = 0;
   };
 
+  static bool IsFull(const Candidate& candidate) {
+    return candidate.replicas >= kReplicasPerBrokerMax;
+  }
   static NodeId FirstOf(const PartitionImage& partition) {
     return partition.IsReassigned() ? partition.target.front() : partition.replicas.front().broker;
   }
@@ -162,7 +174,7 @@ class Decommission {
     if (response_.started_size() == kPartitionsPerRequestMax) return absl::OkStatus();
     const NodeId successor =
         successors_.Take(before, target, static_cast<size_t>(place - target.begin()));
-    if (successor == kNoNode) return TooFewBrokers(topic, index, target.size());
+    if (successor == kNoNode) return NoSuccessor(topic, index, target);
     *place = successor;
     metadata::Replicas replicas;
     for (const NodeId broker : target) {
@@ -204,11 +216,20 @@ class Decommission {
     return absl::OkStatus();
   }
 
-  absl::Status TooFewBrokers(const TopicImage& topic, PartitionIndex index, size_t wanted) const {
+  absl::Status NoSuccessor(const TopicImage& topic, PartitionIndex index,
+                           const BrokerList& target) const {
+    if (successors_.AnyFull(target)) {
+      return MakeError(
+          ErrorCode::kResourceExhausted,
+          absl::StrCat("partition ", topic.name, "-", index.value(),
+                       " has nowhere to go: the other active brokers that are not cordoned hold ",
+                       kReplicasPerBrokerMax, " replicas, as many as are allowed; add one"),
+          {.name = "broker_id", .value = absl::StrCat(leaving_.value())});
+    }
     return MakeError(
         ErrorCode::kInvalidReplicationFactor,
         absl::StrCat("partition ", topic.name, "-", index.value(), " has replication factor ",
-                     wanted, ", and without broker ", leaving_.value(), " there are ",
+                     target.size(), ", and without broker ", leaving_.value(), " there are ",
                      successors_.count(), " active brokers that are not cordoned: add one, or ",
                      "reassign the partition to fewer"),
         {.name = "broker_id", .value = absl::StrCat(leaving_.value())});

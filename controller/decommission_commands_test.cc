@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "controller/limits.h"
 #include "controller/testing/test_cluster.h"
 
 namespace millrace::controller {
@@ -151,6 +152,22 @@ TEST_F(DecommissionCommandsTest, NothingMovesToFencedOrCordonedBrokers) {
   ASSERT_OK(Cordon(4));
   ASSERT_OK(Decommission(1));
   EXPECT_THAT(Ids(cluster_.Partition("t").target), ElementsAre(5));
+}
+
+TEST_F(DecommissionCommandsTest, NothingMovesToABrokerThatHoldsAllItMay) {
+  StartBrokers(3);
+  cluster_.CreateOn("t", {1});
+  State state = cluster_.state();
+  state.replicas_per_broker.Set(NodeId(2), kReplicasPerBrokerMax);
+  DecommissionBrokerCommand command;
+  command.request.set_broker_id(1);
+  const auto decided = DecommissionBroker(state, command);
+  ASSERT_OK(decided.reply);
+  EXPECT_THAT(decided.reply->started(0).target(), ElementsAre(3));
+  state.replicas_per_broker.Set(NodeId(3), kReplicasPerBrokerMax);
+  const auto refused = DecommissionBroker(state, command);
+  EXPECT_THAT(refused.reply, IsError(ErrorCode::kResourceExhausted, "100000 replicas"));
+  EXPECT_TRUE(refused.records.empty());
 }
 
 TEST_F(DecommissionCommandsTest, ADryRunTellsTheMovesAndChangesNothing) {

@@ -263,6 +263,13 @@ struct Shape {
   int replication_factor = 0;
 };
 
+absl::Status RefuseFactor(int replication_factor) {
+  return Refuse(ErrorCode::kInvalidReplicationFactor,
+                absl::StrCat("a replication factor is from 1 to ", kReplicationFactorMax, ", not ",
+                             replication_factor),
+                "replication_factor", absl::StrCat(replication_factor));
+}
+
 // How many partitions and replicas the topic will have.
 absl::StatusOr<Shape> ShapeOf(const v1::CreatableTopic& topic, const Creation& creation) {
   const State& state = creation.state;
@@ -274,7 +281,9 @@ absl::StatusOr<Shape> ShapeOf(const v1::CreatableTopic& topic, const Creation& c
                     "give either assignments or numbers of partitions and replicas, not both",
                     "assignments", topic.name());
     }
-    return Shape{topic.assignments_size(), topic.assignments(0).replicas_size()};
+    const int replicas = topic.assignments(0).replicas_size();
+    if (replicas > kReplicationFactorMax) return RefuseFactor(replicas);
+    return Shape{topic.assignments_size(), replicas};
   }
   Shape shape{topic.partitions(), topic.replication_factor()};
   if (shape.partitions == 0) shape.partitions = static_cast<int>(defaults.num_partitions);
@@ -285,10 +294,7 @@ absl::StatusOr<Shape> ShapeOf(const v1::CreatableTopic& topic, const Creation& c
                              creation.placer.broker_count()));
   }
   if (shape.replication_factor < 1 || shape.replication_factor > kReplicationFactorMax) {
-    return Refuse(ErrorCode::kInvalidReplicationFactor,
-                  absl::StrCat("a replication factor is from 1 to ", kReplicationFactorMax,
-                               ", not ", shape.replication_factor),
-                  "replication_factor", absl::StrCat(shape.replication_factor));
+    return RefuseFactor(shape.replication_factor);
   }
   return shape;
 }

@@ -175,6 +175,16 @@ TEST_F(TopicCreationTest, AssignmentsAreCheckedAndKept) {
   ExpectRefused(both, ErrorCode::kInvalidRequest, "not both");
 }
 
+TEST_F(TopicCreationTest, ReplicasOfAnAssignmentAreBoundedAsAReplicationFactorIs) {
+  CreateTopicsCommand command = cluster_.Creation("t", 0, 0);
+  auto* const assignment = command.request.mutable_topics(0)->add_assignments();
+  for (int id = 1; id <= kReplicationFactorMax + 1; ++id) {
+    cluster_.Start(id, 1);
+    assignment->add_replicas(id);
+  }
+  ExpectRefused(command, ErrorCode::kInvalidReplicationFactor, "from 1 to 32, not 33");
+}
+
 TEST_F(TopicCreationTest, ReplicasPerBrokerAreBounded) {
   cluster_.Start(1, 1);
   for (int i = 0; i < kReplicasPerBrokerMax / kPartitionsPerRequestMax; ++i) {

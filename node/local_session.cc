@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
+#include "node/session_decisions.h"
 
 namespace millrace::node {
 
@@ -18,6 +20,7 @@ void LocalSession::Register(internal::v1::RegisterBrokerRequest request, Done<Br
     if (!reply.ok()) return std::move(done)(reply.status());
     // Of a new registration only the log knows the epoch: it is the entry's index.
     epoch_ = BrokerEpoch(reply->broker_epoch() != 0 ? reply->broker_epoch() : index.value());
+    if (!failed_directories_.empty()) TellFailedDirectories();
     std::move(done)(epoch_);
   });
 }
@@ -39,6 +42,25 @@ void LocalSession::Activate(absl::AnyInvocable<void(absl::Status) &&> done) {
         }
         std::move(done)(absl::OkStatus());
       });
+}
+
+void LocalSession::ReportFailedDirectory(DirectoryId directory) {
+  failed_directories_.insert(directory);
+  if (epoch_ != kNoBrokerEpoch) TellFailedDirectories();
+}
+
+void LocalSession::TellFailedDirectories() {
+  CarryOut(controller_,
+           {.kind = controller::SessionDecision::Kind::kFailDirectories,
+            .broker = self_,
+            .epoch = epoch_,
+            .applied = LogIndex(0),
+            .directories = failed_directories_},
+           [](const absl::Status& status, bool /*may_stop*/) {
+             if (status.ok()) return;
+             LOG_ERROR("node", "a failed log directory is still taken for one that works",
+                       {{"error", status.ToString()}});
+           });
 }
 
 void LocalSession::AlterPartition(internal::v1::AlterPartitionRequest request,

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "node/controller_host.h"
@@ -30,8 +31,8 @@ class LocalSession final : public ControllerSession, private broker::ControllerC
   void AwaitCluster(absl::AnyInvocable<void(ClusterId) &&> known) override;
   void Register(internal::v1::RegisterBrokerRequest request, Done<BrokerEpoch> done) override;
   void Activate(absl::AnyInvocable<void(absl::Status) &&> done) override;
-  // Its partitions have no other place.
-  void ReportFailedDirectory(DirectoryId /*directory*/) override {}
+  // Told once: nothing is placed there any more, until the next registration.
+  void ReportFailedDirectory(DirectoryId directory) override;
   // There is no other disk to compare with.
   void SetDiskSpeeds(DiskSpeeds /*speeds*/) override {}
   void SetOnContact(std::function<void(MonotonicTime)> /*on_contact*/) override {}
@@ -41,6 +42,8 @@ class LocalSession final : public ControllerSession, private broker::ControllerC
   std::string Progress() const override { return ""; }
 
  private:
+  void TellFailedDirectories();
+
   // broker::ControllerChannel.
   void AlterPartition(internal::v1::AlterPartitionRequest request,
                       Done<internal::v1::AlterPartitionResponse> done) override;
@@ -54,6 +57,7 @@ class LocalSession final : public ControllerSession, private broker::ControllerC
   const NodeId self_;
   ControllerHost* const controller_;
   BrokerEpoch epoch_ = kNoBrokerEpoch;
+  std::set<DirectoryId> failed_directories_;
 };
 
 }  // namespace millrace::node

@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "base/status.h"
+#include "base/status_matchers.h"
+#include "controller/commands.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "node/controller_role.h"
@@ -11,6 +14,8 @@
 
 namespace millrace::node {
 namespace {
+
+using ::testing::ElementsAre;
 
 class LocalSessionTest : public ::testing::Test {
  protected:
@@ -24,7 +29,7 @@ class LocalSessionTest : public ::testing::Test {
     session_ = std::make_unique<LocalSession>(NodeId(1), role_->host());
   }
 
-  static internal::v1::RegisterBrokerRequest Registration() {
+  internal::v1::RegisterBrokerRequest Registration() const {
     internal::v1::RegisterBrokerRequest request;
     request.set_broker_id(1);
     request.set_incarnation_id(IncarnationId(Uuid(3, 1)).ToBytes());
@@ -34,10 +39,50 @@ class LocalSessionTest : public ::testing::Test {
     listener->set_name("PLAINTEXT");
     listener->set_host("localhost");
     listener->set_port(9092);
-    request.add_log_dirs()->set_directory_id(DirectoryId(Uuid(2, 1)).ToBytes());
+    request.add_log_dirs()->set_directory_id(first_.ToBytes());
     return request;
   }
 
+  // With two log directories; from then on the broker is active.
+  void Start() {
+    internal::v1::RegisterBrokerRequest request = Registration();
+    request.add_log_dirs()->set_directory_id(other_.ToBytes());
+    bool active = false;
+    sim_.On([&] {
+      session_->Register(request, [&](const absl::StatusOr<BrokerEpoch>& epoch) {
+        ASSERT_OK(epoch);
+        session_->Activate([&](const absl::Status& status) { active = status.ok(); });
+      });
+    });
+    ASSERT_TRUE(sim_.Until([&] { return active; }));
+  }
+  bool HasFailed(DirectoryId directory) {
+    const metadata::BrokerImage* const broker =
+        role_->host()->committed_image().FindBroker(NodeId(1));
+    return broker != nullptr && !broker->HasWorkingLogDir(directory);
+  }
+  // Where the partitions of a new topic lie.
+  std::set<DirectoryId> DirectoriesOfANewTopic() {
+    controller::CreateTopicsCommand command;
+    v1::CreatableTopic* const topic = command.request.add_topics();
+    topic->set_name("t");
+    topic->set_partitions(4);
+    command.fresh_ids.push_back(TopicId(Uuid(4, 1)));
+    bool created = false;
+    sim_.On([&] {
+      role_->host()->Submit(command, [&](const auto& reply, LogIndex) { created = reply.ok(); });
+    });
+    EXPECT_TRUE(sim_.Until([&] { return created; }));
+    std::set<DirectoryId> directories;
+    role_->host()->committed_image().FindTopic("t")->ForEachPartition(
+        [&](PartitionIndex, const metadata::PartitionImage& partition) {
+          directories.insert(partition.DirectoryOf(NodeId(1)));
+        });
+    return directories;
+  }
+
+  const DirectoryId first_{Uuid(2, 1)};
+  const DirectoryId other_{Uuid(2, 2)};
   SimEnv sim_;
   controller::LeaderWatch leaders_;
   RaftQuorumControl quorum_;
@@ -83,6 +128,21 @@ TEST_F(LocalSessionTest, RefusalIsPassedOn) {
   });
   ASSERT_TRUE(sim_.Until([&] { return refused.has_value(); }));
   EXPECT_EQ(CodeOf(*refused), ErrorCode::kInvalidRequest);
+}
+
+TEST_F(LocalSessionTest, NothingNewIsPlacedInADirectoryThatFailed) {
+  Start();
+  sim_.On([&] { session_->ReportFailedDirectory(other_); });
+  ASSERT_TRUE(sim_.Until([&] { return HasFailed(other_); }));
+  EXPECT_FALSE(HasFailed(first_));
+  EXPECT_THAT(DirectoriesOfANewTopic(), ElementsAre(first_));
+}
+
+TEST_F(LocalSessionTest, ADirectoryThatFailsBeforeTheRegistrationIsToldAfterIt) {
+  sim_.On([&] { session_->ReportFailedDirectory(other_); });
+  Start();
+  ASSERT_TRUE(sim_.Until([&] { return HasFailed(other_); }));
+  EXPECT_THAT(DirectoriesOfANewTopic(), ElementsAre(first_));
 }
 
 TEST_F(LocalSessionTest, LeavingWaitsForNothing) {
