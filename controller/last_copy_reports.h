@@ -37,7 +37,9 @@ class LastCopyReports {
     BrokerEpoch broker_epoch;
     internal::v1::LastCopy copy;
   };
+  // Of one loss: an election ends it, and so raises the leader epoch.
   struct Partition {
+    LeaderEpoch leader_epoch;
     MonotonicTime since;
     std::map<NodeId, Report> reports;
   };

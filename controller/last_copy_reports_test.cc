@@ -53,6 +53,22 @@ TEST_F(LastCopyReportsTest, TheOthersAreWaitedForFromTheFirstReportOn) {
   EXPECT_TRUE(From(2, 20, 7).copies(0).waited());
 }
 
+// Nobody reports while it has a leader, so nothing is forgotten in between.
+TEST_F(LastCopyReportsTest, AtTheNextLossTheyAreWaitedForAnew_S32) {
+  From(1, 10, 5);
+  v1::ElectLeadersRequest elect;
+  elect.set_type(v1::ELECTION_TYPE_UNCLEAN);
+  elect.add_topics()->set_name("r");
+  EXPECT_OK(cluster_.Run(elect));
+  EXPECT_FALSE(cluster_.Partition("r").IsLost());
+  for (const int broker : {1, 2, 3}) cluster_.Start(broker, 3, /*suspect=*/true);
+  ASSERT_TRUE(cluster_.Partition("r").IsLost());
+  now_ = now_ + kWait;
+  const ReportLastCopiesRequest again = From(2, 30, 7);
+  EXPECT_FALSE(again.copies(0).waited());
+  EXPECT_THAT(again.heard(), SizeIs(0));
+}
+
 TEST_F(LastCopyReportsTest, WhatAClientClaimsToHaveHeardIsNotTaken) {
   ReportLastCopiesRequest request = From(1, 10, 5);
   request.add_heard()->set_broker_id(2);
