@@ -209,6 +209,30 @@ TEST_F(ImpairedReplicasTest, S08_NorIsItElectedWhereUncleanElectionsAreAllowed) 
   EXPECT_EQ(cluster_.state().recovering_elections, 0);
 }
 
+// They are waited for, and not for ever.
+TEST_F(ImpairedReplicasTest, S08_WhereUncleanElectionsAreAllowedTheBoundEndsTheWaiting) {
+  cluster_.CreateOn("u", {1, 2, 3},
+                    {{"min.insync.replicas", "2"}, {"unclean.leader.election.enable", "true"}});
+  cluster_.Fence(1);
+  cluster_.Fence(3);
+  auto cut = ImpairedRegistration(3, 2);
+  cut.mutable_impaired_replicas(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
+  ASSERT_OK(cluster_.Run(cut));
+  cluster_.Activate(3);
+  cluster_.Fence(2);
+  cluster_.Fence(3);
+  cluster_.Start(1, 2, /*suspect=*/true);
+  ASSERT_EQ(cluster_.Partition("u").leader, kNoNode);
+  internal::v1::ReportLastCopiesRequest request = From({1, 100});
+  request.mutable_copies(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
+  request.mutable_copies(0)->set_leader_epoch(cluster_.Partition("u").leader_epoch.value());
+  EXPECT_EQ(Elected(request), 0);
+  request.mutable_copies(0)->set_waited(true);
+  EXPECT_EQ(Elected(request), 1);
+  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(1));
+  EXPECT_EQ(cluster_.state().recovering_elections, 1);
+}
+
 TEST_F(ImpairedReplicasTest, S08_WithNobodyToCompareItWithItLeads) {
   cluster_.CreateOn("alone", {1});
   auto request = ImpairedRegistration(1, 2);

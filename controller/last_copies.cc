@@ -50,11 +50,16 @@ void Take(const State& state, const ReportLastCopiesRequest& request, ReportsByP
   }
 }
 
-// Where there are seats, of those that have one. Where there are none, one that comes with a
-// reassignment never was in sync.
+// Where there are seats, of those that have one.
 bool IsCandidate(NodeId broker, const PartitionImage& partition) {
-  if (partition.IsLost()) return !partition.IsAdding(broker);
-  return partition.InIsr(broker) || partition.InElr(broker);
+  return partition.IsLost() || partition.InIsr(broker) || partition.InElr(broker);
+}
+
+// One that comes with a reassignment may have nothing yet. It may also have been in sync, and have
+// all: then its end says so, and it has led, if those that were there before lack anything.
+bool IsWaitedFor(NodeId broker, const PartitionImage& partition) {
+  return !partition.IsLost() || !partition.IsAdding(broker) ||
+         broker == partition.last_known_leader;
 }
 
 // Who is to lead; kNoNode while it is not known.
@@ -66,7 +71,7 @@ NodeId GreatestOf(const Reports& reports, const PartitionImage& partition,
     if (!IsCandidate(replica.broker, partition)) continue;
     const auto report = reports.ends.find(replica.broker);
     if (report == reports.ends.end() || !electorate.MayLead(replica)) {
-      if (!reports.waited) return kNoNode;
+      if (!reports.waited && IsWaitedFor(replica.broker, partition)) return kNoNode;
       continue;
     }
     if (end.has_value() && report->second <= *end) continue;
@@ -96,9 +101,12 @@ rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
     if (before.IsLost() && rules.IsDurable(before)) continue;
     PartitionImage after = before;
     const NodeId greatest = GreatestOf(of_partition, before, electorate);
-    if (greatest == kNoNode) continue;
     ElectionRules election = rules.ForPartition(before);
-    if (before.IsLost()) {
+    if (greatest == kNoNode) {
+      // Those that may have all of it were waited for, and the topic does with less.
+      if (!of_partition.waited || !election.unclean) continue;
+      election.impaired = true;
+    } else if (before.IsLost()) {
       after.last_known_leader = greatest;
       election.unclean = true;
     } else {

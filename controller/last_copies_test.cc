@@ -79,6 +79,75 @@ TEST_F(LastCopiesTest, S32_AfterTheBoundTheGreatestOfThoseThatAreBackLeads) {
   EXPECT_EQ(cluster_.Partition("r").leader, NodeId(2));
 }
 
+// A topic on brokers 1 and 2 that moves to 3 and 4, of which 3 was in sync, and led alone, before
+// it stopped uncleanly; 4 has not caught up.
+class MovedCopiesTest : public LastCopiesTest {
+ protected:
+  void Lose(const char* topic, std::vector<int> from) {
+    cluster_.Start(4, 1);
+    cluster_.CreateOn(topic, from, {{"durability", "replicated"}, {"min.insync.replicas", "1"}});
+    AlterReassignmentsCommand move;
+    auto* const wanted = move.request.add_reassignments();
+    wanted->set_topic(topic);
+    wanted->add_replicas(3);
+    wanted->add_replicas(4);
+    EXPECT_OK(cluster_.Run(move));
+    std::vector<int> in_sync = from;
+    in_sync.push_back(3);
+    cluster_.Sync(topic, in_sync);
+    for (const int broker : from) cluster_.Fence(broker);
+    EXPECT_EQ(cluster_.Partition(topic).leader, NodeId(3));
+  }
+  ReportLastCopiesRequest Of(const char* topic, const End& first, std::vector<End> heard) {
+    ReportLastCopiesRequest request = From(first, topic);
+    for (const End& end : heard) *request.add_heard() = From(end, topic);
+    return request;
+  }
+};
+
+TEST_F(MovedCopiesTest, S32_OneThatCameWithAReassignmentAndLedIsWaitedForAndLeads) {
+  Lose("m", {1, 2});
+  cluster_.Fence(3);
+  cluster_.Start(3, 3, /*suspect=*/true);
+  for (const int broker : {1, 2}) cluster_.Start(broker, 3, /*suspect=*/true);
+  ASSERT_TRUE(cluster_.Partition("m").IsLost());
+  EXPECT_EQ(Elected(Of("m", {1, 0, 100}, {{2, 0, 100}})), 0);
+  EXPECT_EQ(Elected(Of("m", {1, 0, 100}, {{2, 0, 100}, {3, 1, 200}})), 1) << "4 is not waited for";
+  EXPECT_EQ(cluster_.Partition("m").leader, NodeId(3));
+}
+
+TEST_F(MovedCopiesTest, S32_ItLeadsWhenThoseBeforeItNeverComeBack) {
+  Lose("m", {1, 2});
+  cluster_.Start(3, 3, /*suspect=*/true);
+  ASSERT_TRUE(cluster_.Partition("m").IsLost());
+  ReportLastCopiesRequest request = Of("m", {3, 1, 200}, {});
+  EXPECT_EQ(Elected(request), 0);
+  request.mutable_copies(0)->set_waited(true);
+  EXPECT_EQ(Elected(request), 1);
+  EXPECT_EQ(cluster_.Partition("m").leader, NodeId(3));
+}
+
+TEST_F(MovedCopiesTest, S32_ACopyThatWasAloneDoesNotLeadBeforeOneThatLedAfterIt) {
+  Lose("one", {1});
+  cluster_.Activate(1);
+  cluster_.Start(3, 3, /*suspect=*/true);
+  EXPECT_EQ(cluster_.Partition("one").leader, kNoNode);
+  EXPECT_EQ(Elected(Of("one", {1, 0, 100}, {{3, 1, 200}})), 1);
+  EXPECT_EQ(cluster_.Partition("one").leader, NodeId(3));
+}
+
+TEST_F(MovedCopiesTest, WhoLedLastDoesNotLeaveWhileNobodyIsKnownToBeInSync) {
+  Lose("m", {1, 2});
+  cluster_.Start(3, 3, /*suspect=*/true);
+  ASSERT_TRUE(cluster_.Partition("m").IsLost());
+  AlterReassignmentsCommand cancel;
+  cancel.request.add_reassignments()->set_topic("m");
+  const auto reply = cluster_.Run(cancel);
+  ASSERT_OK(reply);
+  EXPECT_EQ(reply->results(0).code(), v1::ERROR_CODE_INELIGIBLE_REPLICA);
+  EXPECT_TRUE(cluster_.Partition("m").IsReplica(NodeId(3)));
+}
+
 TEST_F(LastCopiesTest, S32_ADurableTopicIsLeftToAPerson) {
   // Its copies were not suspect, so that it has a leader; without its disks it has none.
   for (const int broker : {1, 2, 3}) {

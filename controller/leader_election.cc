@@ -71,7 +71,10 @@ NodeId LeaderWithSeat(const Electorate& electorate, const ElectionRules& rules,
 // A leader for a partition whose ISR and ELR cannot give one; kNoNode if that is not allowed.
 NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rules,
                           const PartitionImage& partition) {
-  const bool only_copy = partition.replication_factor() == 1;
+  // One that came with a reassignment and led may have what the copy that was there before lacks.
+  const bool led_by_another =
+      partition.IsAdding(partition.leader) || partition.IsAdding(partition.last_known_leader);
+  const bool only_copy = partition.replication_factor() == 1 && !led_by_another;
   if (!rules.unclean && !only_copy) return kNoNode;
   // Those that may have all of it are waited for a while, and so are the ends of the others.
   if (!partition.impaired.empty() && !rules.impaired) return kNoNode;

@@ -63,6 +63,16 @@ absl::Status NobodyInSync(const PartitionImage& before, const Replicas& replicas
                    {.name = "replicas", .value = Text(BrokersOf(replicas))});
 }
 
+// Who leaves is deleted.
+absl::Status LastLeaderWouldLeave(const PartitionImage& before) {
+  return MakeError(
+      ErrorCode::kIneligibleReplica,
+      absl::StrCat("nobody is known to be in sync, and broker ", before.last_known_leader.value(),
+                   ", which led last and may have records that no other has, would "
+                   "leave: wait until the partition has a leader, or elect one"),
+      {.name = "replicas", .value = absl::StrCat(before.last_known_leader.value())});
+}
+
 // How the partition is to be held, from now on and in the end.
 struct Holders {
   Replicas replicas;
@@ -82,6 +92,10 @@ absl::StatusOr<PartitionImage> HeldBy(Holders holders, const Electorate& elector
   after.throttle_bytes_per_s = after.adding.empty() ? 0 : holders.throttle_bytes_per_s;
   after.isr = Ordered(before.isr, after.replicas);
   after.elr = Ordered(before.elr, after.replicas);
+  if (before.IsLost() && before.last_known_leader != kNoNode &&
+      !after.IsReplica(before.last_known_leader)) {
+    return LastLeaderWouldLeave(before);
+  }
   const bool had_proof = !before.isr.empty() || !before.elr.empty();
   if (had_proof && after.isr.empty() && after.elr.empty()) {
     return NobodyInSync(before, after.replicas);
