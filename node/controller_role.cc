@@ -171,6 +171,8 @@ void ControllerRole::Finish(const absl::Status& status) {
 // ---- One of several controllers ----
 
 void ControllerRole::JoinQuorum() {
+  addresses_ = std::make_unique<VoterAddresses>(env_.clock, env_.controller, &network_->founding(),
+                                                [network = network_] { return network->Heard(); });
   QuorumFoundingOptions options;
   options.self = voter_id();
   options.configured = config_.quorum_voters;
@@ -205,6 +207,9 @@ void ControllerRole::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
     env_.controller->Post([this, opened] {
       if (!opened.ok()) return Finish(opened);
       network_->SetCluster(cluster_id_, generation_);
+      network_->SetOnHello([this, alive = std::weak_ptr<const bool>(alive_)] {
+        if (!alive.expired()) addresses_->OnHello();
+      });
       leaders_->Subscribe([this](const LeaderHint& leader) { OnLeader(leader); });
       StartHost();
       if (belongs_ != nullptr) std::exchange(belongs_, nullptr)();
@@ -234,8 +239,20 @@ void ControllerRole::StartHost() {
 
 void ControllerRole::OnLeadership(bool leads) {
   leads ? balancer_.OnLed() : balancer_.OnLostLeadership();
-  if (replacer_ == nullptr) return;
+  if (network_ == nullptr) return;
   leads ? replacer_->OnLed(&host_->log()) : replacer_->OnLostLeadership();
+  leads ? addresses_->OnLed(&host_->log(), OwnState()) : addresses_->OnLostLeadership();
+}
+
+raft::FoundingState ControllerRole::OwnState() const {
+  raft::FoundingState state = {.self = voter_id(),
+                               .phase = raft::FoundingPhase::kFounded,
+                               .cluster_id = cluster_id_,
+                               .generation = generation_};
+  for (const raft::Peer& voter : config_.quorum_voters) {
+    if (voter.node == config_.node_id) state.address = voter.address;
+  }
+  return state;
 }
 
 void ControllerRole::BalanceLeaders() {

@@ -29,6 +29,7 @@
 #include "node/quorum_founding.h"
 #include "node/quorum_network.h"
 #include "node/raft_quorum_control.h"
+#include "node/voter_addresses.h"
 #include "storage/kv_store.h"
 
 namespace millrace::node {
@@ -90,6 +91,8 @@ class ControllerRole {
   absl::Status SetAsideIfDamaged();
   // What only the leader does begins, or ends.
   void OnLeadership(bool leads);
+  // What this node says of itself to its peers.
+  raft::FoundingState OwnState() const;
   void BalanceLeaders();
 
   const NodeConfig config_;
@@ -100,8 +103,9 @@ class ControllerRole {
   RaftQuorumControl* const quorum_;
   BrokerSessionServer sessions_;
   LeaderBalancer balancer_;
-  // Null for the whole quorum.
+  // Null for the whole quorum; the second from JoinQuorum on.
   std::unique_ptr<DirectoryReplacer> replacer_;
+  std::unique_ptr<VoterAddresses> addresses_;
   // Of the metadata directory: the log's, and the image store's.
   std::unique_ptr<Executor> metadata_disk_;
   std::unique_ptr<Executor> image_disk_;

@@ -33,6 +33,8 @@ class QuorumNetwork {
   virtual const raft::ProgramFeatures* FeaturesOf(const raft::VoterId& voter) const = 0;
   // The newest process of each directory that was heard of, voters and others, by id.
   virtual std::vector<raft::HeardPeer> Heard() const = 0;
+  // Called when a process has opened a stream to here, and Heard says what it said.
+  virtual void SetOnHello(std::function<void()> on_hello) = 0;
 };
 
 }  // namespace millrace::node

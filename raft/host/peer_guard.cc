@@ -102,14 +102,18 @@ const ProgramFeatures* PeerGuard::FeaturesOf(const VoterId& voter) const {
   return known == known_.end() ? nullptr : &known->second.features;
 }
 
+std::optional<HeardPeer> PeerGuard::HeardOf(const VoterId& voter) const {
+  auto known = known_.find(voter);
+  if (known == known_.end()) return std::nullopt;
+  return HeardPeer{.id = voter,
+                   .address = known->second.address,
+                   .asks_to_join = known->second.asks_to_join,
+                   .hellos = known->second.heard};
+}
+
 std::vector<HeardPeer> PeerGuard::Heard() const {
   std::vector<HeardPeer> all;
-  for (const auto& [id, known] : known_) {
-    all.push_back({.id = id,
-                   .address = known.address,
-                   .asks_to_join = known.asks_to_join,
-                   .hellos = known.heard});
-  }
+  for (const auto& [id, known] : known_) all.push_back(*HeardOf(id));
   return all;
 }
 

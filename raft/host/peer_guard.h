@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -62,6 +63,10 @@ class PeerGuard {
 
   // What the newest accepted process of `voter` said of its program; null if there was none.
   const ProgramFeatures* FeaturesOf(const VoterId& voter) const;
+
+  // The newest accepted process of `voter`; none if there was none. Whether it is connected is not
+  // known here.
+  std::optional<HeardPeer> HeardOf(const VoterId& voter) const;
 
   // All that are remembered, by id; whether they are connected is not known here.
   std::vector<HeardPeer> Heard() const;

@@ -478,15 +478,20 @@ void QuorumLog::SendChunk(Message message) {
 
 void QuorumLog::UpdatePeers() {
   if (dependencies_.transport == nullptr) return;
-  std::map<NodeId, std::string> addresses;
-  for (const Peer& peer : options_.known_peers) addresses[peer.node] = peer.address;
-  for (const Voter& voter : node_->voters().voters) {
-    if (!voter.address.empty()) addresses[voter.id.node] = voter.address;
-  }
+  // What was committed first: it may be of a voter that was added after the list was written. But a
+  // quorum that was moved while it was down has nothing newer than the list.
   std::vector<Peer> peers;
-  for (auto& [node, address] : addresses) {
-    if (node != options_.self.node) peers.push_back(Peer{node, std::move(address)});
+  const auto add = [&](NodeId node, const std::string& address) {
+    if (node == options_.self.node || address.empty()) return;
+    const Peer peer{node, address};
+    if (std::find(peers.begin(), peers.end(), peer) == peers.end()) peers.push_back(peer);
+  };
+  const std::vector<Voter>& voters = node_->voters().voters;
+  // Of a node's directories the last one of the set.
+  for (auto voter = voters.rbegin(); voter != voters.rend(); ++voter) {
+    add(voter->id.node, voter->address);
   }
+  for (const Peer& peer : options_.known_peers) add(peer.node, peer.address);
   dependencies_.transport->SetPeers(std::move(peers));
 }
 

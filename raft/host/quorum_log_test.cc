@@ -10,6 +10,8 @@
 namespace millrace::raft {
 namespace {
 
+using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -158,6 +160,28 @@ TEST_F(QuorumLogTest, S17_AMemberIsAddedAsALearnerAndThenPromoted) {
   EXPECT_OK(done[1]);
   EXPECT_TRUE(HasApplied(4, "before"));
   EXPECT_EQ(bed_.log(4).node().voters().voters.size(), 4u);
+}
+
+TEST_F(QuorumLogTest, AVoterThatMovedIsLookedForWhereTheLogAndTheListSayThatItIs) {
+  const int moved = AFollower();
+  const Peer listed{NodeId(moved), absl::StrCat("node", moved, ":9093")};
+  const Peer committed{NodeId(moved), "elsewhere:1"};
+  EXPECT_THAT(bed_.peers(bed_.leader()), Contains(listed).Times(1));
+  bed_.log(bed_.leader())
+      .ChangeMembership({VoterChange::Kind::kSetAddress, bed_.id(moved), committed.address},
+                        [](const absl::Status& status) { EXPECT_OK(status); });
+  ASSERT_TRUE(bed_.Settle());
+  for (int node : bed_.nodes()) {
+    std::vector<Peer> of_moved;
+    for (const Peer& peer : bed_.peers(node)) {
+      if (peer.node == NodeId(moved)) of_moved.push_back(peer);
+    }
+    if (node == moved) {
+      EXPECT_THAT(of_moved, IsEmpty());
+    } else {
+      EXPECT_THAT(of_moved, ElementsAre(committed, listed));
+    }
+  }
 }
 
 TEST_F(QuorumLogTest, AMemberThatHasJustJoinedKnowsWhereItsLeaderIs) {

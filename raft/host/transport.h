@@ -45,8 +45,9 @@ class Transport {
 
   // Begins to deliver; called once. `receiver` outlives the transport, or is taken away with null.
   virtual void SetReceiver(TransportReceiver* receiver) = 0;
-  // All that messages may go to, but this node itself. Replaces what was there; connections to
-  // peers whose address stays are kept.
+  // All that messages may go to, but this node itself. A node that may be found at one of several
+  // addresses is there once for each; they are tried in this order. Replaces what was there;
+  // connections to peers whose first address stays, or is the one they are connected at, are kept.
   virtual void SetPeers(std::vector<Peer> peers) = 0;
   // Queues the messages, or drops those whose peer is unknown, unreachable or far behind.
   virtual void Send(std::vector<Message> messages) = 0;

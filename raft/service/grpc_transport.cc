@@ -19,6 +19,13 @@ namespace wire = millrace::internal::v1;
 
 constexpr char kExchangeFounding[] = "/millrace.internal.v1.RaftService/ExchangeFounding";
 
+// Whether a link need not begin anew when its peer is to be found at these addresses: the likeliest
+// one is no other than it was, or is where the link leads.
+bool IsStillRight(const OutboundLink& link, const std::vector<std::string>& addresses) {
+  return link.lasting() &&
+         (link.addresses().front() == addresses.front() || link.address() == addresses.front());
+}
+
 }  // namespace
 
 std::shared_ptr<GrpcTransport> GrpcTransport::Create(const TransportOptions& options,
@@ -50,17 +57,20 @@ void GrpcTransport::SetClusterId(const ClusterId& cluster_id, int64_t generation
 
 void GrpcTransport::SetPeers(std::vector<Peer> peers) {
   CHECK(deps_.owner->IsCurrent());
+  std::map<NodeId, std::vector<std::string>> addresses;
+  for (Peer& peer : peers) {
+    if (peer.node != options_.self.node) addresses[peer.node].push_back(std::move(peer.address));
+  }
   std::map<NodeId, std::shared_ptr<OutboundLink>> former = std::exchange(links_, {});
-  for (const Peer& peer : peers) {
-    if (peer.node == options_.self.node) continue;
-    std::shared_ptr<OutboundLink>& link = links_[peer.node];
-    auto known = former.find(peer.node);
-    if (known != former.end() && known->second->lasting() &&
-        known->second->address() == peer.address) {
+  for (auto& [node, of_node] : addresses) {
+    std::shared_ptr<OutboundLink>& link = links_[node];
+    auto known = former.find(node);
+    if (known != former.end() && IsStillRight(*known->second, of_node)) {
       link = known->second;
+      link->SetAddresses(std::move(of_node));
       continue;
     }
-    link = MakeLink(peer.node, peer.address, /*lasting=*/true);
+    link = MakeLink(node, std::move(of_node), /*lasting=*/true);
     if (!guard_.cluster_id().is_zero()) link->Open();
   }
   // Strangers stay strangers.
@@ -68,10 +78,11 @@ void GrpcTransport::SetPeers(std::vector<Peer> peers) {
   links_.merge(former);
 }
 
-std::shared_ptr<OutboundLink> GrpcTransport::MakeLink(NodeId peer, const std::string& address,
+std::shared_ptr<OutboundLink> GrpcTransport::MakeLink(NodeId peer,
+                                                      std::vector<std::string> addresses,
                                                       bool lasting) {
-  return std::make_shared<OutboundLink>(peer, address, lasting, options_, deps_, &metrics_.Of(peer),
-                                        this);
+  return std::make_shared<OutboundLink>(peer, std::move(addresses), lasting, options_, deps_,
+                                        &metrics_.Of(peer), this);
 }
 
 OutboundLink* GrpcTransport::LinkTo(NodeId peer) {
@@ -82,9 +93,16 @@ OutboundLink* GrpcTransport::LinkTo(NodeId peer) {
   auto heard = heard_.find(peer);
   if (heard == heard_.end()) return nullptr;
   if (link == links_.end() || link->second->address() != heard->second.address) {
-    link = links_.insert_or_assign(peer, MakeLink(peer, heard->second.address, false)).first;
+    link = links_.insert_or_assign(peer, MakeLink(peer, {heard->second.address}, false)).first;
   }
   return link->second.get();
+}
+
+// Only of a directory that is spoken to: a stray process with a peer's node id leads nobody away.
+void GrpcTransport::FollowHello(const VoterId& to, OutboundLink* link) {
+  if (!link->lasting() || link->IsConnectedTo(to)) return;
+  const std::optional<HeardPeer> heard = guard_.HeardOf(to);
+  if (heard.has_value()) link->Follow(heard->address, heard->hellos);
 }
 
 void GrpcTransport::Send(std::vector<Message> messages) {
@@ -93,6 +111,7 @@ void GrpcTransport::Send(std::vector<Message> messages) {
   for (const Message& message : messages) by_peer[message.to.node].push_back(&message);
   for (const auto& [peer, of_peer] : by_peer) {
     if (OutboundLink* const link = LinkTo(peer)) {
+      for (const Message* message : of_peer) FollowHello(message->to, link);
       link->Send(of_peer);
     } else {
       metrics_.Of(peer).messages_dropped.Add(static_cast<int64_t>(of_peer.size()));
@@ -140,11 +159,12 @@ void GrpcTransport::OnOpened(const std::shared_ptr<InboundStream>& stream, const
   stream->Answer(HelloTo(hello.from.node));
   Admit(stream, hello);
   RememberAddress(hello);
-  auto known = links_.find(hello.from.node);
-  if (known == links_.end()) return;
-  // What the receiver does about a break may take the link out of the map.
-  const std::shared_ptr<OutboundLink> link = known->second;
-  link->PeerIsHere(hello.process);
+  if (auto known = links_.find(hello.from.node); known != links_.end()) {
+    // What the receiver does about a break may take the link out of the map.
+    const std::shared_ptr<OutboundLink> link = known->second;
+    link->PeerIsHere(hello.process);
+  }
+  if (on_hello_ != nullptr) on_hello_();
 }
 
 // What came by the former stream, and waits, could overtake what comes by this one.
@@ -236,7 +256,12 @@ absl::Status GrpcTransport::OnAnswer(NodeId peer, const Hello& hello) {
                                   " was expected; correct controller.quorum.voters"),
                      {.name = "node.id", .value = absl::StrCat(hello.from.node.value())});
   }
-  return guard_.Accept(hello);
+  RETURN_IF_ERROR(guard_.Accept(hello));
+  // It is found where the link leads, whatever it says of its address.
+  if (auto link = links_.find(peer); link != links_.end()) {
+    link->second->NoteHello(guard_.HeardOf(hello.from)->hellos);
+  }
+  return absl::OkStatus();
 }
 
 void GrpcTransport::OnRefused(NodeId, const absl::Status& why) {

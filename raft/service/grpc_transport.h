@@ -57,6 +57,9 @@ class GrpcTransport final : public Transport,
   // The newest accepted process on each directory, by id.
   std::vector<HeardPeer> HeardPeers() const;
 
+  // Called when a peer has opened a stream that was accepted.
+  void SetOnHello(std::function<void()> on_hello) { on_hello_ = std::move(on_hello); }
+
   // Answers peers' questions; until set they get BROKER_NOT_AVAILABLE.
   void SetFoundingAnswer(FoundingAnswer answer) { founding_answer_ = std::move(answer); }
 
@@ -106,9 +109,12 @@ class GrpcTransport final : public Transport,
   // Makes the stream its voter's only one.
   void Admit(const std::shared_ptr<InboundStream>& stream, const Hello& hello);
   void RememberAddress(const Hello& hello);
-  std::shared_ptr<OutboundLink> MakeLink(NodeId peer, const std::string& address, bool lasting);
+  std::shared_ptr<OutboundLink> MakeLink(NodeId peer, std::vector<std::string> addresses,
+                                         bool lasting);
   // The way to a peer; null if none is known. Makes one for a peer that only a hello has named.
   OutboundLink* LinkTo(NodeId peer);
+  // Leads the link to where `to` said last that it is, if it leads to somebody else or nowhere.
+  void FollowHello(const VoterId& to, OutboundLink* link);
   void LogRefusal(const Hello& hello, const absl::Status& why);
   void TellSuperseded(const absl::Status& why);
 
@@ -118,6 +124,7 @@ class GrpcTransport final : public Transport,
   PeerMetrics metrics_;
   TransportReceiver* receiver_ = nullptr;
   FoundingAnswer founding_answer_;
+  std::function<void()> on_hello_;
 
   std::map<NodeId, std::shared_ptr<OutboundLink>> links_;
   // At most kStrangersMax.

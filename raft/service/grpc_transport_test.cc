@@ -302,6 +302,73 @@ TEST_P(GrpcTransportTest, PeersThatGoAreLetGoAndThoseThatStayKeepTheirConnection
   EXPECT_FALSE(one->Get<bool>([&](auto& it) { return it.IsConnected(two->id().node); }));
 }
 
+TEST_P(GrpcTransportTest, APeerIsFoundAtAnyOfItsAddressesAndAnotherNodeIsNotTakenForIt) {
+  LogCapture capture(LogLevel::kWarn);
+  auto one = Voter(1);
+  auto two = Voter(2);
+  auto three = Voter(3);
+  const Peer nowhere{two->id().node, "127.0.0.1:1"};
+  // Where the second was, the third is now; and the first itself.
+  const Peer third{two->id().node, three->address()};
+  const Peer itself{two->id().node, one->address()};
+  one->SetPeers({third, nowhere, itself, two->peer()});
+  ASSERT_TRUE(one->SendUntilReceived(two.get(), 1));
+  ASSERT_TRUE(one->AwaitConnected(*two));
+  EXPECT_THAT(three->received(), IsEmpty());
+  EXPECT_THAT(LinesWith(capture, "does not take part"),
+              ElementsAre(HasSubstr("expects node 2 where node 3 is"),
+                          HasSubstr("expects node 2 where node 1 is")));
+  EXPECT_THAT(one->unreachable(), ElementsAre(two->id().node));
+  // What is likeliest stays; what else there is does not matter to the connection.
+  one->SetPeers({third, two->peer()});
+  EXPECT_TRUE(one->Get<bool>([&](auto& it) { return it.IsConnected(two->id().node); }));
+  one->SetPeers({two->peer()});
+  EXPECT_TRUE(one->Get<bool>([&](auto& it) { return it.IsConnected(two->id().node); }));
+}
+
+TEST_P(GrpcTransportTest, APeerThatMovedIsFoundWhereItsHelloSays) {
+  auto one = Voter(1);
+  TestVoterOptions options;
+  auto two = Voter(2, options);
+  const Peer former = two->peer();
+  one->SetPeers({former});
+  ASSERT_TRUE(one->SendUntilReceived(two.get(), 1));
+  ASSERT_TRUE(one->AwaitConnected(*two));
+  two.reset();
+  ASSERT_TRUE(one->AwaitUnreachable(1));
+  options.start_counter = 2;
+  options.nonce = 2;
+  // Its port was taken meanwhile, by another node.
+  TestVoterOptions reused;
+  reused.port = std::stoi(former.address.substr(former.address.rfind(':') + 1));
+  auto three = Voter(3, reused);
+  two = Voter(2, options);
+  ASSERT_NE(two->address(), former.address);
+  two->SetPeers({one->peer()});
+  ASSERT_TRUE(one->SendUntilReceived(two.get(), 2));
+  ASSERT_TRUE(one->AwaitConnected(*two));
+  EXPECT_THAT(three->received(), IsEmpty());
+  // The same peers again do not lead it back.
+  one->SetPeers({former});
+  EXPECT_TRUE(one->Get<bool>([&](auto& it) { return it.IsConnected(two->id().node); }));
+}
+
+TEST_P(GrpcTransportTest, AStrayProcessOfAPeersNodeLeadsNobodyAway) {
+  auto one = Voter(1);
+  auto two = Voter(2);
+  one->SetPeers({two->peer()});
+  ASSERT_TRUE(one->SendUntilReceived(two.get(), 1));
+  TestVoterOptions options;
+  options.directory = 99;
+  auto stray = Voter(2, options);
+  stray->SetPeers({one->peer()});
+  ASSERT_TRUE(stray->AwaitConnected(*one));
+  ASSERT_TRUE(one->SendUntilReceived(two.get(), 2));
+  EXPECT_THAT(stray->received(), IsEmpty());
+  // But what is for that directory goes there.
+  ASSERT_TRUE(one->SendUntilReceived(stray.get(), 3));
+}
+
 // Holds the owner of a voter until it goes: the voter reads nothing meanwhile.
 class Held {
  public:

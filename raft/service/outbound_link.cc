@@ -1,5 +1,6 @@
 #include "raft/service/outbound_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,9 @@ constexpr char kMethod[] = "/millrace.internal.v1.RaftService/Replicate";
 
 // A peer that has not answered for so long may be one that was there before.
 constexpr absl::Duration kAnswerUsuallyWithin = absl::Milliseconds(100);
+
+// More than a peer has addresses and ways to refuse.
+constexpr size_t kRefusalsLoggedMax = 64;
 
 absl::Status Replaced() {
   return MakeError(ErrorCode::kBrokerNotAvailable, "another process has taken its place");
@@ -83,11 +87,12 @@ class OutboundLink::Handler final : public rpc::ClientStreamHandler {
   const uint64_t number_;
 };
 
-OutboundLink::OutboundLink(NodeId peer, std::string address, bool lasting,
+OutboundLink::OutboundLink(NodeId peer, std::vector<std::string> addresses, bool lasting,
                            const TransportOptions& options, const TransportDeps& deps,
                            PeerCounters* counters, LinkEvents* events)
     : peer_(peer),
-      address_(std::move(address)),
+      addresses_(std::move(addresses)),
+      address_(addresses_.front()),
       lasting_(lasting),
       options_(options),
       deps_(deps),
@@ -98,6 +103,11 @@ OutboundLink::OutboundLink(NodeId peer, std::string address, bool lasting,
       retry_at_(deps.clock->Now()) {}
 
 OutboundLink::~OutboundLink() { Abandon(); }
+
+void OutboundLink::SetAddresses(std::vector<std::string> addresses) {
+  CHECK(!addresses.empty());
+  addresses_ = std::move(addresses);
+}
 
 void OutboundLink::Open() {
   if (stream_ != nullptr) return;
@@ -123,6 +133,16 @@ void OutboundLink::PeerIsHere(const ProcessId& process) {
   if (outdated) Break(Replaced(), /*broken=*/true);
   if (stuck) Abandon();
   backoff_.Reset();
+  if (lasting_) Open();
+}
+
+void OutboundLink::Follow(const std::string& address, uint64_t hello) {
+  if (hello <= hello_) return;
+  hello_ = hello;
+  if (address.empty() || address == address_) return;
+  Abandon();
+  said_ = address_ = address;
+  retry_at_ = deps_.clock->Now();
   if (lasting_) Open();
 }
 
@@ -163,12 +183,14 @@ void OutboundLink::OnAnswer(uint64_t stream, const absl::StatusOr<Hello>& hello)
   if (!status.ok()) {
     LogOnce(status);
     Abandon();
+    TurnToNextAddress();
     return ScheduleRetry();
   }
   established_ = true;
   answered_by_ = hello->process;
+  answered_as_ = hello->from;
   break_told_ = false;
-  refusal_logged_ = ErrorCode::kNone;
+  refusals_logged_.clear();
   backoff_.Reset();
   LOG_INFO("raft", "connected to a peer", {{"peer", peer_}, {"address", address_}});
 }
@@ -184,13 +206,16 @@ void OutboundLink::OnDone(uint64_t stream, const absl::Status& status) {
 }
 
 void OutboundLink::Break(const absl::Status& why, bool broken) {
+  const std::string address = address_;
+  // One that was there may be there again: a connection can break without its process.
+  if (!established_) TurnToNextAddress();
   Abandon();
   ScheduleRetry();
   if (!broken || break_told_) return;
   break_told_ = true;
   counters_.connection_breaks.Add();
   LOG_INFO("raft", "a peer cannot be reached",
-           {{"peer", peer_}, {"address", address_}, {"reason", why.message()}});
+           {{"peer", peer_}, {"address", address}, {"reason", why.message()}});
   events_->OnLinkBroken(peer_);
 }
 
@@ -205,11 +230,22 @@ void OutboundLink::ScheduleRetry() {
   if (lasting_) retry_.Set(retry_at_);
 }
 
+// What the peer said itself is the last of them, if it is none of them anyway.
+void OutboundLink::TurnToNextAddress() {
+  std::vector<std::string> all = addresses_;
+  const bool more = !said_.empty() && std::find(all.begin(), all.end(), said_) == all.end();
+  if (more) all.push_back(said_);
+  const auto present = std::find(all.begin(), all.end(), address_);
+  const bool last = present == all.end() || present + 1 == all.end();
+  address_ = last ? all.front() : *(present + 1);
+}
+
 // A peer that is about to be founded is no fault.
 void OutboundLink::LogOnce(const absl::Status& refusal) {
   const ErrorCode code = CodeOf(refusal);
-  if (code == refusal_logged_ || code == ErrorCode::kNotController) return;
-  refusal_logged_ = code;
+  if (code == ErrorCode::kNotController) return;
+  if (refusals_logged_.size() >= kRefusalsLoggedMax) refusals_logged_.clear();
+  if (!refusals_logged_.insert({address_, code}).second) return;
   LOG_ERROR("raft", "a peer does not take part in this quorum",
             {{"peer", peer_}, {"address", address_}, {"reason", refusal.message()}});
 }

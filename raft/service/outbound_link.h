@@ -4,7 +4,9 @@
 // The stream begins with our hello; messages follow without waiting for the answer. What cannot be
 // sent at once is dropped, never kept for the next stream, and so is what would make the unsent
 // bytes exceed their bound. A break is told once; the next is told only after the peer has answered
-// again. Not here: which peers there are, and who may speak (GrpcTransport, PeerGuard).
+// again. A peer that may be found at several addresses is looked for at each of them in turn: one
+// where it is not found, or where another node answers, gives way to the next. Not here: which
+// peers there are, and who may speak (GrpcTransport, PeerGuard).
 //
 // Thread: owner's executor. Held by shared_ptr; what comes from the queue holds it weakly.
 #ifndef RAFT_SERVICE_OUTBOUND_LINK_H_
@@ -13,7 +15,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,15 +51,22 @@ class LinkEvents {
 
 class OutboundLink : public std::enable_shared_from_this<OutboundLink> {
  public:
-  // `lasting`: opened again by itself; otherwise only when there is something to send.
-  OutboundLink(NodeId peer, std::string address, bool lasting, const TransportOptions& options,
-               const TransportDeps& deps, PeerCounters* counters, LinkEvents* events);
+  // `addresses`: where the peer may be, likeliest first. `lasting`: opened again by itself;
+  // otherwise only when there is something to send. REQUIRES: an address.
+  OutboundLink(NodeId peer, std::vector<std::string> addresses, bool lasting,
+               const TransportOptions& options, const TransportDeps& deps, PeerCounters* counters,
+               LinkEvents* events);
   ~OutboundLink();
 
+  // Where the present stream leads, or else the next one.
   const std::string& address() const { return address_; }
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  // Replaces them; a stream that is there stays, wherever it leads. REQUIRES: not empty.
+  void SetAddresses(std::vector<std::string> addresses);
   bool lasting() const { return lasting_; }
   // The peer has answered our hello on the present stream.
   bool established() const { return established_; }
+  bool IsConnectedTo(const VoterId& voter) const { return established_ && answered_as_ == voter; }
 
   // Connects now, whatever the back-off says, unless a stream is there.
   void Open();
@@ -63,6 +74,12 @@ class OutboundLink : public std::enable_shared_from_this<OutboundLink> {
   // This process of the peer has opened a stream to us: no reason to wait, nor to hold on to a
   // connection that leads to a former one, or nowhere.
   void PeerIsHere(const ProcessId& process);
+
+  // The peer has said, in its hello of this number, that it is at `address`: looks for it there
+  // first, now. What an earlier hello said, or one that its answers here have overtaken, is no
+  // news.
+  void Follow(const std::string& address, uint64_t hello);
+  void NoteHello(uint64_t hello) { hello_ = hello; }
 
   // In order, after all that was sent before.
   void Send(const std::vector<const Message*>& messages);
@@ -85,10 +102,16 @@ class OutboundLink : public std::enable_shared_from_this<OutboundLink> {
   // Lets the present stream go; nothing of it is heard any more.
   void Abandon();
   void ScheduleRetry();
+  // The peer is not where it was looked for.
+  void TurnToNextAddress();
   void LogOnce(const absl::Status& refusal);
 
   const NodeId peer_;
-  const std::string address_;
+  std::vector<std::string> addresses_;
+  // What the peer said itself; empty if nothing was followed.
+  std::string said_;
+  // One of these.
+  std::string address_;
   const bool lasting_;
   const TransportOptions options_;
   const TransportDeps deps_;
@@ -106,10 +129,13 @@ class OutboundLink : public std::enable_shared_from_this<OutboundLink> {
   bool established_ = false;
   // Who has answered last.
   ProcessId answered_by_;
+  VoterId answered_as_;
+  // The newest hello of the peer that led the link where it is, or was heard there.
+  uint64_t hello_ = 0;
   // The present break was told.
   bool break_told_ = false;
-  // The last refusal that was logged; kNone after an answer.
-  ErrorCode refusal_logged_ = ErrorCode::kNone;
+  // The refusals that were logged since the last answer, with the address that they came from.
+  std::set<std::pair<std::string, ErrorCode>> refusals_logged_;
   LogThrottle unsendable_{absl::Seconds(10)};
   // Shared with the requests under way, each of which subtracts itself when it has gone out.
   std::shared_ptr<std::atomic<int64_t>> queued_ = std::make_shared<std::atomic<int64_t>>(0);

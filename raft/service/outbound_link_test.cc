@@ -60,9 +60,12 @@ class OutboundLinkTest : public ::testing::Test, public LinkEvents {
     return false;
   }
   void Make(const std::string& address, bool lasting) {
+    Make(std::vector<std::string>{address}, lasting);
+  }
+  void Make(const std::vector<std::string>& addresses, bool lasting) {
     Run([&] {
       link_ = std::make_shared<OutboundLink>(
-          voter_.id().node, address, lasting, TransportOptions(),
+          voter_.id().node, addresses, lasting, TransportOptions(),
           TransportDeps{&queue_, &queue_, &clock_, &random_, &metrics_},
           &peers_.Of(voter_.id().node), this);
     });
@@ -133,6 +136,26 @@ TEST_F(OutboundLinkTest, ANewProcessOfThePeerEndsTheConnectionToTheFormer) {
   Run([&] { link_->PeerIsHere({2, Uuid(2, 2)}); });
   EXPECT_EQ(breaks_, 1);
   EXPECT_TRUE(Await([&] { return answers_.size() == 2 && link_->established(); }));
+}
+
+TEST_F(OutboundLinkTest, APeerIsLookedForAtEachOfItsAddresses) {
+  Make(std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2", voter_.address()}, true);
+  Run([&] { link_->Open(); });
+  ASSERT_TRUE(Await([&] { return link_->established(); }));
+  EXPECT_EQ(link_->address(), voter_.address());
+  EXPECT_EQ(breaks_, 1) << "told once, though two of the addresses lead nowhere";
+}
+
+TEST_F(OutboundLinkTest, APeerThatSaysWhereItIsIsFollowedOnceAtOnce) {
+  Make("127.0.0.1:1", true);
+  Run([&] { link_->Follow(voter_.address(), 2); });
+  ASSERT_TRUE(Await([&] { return link_->established(); }));
+  Run([&] { link_->Follow("127.0.0.1:2", 2); });
+  Run([&] { link_->Follow("127.0.0.1:2", 1); });
+  EXPECT_TRUE(link_->established()) << "no news";
+  // What leads nowhere gives way to what was known before.
+  Run([&] { link_->Follow("127.0.0.1:2", 3); });
+  EXPECT_TRUE(Await([&] { return link_->address() == "127.0.0.1:1"; }));
 }
 
 TEST_F(OutboundLinkTest, ABreakIsToldOnce) {

@@ -71,6 +71,7 @@ class ClusterQuorumLink final : public node::QuorumNetwork,
   }
   // Directories are not lost in whole clusters: quorum_sim_test has that.
   std::vector<raft::HeardPeer> Heard() const override { return {}; }
+  void SetOnHello(std::function<void()>) override {}
 
   // A connection to the peer's process was reset.
   void OnPeerDown(int host);

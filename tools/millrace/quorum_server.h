@@ -65,6 +65,9 @@ class QuorumServer final : public node::QuorumNetwork {
     return transport_->FeaturesOf(voter);
   }
   std::vector<raft::HeardPeer> Heard() const override { return transport_->HeardPeers(); }
+  void SetOnHello(std::function<void()> on_hello) override {
+    transport_->SetOnHello(std::move(on_hello));
+  }
 
  private:
   const node::NodeConfig config_;

@@ -80,6 +80,10 @@ class QuorumBed::BedTransport final : public Transport {
   std::vector<Peer> peers_;
 };
 
+const std::vector<Peer>& QuorumBed::peers(int node) const {
+  return voters_.at(node).transport->peers();
+}
+
 // Messages between two voters may overtake each other here; gRPC's would not.
 void QuorumBed::Deliver(const Message& message) {
   const int from = message.from.node.value();

@@ -89,6 +89,8 @@ class QuorumBed {
   sim::SimFileSystem& files(int node) { return *voters_.at(node).files; }
   sim::SimExecutor& disk(int node) { return *voters_.at(node).disk; }
   const VoterId& id(int node) const { return voters_.at(node).id; }
+  // What it told its transport last.
+  const std::vector<Peer>& peers(int node) const;
   std::vector<int> nodes() const;
   // The one that leads in the highest term, 0 if none.
   int leader() const;
