@@ -28,8 +28,6 @@ TaskThreads::TaskThreads(const std::string& name, int threads) : is_strand_(thre
   }
 }
 
-TaskThreads::~TaskThreads() { Shutdown(); }
-
 bool TaskThreads::MayWake() {
   wake_after_ |= borrowed_;
   return !borrowed_;

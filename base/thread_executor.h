@@ -25,10 +25,10 @@
 
 namespace millrace {
 
-// What both are made of.
+// What both are made of. They shut down themselves: the last tasks may post, which is virtual.
 class TaskThreads : public Executor {
  public:
-  ~TaskThreads() override;
+  ~TaskThreads() override = default;
   TaskThreads(const TaskThreads&) = delete;
   TaskThreads& operator=(const TaskThreads&) = delete;
 
@@ -69,14 +69,16 @@ class TaskThreads : public Executor {
   std::vector<std::thread> threads_;
 };
 
-class ThreadExecutor : public TaskThreads {
+class ThreadExecutor final : public TaskThreads {
  public:
   explicit ThreadExecutor(const std::string& name) : TaskThreads(name, 1) {}
+  ~ThreadExecutor() override { Shutdown(); }
 };
 
-class ThreadPool : public TaskThreads {
+class ThreadPool final : public TaskThreads {
  public:
   ThreadPool(const std::string& name, int threads) : TaskThreads(name, threads) {}
+  ~ThreadPool() override { Shutdown(); }
 };
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 #include "client/topic_news.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -12,7 +13,7 @@ namespace {
 constexpr absl::Duration kUnknownTopicGrace = absl::Seconds(1);
 
 absl::Status NotInTime(const TopicNews& news, const std::string& topic) {
-  const std::shared_ptr<const absl::Status> failure = news.watch_failure.load();
+  const std::shared_ptr<const absl::Status> failure = news.watch_failure.Get();
   if (failure == nullptr) {
     return MakeError(ErrorCode::kRequestTimedOut,
                      absl::StrCat("no server told the partitions of topic '", topic, "' in time"),
@@ -28,13 +29,13 @@ absl::Status NotInTime(const TopicNews& news, const std::string& topic) {
 }  // namespace
 
 void TopicNews::Publish(const TopicTable& table) {
-  watch_failure.store(nullptr);
+  watch_failure.Set(nullptr);
   board.Publish(std::make_shared<const TopicTable>(table));
   changed.Signal();
 }
 
 void TopicNews::WatchFailed(const absl::Status& why) {
-  watch_failure.store(std::make_shared<const absl::Status>(why));
+  watch_failure.Set(std::make_shared<const absl::Status>(why));
   changed.Signal();
 }
 

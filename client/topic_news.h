@@ -5,13 +5,12 @@
 #ifndef CLIENT_TOPIC_NEWS_H_
 #define CLIENT_TOPIC_NEWS_H_
 
-#include <atomic>
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/monotonic_time.h"
+#include "base/shared_value.h"
 #include "client/topic_table.h"
 #include "rpc/wakeup.h"
 
@@ -20,7 +19,7 @@ namespace millrace::client {
 struct TopicNews {
   TopicBoard board;
   // Why topics cannot be asked for now; null if they can.
-  std::atomic<std::shared_ptr<const absl::Status>> watch_failure{nullptr};
+  SharedValue<absl::Status> watch_failure;
   // After each push, and whenever the watch fails.
   rpc::Wakeup changed;
 

@@ -14,6 +14,7 @@
 
 #include "api/watch_topics.h"
 #include "base/ids.h"
+#include "base/shared_value.h"
 
 namespace millrace::client {
 
@@ -38,15 +39,15 @@ struct TopicTable {
 class TopicBoard {
  public:
   void Publish(std::shared_ptr<const TopicTable> table) {
-    table_.store(std::move(table));
+    table_.Set(std::move(table));
     version_.fetch_add(1, std::memory_order_release);
   }
   // Never null. Whoever reads often keeps the table until version() has changed.
-  std::shared_ptr<const TopicTable> Read() const { return table_.load(); }
+  std::shared_ptr<const TopicTable> Read() const { return table_.Get(); }
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
  private:
-  std::atomic<std::shared_ptr<const TopicTable>> table_{std::make_shared<const TopicTable>()};
+  SharedValue<TopicTable> table_{std::make_shared<const TopicTable>()};
   std::atomic<uint64_t> version_{0};
 };
 

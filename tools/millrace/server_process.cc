@@ -344,8 +344,10 @@ class Process {
   Executor* strand_ = &controller_;
   ThreadPool cold_reads_{"cold-read", kColdReadThreads};
   std::shared_ptr<rpc::ReadGate> gate_;
-  Env env_;
+  // What has strands of its own, on which the others run: it outlives them.
+  rpc::Server server_;
   std::unique_ptr<QuorumServer> quorum_server_;
+  Env env_;
   std::unique_ptr<node::GrpcControllerLink> controller_link_;
   std::unique_ptr<broker::GrpcReplicaChannel> replica_channel_;
   std::unique_ptr<broker::GrpcRepairChannel> repair_channel_;
@@ -356,7 +358,6 @@ class Process {
   // On the controller listeners: what other controllers pass on, and what brokers ask.
   std::unique_ptr<node::AdminService> forwarded_service_;
   std::unique_ptr<node::ControllerService> internal_service_;
-  rpc::Server server_;
   std::unique_ptr<http::HttpServer> http_;
 };
 

@@ -90,8 +90,9 @@ FOREIGN_PROTOS = ["rpc/proto/*"]
 _IO = ["base/*", "rpc/*", "http/*", "tools/*", "test/cluster/*", "examples/*"]
 _GRPC = ["rpc/*", "*/service/*", "client/*", "tools/bench/*", "tools/millrace/*", "test/cluster/*", "examples/*"]
 _TESTS = ["*_test.cc", "test/*", "*/testing/*", "*_matchers.h", "*_test_*.h", "*_test_*.cc"]
-# base/log*: a test's capture of lines from any thread; base/posix_file_system*: the end of a round of syncs.
-_MUTEX = ["base/thread_executor*", "base/counters*", "base/log*", "base/posix_file_system*", "http/*", "rpc/*", "tools/*", "test/cluster/*", "examples/*"]
+# base/log*: a test's capture of lines from any thread; base/posix_file_system*: the end of a round of syncs;
+# base/shared_value*: what a client's callers read of what its strand knows.
+_MUTEX = ["base/thread_executor*", "base/counters*", "base/log*", "base/posix_file_system*", "base/shared_value*", "http/*", "rpc/*", "tools/*", "test/cluster/*", "examples/*"]
 _NOWHERE = []
 
 LIBRARIES = [
