@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 
 #include "base/check.h"
 
@@ -28,8 +29,14 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
+// glibc fills what is allocated and freed, and keeps nothing out of that: whoever uses freed memory
+// does not find there what was. cluster_of_processes.sh has the same.
+constexpr const char* kPerturbed[] = {"MALLOC_PERTURB_=165",
+                                      "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"};
+
 // The test's own variables, with `changes` in place of those of the same name.
-std::vector<std::string> Environment(const std::vector<std::string>& changes) {
+std::vector<std::string> Environment(std::vector<std::string> changes) {
+  changes.insert(changes.end(), std::begin(kPerturbed), std::end(kPerturbed));
   std::vector<std::string> variables = changes;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string text = *variable;

@@ -1,6 +1,10 @@
 # What tests of a cluster of real processes share; they source it. It makes a folder, $work, which goes with the processes of
 # the cluster when the test ends. A test with more to end defines before_clean_up.
 
+# glibc fills what is allocated and freed, and keeps nothing out of that: whoever uses freed memory does not find there what
+# was. ChildProcess has the same.
+export MALLOC_PERTURB_=165 GLIBC_TUNABLES=glibc.malloc.tcache_count=0
+
 readonly millrace="${MILLRACE:-$PWD/tools/millrace/millrace}"
 readonly work="$(mktemp -d "${TEST_TMPDIR:-/tmp}/$(basename "$0" .sh).XXXXXX")"
 readonly data="$work/cluster"
