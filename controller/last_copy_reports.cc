@@ -26,10 +26,14 @@ void LastCopyReports::Complete(const metadata::Image& image, MonotonicTime now,
     const TopicPartition id{*topic, PartitionIndex(copy.partition())};
     const metadata::PartitionImage* const partition = image.FindPartition(id);
     if (partition == nullptr || !partition->NeedsEnds() || !partition->IsReplica(broker)) continue;
-    const Partition fresh{partition->leader_epoch, now, {}};
+    // Late: of an earlier loss.
+    if (partition->leader_epoch != LeaderEpoch(copy.leader_epoch())) continue;
+    const Partition fresh{partition->leader_epoch, partition->IsLost(), now, {}};
     Partition& remembered = partitions_.try_emplace(id, fresh).first->second;
-    // It was lost before, and had a leader since: all are waited for anew.
-    if (remembered.leader_epoch != fresh.leader_epoch) remembered = fresh;
+    // It had a leader since, or only those with a seat were waited for: now all are, anew.
+    if (remembered.leader_epoch != fresh.leader_epoch || remembered.lost != fresh.lost) {
+      remembered = fresh;
+    }
     remembered.reports[broker] = {BrokerEpoch(request->broker_epoch()), copy};
     copy.set_waited(now - remembered.since >= wait_);
     for (const auto& [other, report] : remembered.reports) {

@@ -24,8 +24,8 @@ class LastCopyReports {
   // `wait`: how long all copies of a partition are waited for, from the first that is heard of.
   explicit LastCopyReports(absl::Duration wait) : wait_(wait) {}
 
-  // Remembers what `request` says, as far as `image` has such partitions, and completes it with
-  // what others have said of the same ones.
+  // Remembers what `request` says, as far as `image` has such partitions in those leader epochs,
+  // and completes it with what others have said of the same ones.
   void Complete(const metadata::Image& image, MonotonicTime now,
                 internal::v1::ReportLastCopiesRequest* request);
 
@@ -37,9 +37,11 @@ class LastCopyReports {
     BrokerEpoch broker_epoch;
     internal::v1::LastCopy copy;
   };
-  // Of one loss: an election ends it, and so raises the leader epoch.
+  // Of one loss: an election ends it, and so raises the leader epoch. The loss of the last seats
+  // does not, and is another one: from then on others are waited for.
   struct Partition {
     LeaderEpoch leader_epoch;
+    bool lost;
     MonotonicTime since;
     std::map<NodeId, Report> reports;
   };

@@ -19,12 +19,14 @@ class LastCopyReportsTest : public ::testing::Test {
     EXPECT_TRUE(cluster_.Partition("r").IsLost());
   }
 
-  ReportLastCopiesRequest From(int broker, int64_t broker_epoch, int64_t end) {
+  ReportLastCopiesRequest From(int broker, int64_t broker_epoch, int64_t end,
+                               const char* topic = "r") {
     ReportLastCopiesRequest request;
     request.set_broker_id(broker);
     request.set_broker_epoch(broker_epoch);
     internal::v1::LastCopy* copy = request.add_copies();
-    copy->set_topic_id(cluster_.image().FindTopic("r")->id.ToBytes());
+    copy->set_topic_id(cluster_.IdOf(topic).ToBytes());
+    copy->set_leader_epoch(cluster_.Partition(topic).leader_epoch.value());
     copy->set_end_offset(end);
     reports_.Complete(cluster_.image(), now_, &request);
     return request;
@@ -67,6 +69,40 @@ TEST_F(LastCopyReportsTest, AtTheNextLossTheyAreWaitedForAnew_S32) {
   const ReportLastCopiesRequest again = From(2, 30, 7);
   EXPECT_FALSE(again.copies(0).waited());
   EXPECT_THAT(again.heard(), SizeIs(0));
+}
+
+// While a seat was left, only who had it was waited for.
+TEST_F(LastCopyReportsTest, S32_WhenTheLastSeatIsLostAllAreWaitedForAnew) {
+  cluster_.CreateOn("q", {2, 3}, {{"durability", "replicated"}, {"min.insync.replicas", "1"}});
+  cluster_.Sync("q", {2});
+  cluster_.Fence(2);
+  auto cut = TestCluster::Registration(
+      2, 3, {{TestCluster::DirectoryOf(2), cluster_.image().FindBroker(NodeId(2))->epoch.value()}});
+  internal::v1::ImpairedReplicas* const impaired = cut.add_impaired_replicas();
+  impaired->set_topic_id(cluster_.IdOf("q").ToBytes());
+  impaired->add_partitions(0);
+  ASSERT_OK(cluster_.Run(cut));
+  ASSERT_TRUE(cluster_.Partition("q").NeedsEnds());
+  ASSERT_FALSE(cluster_.Partition("q").IsLost());
+  EXPECT_FALSE(From(3, 30, 7, "q").copies(0).waited());
+  const LeaderEpoch epoch = cluster_.Partition("q").leader_epoch;
+  now_ = now_ + kWait;
+  cluster_.Register(2, 4, /*suspect=*/true);
+  ASSERT_TRUE(cluster_.Partition("q").IsLost());
+  ASSERT_EQ(cluster_.Partition("q").leader_epoch, epoch);
+  EXPECT_FALSE(From(3, 30, 7, "q").copies(0).waited());
+  now_ = now_ + kWait;
+  EXPECT_TRUE(From(3, 30, 7, "q").copies(0).waited());
+}
+
+// It was sent before an election, and comes after the next loss.
+TEST_F(LastCopyReportsTest, S32_AReportOfAnotherLeaderEpochIsNotRemembered) {
+  ReportLastCopiesRequest late = From(1, 10, 5);
+  reports_.Complete(metadata::Image(), now_, &late);
+  ASSERT_EQ(reports_.size(), 0u);
+  late.mutable_copies(0)->set_leader_epoch(late.copies(0).leader_epoch() - 1);
+  reports_.Complete(cluster_.image(), now_, &late);
+  EXPECT_EQ(reports_.size(), 0u);
 }
 
 TEST_F(LastCopyReportsTest, WhatAClientClaimsToHaveHeardIsNotTaken) {
