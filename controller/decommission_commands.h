@@ -22,9 +22,9 @@ rsm::Decision<v1::CordonBrokerResponse> CordonBroker(const State& state,
 
 // Begins to move at most kPartitionsPerRequestMax partitions at a time; asked again it begins with
 // those that are left, and when all are on their way changes nothing more but the throttle, if it
-// is given one. Errors: as above; those of CheckThrottle; INVALID_REPLICATION_FACTOR with the
-// numbers, if there are not enough other brokers, active and not cordoned, for a partition: nothing
-// is changed then.
+// is given one. Errors: as above; those of CheckThrottle and Reassign; INVALID_REPLICATION_FACTOR
+// with the numbers, if there are not enough other brokers, active and not cordoned, for a
+// partition: nothing is changed then.
 rsm::Decision<v1::DecommissionBrokerResponse> DecommissionBroker(
     const State& state, const DecommissionBrokerCommand& command);
 

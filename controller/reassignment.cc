@@ -30,13 +30,15 @@ BrokerList BrokersOf(const Replicas& replicas) {
   return brokers;
 }
 
+bool Contains(const BrokerList& set, NodeId broker) {
+  return std::find(set.begin(), set.end(), broker) != set.end();
+}
+
 // Those of `set` that hold a replica, in the order of `replicas`.
 BrokerList Ordered(const BrokerList& set, const Replicas& replicas) {
   BrokerList ordered;
   for (const ReplicaImage& replica : replicas) {
-    if (std::find(set.begin(), set.end(), replica.broker) != set.end()) {
-      ordered.push_back(replica.broker);
-    }
+    if (Contains(set, replica.broker)) ordered.push_back(replica.broker);
   }
   return ordered;
 }
@@ -63,14 +65,33 @@ absl::Status NobodyInSync(const PartitionImage& before, const Replicas& replicas
                    {.name = "replicas", .value = Text(BrokersOf(replicas))});
 }
 
-// Who leaves is deleted.
-absl::Status LastLeaderWouldLeave(const PartitionImage& before) {
-  return MakeError(
-      ErrorCode::kIneligibleReplica,
-      absl::StrCat("nobody is known to be in sync, and broker ", before.last_known_leader.value(),
-                   ", which led last and may have records that no other has, would "
-                   "leave: wait until the partition has a leader, or elect one"),
-      {.name = "replicas", .value = absl::StrCat(before.last_known_leader.value())});
+absl::Status NobodyLeads(const BrokerList& leaving) {
+  return MakeError(ErrorCode::kIneligibleReplica,
+                   absl::StrCat("the partition has no leader, and of those that would leave, ",
+                                Text(leaving), ", one may have records that no other has: wait ",
+                                "until it has a leader, or elect one"),
+                   {.name = "replicas", .value = Text(leaving)});
+}
+
+BrokerList Leaving(const PartitionImage& before, const PartitionImage& after) {
+  BrokerList leaving;
+  for (const ReplicaImage& replica : before.replicas) {
+    if (!after.IsReplica(replica.broker)) leaving.push_back(replica.broker);
+  }
+  return leaving;
+}
+
+// Who leaves is deleted. That is safe if one that stays is known to have all that was acknowledged,
+// or if none of those that leave can have more than those that stay.
+bool MayLoseRecords(const PartitionImage& before, const PartitionImage& after,
+                    const BrokerList& leaving) {
+  const auto has_seat = [&](NodeId broker) { return before.InIsr(broker) || before.InElr(broker); };
+  for (const ReplicaImage& replica : after.replicas) {
+    const bool impaired = Contains(before.impaired, replica.broker);
+    if (has_seat(replica.broker) && !impaired) return false;
+  }
+  return std::any_of(leaving.begin(), leaving.end(),
+                     [&](NodeId broker) { return before.IsLost() || has_seat(broker); });
 }
 
 // How the partition is to be held, from now on and in the end.
@@ -92,13 +113,9 @@ absl::StatusOr<PartitionImage> HeldBy(Holders holders, const Electorate& elector
   after.throttle_bytes_per_s = after.adding.empty() ? 0 : holders.throttle_bytes_per_s;
   after.isr = Ordered(before.isr, after.replicas);
   after.elr = Ordered(before.elr, after.replicas);
-  if (before.IsLost() && before.last_known_leader != kNoNode &&
-      !after.IsReplica(before.last_known_leader)) {
-    return LastLeaderWouldLeave(before);
-  }
-  const bool had_proof = !before.isr.empty() || !before.elr.empty();
-  if (had_proof && after.isr.empty() && after.elr.empty()) {
-    return NobodyInSync(before, after.replicas);
+  const BrokerList leaving = Leaving(before, after);
+  if (MayLoseRecords(before, after, leaving)) {
+    return before.leader == kNoNode ? NobodyLeads(leaving) : NobodyInSync(before, after.replicas);
   }
   ElectionRules election = rules.ForPartition(after);
   election.unclean = false;
@@ -112,10 +129,7 @@ absl::StatusOr<PartitionImage> HeldBy(Holders holders, const Electorate& elector
     }
     return after;
   }
-  const bool somebody_leaves =
-      std::any_of(before.replicas.begin(), before.replicas.end(),
-                  [&](const ReplicaImage& replica) { return !after.IsReplica(replica.broker); });
-  if (somebody_leaves && !MUTANT("controller.removal-keeps-the-epoch")) ++after.leader_epoch;
+  if (!leaving.empty() && !MUTANT("controller.removal-keeps-the-epoch")) ++after.leader_epoch;
   return after;
 }
 

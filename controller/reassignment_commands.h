@@ -20,10 +20,10 @@ namespace millrace::controller {
 // of results: UNKNOWN_TOPIC_OR_PARTITION; INVALID_REPLICA_ASSIGNMENT: a broker that is not
 // registered, is named twice, or is cordoned and does not hold the partition yet, or fewer of them
 // than min.insync.replicas asks for; INVALID_REPLICATION_FACTOR: more than there may be;
-// INELIGIBLE_REPLICA: nobody in sync would be left; RESOURCE_EXHAUSTED: replicas per broker;
-// INVALID_REQUEST: named twice, or a negative throttle; UNSUPPORTED_VERSION: a throttle below
-// feature level 4; ENTRY_TOO_LARGE. Errors of the whole: INVALID_REQUEST for too many,
-// UNSUPPORTED_VERSION below feature level 3.
+// INELIGIBLE_REPLICA: nobody in sync would be left, or who leaves may have records that no other
+// has; RESOURCE_EXHAUSTED: replicas per broker; INVALID_REQUEST: named twice, or a negative
+// throttle; UNSUPPORTED_VERSION: a throttle below feature level 4; ENTRY_TOO_LARGE. Errors of the
+// whole: INVALID_REQUEST for too many, UNSUPPORTED_VERSION below feature level 3.
 rsm::Decision<v1::AlterPartitionReassignmentsResponse> AlterPartitionReassignments(
     const State& state, const AlterReassignmentsCommand& command);
 

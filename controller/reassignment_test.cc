@@ -201,5 +201,46 @@ TEST_F(ReassignmentTest, WithoutALeaderNothingIsDoneAndNobodyIsElected) {
   EXPECT_THAT(Ids(partition_.replicas), ElementsAre(1, 2, 3));
 }
 
+// 4 came, was in sync, and lost that like the others: it may have what they lack.
+TEST_F(ReassignmentTest, S32_WhereNobodyIsKnownToHaveAllNobodyLeaves) {
+  ASSERT_OK(To({4, 5}));
+  partition_.isr.clear();
+  partition_.leader = kNoNode;
+  partition_.last_known_leader = NodeId(1);
+  const PartitionImage before = partition_;
+  EXPECT_THAT(Cancel(), IsError(ErrorCode::kIneligibleReplica,
+                                "has no leader, and of those that would leave, 4,5,"));
+  EXPECT_THAT(To({2, 5}), HasCode(ErrorCode::kIneligibleReplica));
+  EXPECT_EQ(partition_, before);
+  EXPECT_OK(To({4, 5, 3})) << "nobody leaves yet";
+}
+
+TEST_F(ReassignmentTest, S08_WhoIsWholeDoesNotLeaveThoseThatWereCut) {
+  ASSERT_OK(To({4, 5}));
+  partition_.isr.clear();
+  partition_.elr = {NodeId(1), NodeId(4)};
+  partition_.impaired = {NodeId(1)};
+  partition_.leader = kNoNode;
+  partition_.last_known_leader = NodeId(1);
+  EXPECT_THAT(Cancel(), HasCode(ErrorCode::kIneligibleReplica));
+  // The same while it leads, before it has said that 1 is out of sync.
+  partition_.isr = {NodeId(4)};
+  partition_.elr = {NodeId(1)};
+  partition_.leader = NodeId(4);
+  EXPECT_THAT(Cancel(), HasCode(ErrorCode::kIneligibleReplica));
+}
+
+TEST_F(ReassignmentTest, S08_NorDoesOneThatWasCutWhileTheEndsSayWhoLeads) {
+  ASSERT_OK(To({4, 5}));
+  partition_.isr.clear();
+  partition_.elr = {NodeId(1), NodeId(4)};
+  partition_.impaired = {NodeId(1), NodeId(4)};
+  partition_.leader = kNoNode;
+  EXPECT_THAT(Cancel(), HasCode(ErrorCode::kIneligibleReplica));
+  partition_.impaired = {NodeId(4)};
+  EXPECT_OK(Cancel()) << "1 has all that was acknowledged";
+  EXPECT_THAT(Ids(partition_.replicas), ElementsAre(1, 2, 3));
+}
+
 }  // namespace
 }  // namespace millrace::controller
