@@ -50,16 +50,10 @@ void Take(const State& state, const ReportLastCopiesRequest& request, ReportsByP
   }
 }
 
-// Where there are seats, of those that have one.
+// Where there are seats, those that have one. Where there are none, all: one that comes with a
+// reassignment may have been in sync like the others.
 bool IsCandidate(NodeId broker, const PartitionImage& partition) {
   return partition.IsLost() || partition.InIsr(broker) || partition.InElr(broker);
-}
-
-// One that comes with a reassignment may have nothing yet. It may also have been in sync, and have
-// all: then its end says so, and it has led, if those that were there before lack anything.
-bool IsWaitedFor(NodeId broker, const PartitionImage& partition) {
-  return !partition.IsLost() || !partition.IsAdding(broker) ||
-         broker == partition.last_known_leader;
 }
 
 // Who is to lead; kNoNode while it is not known.
@@ -71,7 +65,7 @@ NodeId GreatestOf(const Reports& reports, const PartitionImage& partition,
     if (!IsCandidate(replica.broker, partition)) continue;
     const auto report = reports.ends.find(replica.broker);
     if (report == reports.ends.end() || !electorate.MayLead(replica)) {
-      if (!reports.waited && IsWaitedFor(replica.broker, partition)) return kNoNode;
+      if (!reports.waited) return kNoNode;
       continue;
     }
     if (end.has_value() && report->second <= *end) continue;
