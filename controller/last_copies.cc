@@ -89,10 +89,14 @@ rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
   const Electorate electorate(state.image);
   Entry entry;
   internal::v1::ReportLastCopiesResponse response;
-  for (const auto& [id, of_partition] : reports) {
+  for (auto& [id, of_partition] : reports) {
     const TopicRules rules = TopicRulesOf(state, id.topic_id);
     const PartitionImage& before = *state.image.FindPartition(id);
-    if (before.IsLost() && rules.IsDurable(before)) continue;
+    if (before.IsLost() && rules.IsDurable(before)) {
+      if (before.replication_factor() > 1) continue;
+      // Who has all of it may be away, its disk with it, for as long as it likes.
+      of_partition.waited = false;
+    }
     PartitionImage after = before;
     const NodeId greatest = GreatestOf(of_partition, before, electorate);
     ElectionRules election = rules.ForPartition(before);

@@ -148,6 +148,31 @@ TEST_F(MovedCopiesTest, S32_ACopyThatWasAloneDoesNotLeadBeforeOneThatLedAfterIt)
   EXPECT_EQ(cluster_.Partition("one").leader, NodeId(3));
 }
 
+TEST_F(MovedCopiesTest, S32_NorBeforeOneThatWasInSyncWithIt) {
+  Move("one", {1});
+  for (const int broker : {3, 1}) cluster_.Start(broker, 3, /*suspect=*/true);
+  ASSERT_EQ(cluster_.Partition("one").last_known_leader, NodeId(1));
+  EXPECT_EQ(cluster_.Partition("one").leader, kNoNode);
+  EXPECT_EQ(Elected(Of("one", {1, 0, 100}, {{3, 0, 200}, {4, 0, 50}})), 1);
+  EXPECT_EQ(cluster_.Partition("one").leader, NodeId(3));
+}
+
+// Were it not being moved, it would lead as soon as its disk is back, durable or not.
+TEST_F(MovedCopiesTest, S32_ADurableCopyThatWasAloneLeadsOnceAllHaveTold) {
+  Move("one", {1}, "durable");
+  cluster_.Sync("one", {1});
+  const int64_t epoch = cluster_.image().FindBroker(NodeId(1))->epoch.value();
+  ASSERT_OK(cluster_.Run(TestCluster::Registration(1, 3, {{DirectoryId(Uuid(5000, 1))}})));
+  ASSERT_TRUE(cluster_.Partition("one").IsLost());
+  ReportLastCopiesRequest request = Of("one", {3, 0, 100}, {{4, 0, 50}});
+  request.mutable_copies(0)->set_waited(true);
+  EXPECT_EQ(Elected(request), 0) << "who has it all may come back";
+  ASSERT_OK(cluster_.Run(TestCluster::Registration(1, 4, {{TestCluster::DirectoryOf(1), epoch}})));
+  cluster_.Activate(1);
+  EXPECT_EQ(Elected(Of("one", {3, 0, 100}, {{4, 0, 50}, {1, 0, 200}})), 1);
+  EXPECT_EQ(cluster_.Partition("one").leader, NodeId(1));
+}
+
 TEST_F(MovedCopiesTest, WhoCameDoesNotLeaveWhileNobodyIsKnownToBeInSync) {
   MoveAndLead("m", {1, 2});
   cluster_.Start(3, 3, /*suspect=*/true);

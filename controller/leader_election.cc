@@ -71,10 +71,9 @@ NodeId LeaderWithSeat(const Electorate& electorate, const ElectionRules& rules,
 // A leader for a partition whose ISR and ELR cannot give one; kNoNode if that is not allowed.
 NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rules,
                           const PartitionImage& partition) {
-  // One that came with a reassignment and led may have what the copy that was there before lacks.
-  const bool led_by_another =
-      partition.IsAdding(partition.leader) || partition.IsAdding(partition.last_known_leader);
-  const bool only_copy = partition.replication_factor() == 1 && !led_by_another;
+  // One that comes with a reassignment counts: it may have been in sync, and have what the copy
+  // that was there before it lost.
+  const bool only_copy = partition.replicas.size() == 1;
   if (!rules.unclean && !only_copy) return kNoNode;
   // Those that may have all of it are waited for a while, and so are the ends of the others.
   if (!partition.impaired.empty() && !rules.impaired) return kNoNode;
@@ -86,8 +85,6 @@ NodeId LeaderWithoutProof(const Electorate& electorate, const ElectionRules& rul
     }
   }
   for (const ReplicaImage& replica : partition.replicas) {
-    // One that comes with a reassignment and never was in sync may have nothing at all.
-    if (partition.IsAdding(replica.broker) && !rules.unclean) continue;
     if (electorate.MayLead(replica)) return replica.broker;
   }
   return kNoNode;

@@ -84,6 +84,17 @@ TEST_F(LeaderElectionTest, KAFKA19522_FencedLastKnownLeaderIsNotElected) {
   EXPECT_EQ(partition.leader, NodeId(1));
 }
 
+TEST_F(LeaderElectionTest, S32_TheOnlyCopyLeadsWhateverIsKnownOfItUnlessItIsBeingMoved) {
+  PartitionImage alone = Partition({}, {}, -1);
+  alone.replicas.resize(1);
+  PartitionImage moved = Partition({}, {}, -1);
+  moved.adding = {NodeId(2), NodeId(3)};
+  moved.last_known_leader = NodeId(1);
+  EXPECT_EQ(Run(&alone, {.min_isr = 1}), ElectionResult::kElectedWithoutProof);
+  EXPECT_EQ(alone.leader, NodeId(1));
+  EXPECT_EQ(Run(&moved, {.min_isr = 1}), ElectionResult::kNone);
+}
+
 TEST_F(LeaderElectionTest, WhetherThereWasProofIsSeenFromThePartitionBeforeAndAfter) {
   const ElectionRules unclean{.min_isr = 2, .unclean = true};
   const auto changed = [](PartitionImage before, auto&& change) {
