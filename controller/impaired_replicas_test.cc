@@ -209,28 +209,54 @@ TEST_F(ImpairedReplicasTest, S08_NorIsItElectedWhereUncleanElectionsAreAllowed) 
   EXPECT_EQ(cluster_.state().recovering_elections, 0);
 }
 
-// They are waited for, and not for ever.
-TEST_F(ImpairedReplicasTest, S08_WhereUncleanElectionsAreAllowedTheBoundEndsTheWaiting) {
-  cluster_.CreateOn("u", {1, 2, 3},
-                    {{"min.insync.replicas", "2"}, {"unclean.leader.election.enable", "true"}});
-  cluster_.Fence(1);
-  cluster_.Fence(3);
-  auto cut = ImpairedRegistration(3, 2);
-  cut.mutable_impaired_replicas(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
-  ASSERT_OK(cluster_.Run(cut));
-  cluster_.Activate(3);
-  cluster_.Fence(2);
-  cluster_.Fence(3);
-  cluster_.Start(1, 2, /*suspect=*/true);
-  ASSERT_EQ(cluster_.Partition("u").leader, kNoNode);
-  internal::v1::ReportLastCopiesRequest request = From({1, 100});
-  request.mutable_copies(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
-  request.mutable_copies(0)->set_leader_epoch(cluster_.Partition("u").leader_epoch.value());
+// The same with a topic "u" on four brokers, which allows unclean elections: 2 has a seat and is
+// away, 3 has one and was cut, and 1 and 4 are back without one.
+class UncleanElectionTest : public ImpairedReplicasTest {
+ protected:
+  UncleanElectionTest() {
+    cluster_.Start(4, 1);
+    cluster_.CreateOn("u", {1, 2, 3, 4},
+                      {{"min.insync.replicas", "2"}, {"unclean.leader.election.enable", "true"}});
+    for (const int broker : {1, 4, 3}) cluster_.Fence(broker);
+    auto cut = ImpairedRegistration(3, 2);
+    cut.mutable_impaired_replicas(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
+    EXPECT_OK(cluster_.Run(cut));
+    cluster_.Activate(3);
+    cluster_.Fence(2);
+    for (const int broker : {1, 4}) cluster_.Start(broker, 2, /*suspect=*/true);
+    EXPECT_THAT(Ids(cluster_.Partition("u").elr), ElementsAre(2, 3));
+    EXPECT_THAT(Ids(cluster_.Partition("u").impaired), ElementsAre(3));
+    EXPECT_EQ(cluster_.Partition("u").leader, kNoNode);
+  }
+  internal::v1::ReportLastCopiesRequest OfU(const End& end) {
+    internal::v1::ReportLastCopiesRequest request = From(end);
+    request.mutable_copies(0)->set_topic_id(cluster_.IdOf("u").ToBytes());
+    request.mutable_copies(0)->set_leader_epoch(cluster_.Partition("u").leader_epoch.value());
+    return request;
+  }
+};
+
+// Who has a seat is waited for, and not for ever; and 3, whose log does not open, serves nothing.
+TEST_F(UncleanElectionTest, S08_AfterTheBoundTheGreatestOfThoseThatHaveToldLeads) {
+  internal::v1::ReportLastCopiesRequest request = OfU({1, 100});
+  *request.add_heard() = OfU({4, 200});
   EXPECT_EQ(Elected(request), 0);
   request.mutable_copies(0)->set_waited(true);
   EXPECT_EQ(Elected(request), 1);
-  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(1));
+  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(4));
+  EXPECT_THAT(Ids(cluster_.Partition("u").isr), ElementsAre(4));
+  EXPECT_THAT(Ids(cluster_.Partition("u").elr), IsEmpty());
+  EXPECT_EQ(cluster_.Partition("u").recovery_state, metadata::RecoveryState::kRecovering);
   EXPECT_EQ(cluster_.state().recovering_elections, 1);
+}
+
+TEST_F(UncleanElectionTest, S08_AfterTheBoundOneWithASeatThatHasToldLeadsThoughOthersHaveMore) {
+  internal::v1::ReportLastCopiesRequest request = OfU({1, 200});
+  *request.add_heard() = OfU({3, 100});
+  EXPECT_EQ(Elected(request), 0);
+  request.mutable_copies(0)->set_waited(true);
+  EXPECT_EQ(Elected(request), 1);
+  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(3)) << "it was in sync";
 }
 
 TEST_F(ImpairedReplicasTest, S08_WithNobodyToCompareItWithItLeads) {

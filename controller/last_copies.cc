@@ -98,13 +98,17 @@ rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
       of_partition.waited = false;
     }
     PartitionImage after = before;
-    const NodeId greatest = GreatestOf(of_partition, before, electorate);
     ElectionRules election = rules.ForPartition(before);
-    if (greatest == kNoNode) {
-      // Those that may have all of it were waited for, and the topic does with less.
-      if (!of_partition.waited || !election.unclean) continue;
-      election.impaired = true;
-    } else if (before.IsLost()) {
+    NodeId greatest = GreatestOf(of_partition, before, electorate);
+    if (greatest == kNoNode && of_partition.waited && election.unclean) {
+      // None of those with a seat has told in time, and the topic does with less.
+      after.isr.clear();
+      after.elr.clear();
+      after.impaired.clear();
+      greatest = GreatestOf(of_partition, after, electorate);
+    }
+    if (greatest == kNoNode) continue;
+    if (after.IsLost()) {
       after.last_known_leader = greatest;
       election.unclean = true;
     } else {

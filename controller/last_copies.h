@@ -13,7 +13,8 @@
 // what they acknowledged (S-08), and those that are damaged cannot lead at all. If no other one can
 // lead, the greatest of those that have a seat does, when all of them have said where their logs
 // end, or were waited for. It was in sync, and has the most of what there is; it is taken for one
-// without proof only if not all were heard of.
+// without proof only if not all were heard of. If none of them said anything for that long, and the
+// topic allows unclean elections, the greatest of the other copies leads.
 //
 // Thread: any (pure functions).
 // Source: KIP-966 (unclean recovery), S-32.
