@@ -259,6 +259,21 @@ TEST_F(UncleanElectionTest, S08_AfterTheBoundOneWithASeatThatHasToldLeadsThoughO
   EXPECT_EQ(cluster_.Partition("u").leader, NodeId(3)) << "it was in sync";
 }
 
+// All that had a seat lose it, while others are active and stay so.
+TEST_F(UncleanElectionTest, S32_WhereNoSeatIsLeftTheGreatestLeadsAlsoOfADurableTopic) {
+  for (const int broker : {2, 3}) {
+    ASSERT_OK(
+        cluster_.Run(TestCluster::Registration(broker, 3, {{DirectoryId(Uuid(5000, broker))}})));
+  }
+  ASSERT_TRUE(cluster_.Partition("u").IsLost());
+  internal::v1::ReportLastCopiesRequest request = OfU({1, 100});
+  *request.add_heard() = OfU({4, 200});
+  EXPECT_EQ(Elected(request), 0);
+  request.mutable_copies(0)->set_waited(true);
+  EXPECT_EQ(Elected(request), 1);
+  EXPECT_EQ(cluster_.Partition("u").leader, NodeId(4));
+}
+
 TEST_F(ImpairedReplicasTest, S08_WithNobodyToCompareItWithItLeads) {
   cluster_.CreateOn("alone", {1});
   auto request = ImpairedRegistration(1, 2);

@@ -92,7 +92,7 @@ rsm::Decision<internal::v1::ReportLastCopiesResponse> ReportLastCopies(
   for (auto& [id, of_partition] : reports) {
     const TopicRules rules = TopicRulesOf(state, id.topic_id);
     const PartitionImage& before = *state.image.FindPartition(id);
-    if (before.IsLost() && rules.IsDurable(before)) {
+    if (before.IsLost() && rules.IsDurable(before) && !rules.unclean_election) {
       if (before.replication_factor() > 1) continue;
       // Who has all of it may be away, its disk with it, for as long as it likes.
       of_partition.waited = false;

@@ -5,9 +5,10 @@
 // the end of what it acknowledged, and none may lead by right (S-03). Once every replica has said
 // where its log ends, or the others were waited for long enough, the one with the greatest (last
 // epoch, end) has the most of what there is. It leads as one that recovers, and is counted and
-// logged. Not by itself for a `durable` topic, whose copies are missing for a worse reason: there a
-// person decides (election_commands.h). But a copy that was alone leads as soon as its disk is back
-// (leader_election.h); while it is being moved, when all have told.
+// logged. Not by itself for a `durable` topic that allows no unclean elections: its copies are
+// missing for a worse reason, and a person decides (election_commands.h). But a copy that was alone
+// leads as soon as its disk is back (leader_election.h); while it is being moved, when all have
+// told.
 //
 // Replicas of a `durable` topic keep their seats; but those whose log was cut may lack the end of
 // what they acknowledged (S-08), and those that are damaged cannot lead at all. If no other one can
