@@ -77,7 +77,7 @@ enum class ElectionResult {
 struct ElectionRules {
   int min_isr = 1;
   // unclean.leader.election.enable of the topic. Not while some are impaired: then the ends of the
-  // logs say who leads.
+  // logs say who leads (last_copies.h).
   bool unclean = false;
   // A person waits no longer: one that is impaired may lead if no other can.
   bool impaired = false;
@@ -85,7 +85,8 @@ struct ElectionRules {
 
 // Gives the partition a leader that `electorate` allows, if its present one is not allowed any more
 // or there is none. The only replica of a partition is elected again whatever is known of it: there
-// is no other copy that it could contradict (S-32).
+// is no other copy that it could contradict (S-32). One that comes with a reassignment is another
+// copy.
 ElectionResult Elect(const Electorate& electorate, const ElectionRules& rules,
                      metadata::PartitionImage* partition);
 
