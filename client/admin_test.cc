@@ -99,12 +99,13 @@ class FakeAdminServer {
   MetricRegistry metrics_;
   v1::AdminService::AsyncService service_;
   std::atomic<int> calls_{0};
-  std::vector<rpc::Reply<v1::DescribeClusterResponse>> held_;
-  std::vector<rpc::Reply<v1::RemoveControllerResponse>> lost_;
   Create on_create_;
   bool describes_ = false;
   std::vector<v1::CreateTopicsRequest> created_;
   rpc::Server server_;
+  // Their calls end on the server's queue.
+  std::vector<rpc::Reply<v1::DescribeClusterResponse>> held_;
+  std::vector<rpc::Reply<v1::RemoveControllerResponse>> lost_;
 };
 
 absl::StatusOr<v1::ListTopicsResponse> OneTopic(int) {

@@ -182,7 +182,7 @@ TEST(Producer, TopicMadeAgainGetsTheRecordsFromThenOn) {
   // Until the push has come, records still go to the old topic, and fail.
   Deliveries deliveries;
   for (int i = 0; i < 1000; ++i) {
-    auto attempt = Connect(server, {{"delivery.timeout.ms", "1"}});
+    auto attempt = Connect(server, {{"delivery.timeout.ms", "50"}});
     ASSERT_OK(attempt->Send("t", Value("new"), std::nullopt, deliveries.Next()));
     ASSERT_OK(attempt->Flush(kPatience));
     if (deliveries.reports.back().status.ok()) break;

@@ -144,8 +144,8 @@ TEST(Acceptor, CreationRateDelaysAndDoesNotRefuse) {
 }
 
 TEST(Acceptor, RefusedClientsDoNotDisturbOthers) {
-  EchoServer server({.connection_limits = {.connections_max = 1}});
   Watched<StreamLog> log;
+  EchoServer server({.connection_limits = {.connections_max = 1}});
   auto stream = OpenLogged(&server, "Chat", &log);
   stream->Write(EchoText("a"));
   ASSERT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 1; }));

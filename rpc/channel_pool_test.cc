@@ -24,8 +24,8 @@ TEST(ChannelPool, DropForgetsOnlyThatAddress) {
 }
 
 TEST(ChannelPool, PurposesDoNotShareAConnection) {
-  testdata::EchoServer server;
   testdata::Watched<testdata::StreamLog> logs[2];
+  testdata::EchoServer server;
   auto one = testdata::OpenLogged(&server, "Chat", &logs[0], {}, "data");
   auto two = testdata::OpenLogged(&server, "Chat", &logs[1], {}, "heartbeat");
   for (auto& stream : {one, two}) stream->Write(testdata::EchoText("x"));

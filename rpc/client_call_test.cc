@@ -99,8 +99,8 @@ TEST(ClientCall, CancelEndsAUnaryCall) {
 }
 
 TEST(ClientCall, CancelEndsAPausedStream) {
-  EchoServer server;
   Watched<StreamLog> log;
+  EchoServer server;
   auto stream = OpenLogged(&server, "Chat", &log);
   server.client()->Post([&] { stream->PauseReading(); });
   stream->Cancel();
@@ -109,9 +109,9 @@ TEST(ClientCall, CancelEndsAPausedStream) {
 }
 
 TEST(ClientCall, ExecutorsShutdownEndsItsCalls) {
+  Watched<StreamLog> log;
   EchoServer server;
   CompletionQueueExecutor executor(&server.clock(), "client");
-  Watched<StreamLog> log;
   auto stream =
       StartStream(&executor, server.Channel(), kChat, {.timeout = absl::InfiniteDuration()},
                   [&](std::shared_ptr<ClientStream>) {
@@ -132,8 +132,8 @@ TEST(ClientCall, ExecutorsShutdownEndsItsCalls) {
 }
 
 TEST(ClientCall, MessagesMayBeWrittenInsideTheFactory) {
-  EchoServer server;
   Watched<StreamLog> log;
+  EchoServer server;
   StartStream(server.client(), server.Channel(), kChat, {},
               [&](std::shared_ptr<ClientStream> stream) {
                 stream->Write(EchoText("first"));

@@ -48,10 +48,10 @@ TEST(Flood, MemoryStaysInTheBudgetAndOthersProgress) {
   MemoryBudget budget(kBudget);
   auto gate = ReadGate::Create(&budget);
   Watched<Held> held;
+  std::vector<Watched<StreamLog>> logs(kFloods);
   EchoServer server({.queue_count = 2}, gate, [&](std::shared_ptr<ServerStream> stream) {
     return std::make_unique<HoldingHandler>(std::move(stream), &held);
   });
-  std::vector<Watched<StreamLog>> logs(kFloods);
   std::vector<std::shared_ptr<ClientStream>> floods;
   for (int i = 0; i < kFloods; ++i) {
     floods.push_back(OpenLogged(&server, "Chat", &logs[i], {.timeout = absl::InfiniteDuration()},
@@ -117,9 +117,9 @@ TEST(Flood, MemoryStaysInTheBudgetAndOthersProgress) {
 TEST(Flood, ClientThatVanishesWhileParkedGivesItsPlaceBack) {
   MemoryBudget budget(1000);
   auto gate = ReadGate::Create(&budget);
+  Watched<StreamLog> log;
   EchoServer server({}, gate);
   Reservation all = budget.ReserveAlways(1000);
-  Watched<StreamLog> log;
   auto stream = OpenLogged(&server, "Chat", &log);
   stream->Write(EchoText(std::string(500, 'x')));
   const auto patience = std::chrono::steady_clock::now() + testdata::kPatience;
@@ -142,10 +142,10 @@ TEST(Flood, ClientThatVanishesWhileParkedGivesItsPlaceBack) {
 TEST(Flood, S37_WithoutAnyMemoryLeftProducersAloneWait) {
   MemoryBudget budget(1 << 20);
   auto gate = ReadGate::Create(&budget);
+  Watched<StreamLog> log;
   EchoServer server({}, gate, nullptr, AtGate::kPasses);
   Reservation hung = budget.ReserveAlways(budget.limit_bytes());
   // Of a stream like that of a follower; larger than what is small.
-  Watched<StreamLog> log;
   auto stream = OpenLogged(&server, "Chat", &log);
   stream->Write(EchoText(std::string(2 * kSmallMessageBytes, 'x')));
   EXPECT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 1; }));

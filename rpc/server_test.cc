@@ -55,8 +55,8 @@ TEST(Server, ServesIpv6) {
 }
 
 TEST(Server, MessageOverTheLimitFailsItsCallOnly) {
-  EchoServer server({.receive_message_bytes_max = 1000});
   Watched<StreamLog> log;
+  EchoServer server({.receive_message_bytes_max = 1000});
   auto stream = OpenLogged(&server, "Chat", &log);
   stream->Write(EchoText("small"));
   ASSERT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 1; }));
@@ -74,8 +74,8 @@ TEST(Server, MessageOverTheLimitFailsItsCallOnly) {
 }
 
 TEST(Server, ShutdownEndsStreamsAndLetsCallsFinish) {
-  EchoServer server;
   Watched<StreamLog> log;
+  EchoServer server;
   auto stream = OpenLogged(&server, "Chat", &log);
   stream->Write(EchoText("hello"));
   ASSERT_TRUE(log.Wait([](const StreamLog& l) { return l.texts.size() == 1; }));

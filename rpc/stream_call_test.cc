@@ -56,8 +56,8 @@ StreamHandlerFactory See(Watched<Seen>* seen) {
 }
 
 TEST(StreamCall, EchoesInOrder) {
-  EchoServer server;
   Watched<StreamLog> log;
+  EchoServer server;
   auto stream = OpenLogged(&server, "Chat", &log);
   for (int i = 0; i < 1000; ++i) stream->Write(EchoText(std::to_string(i)));
   stream->WritesDone();
@@ -70,8 +70,8 @@ TEST(StreamCall, EchoesInOrder) {
 }
 
 TEST(StreamCall, ServerStreamAnswersOneRequestWithMany) {
-  EchoServer server;
   Watched<StreamLog> log;
+  EchoServer server;
   auto stream = OpenLogged(&server, "Count", &log);
   stream->Write(EchoText("abc"));
   stream->WritesDone();
@@ -82,8 +82,8 @@ TEST(StreamCall, ServerStreamAnswersOneRequestWithMany) {
 
 TEST(StreamCall, FinishComesAfterWhatWasWritten) {
   Watched<Seen> seen;
-  EchoServer server({}, nullptr, See(&seen));
   Watched<StreamLog> log;
+  EchoServer server({}, nullptr, See(&seen));
   auto stream = OpenLogged(&server, "Chat", &log);
   ASSERT_TRUE(seen.Wait([](const Seen& s) { return s.stream != nullptr; }));
   {
@@ -102,8 +102,8 @@ TEST(StreamCall, FinishComesAfterWhatWasWritten) {
 
 TEST(StreamCall, VanishedClientEndsTheHandlerOnce) {
   Watched<Seen> seen;
-  EchoServer server({}, nullptr, See(&seen));
   Watched<StreamLog> log;
+  EchoServer server({}, nullptr, See(&seen));
   auto stream = OpenLogged(&server, "Chat", &log);
   stream->Write(EchoText("x"));
   ASSERT_TRUE(seen.Wait([](const Seen& s) { return s.messages.size() == 1; }));
@@ -115,8 +115,8 @@ TEST(StreamCall, VanishedClientEndsTheHandlerOnce) {
 
 TEST(StreamCall, DeadlineEndsTheStream) {
   Watched<Seen> seen;
-  EchoServer server({}, nullptr, See(&seen));
   Watched<StreamLog> log;
+  EchoServer server({}, nullptr, See(&seen));
   auto stream = OpenLogged(&server, "Chat", &log, {.timeout = absl::Milliseconds(30)});
   ASSERT_TRUE(log.Wait([](const StreamLog& l) { return l.done; }));
   EXPECT_THAT(log.Get().status, HasCode(ErrorCode::kRequestTimedOut));
@@ -124,8 +124,8 @@ TEST(StreamCall, DeadlineEndsTheStream) {
 
 TEST(StreamCall, SlowReaderMakesTheStreamUnwritableAndLaterWritable) {
   Watched<Seen> seen;
-  EchoServer server({.stream_write_bytes_max = 100'000}, nullptr, See(&seen));
   Watched<StreamLog> log;
+  EchoServer server({.stream_write_bytes_max = 100'000}, nullptr, See(&seen));
   auto stream = OpenLogged(&server, "Chat", &log);
   ASSERT_TRUE(seen.Wait([](const Seen& s) { return s.stream != nullptr; }));
   std::promise<void> paused;
@@ -154,11 +154,11 @@ TEST(StreamCall, SlowReaderMakesTheStreamUnwritableAndLaterWritable) {
 
 TEST(StreamCall, PausedHandlerStopsTheClient) {
   Watched<Seen> seen;
+  Watched<StreamLog> log;
   EchoServer server({}, nullptr, [&](std::shared_ptr<ServerStream> stream) {
     stream->PauseReading();
     return See(&seen)(stream);
   });
-  Watched<StreamLog> log;
   auto stream = OpenLogged(&server, "Chat", &log,
                            {.timeout = absl::Seconds(60), .stream_write_bytes_max = 100'000});
   // Flow control reaches back: the client's own queue fills up.
@@ -181,8 +181,8 @@ TEST(StreamCall, PausedHandlerStopsTheClient) {
 }
 
 TEST(StreamCall, BigMessageArrivesWhole) {
-  EchoServer server;
   Watched<StreamLog> log;
+  EchoServer server;
   auto stream = OpenLogged(&server, "Chat", &log);
   std::string big(10 << 20, 'x');
   for (size_t i = 0; i < big.size(); i += 997) big[i] = static_cast<char>('a' + i % 26);

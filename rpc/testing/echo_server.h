@@ -154,7 +154,8 @@ class LoggingStreamHandler final : public ClientStreamHandler {
   Watched<StreamLog>* const log_;
 };
 
-// A stream of EchoService that logs what it hears.
+// A stream of EchoService that logs what it hears. `log` outlives the server, on whose queue the
+// stream ends.
 std::shared_ptr<ClientStream> OpenLogged(EchoServer* server, const std::string& method,
                                          Watched<StreamLog>* log,
                                          ClientCallOptions options = {.timeout = absl::Seconds(60)},
