@@ -7,8 +7,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/check.h"
+#include "base/service_link.h"
 #include "base/status.h"
 #include "yaml-cpp/yaml.h"
 
@@ -113,9 +115,9 @@ std::string ConfigEnvironmentName(absl::string_view key) {
   return name;
 }
 
-absl::StatusOr<ConfigValues> ConfigFromEnvironment(absl::Span<const std::string> environment,
-                                                   const std::vector<ConfigKey>& keys,
-                                                   absl::Span<const std::string> ignored) {
+absl::StatusOr<EnvironmentConfig> ConfigFromEnvironment(absl::Span<const std::string> environment,
+                                                        const std::vector<ConfigKey>& keys,
+                                                        absl::Span<const std::string> ignored) {
   std::map<std::string, std::string> key_of;
   std::vector<ConfigKey> variables;
   for (const ConfigKey& key : keys) {
@@ -125,7 +127,8 @@ absl::StatusOr<ConfigValues> ConfigFromEnvironment(absl::Span<const std::string>
     CHECK_EQ(meant, key.name) << name << " would stand for both";
     variables.push_back({.name = std::move(name)});
   }
-  ConfigValues values;
+  EnvironmentConfig config;
+  std::vector<std::string> links;
   for (const std::string& variable : environment) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(variable, absl::MaxSplits('=', 1));
@@ -133,12 +136,21 @@ absl::StatusOr<ConfigValues> ConfigFromEnvironment(absl::Span<const std::string>
     if (!absl::StartsWith(name, kPrefix)) continue;
     if (std::find(ignored.begin(), ignored.end(), name) != ignored.end()) continue;
     const auto found = key_of.find(name);
-    if (found == key_of.end()) {
+    if (found != key_of.end()) {
+      config.values[found->second] = std::string(parts.second);
+    } else if (IsServiceLink(name, parts.second)) {
+      links.push_back(name);
+    } else {
       return Annotate(UnknownConfigKey(variables, name), "environment variable");
     }
-    values[found->second] = std::string(parts.second);
   }
-  return values;
+  if (!links.empty()) {
+    config.warning = absl::StrCat(
+        "environment variables that Kubernetes sets for a Service are no configuration and are "
+        "ignored (enableServiceLinks: false in the pod keeps them away): ",
+        absl::StrJoin(links, ", "));
+  }
+  return config;
 }
 
 }  // namespace millrace

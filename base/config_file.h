@@ -28,13 +28,20 @@ absl::StatusOr<ConfigValues> ReadConfigFile(FileSystem& files, const std::string
 // "MILLRACE_LOG_SEGMENT_BYTES" for "log.segment.bytes".
 std::string ConfigEnvironmentName(absl::string_view key);
 
+struct EnvironmentConfig {
+  ConfigValues values;
+  // Says which variables were passed over; empty if none was.
+  std::string warning;
+};
+
 // The values of all variables in `environment` ("NAME=VALUE") that begin with MILLRACE_ and are not
 // in `ignored` (names). An underscore may stand for a dot, a dash or itself, so a variable is known
-// by `keys` only. Errors: INVALID_CONFIG for one that stands for none, naming the nearest that
-// does.
-absl::StatusOr<ConfigValues> ConfigFromEnvironment(absl::Span<const std::string> environment,
-                                                   const std::vector<ConfigKey>& keys,
-                                                   absl::Span<const std::string> ignored = {});
+// by `keys` only. One that stands for none is passed over if it is a service link (service_link.h):
+// it is set by Kubernetes where a Service is named after us. Errors: INVALID_CONFIG for any other,
+// naming the nearest that stands for a key.
+absl::StatusOr<EnvironmentConfig> ConfigFromEnvironment(absl::Span<const std::string> environment,
+                                                        const std::vector<ConfigKey>& keys,
+                                                        absl::Span<const std::string> ignored = {});
 
 }  // namespace millrace
 

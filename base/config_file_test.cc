@@ -72,11 +72,33 @@ TEST(ConfigFileTest, ReadsAFile) {
 TEST(ConfigFileTest, EnvironmentIsMatchedAgainstDeclaredNames) {
   const std::vector<ConfigKey> keys = {
       {.name = "log.segment.bytes"}, {.name = "odd_name.x-y"}, {.name = "log.segment.bytes"}};
-  ASSERT_OK_AND_ASSIGN(const ConfigValues values,
+  ASSERT_OK_AND_ASSIGN(const EnvironmentConfig config,
                        ConfigFromEnvironment({"PATH=/bin", "MILLRACE_LOG_SEGMENT_BYTES=1024",
                                               "MILLRACE_TEST=x", "MILLRACE_ODD_NAME_X_Y=a=b"},
                                              keys, {"MILLRACE_TEST"}));
-  EXPECT_EQ(values, (ConfigValues{{"log.segment.bytes", "1024"}, {"odd_name.x-y", "a=b"}}));
+  EXPECT_EQ(config.values, (ConfigValues{{"log.segment.bytes", "1024"}, {"odd_name.x-y", "a=b"}}));
+  EXPECT_EQ(config.warning, "");
+}
+
+TEST(ConfigFileTest, VariablesOfAKubernetesServiceArePassedOverWithOneWarning) {
+  const std::vector<ConfigKey> keys = {{.name = "log.segment.bytes"}};
+  ASSERT_OK_AND_ASSIGN(
+      const EnvironmentConfig config,
+      ConfigFromEnvironment({"MILLRACE_SERVICE_HOST=10.0.0.1", "MILLRACE_LOG_SEGMENT_BYTES=1024",
+                             "MILLRACE_PORT_9092_TCP=tcp://10.0.0.1:9092"},
+                            keys));
+  EXPECT_EQ(config.values, (ConfigValues{{"log.segment.bytes", "1024"}}));
+  EXPECT_THAT(config.warning,
+              ::testing::EndsWith(": MILLRACE_SERVICE_HOST, MILLRACE_PORT_9092_TCP"));
+}
+
+TEST(ConfigFileTest, AVariableOfAKeyIsTheKeysAlsoIfItLooksLikeAServices) {
+  const std::vector<ConfigKey> keys = {{.name = "x.port"}};
+  ASSERT_OK_AND_ASSIGN(const EnvironmentConfig config,
+                       ConfigFromEnvironment({"MILLRACE_X_PORT=tcp://10.0.0.1:9092"}, keys));
+  // What it means is the key's to judge: an unlucky value is refused by name, and never dropped.
+  EXPECT_EQ(config.values, (ConfigValues{{"x.port", "tcp://10.0.0.1:9092"}}));
+  EXPECT_EQ(config.warning, "");
 }
 
 TEST(ConfigFileTest, UnknownVariableNamesTheNearest) {

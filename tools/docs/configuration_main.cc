@@ -17,7 +17,10 @@ int main() {
   const std::string page = millrace::ConfigDocPage({
       {.title = "Server",
        .introduction = "Of one process: from the file given with --config, from --set, or from the "
-                       "environment (MILLRACE_LOG_DIRS for log.dirs).",
+                       "environment (MILLRACE_LOG_DIRS for log.dirs). A variable MILLRACE_... that "
+                       "stands for no key stops the start, except those that Kubernetes sets for a "
+                       "Service whose name begins with millrace (MILLRACE_SERVICE_HOST and its "
+                       "kin): they are ignored with a warning.",
        .keys = millrace::node::NodeSettingsSchema().keys()},
       {.title = "Server, part of the metadata",
        .introduction =

@@ -50,14 +50,16 @@ absl::StatusOr<node::NodeConfig> ReadConfig(const ServerOptions& options) {
   std::vector<ConfigKey> keys = node::NodeSettingsSchema().keys();
   keys.insert(keys.end(), metadata::BrokerMetadataKeys().begin(),
               metadata::BrokerMetadataKeys().end());
-  ASSIGN_OR_RETURN(const ConfigValues environment, ConfigFromEnvironment(Environment(), keys));
-  for (const auto& [name, value] : environment) values[name] = value;
+  ASSIGN_OR_RETURN(const EnvironmentConfig environment, ConfigFromEnvironment(Environment(), keys));
+  for (const auto& [name, value] : environment.values) values[name] = value;
   for (const std::string& text : options.settings) {
     ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--set"));
     values[setting.first] = setting.second;
   }
   if (!options.listen.empty()) values["listeners"] = options.listen;
-  return node::ParseNodeConfig(values, options.data_dir);
+  ASSIGN_OR_RETURN(node::NodeConfig config, node::ParseNodeConfig(values, options.data_dir));
+  if (!environment.warning.empty()) config.warnings.push_back(environment.warning);
+  return config;
 }
 
 }  // namespace

@@ -66,6 +66,14 @@ TEST_F(ServerCommandTest, TheClientsVariableIsNoConfigOfTheServer) {
   unsetenv("MILLRACE_BOOTSTRAP");
 }
 
+TEST_F(ServerCommandTest, WhatKubernetesSetsForAServiceDoesNotStopIt) {
+  const std::vector<const char*> names = {"MILLRACE_SERVICE_PORT", "MILLRACE_PORT_9092_TCP_PORT"};
+  for (const char* name : names) setenv(name, "9092", 1);
+  EXPECT_THAT(Run({"--listen", "nowhere"}).err,
+              AllOf(HasSubstr("nowhere"), Not(HasSubstr("MILLRACE_"))));
+  for (const char* name : names) unsetenv(name);
+}
+
 TEST_F(ServerCommandTest, AKeyThatDoesNotExistIsNamedWithTheNearestOne) {
   const LineResult result = Run({"--set", "log.retention.hour=1"});
   EXPECT_EQ(result.exit_code, kExitFailed);
