@@ -50,8 +50,8 @@ void DeclareRetention(ConfigSchema<Config>* schema) {
       .Int(&Config::retention_ms,
            {.name = "retention.ms",
             .default_value = "604800000",
-            .doc = "How long records are kept; whole closed segments are dropped when their newest "
-                   "record is older. -1: for ever.",
+            .doc = "How long records are kept; whole segments are dropped when their newest record "
+                   "is older, the one that is written to as well. -1: for ever.",
             .min = -1,
             .dynamic = true,
             .broker_name = "log.retention.ms"})

@@ -157,10 +157,11 @@ class Log {
   // REQUIRES: start <= the high watermark last set.
   void RaiseLogStart(Offset start, absl::AnyInvocable<void(absl::Status) &&> done);
 
-  // Deletes whole closed segments that are too old or too much, never the active one nor beyond the
-  // high watermark; rolls an active segment that is older than segment.ms; forgets idle producers;
-  // frees memory of a log not appended to since the last call. Call every
-  // log.retention.check.interval.ms or more often. Returns how many segments go.
+  // Deletes whole closed segments that are too old or too much, never beyond the high watermark;
+  // rolls an active segment that is older than segment.ms, or of which all is too old, which then
+  // goes too and leaves the log empty; forgets idle producers; frees memory of a log not appended
+  // to since the last call. Call every log.retention.check.interval.ms or more often. Returns how
+  // many segments go.
   int Housekeep(WallTime now);
 
   // Writes what a fast clean start needs (end trimmed and synced, epochs, producer snapshot).
@@ -199,6 +200,8 @@ class Log {
   void ReleaseCache();
   std::vector<std::shared_ptr<const Segment>> TakeSegmentsBelow(Offset start);
   bool Expired(const Segment& segment, WallTime now) const;
+  // Closes the active segment if it is to go after the `going` before it, which are all.
+  bool RollExpired(int going, WallTime now);
   void OnProgress(LogProgress& progress);
   void OnTruncated(LogProgress& progress);
   void OnLogStartDurable(Offset start, uint64_t generation);

@@ -55,6 +55,15 @@ bool Log::Expired(const Segment& segment, WallTime now) const {
   return now.ms - newest > config_.retention_ms;
 }
 
+bool Log::RollExpired(int going, WallTime now) {
+  if (static_cast<size_t>(going) + 1 != segments_.size()) return false;
+  const Segment& active = *segments_.back();
+  if (active.end_offset == active.base_offset || active.end_offset > high_watermark_) return false;
+  if (!Expired(active, now)) return false;
+  Roll(now);
+  return true;
+}
+
 int Log::Housekeep(WallTime now) {
   if (!status_.ok()) return 0;
   for (const auto& segment : segments_) {
@@ -77,6 +86,10 @@ int Log::Housekeep(WallTime now) {
     if (!too_much && !Expired(segment, now)) break;
     bytes -= segment.size_bytes;
     start = segment.end_offset;
+    ++count;
+  }
+  if (RollExpired(count, now)) {
+    start = end_;
     ++count;
   }
   // One that was active when all of it was deleted may have been closed since.

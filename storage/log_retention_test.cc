@@ -125,6 +125,65 @@ TEST_F(LogRetentionTest, AnOldActiveSegmentIsRolledAndThenGoes) {
   EXPECT_EQ(FilesLike(".log"), 1);
 }
 
+TEST_F(LogRetentionTest, AnActiveSegmentOfWhichAllIsExpiredGoesBeforeItIsOld) {
+  world_.config.retention_ms = 3600 * 1000;
+  world_.config.segment_ms = 7 * 24 * 3600 * 1000;
+  Start();
+  Fill(40, world_.Now().ms);
+  ASSERT_GT(FilesLike(".log"), 4);
+  world_.Run(absl::Minutes(59));
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+  world_.Run(absl::Minutes(2));
+  EXPECT_GT(log_->Housekeep(world_.Now()), 4);
+  EXPECT_EQ(log_->log_start_offset(), Offset(40));
+  EXPECT_EQ(log_->end_offset(), Offset(40));
+  EXPECT_EQ(log_->size_bytes(), 0);
+  world_.Run(absl::Seconds(5));
+  EXPECT_EQ(FilesLike(".log"), 1) << "what is appended to next";
+  // An empty log has nothing that could expire, and is no file more with every check.
+  world_.Run(absl::Hours(2));
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+  Fill(1, world_.Now().ms);
+  EXPECT_FALSE(ReadAll(*log_, Offset(40), Offset(41)).empty());
+}
+
+TEST_F(LogRetentionTest, OneRecordThatIsNotExpiredKeepsTheActiveSegment) {
+  world_.config.retention_ms = 3600 * 1000;
+  Start();
+  Fill(1, world_.Now().ms - 2 * 3600 * 1000);
+  Fill(1, world_.Now().ms);
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+  EXPECT_EQ(log_->log_start_offset(), Offset(0));
+}
+
+TEST_F(LogRetentionTest, AnExpiredActiveSegmentStaysWhileItIsNotCommitted) {
+  world_.config.retention_ms = 3600 * 1000;
+  Start();
+  Fill(2, world_.Now().ms - 2 * 3600 * 1000);
+  log_->SetHighWatermark(Offset(1));
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 0);
+  EXPECT_EQ(log_->log_start_offset(), Offset(0));
+  log_->SetHighWatermark(Offset(2));
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 1);
+  EXPECT_EQ(log_->log_start_offset(), Offset(2));
+}
+
+TEST_F(LogRetentionTest, AnExpiredActiveSegmentThatIsGoneStaysGoneAfterAPowerLoss) {
+  world_.config.retention_ms = 3600 * 1000;
+  Start();
+  Fill(2, world_.Now().ms - 2 * 3600 * 1000);
+  EXPECT_EQ(log_->Housekeep(world_.Now()), 1);
+  world_.RunBriefly();
+  ASSERT_EQ(log_->durable_log_start(), Offset(2));
+  sim::SimRandom random(1);
+  LogFixture again(std::shared_ptr<sim::SimFileSystem>(
+      world_.files->CrashImage(sim::CrashMode::kLoseAll, random)));
+  ASSERT_OK(again.Open());
+  ASSERT_EQ(again.dir->opened().replicas.size(), 1u);
+  EXPECT_EQ(again.dir->opened().replicas[0].log_start_offset, Offset(2));
+  log_.reset();
+}
+
 TEST_F(LogRetentionTest, DeletionWaitsForTheLastReader) {
   world_.config.retention_bytes = 0;
   Start();
