@@ -64,6 +64,9 @@ void Reconciler::OnMetadata(const metadata::Update& update) {
   if (stopped_) return;
   if (image_ != nullptr && update.image->index() < image_->index()) return;
   const std::shared_ptr<const metadata::Image> before = std::exchange(image_, update.image);
+  if (before == nullptr || metadata::MayChangeBrokerConfig(*update.delta, deps_.self)) {
+    broker_config_ = metadata::BrokerConfigOf(*image_, deps_.self, *deps_.static_config);
+  }
   const metadata::BrokerImage* broker = image_->FindBroker(deps_.self);
   const bool leaderships_count =
       (epoch_ != kNoBrokerEpoch && broker != nullptr && broker->epoch == epoch_) ||
@@ -227,7 +230,7 @@ void Reconciler::Open(const TopicPartition& partition, Hosted* hosted) {
   const std::shared_ptr<Shard>& shard = ShardOf(partition);
   const DirectoryId directory = slot.id();
   slot.dir->OpenLog(
-      partition, hosted->topic, LogConfigOf(config, deps_.tail_cache_bytes_max), shard->executor(),
+      partition, hosted->topic, LogConfigFor(config), shard->executor(),
       [self = self_, home = deps_.home, shard, partition, topic = hosted->topic, directory,
        settings = SettingsOf(config)](absl::StatusOr<std::unique_ptr<storage::Log>> log) {
         const absl::Status status = log.status();
@@ -482,14 +485,18 @@ void Reconciler::SendConfigs(const TopicPartition& partition) {
   if (image_->FindTopic(partition.topic_id) == nullptr) return;
   const metadata::TopicConfig config = ConfigOf(partition.topic_id);
   const std::shared_ptr<Shard>& shard = ShardOf(partition);
-  shard->executor()->Post([shard, partition, settings = SettingsOf(config),
-                           log = LogConfigOf(config, deps_.tail_cache_bytes_max)] {
-    shard->SetSettings(partition, settings, log);
-  });
+  shard->executor()->Post(
+      [shard, partition, settings = SettingsOf(config), log = LogConfigFor(config)] {
+        shard->SetSettings(partition, settings, log);
+      });
 }
 
 metadata::TopicConfig Reconciler::ConfigOf(TopicId topic) const {
   return metadata::TopicConfigOf(*image_, topic, deps_.self, *deps_.static_config);
+}
+
+storage::LogConfig Reconciler::LogConfigFor(const metadata::TopicConfig& config) const {
+  return LogConfigOf(config, broker_config_, deps_.tail_cache_bytes_max);
 }
 
 const std::shared_ptr<Shard>& Reconciler::ShardOf(const TopicPartition& partition) const {

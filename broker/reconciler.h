@@ -26,6 +26,7 @@
 #include "base/ids.h"
 #include "broker/log_dir_set.h"
 #include "broker/shard.h"
+#include "metadata/broker_config.h"
 #include "metadata/feed.h"
 #include "metadata/image.h"
 
@@ -127,6 +128,7 @@ class Reconciler {
   // Tells where the replica lies if the metadata says something else.
   void TellDirectory(const TopicPartition& partition, const Hosted& hosted);
   metadata::TopicConfig ConfigOf(TopicId topic) const;
+  storage::LogConfig LogConfigFor(const metadata::TopicConfig& config) const;
   const std::shared_ptr<Shard>& ShardOf(const TopicPartition& partition) const;
   void Recount();
   bool InForce(LogIndex index) const;
@@ -136,6 +138,8 @@ class Reconciler {
   OnAssigned on_assigned_;
   OnReplicaOpened on_opened_;
   std::shared_ptr<const metadata::Image> image_;
+  // This broker's, in `image_`.
+  metadata::BrokerConfig broker_config_;
   bool log_dirs_open_ = false;
   BrokerEpoch epoch_ = kNoBrokerEpoch;
   bool stopped_ = false;

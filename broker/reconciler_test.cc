@@ -167,6 +167,28 @@ TEST(ReconcilerTest, ConfigsTakeEffectWithoutARestart) {
   EXPECT_EQ(f.Produce("t", MakeBatch(1, 5000)).outcome.code, ErrorCode::kMessageTooLarge);
 }
 
+TEST(ReconcilerTest, HowLongAProducerIsRememberedCanBeChangedForAllBrokers) {
+  BrokerFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  const auto batch = [](int32_t sequence) {
+    record::BatchBuilder::Options options;
+    options.producer_id = ProducerId(7);
+    options.producer_epoch = ProducerEpoch(0);
+    options.base_sequence = sequence;
+    return MakeBatch(1, 10, 1'767'225'600'000, options);
+  };
+  EXPECT_TRUE(f.Produce("t", batch(0)).outcome.ok());
+  f.Run(absl::Hours(1));
+  EXPECT_EQ(f.Produce("t", batch(5)).outcome.code, ErrorCode::kOutOfOrderSequenceNumber);
+  const std::string ten_minutes = "600000";
+  f.Commit({metadata::Encode(metadata::ConfigRecordOf(metadata::ConfigOwner::AllBrokers(),
+                                                      "producer.id.expiration.ms", &ten_minutes))});
+  f.Run(absl::Hours(1));
+  // One that is not known may begin anywhere.
+  EXPECT_TRUE(f.Produce("t", batch(5)).outcome.ok());
+}
+
 TEST(ReconcilerTest, ADeletedTopicIsGoneFromDiskAndItsNameCanBeUsedAgain) {
   BrokerFixture f;
   f.Start();

@@ -13,7 +13,8 @@ TopicSettings SettingsOf(const metadata::TopicConfig& config) {
   return settings;
 }
 
-storage::LogConfig LogConfigOf(const metadata::TopicConfig& config, int64_t tail_cache_bytes_max) {
+storage::LogConfig LogConfigOf(const metadata::TopicConfig& config,
+                               const metadata::BrokerConfig& broker, int64_t tail_cache_bytes_max) {
   storage::LogConfig log;
   log.segment_bytes = config.segment_bytes;
   log.segment_ms = config.segment_ms;
@@ -26,6 +27,7 @@ storage::LogConfig LogConfigOf(const metadata::TopicConfig& config, int64_t tail
       config.durable() ? storage::Durability::kDurable : storage::Durability::kReplicated;
   log.flush_messages = config.flush_messages;
   log.flush_ms = config.flush_ms;
+  log.producer_id_expiration_ms = broker.producer_id_expiration_ms;
   log.tail_cache_bytes_max = tail_cache_bytes_max;
   return log;
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "metadata/broker_config.h"
 #include "metadata/topic_config.h"
 #include "storage/log_config.h"
 
@@ -30,7 +31,9 @@ struct TopicSettings {
 };
 
 TopicSettings SettingsOf(const metadata::TopicConfig& config);
-storage::LogConfig LogConfigOf(const metadata::TopicConfig& config, int64_t tail_cache_bytes_max);
+// `broker`: those in force on the broker that has the log.
+storage::LogConfig LogConfigOf(const metadata::TopicConfig& config,
+                               const metadata::BrokerConfig& broker, int64_t tail_cache_bytes_max);
 
 }  // namespace millrace::broker
 

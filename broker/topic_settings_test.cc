@@ -31,12 +31,13 @@ TEST(TopicSettings, TakeWhatTheTopicSays) {
   EXPECT_FALSE(settings.durable);
   EXPECT_TRUE(settings.log_append_time);
   EXPECT_EQ(settings.message_bytes_max, 2000u);
-  const storage::LogConfig log = LogConfigOf(config, 777);
+  const storage::LogConfig log = LogConfigOf(config, {.producer_id_expiration_ms = 6000}, 777);
   EXPECT_EQ(log.durability, storage::Durability::kReplicated);
   EXPECT_EQ(log.flush_messages, 70);
   EXPECT_EQ(log.flush_ms, 900);
   EXPECT_EQ(log.retention_ms, 5000);
   EXPECT_EQ(log.segment_bytes, 1048576);
+  EXPECT_EQ(log.producer_id_expiration_ms, 6000);
   EXPECT_EQ(log.tail_cache_bytes_max, 777);
 }
 

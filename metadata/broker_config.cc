@@ -37,6 +37,13 @@ ConfigSchema<Config> MakeSchema() {
                                            .default_value = "true",
                                            .doc = "Whether topics can be deleted at all.",
                                            .dynamic = true})
+      .Int(&Config::log_retention_check_interval_ms,
+           {.name = "log.retention.check.interval.ms",
+            .default_value = "300000",
+            .doc = "How often segments are checked against their retention.",
+            .min = 1,
+            .max = kInt32Max,
+            .dynamic = false})
       .Int(
           &Config::log_scrub_interval_ms,
           {.name = "log.scrub.interval.ms",
@@ -73,6 +80,13 @@ ConfigSchema<Config> MakeSchema() {
             .default_value = "2147483647",
             .doc = "Connections a broker accepts per second at most.",
             .min = 0,
+            .max = kInt32Max,
+            .dynamic = true})
+      .Int(&Config::producer_id_expiration_ms,
+           {.name = "producer.id.expiration.ms",
+            .default_value = "86400000",
+            .doc = "How long a partition remembers an idle producer.",
+            .min = 1,
             .max = kInt32Max,
             .dynamic = true})
       .Int(&Config::replica_lag_time_max_ms,

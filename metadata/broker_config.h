@@ -24,12 +24,14 @@ namespace millrace::metadata {
 struct BrokerConfig {
   int64_t default_replication_factor = 0;
   bool delete_topic_enable = false;
+  int64_t log_retention_check_interval_ms = 0;
   int64_t log_scrub_interval_ms = 0;
   int64_t log_scrub_max_bytes_per_second = 0;
   int64_t max_connections = 0;
   int64_t max_connections_per_ip = 0;
   int64_t max_connection_creation_rate = 0;
   int64_t num_partitions = 0;
+  int64_t producer_id_expiration_ms = 0;
   int64_t replica_lag_time_max_ms = 0;
 
   friend bool operator==(const BrokerConfig&, const BrokerConfig&) = default;

@@ -44,6 +44,10 @@ TEST(BrokerConfigTest, OnlyDynamicKeysCanBeSetAtRunTime) {
   const ErrorCode code = ErrorCode::kInvalidConfig;
   EXPECT_OK(CheckDynamicBrokerConfigs({{"log.retention.ms", "5"}, {"max.connections", "1"}}));
   EXPECT_THAT(CheckDynamicBrokerConfigs({{"log.retention.hours", "5"}}), IsError(code, "restart"));
+  EXPECT_OK(CheckDynamicBrokerConfigs({{"producer.id.expiration.ms", "60000"}}));
+  // As in Kafka: it is read once, at the start.
+  EXPECT_THAT(CheckDynamicBrokerConfigs({{"log.retention.check.interval.ms", "1000"}}),
+              IsError(code, "restart"));
   EXPECT_THAT(CheckDynamicBrokerConfigs({{"log.retention.msec", "5"}}),
               IsError(code, "did you mean 'log.retention.ms'"));
   EXPECT_THAT(CheckDynamicBrokerConfigs({{"log.cleanup.policy", "compact"}}),

@@ -302,11 +302,11 @@ broker::BrokerOptions BrokerRole::MakeOptions(ClusterId cluster_id) const {
   options.log_dir.checkpoint_interval =
       absl::Milliseconds(settings.log_flush_offset_checkpoint_interval_ms);
   options.static_config = config_.given;
-  options.housekeeping_interval = absl::Milliseconds(settings.log_retention_check_interval_ms);
   options.fetch_bytes_max = settings.fetch_max_bytes;
   options.inter_broker_listener = settings.inter_broker_listener_name;
   const metadata::BrokerConfig broker =
       metadata::BrokerConfigOf(metadata::Image(), config_.node_id, config_.given);
+  options.housekeeping_interval = absl::Milliseconds(broker.log_retention_check_interval_ms);
   options.session_timeout = absl::Milliseconds(settings.broker_session_timeout_ms);
   options.replica_lag_time_max = absl::Milliseconds(broker.replica_lag_time_max_ms);
   options.reads_by_rack = settings.replica_selector_class == "rack";

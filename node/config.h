@@ -62,13 +62,11 @@ struct NodeSettings {
   int64_t fetch_max_bytes = 0;
   int64_t memory_budget_bytes = 0;
   int64_t log_dir_reserve_bytes = 0;
-  int64_t log_retention_check_interval_ms = 0;
   int64_t log_flush_offset_checkpoint_interval_ms = 0;
   int64_t log_initial_task_delay_ms = 0;
   int64_t num_recovery_threads_per_data_dir = 0;
   bool auto_create_topics_enable = false;
   int64_t request_timeout_ms = 0;
-  int64_t producer_id_expiration_ms = 0;
   int64_t broker_heartbeat_interval_ms = 0;
   int64_t broker_session_timeout_ms = 0;
   int64_t log_dir_slow_sync_ms = 0;

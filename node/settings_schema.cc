@@ -95,13 +95,6 @@ void DeclareDirectories(Schema* schema) {
             .doc = "Threads that read logs after an unclean stop, per directory.",
             .min = 1,
             .max = 64})
-      .Int(&NodeSettings::log_retention_check_interval_ms,
-           {.name = "log.retention.check.interval.ms",
-            .default_value = "300000",
-            .doc = "How often segments are checked against their retention.",
-            .min = 1,
-            .max = kMaxInt,
-            .dynamic = true})
       .Int(&NodeSettings::log_flush_offset_checkpoint_interval_ms,
            {.name = "log.flush.offset.checkpoint.interval.ms",
             .default_value = "60000",
@@ -156,13 +149,6 @@ void DeclareLimits(Schema* schema) {
             .doc = "The longest a call inside the cluster waits.",
             .min = 1,
             .max = kMaxInt})
-      .Int(&NodeSettings::producer_id_expiration_ms,
-           {.name = "producer.id.expiration.ms",
-            .default_value = "86400000",
-            .doc = "How long a partition remembers an idle producer.",
-            .min = 1,
-            .max = kMaxInt,
-            .dynamic = true})
       .String(&NodeSettings::log_level, {.name = "log.level",
                                          .default_value = "info",
                                          .doc = "Least severe log lines written.",

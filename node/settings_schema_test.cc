@@ -25,6 +25,11 @@ TEST(NodeSettingsSchema, NoKeyIsDeclaredBothHereAndInTheMetadata) {
   }
 }
 
+// What is declared here is read at the start; what can be altered later is in the metadata.
+TEST(NodeSettingsSchema, NoKeyClaimsToTakeEffectWithoutARestart) {
+  for (const ConfigKey& key : NodeSettingsSchema().keys()) EXPECT_FALSE(key.dynamic) << key.name;
+}
+
 TEST(NodeSettingsSchema, TheDefaultsAreAConfigThatIsAccepted) {
   EXPECT_TRUE(NodeSettingsSchema().Parse({}).ok());
 }
