@@ -1,5 +1,9 @@
 #include "broker/topic_settings.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 namespace millrace::broker {
 
 TopicSettings SettingsOf(const metadata::TopicConfig& config) {
@@ -18,10 +22,17 @@ storage::LogConfig LogConfigOf(const metadata::TopicConfig& config,
   storage::LogConfig log;
   log.segment_bytes = config.segment_bytes;
   log.segment_ms = config.segment_ms;
+  log.segment_jitter_ms = config.segment_jitter_ms;
   log.segment_index_bytes = config.segment_index_bytes;
   log.index_interval_bytes = config.index_interval_bytes;
-  log.retention_ms = config.retention_ms;
-  log.retention_bytes = config.retention_bytes;
+  const std::vector<std::string>& policy = config.cleanup_policy;
+  if (std::find(policy.begin(), policy.end(), "delete") != policy.end()) {
+    log.retention_ms = config.retention_ms;
+    log.retention_bytes = config.retention_bytes;
+  } else {
+    // Kept for ever, whatever those say.
+    log.retention_ms = log.retention_bytes = -1;
+  }
   log.file_delete_delay_ms = config.file_delete_delay_ms;
   log.durability =
       config.durable() ? storage::Durability::kDurable : storage::Durability::kReplicated;

@@ -26,6 +26,7 @@ TEST(TopicSettings, TakeWhatTheTopicSays) {
                                                 {"flush.messages", "70"},
                                                 {"flush.ms", "900"},
                                                 {"retention.ms", "5000"},
+                                                {"segment.jitter.ms", "60"},
                                                 {"segment.bytes", "1048576"}});
   const TopicSettings settings = SettingsOf(config);
   EXPECT_FALSE(settings.durable);
@@ -36,9 +37,18 @@ TEST(TopicSettings, TakeWhatTheTopicSays) {
   EXPECT_EQ(log.flush_messages, 70);
   EXPECT_EQ(log.flush_ms, 900);
   EXPECT_EQ(log.retention_ms, 5000);
+  EXPECT_EQ(log.segment_jitter_ms, 60);
   EXPECT_EQ(log.segment_bytes, 1048576);
   EXPECT_EQ(log.producer_id_expiration_ms, 6000);
   EXPECT_EQ(log.tail_cache_bytes_max, 777);
+}
+
+TEST(TopicSettings, WithoutTheDeletePolicyNothingIsRetiredByTimeOrSize) {
+  const metadata::TopicConfig config =
+      Resolve({{"cleanup.policy", ""}, {"retention.ms", "5000"}, {"retention.bytes", "5000"}});
+  const storage::LogConfig log = LogConfigOf(config, {}, 777);
+  EXPECT_EQ(log.retention_ms, -1);
+  EXPECT_EQ(log.retention_bytes, -1);
 }
 
 }  // namespace

@@ -165,8 +165,7 @@ void Log::PrepareSegment(Offset base, Offset end, size_t bytes, WallTime now) {
     const bool full = active.size_bytes + static_cast<int64_t>(bytes) > bytes_max ||
                       end - active.base_offset > kRelativeMax ||
                       index_bytes > config_.segment_index_bytes;
-    const bool old = now.ms - active.created.ms > config_.segment_ms;
-    if (full || old) Roll(now);
+    if (full || IsOld(active, now)) Roll(now);
   }
   if (segments_.back()->end_offset == segments_.back()->base_offset) {
     segments_.back()->created = now;

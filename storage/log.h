@@ -199,6 +199,8 @@ class Log {
   void TrimCache(int64_t bytes_max);
   void ReleaseCache();
   std::vector<std::shared_ptr<const Segment>> TakeSegmentsBelow(Offset start);
+  // By segment.ms, and by retention.ms.
+  bool IsOld(const Segment& segment, WallTime now) const;
   bool Expired(const Segment& segment, WallTime now) const;
   // Closes the active segment if it is to go after the `going` before it, which are all.
   bool RollExpired(int going, WallTime now);

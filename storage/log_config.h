@@ -26,6 +26,8 @@ struct LogConfig {
   int64_t segment_bytes = int64_t{1} << 30;
   // segment.ms: a segment takes no batch later than this after its first one.
   int64_t segment_ms = int64_t{7} * 24 * 3600 * 1000;
+  // segment.jitter.ms: up to this much less, for each segment its own part.
+  int64_t segment_jitter_ms = 0;
   // segment.index.bytes: of each of the two index files.
   int64_t segment_index_bytes = 10 << 20;
   // index.interval.bytes: how much log lies between two index entries, at least.

@@ -1,8 +1,12 @@
 // What a Log gives up at its beginning: prefix deletion, retention by time and size, idle memory.
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "storage/log.h"
 #include "storage/log_op.h"
 #include "storage/segment.h"
@@ -47,6 +51,16 @@ void Log::OnLogStartDurable(Offset start, uint64_t generation) {
   if (listener_ != nullptr) listener_->OnAdvanced(written_, durable_);
 }
 
+bool Log::IsOld(const Segment& segment, WallTime now) const {
+  int64_t age_ms_max = config_.segment_ms;
+  const int64_t jitter_ms = std::min(config_.segment_jitter_ms, config_.segment_ms);
+  if (jitter_ms > 0) {
+    // Drawn from its name: the same at every look, and after a start.
+    age_ms_max -= Crc32c(absl::StrCat(name_, "/", segment.base_offset.value())) % jitter_ms;
+  }
+  return now.ms - segment.created.ms > age_ms_max;
+}
+
 bool Log::Expired(const Segment& segment, WallTime now) const {
   if (config_.retention_ms < 0) return false;
   // Records without timestamps are as old as their segment.
@@ -71,8 +85,7 @@ int Log::Housekeep(WallTime now) {
     if (segment->created.ms < 0 && segment->max_timestamp_ms < 0) segment->created = now;
   }
   if (!segments_.empty() && segments_.back()->end_offset > segments_.back()->base_offset &&
-      segments_.back()->created.ms >= 0 &&
-      now.ms - segments_.back()->created.ms > config_.segment_ms) {
+      segments_.back()->created.ms >= 0 && IsOld(*segments_.back(), now)) {
     Roll(now);
   }
   int64_t bytes = size_bytes();

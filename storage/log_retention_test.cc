@@ -1,3 +1,5 @@
+#include <set>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/testing/log_fixture.h"
@@ -182,6 +184,28 @@ TEST_F(LogRetentionTest, AnExpiredActiveSegmentThatIsGoneStaysGoneAfterAPowerLos
   ASSERT_EQ(again.dir->opened().replicas.size(), 1u);
   EXPECT_EQ(again.dir->opened().replicas[0].log_start_offset, Offset(2));
   log_.reset();
+}
+
+// Two logs of the same age are not closed at once, and neither later than without jitter.
+TEST_F(LogRetentionTest, JitterTakesADifferentPartOffTheAgeOfEachSegment) {
+  constexpr int64_t kHours = 100;
+  world_.config.segment_ms = kHours * 3600 * 1000;
+  world_.config.segment_jitter_ms = world_.config.segment_ms;
+  Start();
+  std::set<int64_t> ages;
+  for (int i = 0; i < 10; ++i) {
+    Fill(1);
+    const int before = FilesLike(".log");
+    int64_t age = 0;
+    while (FilesLike(".log") == before) {
+      ASSERT_LE(++age, kHours + 1) << "not closed";
+      world_.Run(absl::Hours(1));
+      log_->Housekeep(world_.Now());
+      world_.RunBriefly();
+    }
+    ages.insert(age);
+  }
+  EXPECT_GT(ages.size(), 4u);
 }
 
 TEST_F(LogRetentionTest, DeletionWaitsForTheLastReader) {
