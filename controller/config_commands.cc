@@ -22,6 +22,7 @@
 #include "controller/results.h"
 #include "controller/topic_rules.h"
 #include "metadata/broker_config.h"
+#include "metadata/config_warning.h"
 #include "metadata/image_records.h"
 
 namespace millrace::controller {
@@ -287,16 +288,17 @@ absl::Status AlterResource(const State& state, const v1::AlterConfigsResource& a
   return entry->Add(part, absl::StrCat("altering configs of '", asked.resource().name(), "'"));
 }
 
-// Names the altered keys that are ignored; empty if there are none.
+// Names the altered keys that change nothing; empty if there are none.
 std::string WarningOf(const v1::AlterConfigsResource& asked) {
-  std::vector<std::string> ignored;
+  const bool is_topic = asked.resource().type() == v1::CONFIG_RESOURCE_TYPE_TOPIC;
+  ConfigValues given;
   for (const v1::ConfigAlteration& alteration : asked.alterations()) {
-    if (asked.resource().type() == v1::CONFIG_RESOURCE_TYPE_TOPIC &&
-        metadata::IsIgnoredTopicConfig(alteration.name())) {
-      ignored.push_back(alteration.name());
+    const bool sets = alteration.operation() == v1::CONFIG_OPERATION_SET;
+    if (sets || (is_topic && metadata::IsIgnoredTopicConfig(alteration.name()))) {
+      given.emplace(alteration.name(), alteration.value());
     }
   }
-  return metadata::IgnoredTopicConfigWarning(ignored);
+  return is_topic ? metadata::TopicConfigWarning(given) : metadata::BrokerConfigWarning(given);
 }
 
 bool Alters(absl::string_view key, const v1::AlterConfigsResource& asked) {

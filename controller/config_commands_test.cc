@@ -186,6 +186,19 @@ TEST_F(ConfigCommandsTest, KeysOfKafkaWithoutMeaningHereAreAcceptedWithAWarningA
   EXPECT_EQ(cluster_.log().size(), entries);
 }
 
+TEST_F(ConfigCommandsTest, KeysThatNothingActsOnAreKeptWithAWarning) {
+  EXPECT_THAT(
+      Alter(With(Topic("t"), "compression.type", v1::CONFIG_OPERATION_SET, "gzip")).message(),
+      HasSubstr("compression.type has no effect"));
+  EXPECT_EQ(Describe(Topic("t"), "compression.type").value(), "gzip");
+  EXPECT_EQ(Alter(With(Topic("t"), "compression.type", v1::CONFIG_OPERATION_DELETE, "")).message(),
+            "");
+  EXPECT_THAT(
+      Alter(With(Broker("1"), "log.cleaner.delete.retention.ms", v1::CONFIG_OPERATION_SET, "1"))
+          .message(),
+      HasSubstr("log.cleaner.delete.retention.ms has no effect"));
+}
+
 TEST_F(ConfigCommandsTest, AppendAndSubtractAreForLists) {
   ExpectRefused(Topic("t"), "retention.ms", "1", "not a list", v1::CONFIG_OPERATION_APPEND);
   EXPECT_EQ(

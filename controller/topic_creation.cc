@@ -20,6 +20,7 @@
 #include "controller/topic_names.h"
 #include "controller/topic_rules.h"
 #include "metadata/broker_config.h"
+#include "metadata/config_warning.h"
 #include "metadata/image_records.h"
 
 namespace millrace::controller {
@@ -204,13 +205,11 @@ absl::Status CheckNewName(const State& state, const std::string& name) {
   return status;
 }
 
-// Keys that are ignored are left out; the result says so.
+// Of configs that change nothing; the result says so.
 std::string WarningOf(const v1::CreatableTopic& topic) {
-  std::vector<std::string> ignored;
-  for (const v1::ConfigEntry& config : topic.configs()) {
-    if (metadata::IsIgnoredTopicConfig(config.name())) ignored.push_back(config.name());
-  }
-  return metadata::IgnoredTopicConfigWarning(ignored);
+  ConfigValues given;
+  for (const v1::ConfigEntry& config : topic.configs()) given[config.name()] = config.value();
+  return metadata::TopicConfigWarning(given);
 }
 
 absl::StatusOr<ConfigValues> AskedConfigs(const v1::CreatableTopic& topic) {

@@ -1,14 +1,12 @@
 #include "metadata/topic_config.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/status.h"
 
@@ -21,18 +19,6 @@ constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
 constexpr absl::string_view kForeverText = "9223372036854775807";
 constexpr int64_t kMinuteMs = 60'000;
 constexpr int64_t kHourMs = 3'600'000;
-
-// Keys of Kafka's topics that people set and that have no meaning here: what they tune is not there
-// (compaction, throttles of replication), or is always so.
-constexpr std::array<absl::string_view, 7> kIgnoredKeys = {
-    "follower.replication.throttled.replicas",
-    "leader.replication.throttled.replicas",
-    "max.compaction.lag.ms",
-    "message.downconversion.enable",
-    "message.format.version",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-};
 
 using Config = TopicConfig;
 
@@ -183,8 +169,8 @@ void DeclareMessages(ConfigSchema<Config>* schema) {
       .String(&Config::compression_type,
               {.name = "compression.type",
                .default_value = "producer",
-               .doc = "The codec that producers are told to use; 'producer' leaves it to them. A "
-                      "broker stores batches as they come and never recompresses one.",
+               .doc = "Accepted and without effect: a broker stores batches as they come and never "
+                      "recompresses one; set the codec in the producers.",
                .allowed = {"producer", "none", "uncompressed", "gzip", "snappy", "lz4", "zstd"},
                .dynamic = true,
                .broker_name = "compression.type"})
@@ -258,17 +244,6 @@ const ConfigSchema<TopicConfig>& TopicConfigSchema() {
   // Immutable and never destroyed.
   static const auto* const kSchema = new ConfigSchema<TopicConfig>(MakeSchema());
   return *kSchema;
-}
-
-bool IsIgnoredTopicConfig(absl::string_view key) {
-  return std::find(kIgnoredKeys.begin(), kIgnoredKeys.end(), key) != kIgnoredKeys.end();
-}
-
-std::string IgnoredTopicConfigWarning(const std::vector<std::string>& keys) {
-  if (keys.empty()) return "";
-  return absl::StrCat(keys.size() == 1 ? "config key " : "config keys ", absl::StrJoin(keys, ", "),
-                      keys.size() == 1 ? " has no meaning here and is ignored"
-                                       : " have no meaning here and are ignored");
 }
 
 std::optional<int> MinInsyncReplicasOf(const Image& image, TopicId topic) {

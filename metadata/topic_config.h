@@ -57,14 +57,9 @@ struct TopicConfig {
 // The declaration of all topic keys.
 const ConfigSchema<TopicConfig>& TopicConfigSchema();
 
-// A key that Kafka's topics have and that has no meaning here: it is accepted, and not kept.
-bool IsIgnoredTopicConfig(absl::string_view key);
-// The one warning that says so of `keys`, which are ignored ones; empty if there are none.
-std::string IgnoredTopicConfigWarning(const std::vector<std::string>& keys);
-
-// REQUIRES: ignored keys are left out. Errors: INVALID_CONFIG for an unknown key, a value out of
-// range, a key of Kafka that is not supported here (naming it), or values that contradict each
-// other.
+// REQUIRES: ignored keys (config_warning.h) are left out. Errors: INVALID_CONFIG for an unknown
+// key, a value out of range, a key of Kafka that is not supported here (naming it), or values that
+// contradict each other.
 absl::Status CheckTopicConfigs(const ConfigValues& values);
 
 // The min.insync.replicas of a topic, which each has of its own (S-16); nullopt if there is no such

@@ -99,21 +99,5 @@ TEST(TopicConfigTest, ABatchMayBeLargerThanASegment) {
   EXPECT_OK(CheckTopicConfigs({{"max.message.bytes", "2000000"}, {"segment.bytes", "1048576"}}));
 }
 
-TEST(TopicConfigTest, KeysOfKafkaWithoutMeaningHereAreKnownAndNamedInOneWarning) {
-  EXPECT_TRUE(IsIgnoredTopicConfig("min.cleanable.dirty.ratio"));
-  EXPECT_TRUE(IsIgnoredTopicConfig("leader.replication.throttled.replicas"));
-  // What has a meaning, though it is not built yet, is refused and not ignored.
-  for (const char* key : {"retention.ms", "cleanup.policy", "remote.storage.enable", "retention"}) {
-    EXPECT_FALSE(IsIgnoredTopicConfig(key)) << key;
-  }
-  for (const ConfigKey& key : TopicConfigSchema().keys()) {
-    EXPECT_FALSE(IsIgnoredTopicConfig(key.name)) << key.name;
-  }
-  EXPECT_EQ(IgnoredTopicConfigWarning({}), "");
-  EXPECT_EQ(IgnoredTopicConfigWarning({"a"}), "config key a has no meaning here and is ignored");
-  EXPECT_EQ(IgnoredTopicConfigWarning({"a", "b"}),
-            "config keys a, b have no meaning here and are ignored");
-}
-
 }  // namespace
 }  // namespace millrace::metadata

@@ -10,6 +10,7 @@
 #include "base/file_system.h"
 #include "base/status.h"
 #include "metadata/broker_config.h"
+#include "metadata/config_warning.h"
 #include "node/listener_security.h"
 #include "node/quorum_voters.h"
 
@@ -337,6 +338,9 @@ absl::StatusOr<NodeConfig> ParseNodeConfig(const ConfigValues& values,
   }
   ASSIGN_OR_RETURN(config.settings, NodeSettingsSchema().Parse(own));
   RETURN_IF_ERROR(metadata::CheckStaticBrokerConfigs(config.given));
+  if (std::string warning = metadata::BrokerConfigWarning(config.given); !warning.empty()) {
+    config.warnings.push_back(std::move(warning));
+  }
   RETURN_IF_ERROR(CheckSupported(config.settings));
   config.node_id = NodeId(static_cast<int32_t>(config.settings.node_id));
   ASSIGN_OR_RETURN(config.listeners, ParseListeners(config.settings.listeners, "listeners"));

@@ -34,6 +34,12 @@ TEST(NodeConfig, AKeyOfKafkaWithoutMeaningIsAcceptedWithAWarning) {
   EXPECT_TRUE(config.given.empty());
 }
 
+TEST(NodeConfig, AKeyThatIsKeptAndHasNoEffectIsWarnedOf) {
+  const NodeConfig config = ParseNodeConfig({{"compression.type", "gzip"}}, "d").value();
+  EXPECT_THAT(config.warnings, ElementsAre(HasSubstr("compression.type has no effect")));
+  EXPECT_EQ(config.given.at("compression.type"), "gzip");
+}
+
 TEST(NodeConfig, ValuesOutOfRangeAreRefusedByName) {
   EXPECT_THAT(std::string(ErrorOf({{"node.id", "-1"}}).message()), HasSubstr("node.id"));
   EXPECT_THAT(std::string(ErrorOf({{"log.segment.bytes", "12"}}).message()),

@@ -133,10 +133,13 @@ absl::Status Alter(const ConfigOptions& options, const GlobalOptions& global) {
   RETURN_IF_ERROR(
       WithNearestTopic(ResultStatus(response.resources(0).code(), response.resources(0).message()),
                        resource->resource().name(), global));
+  const std::string& warning = response.resources(0).message();
+  PrintWarning(warning, global.format());
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"resource", options.resource},
                {"altered", !options.dry_run},
-               {"dry_run", options.dry_run}});
+               {"dry_run", options.dry_run},
+               {"warning", warning}});
   } else {
     PrintOut(absl::StrCat(options.dry_run ? "would alter " : "altered ", options.resource, "\n"));
   }

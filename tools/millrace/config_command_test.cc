@@ -73,6 +73,15 @@ TEST_F(ConfigCommandTest, AlterSendsEveryOperationAndTellsADryRun) {
   EXPECT_EQ(request.resources(0).alterations(3).value(), "y");
 }
 
+TEST_F(ConfigCommandTest, AConfigThatChangesNothingIsTold) {
+  server_.alter_configs.response.add_resources()->set_message("config key a has no effect");
+  const LineResult result = Run({"alter", "topic:t", "--set", "a=1"});
+  EXPECT_EQ(result.exit_code, kExitOk);
+  EXPECT_EQ(result.err, "warning: config key a has no effect\n");
+  EXPECT_EQ(Json::parse(Run({"alter", "topic:t", "--set", "a=1", "-o", "json"}).out)["warning"],
+            "config key a has no effect");
+}
+
 TEST_F(ConfigCommandTest, SaysWhatIsWrong) {
   const LineResult nothing = Run({"alter", "topic:t"});
   EXPECT_EQ(nothing.exit_code, kExitFailed);

@@ -83,6 +83,12 @@ int ReportError(const absl::Status& status, OutputFormat format) {
   return unreachable ? kExitUnavailable : kExitFailed;
 }
 
+void PrintWarning(const std::string& text, OutputFormat format) {
+  if (text.empty() || format == OutputFormat::kJson) return;
+  std::fflush(stdout);
+  std::fprintf(stderr, "warning: %s\n", text.c_str());
+}
+
 bool ErrorIsTerminal() { return ::isatty(STDERR_FILENO) == 1; }
 
 bool UsesColour(int fd) {

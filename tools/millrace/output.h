@@ -50,6 +50,10 @@ void PrintJson(const Json& value);
 // code.
 int ReportError(const absl::Status& status, OutputFormat format);
 
+// "warning: <text>" on standard error, unless it is empty or the format is kJson: there it is a key
+// of the result.
+void PrintWarning(const std::string& text, OutputFormat format);
+
 // Whether progress may be drawn: standard error is a terminal.
 bool ErrorIsTerminal();
 

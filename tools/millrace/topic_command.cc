@@ -60,6 +60,9 @@ absl::Status Create(const TopicOptions& options, const GlobalOptions& global) {
   if (!(existed && options.if_not_exists)) {
     RETURN_IF_ERROR(ResultStatus(result.code(), result.message()));
   }
+  // That a topic exists is told as an error is.
+  const std::string warning = existed ? "" : result.message();
+  PrintWarning(warning, global.format());
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"name", result.name()},
                {"topic_id", IdText(result.topic_id())},
@@ -67,7 +70,8 @@ absl::Status Create(const TopicOptions& options, const GlobalOptions& global) {
                {"replication_factor", result.replication_factor()},
                {"min_insync_replicas", result.min_insync_replicas()},
                {"created", !existed && !options.dry_run},
-               {"dry_run", options.dry_run}});
+               {"dry_run", options.dry_run},
+               {"warning", warning}});
   } else if (existed) {
     PrintOut(absl::StrCat("topic ", result.name(), " exists already\n"));
   } else {
@@ -279,7 +283,8 @@ absl::Status Delete(const TopicOptions& options, const GlobalOptions& global) {
   return first_error;
 }
 
-absl::Status AlterConfigs(const TopicOptions& options, client::Admin* admin) {
+// `warning`: what the server says of configs that change nothing.
+absl::Status AlterConfigs(const TopicOptions& options, client::Admin* admin, std::string* warning) {
   v1::IncrementalAlterConfigsRequest request;
   request.set_validate_only(options.dry_run);
   v1::AlterConfigsResource* resource = request.add_resources();
@@ -298,7 +303,10 @@ absl::Status AlterConfigs(const TopicOptions& options, client::Admin* admin) {
     alteration->set_name(name);
   }
   ASSIGN_OR_RETURN(const auto response, admin->IncrementalAlterConfigs(request));
-  return ResultStatus(response.resources(0).code(), response.resources(0).message());
+  const v1::AlterConfigsResult& result = response.resources(0);
+  RETURN_IF_ERROR(ResultStatus(result.code(), result.message()));
+  *warning = result.message();
+  return absl::OkStatus();
 }
 
 absl::Status AlterPartitions(const TopicOptions& options, client::Admin* admin) {
@@ -320,14 +328,17 @@ absl::Status Alter(const TopicOptions& options, const GlobalOptions& global) {
   }
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
   // The configs first: they can be taken back, partitions cannot.
-  absl::Status status = configs ? AlterConfigs(options, admin.get()) : absl::OkStatus();
+  std::string warning;
+  absl::Status status = configs ? AlterConfigs(options, admin.get(), &warning) : absl::OkStatus();
   if (status.ok() && options.partitions != 0) status = AlterPartitions(options, admin.get());
   const bool missing = CodeOf(status) == ErrorCode::kUnknownTopicOrPartition && options.if_exists;
   if (!missing) RETURN_IF_ERROR(WithNearestTopic(status, options.name, global));
+  PrintWarning(warning, global.format());
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"name", options.name},
                {"altered", !options.dry_run && !missing},
-               {"dry_run", options.dry_run}});
+               {"dry_run", options.dry_run},
+               {"warning", warning}});
   } else {
     PrintOut(absl::StrCat(missing           ? "no such topic: "
                           : options.dry_run ? "would alter topic "

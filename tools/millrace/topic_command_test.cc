@@ -41,6 +41,19 @@ TEST_F(TopicCommandTest, CreateSendsWhatWasGivenAndPrintsWhatWasMade) {
   EXPECT_EQ(json["dry_run"], true);
 }
 
+TEST_F(TopicCommandTest, ConfigsThatChangeNothingAreTold) {
+  const std::string text = "config key preallocate has no effect: segments are always preallocated";
+  server_.create_topics.response.add_topics()->set_message(text);
+  const LineResult created = Run({"create", "orders", "--config", "preallocate=false"});
+  EXPECT_EQ(created.exit_code, kExitOk);
+  EXPECT_EQ(created.err, "warning: " + text + "\n");
+  const LineResult json = Run({"create", "orders", "--config", "preallocate=false", "-o", "json"});
+  EXPECT_EQ(Json::parse(json.out)["warning"], text);
+  EXPECT_EQ(json.err, "");
+  server_.alter_configs.response.add_resources()->set_message(text);
+  EXPECT_EQ(Run({"alter", "orders", "--config", "preallocate=false"}).err, created.err);
+}
+
 TEST_F(TopicCommandTest, ATopicThatExistsIsAnErrorUnlessAllowed) {
   v1::CreateTopicResult* made = server_.create_topics.response.add_topics();
   made->set_name("orders");
