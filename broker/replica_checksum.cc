@@ -39,6 +39,9 @@ class Run : public std::enable_shared_from_this<Run> {
   void Continue() {
     const std::shared_ptr<Shard> shard = shard_.lock();
     if (shard == nullptr) return;
+    if (query_.given_up && query_.given_up()) {
+      return Finish(MakeError(ErrorCode::kCancelled, "the client has gone"));
+    }
     // Whatever happened to the replica since the last read.
     const absl::StatusOr<Replica*> replica = shard->Find(query_.topic_partition);
     if (!replica.ok()) return Finish(replica.status());

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -36,11 +37,14 @@ struct ChecksumQuery {
   Offset to;
   // About so much is read, to the end of a batch; 0: nothing, only the bounds are told.
   size_t bytes_max = 0;
+  // Whether nobody waits for the answer any more; asked before each read. Null: somebody does.
+  std::function<bool()> given_up = nullptr;
 };
 
 struct ReplicaChecksum {
   // OK; FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH; OFFSET_OUT_OF_RANGE if `from` lies outside of
-  // the bounds; CORRUPT_LOG for damage, at next_offset; those of a replica that is not here.
+  // the bounds; CORRUPT_LOG for damage, at next_offset; CANCELLED if it was given up; those of a
+  // replica that is not here.
   api::PartitionOutcome outcome;
   LeaderEpoch leader_epoch = kNoLeaderEpoch;
   bool is_leader = false;

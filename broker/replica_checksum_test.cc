@@ -69,6 +69,32 @@ TEST_F(ReplicaChecksumTest, TheSumIsOfTheBytesOfWholeBatchesHoweverTheyAreRead) 
   }
 }
 
+TEST_F(ReplicaChecksumTest, NothingMoreIsReadForOneWhoHasGone) {
+  // So large that each is a read of its own.
+  std::vector<ProduceReply> replies;
+  for (int i = 0; i < 4; ++i) {
+    f_.Produce(0, MakeBatch(1, 700 << 10), &replies);
+    f_.loop.RunFor(absl::Seconds(1));
+  }
+  f_.logs[0]->set_cold(true);
+  int asked = 0;
+  std::optional<ReplicaChecksum> answer;
+  f_.executor->RunNow([&] {
+    ChecksumReplica(f_.shard, f_.cold.get(),
+                    {.topic_partition = f_.Partition(0),
+                     .from = Offset(20),
+                     .to = Offset(24),
+                     .bytes_max = kChecksumBytesMax,
+                     .given_up = [&] { return ++asked > 2; }},
+                    [&](const ReplicaChecksum& sum) { answer = sum; });
+  });
+  f_.loop.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->outcome.code, ErrorCode::kCancelled);
+  EXPECT_EQ(answer->next_offset, Offset(22)) << "two of the four";
+  EXPECT_EQ(asked, 3);
+}
+
 // As another replica may have its batches, if the two differ.
 TEST_F(ReplicaChecksumTest, AnEndInsideOfABatchEndsTheSumBeforeIt) {
   for (const bool cold : {false, true}) {

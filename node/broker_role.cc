@@ -255,6 +255,7 @@ void BrokerRole::AfterFollowed(LogIndex index, Task then) {
 
 void BrokerRole::ChecksumReplica(
     const v1::ChecksumReplicaRequest& request, const metadata::Principal& principal,
+    std::function<bool()> given_up,
     absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done) {
   if (broker_ == nullptr) {
     return std::move(done)(MakeError(ErrorCode::kBrokerNotAvailable,
@@ -273,6 +274,7 @@ void BrokerRole::ChecksumReplica(
   query.from = Offset(request.from_offset());
   query.to = Offset(request.to_offset());
   query.bytes_max = static_cast<size_t>(std::max(request.max_bytes(), 0));
+  query.given_up = std::move(given_up);
   broker_->Checksum(
       name, query, {.listener = {}, .principal = principal, .forwarded = true},
       [self = config_.node_id, done = std::move(done)](const broker::ReplicaChecksum& sum) mutable {

@@ -97,6 +97,7 @@ class BrokerRole {
 
   void ChecksumReplica(
       const v1::ChecksumReplicaRequest& request, const metadata::Principal& principal,
+      std::function<bool()> given_up,
       absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done);
   void DescribeLogDirs(
       absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done);

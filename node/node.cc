@@ -221,14 +221,15 @@ absl::Status Node::CheckIsBroker(std::optional<int32_t> broker_id) const {
 
 void Node::ChecksumReplica(
     v1::ChecksumReplicaRequest request, const metadata::Principal& principal,
+    std::function<bool()> given_up,
     absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done) {
   const absl::Status here =
       CheckIsBroker(request.has_broker_id() ? std::optional(request.broker_id()) : std::nullopt);
   if (!here.ok()) return std::move(done)(here);
-  env_.controller->Post(
-      [this, request = std::move(request), principal, done = std::move(done)]() mutable {
-        broker_->ChecksumReplica(request, principal, std::move(done));
-      });
+  env_.controller->Post([this, request = std::move(request), principal,
+                         given_up = std::move(given_up), done = std::move(done)]() mutable {
+    broker_->ChecksumReplica(request, principal, std::move(given_up), std::move(done));
+  });
 }
 
 void Node::DescribeLogDirs(

@@ -150,9 +150,11 @@ class Node {
       const v1::DescribeLogDirsRequest& request,
       absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done);
 
-  // Answered by the broker itself, of its own replica. Errors: as above.
+  // Answered by the broker itself, of its own replica. `given_up`: whether nobody waits for it any
+  // more, asked on any thread until `done` is called. Errors: as above; CANCELLED.
   void ChecksumReplica(
       v1::ChecksumReplicaRequest request, const metadata::Principal& principal,
+      std::function<bool()> given_up,
       absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done);
 
   // What this controller knows to be committed; null in a process without that role, and before it

@@ -140,9 +140,12 @@ void AdminService::RegisterCluster(const RoutedMethods& methods) {
         const absl::Status allowed =
             AuthorizeOnCluster(*authorizer_, context, Operation::kDescribe);
         if (!allowed.ok()) return reply(allowed);
+        // Many reads go by before the answer.
+        const auto shared =
+            std::make_shared<rpc::Reply<v1::ChecksumReplicaResponse>>(std::move(reply));
         node_->ChecksumReplica(
-            std::move(request), PrincipalOf(context),
-            [reply = std::move(reply)](auto response) mutable { reply(std::move(response)); });
+            std::move(request), PrincipalOf(context), [shared] { return shared->cancelled(); },
+            [shared](auto response) { (*shared)(std::move(response)); });
       });
   RegisterParsed<v1::DescribeLogDirsRequest, v1::DescribeLogDirsResponse>(
       methods.server, methods.queue, &service_, &AdminGrpc::RequestDescribeLogDirs,
