@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/host_port.h"
 #include "base/mutant.h"
 #include "base/status.h"
 #include "controller/broker_replicas.h"
@@ -82,7 +83,7 @@ absl::Status CheckListeners(const internal::v1::RegisterBrokerRequest& request) 
                       listener.port() <= 65535;
     if (!good || !names.insert(listener.name()).second) {
       const std::string text =
-          absl::StrCat(listener.name(), "://", listener.host(), ":", listener.port());
+          absl::StrCat(listener.name(), "://", HostPort(listener.host(), listener.port()));
       return Invalid(absl::StrCat("listener '", text,
                                   "' needs a name of its own, a host and a port from 1 to 65535"),
                      "listeners", text);

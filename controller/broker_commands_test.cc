@@ -279,7 +279,8 @@ TEST(BrokerCommandsTest, BadRegistrationsAreNamed) {
   EXPECT_THAT(cluster.Run(request), HasCode(ErrorCode::kInconsistentClusterId));
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
   request.mutable_listeners(0)->set_port(70000);
-  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kInvalidRequest, "70000"));
+  request.mutable_listeners(0)->set_host("fd00::1");
+  EXPECT_THAT(cluster.Run(request), IsError(ErrorCode::kInvalidRequest, "://[fd00::1]:70000'"));
   request = TestCluster::Registration(-2, 1, {{TestCluster::DirectoryOf(2)}});
   EXPECT_THAT(cluster.Run(request), HasCode(ErrorCode::kInvalidRequest));
   request = TestCluster::Registration(2, 1, {{TestCluster::DirectoryOf(2)}});
