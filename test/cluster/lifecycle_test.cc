@@ -3,9 +3,11 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,11 +15,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/check.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "health.grpc.pb.h"
 #include "reflection.grpc.pb.h"
+#include "rpc/listen_socket.h"
 #include "test/cluster/api_client.h"
 #include "test/cluster/server_process.h"
 #include "test/cluster/tcp_connection.h"
@@ -25,6 +29,13 @@
 
 namespace millrace::test {
 namespace {
+
+// One that nobody has now.
+int FreePort() {
+  const auto sockets = rpc::Listen({.name = "A", .host = "127.0.0.1", .port = 0});
+  CHECK_OK(sockets.status());
+  return sockets->front().address.port;
+}
 
 using testing::HasSubstr;
 using testing::IsSupersetOf;
@@ -118,6 +129,27 @@ TEST(LifecycleTest, ProbesSayOkWhileItServes) {
   // It serves before it is ready: what it leads must be open too.
   EXPECT_TRUE(WaitUntil([&] { return HttpGet(server.http_port(), "/readyz").status == 200; }));
   EXPECT_EQ(HttpGet(server.http_port(), "/nothing").status, 404);
+}
+
+// Scripts wait for either, and then look for the other.
+TEST(LifecycleTest, ReadyIsToldOnlyOnceTheLogSaysThatItServes) {
+  const TemporaryDirectory directory;
+  const std::string log = directory.path() + "/log";
+  const int port = FreePort();
+  for (int start = 0; start < 5; ++start) {
+    ChildProcess server({"/bin/bash", "-c",
+                         absl::StrCat("exec ", MillraceBinary(), " server --data-dir ",
+                                      directory.path(), "/data --listen 127.0.0.1:0 --set ",
+                                      "http.listener=127.0.0.1:", port, " 2>", log)});
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    // As often as it can be: what lies between the two is short.
+    while (HttpGet(port, "/readyz").status != 200) ASSERT_LT(absl::Now(), deadline);
+    std::stringstream said;
+    said << std::ifstream(log).rdbuf();
+    EXPECT_THAT(said.str(), HasSubstr("message=serving"));
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.WaitForExit(absl::Seconds(30)), 0);
+  }
 }
 
 TEST(LifecycleTest, MetricsFollowPrometheusConventions) {

@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -259,7 +260,15 @@ class Process {
     }
     server_.SetServing(true);
     Announce();
+    serving_.store(true);
     return absl::OkStatus();
+  }
+
+  // Not before Serve is done: the node is a little earlier than what lets clients reach it.
+  absl::Status Ready() const {
+    RETURN_IF_ERROR(node_->Ready());
+    if (serving_.load()) return absl::OkStatus();
+    return MakeError(ErrorCode::kBrokerNotAvailable, "the listeners for clients are not open yet");
   }
 
   // What other brokers lead is passed on to them.
@@ -289,10 +298,9 @@ class Process {
 
   absl::Status StartHttp() {
     if (!config_.http.has_value()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(http_,
-                     http::HttpServer::Start(
-                         {.host = config_.http->host, .port = config_.http->port}, &metrics_,
-                         [this] { return node_->Healthy(); }, [this] { return node_->Ready(); }));
+    ASSIGN_OR_RETURN(http_, http::HttpServer::Start(
+                                {.host = config_.http->host, .port = config_.http->port}, &metrics_,
+                                [this] { return node_->Healthy(); }, [this] { return Ready(); }));
     return absl::OkStatus();
   }
 
@@ -330,6 +338,8 @@ class Process {
   const std::shared_ptr<const ProcessSecurity> security_;
   const int64_t open_files_;
   Outcome started_;
+  // Read by the probes' threads.
+  std::atomic<bool> serving_{false};
   Outcome ended_;
   SystemClock clock_;
   SystemRandom random_;
