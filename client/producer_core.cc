@@ -387,7 +387,10 @@ void ProducerCore::AddToRequest(const Partition& partition, const Batch& batch,
 
 absl::Status ProducerCore::Expired(const Partition& partition, const Batch& batch) const {
   if (!batch.failure.ok()) return batch.failure;
-  std::string why = "it has no leader";
+  // It was waited for, as for any leader: only the cluster can say why there is none.
+  std::string why =
+      absl::StrCat("it has no leader, since no broker that has all of it can lead it now; ",
+                   "'millrace topic describe ", partition.name.topic, "' says what it waits for");
   if (!identity_failure_.ok()) {
     why = absl::StrCat("no producer id: ", identity_failure_.message());
   } else if (const auto broker = brokers_.find(partition.leader); broker != brokers_.end()) {
