@@ -292,7 +292,9 @@ rsm::Decision<v1::UnregisterBrokerResponse> UnregisterBroker(
                       {.name = "broker_id", .value = value}),
             {}};
   }
-  if ((*broker)->state != metadata::BrokerState::kFenced) {
+  // One that is shutting down may have stopped already, and its session is not over yet: it holds
+  // nothing, and does not come back in this state.
+  if ((*broker)->state == metadata::BrokerState::kActive) {
     return {MakeError(ErrorCode::kInvalidRequest,
                       absl::StrCat("broker ", value, " is running: stop it first"),
                       {.name = "broker_id", .value = value}),

@@ -229,6 +229,15 @@ TEST_F(DecommissionCommandsTest, OnlyAStoppedBrokerThatHoldsNothingIsUnregistere
   EXPECT_FALSE(IsCordoned(2));
 }
 
+TEST_F(DecommissionCommandsTest, ABrokerThatIsShuttingDownAndHoldsNothingIsUnregistered) {
+  StartBrokers(3);
+  cluster_.CreateOn("t", {1});
+  for (const int id : {1, 2}) ASSERT_OK(cluster_.Heartbeat(id, false, true));
+  EXPECT_THAT(Unregister(1), IsError(ErrorCode::kInvalidRequest, "holds 1 replicas"));
+  EXPECT_OK(Unregister(2));
+  EXPECT_EQ(cluster_.image().FindBroker(NodeId(2)), nullptr);
+}
+
 TEST_F(DecommissionCommandsTest, AClusterBelowLevel3IsRefused) {
   EXPECT_THAT(CordonBroker(State(), {}).reply, HasCode(ErrorCode::kUnsupportedVersion));
   EXPECT_THAT(DecommissionBroker(State(), {}).reply, HasCode(ErrorCode::kUnsupportedVersion));
