@@ -283,15 +283,18 @@ void BrokerRole::ChecksumReplica(
 }
 
 void BrokerRole::DescribeLogDirs(
+    const v1::DescribeLogDirsRequest& request,
     absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done) {
   if (broker_ == nullptr) {
     return std::move(done)(MakeError(ErrorCode::kBrokerNotAvailable,
                                      "the log directories are not open yet; retry later"));
   }
-  broker_->DescribeLogDirs([self = config_.node_id, done = std::move(done)](
-                               std::vector<broker::LogDirDescription> dirs) mutable {
-    std::move(done)(DescriptionOf(self, dirs));
-  });
+  std::set<std::string> topics(request.topics().begin(), request.topics().end());
+  broker_->DescribeLogDirs(
+      [self = config_.node_id, topics = std::move(topics),
+       done = std::move(done)](std::vector<broker::LogDirDescription> dirs) mutable {
+        std::move(done)(DescriptionOf(self, dirs, topics));
+      });
 }
 
 broker::BrokerOptions BrokerRole::MakeOptions(ClusterId cluster_id) const {

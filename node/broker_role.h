@@ -100,6 +100,7 @@ class BrokerRole {
       std::function<bool()> given_up,
       absl::AnyInvocable<void(absl::StatusOr<v1::ChecksumReplicaResponse>) &&> done);
   void DescribeLogDirs(
+      const v1::DescribeLogDirsRequest& request,
       absl::AnyInvocable<void(absl::StatusOr<v1::DescribeLogDirsResponse>) &&> done);
 
  private:

@@ -36,7 +36,8 @@ void LogOpenedDirs(const std::vector<broker::OpenedLogDir>& dirs) {
 }
 
 v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
-                                          const std::vector<broker::LogDirDescription>& dirs) {
+                                          const std::vector<broker::LogDirDescription>& dirs,
+                                          const std::set<std::string>& topics) {
   v1::DescribeLogDirsResponse response;
   response.set_broker_id(broker.value());
   for (const broker::LogDirDescription& dir : dirs) {
@@ -49,6 +50,7 @@ v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
     out->set_free_bytes(static_cast<int64_t>(dir.free_bytes));
     out->set_slow(dir.slow);
     for (const broker::ReplicaState& replica : dir.replicas) {
+      if (!topics.empty() && !topics.contains(replica.topic)) continue;
       v1::LogDirPartition* partition = out->add_partitions();
       partition->set_topic(replica.topic);
       partition->set_topic_id(replica.topic_partition.topic_id.ToBytes());
@@ -56,6 +58,8 @@ v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
       partition->set_size_bytes(replica.size_bytes);
       partition->set_log_start_offset(replica.log_start_offset.value());
       partition->set_end_offset(replica.end_offset.value());
+      partition->set_code(static_cast<v1::ErrorCode>(CodeOf(replica.status)));
+      partition->set_message(std::string(replica.status.message()));
     }
   }
   return response;

@@ -5,6 +5,8 @@
 #ifndef NODE_LOG_DIR_REPORT_H_
 #define NODE_LOG_DIR_REPORT_H_
 
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
@@ -16,8 +18,10 @@ namespace millrace::node {
 // Log lines: how the directories were left, and what is damaged in them.
 void LogOpenedDirs(const std::vector<broker::OpenedLogDir>& dirs);
 
+// Of the partitions only those of `topics`, unless it is empty.
 v1::DescribeLogDirsResponse DescriptionOf(NodeId broker,
-                                          const std::vector<broker::LogDirDescription>& dirs);
+                                          const std::vector<broker::LogDirDescription>& dirs,
+                                          const std::set<std::string>& topics = {});
 
 v1::ChecksumReplicaResponse DescriptionOf(NodeId broker, const broker::ReplicaChecksum& sum);
 

@@ -238,8 +238,9 @@ void Node::DescribeLogDirs(
   const absl::Status here =
       CheckIsBroker(request.has_broker_id() ? std::optional(request.broker_id()) : std::nullopt);
   if (!here.ok()) return std::move(done)(here);
-  env_.controller->Post(
-      [this, done = std::move(done)]() mutable { broker_->DescribeLogDirs(std::move(done)); });
+  env_.controller->Post([this, request, done = std::move(done)]() mutable {
+    broker_->DescribeLogDirs(request, std::move(done));
+  });
 }
 
 }  // namespace millrace::node

@@ -69,6 +69,8 @@ TEST_F(DamageTest, RecoveryAfterAKillPutsThePartitionOfflineInsteadOfCuttingIt) 
   EXPECT_THAT(client.Fetch(kTopic, 0, 0), HasCode(ErrorCode::kCorruptLog));
   EXPECT_THAT(client.ProduceValues(kTopic, 0, {"x"}), HasCode(ErrorCode::kCorruptLog));
   EXPECT_THAT(server_.log(), HasSubstr("CORRUPT_LOG"));
+  EXPECT_THAT(server_.Run({"topic", "describe", kTopic}).out,
+              HasSubstr("  partition 0 is offline on broker 1: "));
   ExpectOtherPartitionServes();
 }
 

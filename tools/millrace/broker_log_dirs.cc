@@ -27,11 +27,12 @@ std::vector<std::string> AddressesOf(const v1::BrokerDescription& broker) {
   return addresses;
 }
 
-absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirsOf(const v1::BrokerDescription& broker,
-                                                              const GlobalOptions& global,
-                                                              client::Admin* admin) {
+absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirsOf(
+    const v1::BrokerDescription& broker, const GlobalOptions& global, client::Admin* admin,
+    const std::vector<std::string>& topics) {
   v1::DescribeLogDirsRequest request;
   request.set_broker_id(broker.broker_id());
+  request.mutable_topics()->Add(topics.begin(), topics.end());
   absl::StatusOr<v1::DescribeLogDirsResponse> first = admin->DescribeLogDirs(request);
   if (first.ok() || broker.listeners().empty()) return first;
   ASSIGN_OR_RETURN(

@@ -20,11 +20,11 @@ namespace millrace::tools {
 // "host:port" of each listener, which are "NAME://host:port".
 std::vector<std::string> AddressesOf(const v1::BrokerDescription& broker);
 
-// Asks whom `admin` asks first, then the broker itself, for at most two seconds. Errors: those of
-// the calls.
-absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirsOf(const v1::BrokerDescription& broker,
-                                                              const GlobalOptions& global,
-                                                              client::Admin* admin);
+// Asks whom `admin` asks first, then the broker itself, for at most two seconds, for the partitions
+// of `topics`, or all if there are none. Errors: those of the calls.
+absl::StatusOr<v1::DescribeLogDirsResponse> DescribeLogDirsOf(
+    const v1::BrokerDescription& broker, const GlobalOptions& global, client::Admin* admin,
+    const std::vector<std::string>& topics = {});
 
 // Connections to the brokers, each asked about its own replicas.
 class ReplicaAsker {

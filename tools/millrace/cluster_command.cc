@@ -1,5 +1,6 @@
 #include "tools/millrace/cluster_command.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -35,6 +36,19 @@ std::string GiB(int64_t bytes) {
   return absl::StrFormat("%.1f GiB", static_cast<double>(bytes) / (1 << 30));
 }
 
+// Those that the broker cannot use, though their directory can be.
+int OfflinePartitions(const v1::LogDirDescription& dir) {
+  return static_cast<int>(std::count_if(
+      dir.partitions().begin(), dir.partitions().end(),
+      [](const auto& partition) { return partition.code() != v1::ERROR_CODE_UNSPECIFIED; }));
+}
+
+std::string PartitionsText(const v1::LogDirDescription& dir) {
+  const int offline = OfflinePartitions(dir);
+  return absl::StrCat(dir.partitions_size(),
+                      offline == 0 ? "" : absl::StrCat(", ", offline, " offline"));
+}
+
 int64_t PartitionBytes(const v1::LogDirDescription& dir) {
   int64_t bytes = 0;
   for (const v1::LogDirPartition& partition : dir.partitions()) bytes += partition.size_bytes();
@@ -49,6 +63,7 @@ Json LogDirJson(const v1::LogDirDescription& dir) {
           {"total_bytes", dir.total_bytes()},
           {"free_bytes", dir.free_bytes()},
           {"partitions", dir.partitions_size()},
+          {"offline_partitions", OfflinePartitions(dir)},
           {"partition_bytes", PartitionBytes(dir)}};
 }
 
@@ -101,8 +116,7 @@ void PrintCluster(const v1::DescribeClusterResponse& cluster, const LogDirs& log
                 dir.code() != v1::ERROR_CODE_UNSPECIFIED ? dir.message()
                 : dir.slow()                             ? "slow"
                                                          : "online",
-                absl::StrCat(dir.partitions_size()), GiB(PartitionBytes(dir)),
-                GiB(dir.free_bytes())});
+                PartitionsText(dir), GiB(PartitionBytes(dir)), GiB(dir.free_bytes())});
     }
   }
   brokers.Print();

@@ -29,17 +29,22 @@ TEST(ClusterCommand, ShowsBrokersAndTheirDisks) {
   dir->set_free_bytes(int64_t{3} << 30);
   dir->add_partitions()->set_size_bytes(1 << 30);
   dir->add_partitions()->set_size_bytes(1 << 30);
+  v1::LogDirDescription* second = server.describe_log_dirs.response.add_log_dirs();
+  second->set_path("/data/more");
+  second->add_partitions()->set_code(v1::ERROR_CODE_CORRUPT_LOG);
   const LineResult result = RunLine(AddClusterCommands, server.At({"cluster", "describe"}));
   EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("1       /data/more     online  1, 1 offline"));
   EXPECT_THAT(result.out, HasSubstr("cluster the-id  controller 1"));
   EXPECT_THAT(result.out, HasSubstr("1       running, cordoned  -     3         2        0.1      "
                                     "PLAINTEXT://one:9092\n"));
   EXPECT_THAT(result.out, HasSubstr("2       fenced             r2"));
   EXPECT_THAT(result.out,
-              HasSubstr("1       /data/logs     online  2           2.0 GiB  3.0 GiB\n"));
+              HasSubstr("1       /data/logs     online  2             2.0 GiB  3.0 GiB\n"));
   const Json json = Json::parse(
       RunLine(AddClusterCommands, server.At({"cluster", "describe", "-o", "json"})).out);
   EXPECT_EQ(json["brokers"][0]["log_dirs"][0]["partition_bytes"], int64_t{2} << 30);
+  EXPECT_EQ(json["brokers"][0]["log_dirs"][1]["offline_partitions"], 1);
   EXPECT_EQ(json["brokers"][1]["state"], "fenced");
   EXPECT_EQ(json["brokers"][0]["cordoned"], true);
   EXPECT_EQ(json["brokers"][0]["replicas"], 3);

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/uuid.h"
 #include "tools/millrace/command.h"
+#include "tools/millrace/offline_replicas.h"
 #include "tools/millrace/option_check.h"
 
 namespace millrace::tools {
@@ -147,6 +148,12 @@ std::string WhyNoLeader(const v1::PartitionDescription& partition) {
     }
     return absl::StrJoin(found, ",");
   };
+  if (may_lead.empty() && partition.offline_replicas_size() == partition.replicas_size()) {
+    return absl::StrCat(
+        "no replica can be used; offline: ", absl::StrJoin(partition.offline_replicas(), ","),
+        ". The broker does not run, or has not the log directory that it was in; "
+        "see 'millrace cluster describe'");
+  }
   if (may_lead.empty()) {
     return "no replica is known to have all that was acknowledged. Those of a topic with "
            "durability=replicated say where they end, and the longest leads once all have, or "
@@ -176,20 +183,34 @@ void PrintMissingLeaders(const v1::TopicDescription& topic) {
   }
 }
 
-void PrintTopic(const v1::TopicDescription& topic) {
+void PrintTopic(const v1::TopicDescription& topic, const std::vector<OfflineReplica>& offline) {
   PrintOut(absl::StrCat("topic ", topic.name(), "  id ", IdText(topic.topic_id()), "\n"));
   for (const v1::ConfigEntry& config : topic.configs()) {
     PrintOut(absl::StrCat("  ", config.name(), " = ", config.value(), "\n"));
   }
-  Table table({"  PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR"});
-  for (const v1::PartitionDescription& partition : topic.partitions()) {
-    table.Add({absl::StrCat("  ", partition.partition()),
-               partition.leader_id() < 0 ? "none" : absl::StrCat(partition.leader_id()),
-               absl::StrCat(partition.leader_epoch()), ReplicasText(partition),
-               absl::StrJoin(partition.in_sync_replicas(), ",")});
+  const auto& partitions = topic.partitions();
+  const bool any_offline = std::any_of(partitions.begin(), partitions.end(), [](const auto& each) {
+    return !each.offline_replicas().empty();
+  });
+  std::vector<std::string> header = {"  PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR"};
+  if (any_offline) header.push_back("OFFLINE");
+  Table table(std::move(header));
+  for (const v1::PartitionDescription& partition : partitions) {
+    std::vector<std::string> row = {
+        absl::StrCat("  ", partition.partition()),
+        partition.leader_id() < 0 ? "none" : absl::StrCat(partition.leader_id()),
+        absl::StrCat(partition.leader_epoch()), ReplicasText(partition),
+        absl::StrJoin(partition.in_sync_replicas(), ",")};
+    if (any_offline) row.push_back(absl::StrJoin(partition.offline_replicas(), ","));
+    table.Add(std::move(row));
   }
   table.Print();
   PrintMissingLeaders(topic);
+  for (const OfflineReplica& replica : offline) {
+    if (replica.topic != topic.name()) continue;
+    PrintOut(absl::StrCat("  partition ", replica.partition, " is offline on broker ",
+                          replica.broker, ": ", replica.why, "\n"));
+  }
   const auto raising =
       std::count_if(topic.partitions().begin(), topic.partitions().end(),
                     [](const auto& partition) { return partition.raising_durability(); });
@@ -206,7 +227,8 @@ bool IsWanted(const TopicOptions& options, const v1::PartitionDescription& parti
   const int wanted = partition.replicas_size() - partition.adding_replicas_size();
   const bool behind = partition.in_sync_replicas_size() < wanted;
   if (options.under_replicated && !behind) return false;
-  return !options.unavailable || partition.leader_id() < 0;
+  const bool led = partition.leader_id() >= 0 && !IsOffline(partition, partition.leader_id());
+  return !options.unavailable || !led;
 }
 
 // Leaves what was asked for of a description; false: nothing.
@@ -227,12 +249,17 @@ absl::Status Describe(const TopicOptions& options, const GlobalOptions& global) 
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
   ASSIGN_OR_RETURN(v1::DescribeTopicsResponse response, admin->DescribeTopics(request));
   Json topics = Json::array();
-  std::vector<v1::TopicDescription> wanted;
+  std::vector<v1::TopicDescription> found;
   for (v1::TopicDescription& topic : *response.mutable_topics()) {
     const bool missing = topic.code() == v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
     if (missing && options.if_exists) continue;
     RETURN_IF_ERROR(
         WithNearestTopic(ResultStatus(topic.code(), topic.message()), topic.name(), global));
+    found.push_back(std::move(topic));
+  }
+  const std::vector<OfflineReplica> offline = AddOfflineReplicas(global, admin.get(), &found);
+  std::vector<v1::TopicDescription> wanted;
+  for (v1::TopicDescription& topic : found) {
     if (KeepWanted(options, &topic)) wanted.push_back(std::move(topic));
   }
   for (const v1::TopicDescription& topic : wanted) {
@@ -249,7 +276,7 @@ absl::Status Describe(const TopicOptions& options, const GlobalOptions& global) 
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"topics", topics}});
   } else {
-    for (const v1::TopicDescription& topic : wanted) PrintTopic(topic);
+    for (const v1::TopicDescription& topic : wanted) PrintTopic(topic, offline);
   }
   return absl::OkStatus();
 }
@@ -384,7 +411,8 @@ void AddTopicCommands(CLI::App* app, GlobalOptions* global) {
   describe->add_flag("--if-exists", options->if_exists, "Leave out topics that do not exist");
   describe->add_flag("--under-replicated", options->under_replicated,
                      "Only partitions with a replica that is not in sync");
-  describe->add_flag("--unavailable", options->unavailable, "Only partitions without a leader");
+  describe->add_flag("--unavailable", options->unavailable,
+                     "Only partitions without a leader that serves");
   describe->add_flag("--overridden", options->overridden, "Only topics with configs of their own");
 
   CLI::App* remove =

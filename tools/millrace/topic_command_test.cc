@@ -140,6 +140,38 @@ TEST_F(TopicCommandTest, DescribeSaysWhatPartitionsWithoutALeaderWaitFor) {
   EXPECT_EQ(json["topics"][0]["partitions"][0]["impaired"], Json({3}));
 }
 
+TEST_F(TopicCommandTest, DescribeShowsWhatIsOffline) {
+  v1::TopicDescription* topic = server_.describe_topics.response.add_topics();
+  topic->set_name("orders");
+  for (int32_t index = 0; index < 3; ++index) {
+    v1::PartitionDescription* partition = topic->add_partitions();
+    partition->set_partition(index);
+    partition->add_replicas(1);
+    partition->set_leader_id(index == 0 ? -1 : 1);
+    if (index == 0) partition->add_offline_replicas(1);
+  }
+  server_.describe_cluster.response.add_brokers()->set_broker_id(1);
+  server_.describe_log_dirs.response.set_broker_id(1);
+  v1::LogDirPartition* damaged =
+      server_.describe_log_dirs.response.add_log_dirs()->add_partitions();
+  damaged->set_topic("orders");
+  damaged->set_partition(2);
+  damaged->set_code(v1::ERROR_CODE_CORRUPT_LOG);
+  damaged->set_message("bits rot");
+  const LineResult result = Run({"describe", "orders"});
+  EXPECT_THAT(result.out, HasSubstr("REPLICAS  ISR  OFFLINE\n"));
+  EXPECT_THAT(result.out, HasSubstr("  1          1       0      1"));
+  EXPECT_THAT(result.out, HasSubstr("  no leader for partition 0: no replica can be used; "
+                                    "offline: 1. The broker does not run, or has not"));
+  EXPECT_THAT(result.out, HasSubstr("  partition 2 is offline on broker 1: bits rot\n"));
+  // One that leads and cannot serve is as good as none.
+  const Json json = Json::parse(Run({"describe", "orders", "--unavailable", "-o", "json"}).out);
+  const Json& partitions = json["topics"][0]["partitions"];
+  ASSERT_EQ(partitions.size(), 2u);
+  EXPECT_EQ(partitions[1]["partition"], 2);
+  EXPECT_EQ(partitions[1]["offline"], Json({1}));
+}
+
 TEST_F(TopicCommandTest, DeleteReportsEachTopicAndFailsIfOneWasRefused) {
   server_.delete_topics.response.add_topics()->set_name("one");
   v1::DeleteTopicResult* missing = server_.delete_topics.response.add_topics();
