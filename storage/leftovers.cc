@@ -16,24 +16,23 @@ std::string NameOf(const ReplicaRecord& replica) {
   return PartitionName(replica.topic_name, replica.topic_partition.partition);
 }
 
-// Whether the directory of the name of a deleted replica holds its data, not those of whoever has
-// the name now.
-absl::StatusOr<bool> IsItsOwn(FileSystem& files, const std::string& path,
-                              const ReplicaRecord& replica, const PartitionsJournal& partitions) {
+}  // namespace
+
+absl::StatusOr<bool> HoldsDeleted(FileSystem& files, const std::string& path,
+                                  const ReplicaRecord& deleted,
+                                  const PartitionsJournal& partitions) {
   // Made again since: it came back to this broker, and what is there is what it has now.
-  const bool again = partitions.Find(replica.topic_partition) != nullptr;
+  const bool again = partitions.Find(deleted.topic_partition) != nullptr;
   if (again && !MUTANT("storage.deletion-finished-on-what-came-back")) return false;
-  const std::string directory = JoinPath(path, NameOf(replica));
+  const std::string directory = JoinPath(path, NameOf(deleted));
   ASSIGN_OR_RETURN(const bool exists, files.Exists(directory));
   if (!exists) return false;
   ASSIGN_OR_RETURN(const std::optional<TopicId> id, ReadTopicIdOf(files, directory));
-  if (id.has_value()) return *id == replica.topic_partition.topic_id;
+  if (id.has_value()) return *id == deleted.topic_partition.topic_id;
   // It cannot say. A successor has data only after the old directory was renamed, durably.
-  const ReplicaRecord* const successor = partitions.FindByName(NameOf(replica));
+  const ReplicaRecord* const successor = partitions.FindByName(NameOf(deleted));
   return successor == nullptr || !successor->has_data;
 }
-
-}  // namespace
 
 absl::Status RemoveLeftovers(FileSystem& files, const std::string& path,
                              const PartitionsJournal& partitions) {
@@ -47,7 +46,7 @@ absl::Status RemoveLeftovers(FileSystem& files, const std::string& path,
     }
   }
   for (const ReplicaRecord& replica : partitions.deleted()) {
-    ASSIGN_OR_RETURN(const bool own, IsItsOwn(files, path, replica, partitions));
+    ASSIGN_OR_RETURN(const bool own, HoldsDeleted(files, path, replica, partitions));
     if (own) RETURN_IF_ERROR(RemoveTree(files, JoinPath(path, NameOf(replica))));
   }
   for (const auto& [number, replica] : partitions.replicas()) {

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/file_system.h"
 #include "storage/partitions_journal.h"
 
@@ -22,6 +23,12 @@ namespace millrace::storage {
 // then it forgets what was deleted. Errors: those of the file system.
 absl::Status RemoveLeftovers(FileSystem& files, const std::string& path,
                              const PartitionsJournal& partitions);
+
+// Whether the directory of the name of `deleted`, one of `partitions.deleted()`, holds what that
+// had: not what whoever has the name now has, and not nothing.
+absl::StatusOr<bool> HoldsDeleted(FileSystem& files, const std::string& path,
+                                  const ReplicaRecord& deleted,
+                                  const PartitionsJournal& partitions);
 
 }  // namespace millrace::storage
 

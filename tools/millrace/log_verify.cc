@@ -17,6 +17,8 @@
 #include "storage/dir_identity.h"
 #include "storage/file_names.h"
 #include "storage/journal.h"
+#include "storage/leftovers.h"
+#include "storage/partition_metadata.h"
 #include "storage/partitions_journal.h"
 #include "storage/recovery_points.h"
 #include "storage/sync_journal.h"
@@ -91,7 +93,12 @@ class LogDirVerifier {
     report_->AddUnlessOk(syncs, In(storage::kSyncJournalFile));
     const absl::Status loaded = partitions_.Load();
     report_->AddUnlessOk(loaded, In(storage::kPartitionsJournalFile));
-    VerifyPartitions(entries, loaded.ok());
+    // Where the sync journal is gone too, so that nothing vouched for it.
+    if (loaded.ok() && !partitions_.found()) {
+      report_->Add(ProblemKind::kDamage, {In(storage::kPartitionsJournalFile)},
+                   "it is gone, so that nothing tells which partitions should be here");
+    }
+    VerifyPartitions(entries, loaded.ok() && partitions_.found());
   }
 
  private:
@@ -133,16 +140,12 @@ class LogDirVerifier {
   }
 
   void VerifyPartitions(const std::vector<DirectoryEntry>& entries, bool journal_is_whole) {
-    std::set<std::string> known;
+    const std::set<std::string> deleted = HalfDeleted();
+    std::set<std::string> known = deleted;
     for (const auto& [number, replica] : partitions_.replicas()) {
-      std::string name =
-          storage::PartitionName(replica.topic_name, replica.topic_partition.partition);
-      if (replica.stray) {
-        absl::StrAppend(&name, ".", replica.topic_partition.topic_id.ToString(),
-                        std::string(storage::kStrayDirectorySuffix));
-      }
+      const std::string name = DirectoryNameOf(replica, entries);
       known.insert(name);
-      if (Has(entries, name)) {
+      if (Has(entries, name) && !deleted.contains(name)) {
         VerifyPartition(files_, In(name), FactsOf(number, replica), options_, report_);
       } else if (replica.has_data) {
         report_->Add(ProblemKind::kDamage, {In(name)}, "it held data, and is gone");
@@ -162,6 +165,31 @@ class LogDirVerifier {
       }
       VerifyPartition(files_, In(entry.name), {}, options_, report_);
     }
+  }
+
+  // What is deleted, as the journal says, and is still there: the next start removes it.
+  std::set<std::string> HalfDeleted() {
+    std::set<std::string> names;
+    for (const storage::ReplicaRecord& replica : partitions_.deleted()) {
+      const absl::StatusOr<bool> there = storage::HoldsDeleted(files_, path_, replica, partitions_);
+      if (!there.ok() || !*there) continue;
+      names.insert(storage::PartitionName(replica.topic_name, replica.topic_partition.partition));
+    }
+    return names;
+  }
+
+  std::string DirectoryNameOf(const storage::ReplicaRecord& replica,
+                              const std::vector<DirectoryEntry>& entries) {
+    std::string name =
+        storage::PartitionName(replica.topic_name, replica.topic_partition.partition);
+    if (!replica.stray) return name;
+    std::string aside = storage::AsideName(replica.topic_name, replica.topic_partition,
+                                           storage::kStrayDirectorySuffix);
+    if (Has(entries, aside)) return aside;
+    // It may not have been renamed yet: the next start does that.
+    const auto id = storage::ReadTopicIdOf(files_, In(name));
+    const bool is_its_own = id.ok() && *id == replica.topic_partition.topic_id;
+    return is_its_own ? name : aside;
   }
 
   PartitionFacts FactsOf(uint32_t number, const storage::ReplicaRecord& replica) const {
@@ -241,6 +269,25 @@ void VerifyMetadataDir(FileSystem& files, const std::string& path, bool has_snap
   if (has_snapshots) VerifySnapshots(files, JoinPath(path, "snapshots"), report);
 }
 
+// The metadata, and all log directories beside it, whatever log.dirs calls them; a controller alone
+// has none.
+absl::Status VerifyDataDir(FileSystem& files, const std::string& path,
+                           const std::vector<DirectoryEntry>& entries, const VerifyOptions& options,
+                           VerifyReport* report) {
+  RETURN_IF_ERROR(VerifyDirectory(files, JoinPath(path, "metadata"), options, report));
+  for (const DirectoryEntry& entry : entries) {
+    if (!entry.is_directory || entry.name == "metadata") continue;
+    const std::string inside = JoinPath(path, entry.name);
+    ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> contents, files.ListDirectory(inside));
+    if (entry.name != "logs" && !Has(contents, storage::kPartitionsJournalFile) &&
+        !Has(contents, storage::kOpenRecordFile)) {
+      continue;
+    }
+    RETURN_IF_ERROR(VerifyDirectory(files, inside, options, report));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
@@ -275,10 +322,13 @@ absl::Status VerifyDirectory(FileSystem& files, const std::string& path,
     VerifyMetadataDir(files, path, Has(entries, "snapshots"), report);
     return absl::OkStatus();
   }
-  if (Has(entries, "logs") && Has(entries, "metadata")) {
-    RETURN_IF_ERROR(VerifyDirectory(files, JoinPath(path, "metadata"), options, report));
-    return VerifyDirectory(files, JoinPath(path, "logs"), options, report);
+  // Its other files tell a log directory that has lost its journal.
+  if (Has(entries, storage::kOpenRecordFile)) {
+    ASSIGN_OR_RETURN(const auto lock, KeepServersOut(files, path, storage::kLockFile));
+    LogDirVerifier(files, path, options, report).Run(entries);
+    return absl::OkStatus();
   }
+  if (Has(entries, "metadata")) return VerifyDataDir(files, path, entries, options, report);
   return MakeError(
       ErrorCode::kInvalidDirectory,
       absl::StrCat("'", path,

@@ -7,6 +7,8 @@
 #include "base/sim/sim_file_system.h"
 #include "base/status_matchers.h"
 #include "storage/file_names.h"
+#include "storage/partitions_journal.h"
+#include "storage/sync_journal.h"
 #include "storage/testing/log_fixture.h"
 
 namespace millrace::tools {
@@ -94,6 +96,50 @@ TEST_F(LogVerifyTest, APartitionThatIsGoneAndOneThatNobodyNamesAreDamage) {
   EXPECT_EQ(problems[1].place.path, "data/topic-7");
   EXPECT_THAT(problems[1].what, HasSubstr("does not name it"));
   EXPECT_EQ(report_.records, 6) << "it is read all the same";
+}
+
+// A kill in the midst of a deletion, or of setting aside, leaves what the next start finishes.
+TEST_F(LogVerifyTest, WhatTheNextStartFinishesIsNoDamage) {
+  world_.Stop();
+  storage::SyncJournal syncs(world_.files.get(), "data/sync-journal", 1 << 20);
+  storage::PartitionsJournal partitions(world_.files.get(), "data/partitions", 1 << 20, &syncs);
+  ASSERT_OK(syncs.Load());
+  ASSERT_OK(partitions.Load());
+  ASSERT_OK(syncs.Rewrite());
+  ASSERT_OK(partitions.Rewrite());
+  ASSERT_EQ(partitions.replicas().size(), 2u);
+  partitions.Delete(partitions.replicas().begin()->first);
+  ASSERT_OK(partitions.Flush());
+  EXPECT_THAT(Verify(), IsEmpty()) << report_.ToText();
+  EXPECT_EQ(report_.partitions, 1);
+  partitions.SetStray(partitions.replicas().begin()->first);
+  ASSERT_OK(partitions.Flush());
+  EXPECT_THAT(Verify(), IsEmpty()) << report_.ToText();
+  EXPECT_EQ(report_.partitions, 1);
+}
+
+TEST_F(LogVerifyTest, ALogDirectoryThatLostItsJournalIsDamagedAndIsRead) {
+  world_.Stop();
+  ASSERT_OK(world_.files->RemoveFile("data/partitions"));
+  ExpectOne(ProblemKind::kDamage, "data/partitions", "its end is damaged");
+  EXPECT_EQ(report_.records, 6);
+  ASSERT_OK(world_.files->RemoveFile("data/sync-journal"));
+  ExpectOne(ProblemKind::kDamage, "data/partitions", "it is gone");
+  EXPECT_EQ(report_.records, 6);
+}
+
+TEST_F(LogVerifyTest, ADataDirectoryIsTheMetadataAndAllLogDirectoriesInIt) {
+  world_.Stop();
+  sim::SimFileSystem& files = *world_.files;
+  for (const char* directory : {"home", "home/metadata", "home/metadata/wal", "home/photos"}) {
+    ASSERT_OK(files.CreateDirectory(directory));
+  }
+  // A controller alone has no logs.
+  Verify("home");
+  EXPECT_EQ(report_.records, 0);
+  ASSERT_OK(files.Rename("data", "home/disk1"));
+  Verify("home");
+  EXPECT_EQ(report_.records, 6) << report_.ToText();
 }
 
 TEST_F(LogVerifyTest, ADamagedBatchOfAPartitionIsFound) {
