@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "test/cluster/shared_server_test.h"
+#include "test/cluster/wait_until.h"
 
 namespace millrace::test {
 namespace {
@@ -206,6 +207,26 @@ TEST_F(CommandLineRecordsTest, AReaderOfThePipeThatGoesAwayEndsIt) {
                                " | head -n 1")});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.out, "line 0\n");
+}
+
+TEST_F(CommandLineRecordsTest, ARecordIsSentWhenItIsCompleteAndASignalSendsWhatWasRead) {
+  ASSERT_OK(other_->CreateTopic("typed"));
+  ChildProcess produce(server_->ClientArguments({MillraceBinary(), "produce", "typed"}));
+  const auto sent = [&](const std::vector<std::string>& values) {
+    return WaitUntil([&] {
+      const auto read = other_->ReadValues("typed", 0);
+      return read.ok() && *read == values;
+    });
+  };
+  ASSERT_TRUE(produce.WriteInput("one\n"));
+  EXPECT_TRUE(sent({"one"})) << "the input is not at its end, and need not be";
+  ASSERT_TRUE(produce.WriteInput("two\nthree, without its e"));
+  EXPECT_TRUE(sent({"one", "two"}));
+  produce.Signal(SIGINT);
+  EXPECT_EQ(produce.WaitForExit(absl::Seconds(20)), 1);
+  EXPECT_THAT(produce.err().text(), HasSubstr("produced 2 records"));
+  EXPECT_THAT(produce.err().text(), HasSubstr("stopped by a signal"));
+  EXPECT_TRUE(sent({"one", "two"})) << "half of a record is none";
 }
 
 TEST_F(CommandLineRecordsTest, AnEmptyInputProducesNothing) {

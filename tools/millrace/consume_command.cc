@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -28,6 +27,7 @@
 #include "tools/millrace/progress_line.h"
 #include "tools/millrace/record_format.h"
 #include "tools/millrace/record_splitter.h"
+#include "tools/millrace/stop_signals.h"
 
 namespace millrace::tools {
 namespace {
@@ -55,18 +55,6 @@ struct ConsumeOptions {
 
   bool given(const std::string& option) const { return command->count(option) != 0; }
 };
-
-volatile std::sig_atomic_t stop_requested = 0;
-
-void OnStopSignal(int /*signal*/) { stop_requested = 1; }
-
-// From here on SIGINT and SIGTERM end the loop instead of the process, so that positions are saved.
-void CatchStopSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnStopSignal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
 
 absl::StatusOr<int64_t> ParseTime(const std::string& text) {
   int64_t ms = 0;
@@ -119,6 +107,7 @@ class Consumption {
     config["auto.offset.reset"] = "none";
     ASSIGN_OR_RETURN(consumer_, client::Consumer::Create(config));
     RETURN_IF_ERROR(Assign());
+    // At a signal the positions are still saved.
     CatchStopSignals();
     const absl::Status status = Loop();
     KeepBeginnings({});
@@ -198,7 +187,7 @@ class Consumption {
 
   absl::Status Loop() {
     auto heard = std::chrono::steady_clock::now();
-    while (stop_requested == 0 && count_ != options_.count && !AtEnd()) {
+    while (!StopRequested() && count_ != options_.count && !AtEnd()) {
       absl::StatusOr<std::vector<client::ConsumedRecord>> records = consumer_->Poll(kPollTimeout);
       if (!records.ok()) return WithWayOn(records.status());
       KeepBeginnings(*records);

@@ -1,12 +1,8 @@
 #include "tools/millrace/produce_command.h"
 
-#include <sys/stat.h>
-
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,12 +18,13 @@
 #include "tools/millrace/key_rule.h"
 #include "tools/millrace/option_check.h"
 #include "tools/millrace/progress_line.h"
+#include "tools/millrace/record_input.h"
 #include "tools/millrace/record_splitter.h"
+#include "tools/millrace/stop_signals.h"
 
 namespace millrace::tools {
 namespace {
 
-constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kRecordBytesMax = 64 << 20;
 
 struct ProduceOptions {
@@ -52,28 +49,16 @@ struct Deliveries {
   absl::Status first_error;
 };
 
-using FileHandle = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
-absl::StatusOr<FileHandle> OpenInput(const std::string& path) {
-  if (path.empty() || path == "-") return FileHandle(stdin, [](std::FILE*) { return 0; });
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) {
-    return MakeError(ErrorCode::kDirectoryUnavailable,
-                     absl::StrCat("cannot read '", path, "': ", std::strerror(errno)),
-                     {.name = "--file", .value = path});
-  }
-  return FileHandle(file, &std::fclose);
+absl::Status Stopped() {
+  return MakeError(
+      ErrorCode::kCancelled,
+      "stopped by a signal before the end of the input: the complete records that were "
+      "read are sent, and nothing after them");
 }
 
-// Of a regular file; 0 for others.
-int64_t SizeOf(std::FILE* input) {
-  struct stat info;
-  const bool regular = fstat(fileno(input), &info) == 0 && S_ISREG(info.st_mode);
-  return regular ? info.st_size : 0;
-}
-
-// Reads, cuts, keys and sends until the input ends or a record fails.
-absl::Status SendAll(const ProduceOptions& options, std::FILE* input, client::Producer* producer,
+// Reads, cuts, keys and sends until the input ends or a record fails. Errors also: CANCELLED at a
+// stop signal.
+absl::Status SendAll(const ProduceOptions& options, RecordInput* input, client::Producer* producer,
                      Deliveries* deliveries, ProgressLine* progress, int64_t* bytes) {
   ASSIGN_OR_RETURN(std::string delimiter, Unescape(options.delimiter));
   if (delimiter.empty()) {
@@ -100,22 +85,18 @@ absl::Status SendAll(const ProduceOptions& options, std::FILE* input, client::Pr
                             deliveries->failed.fetch_add(1);
                           });
   };
-  std::vector<char> piece(kReadBytes);
-  const int64_t size = SizeOf(input);
   int64_t read = 0;
   for (;;) {
-    const size_t n = std::fread(piece.data(), 1, piece.size(), input);
-    if (n == 0) break;
-    RETURN_IF_ERROR(splitter.Feed(Slice(piece.data(), n), send));
+    ASSIGN_OR_RETURN(const Slice piece, input->Read());
+    if (StopRequested()) return Stopped();
+    if (piece.empty()) break;
+    RETURN_IF_ERROR(splitter.Feed(piece, send));
     if (deliveries->failed.load() != 0) return deliveries->first_error;
-    read += static_cast<int64_t>(n);
+    read += static_cast<int64_t>(piece.size());
     progress->Update([&] {
       return absl::StrCat(deliveries->acknowledged.load(), " records acknowledged, ",
-                          CountOf(read >> 20, size >> 20), " MiB read");
+                          CountOf(read >> 20, input->size() >> 20), " MiB read");
     });
-  }
-  if (std::ferror(input) != 0) {
-    return MakeError(ErrorCode::kUnknownServerError, "reading the input failed");
   }
   return splitter.Finish(send);
 }
@@ -154,7 +135,7 @@ absl::Status Produce(const ProduceOptions& options, const GlobalOptions& global)
     ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--property"));
     config[setting.first] = setting.second;
   }
-  ASSIGN_OR_RETURN(const FileHandle input, OpenInput(options.file));
+  ASSIGN_OR_RETURN(RecordInput input, RecordInput::Open(options.file));
   RETURN_IF_ERROR(ExpectServer(global));
   // The deliveries outlive the producer, whose destructor still calls back.
   Deliveries deliveries;
@@ -162,8 +143,8 @@ absl::Status Produce(const ProduceOptions& options, const GlobalOptions& global)
   const auto begin = std::chrono::steady_clock::now();
   ProgressLine progress;
   int64_t bytes = 0;
-  absl::Status status =
-      SendAll(options, input.get(), producer.get(), &deliveries, &progress, &bytes);
+  CatchStopSignals();
+  absl::Status status = SendAll(options, &input, producer.get(), &deliveries, &progress, &bytes);
   // What was sent before an error is still delivered: the count printed must be true.
   status.Update(producer->Close(absl::InfiniteDuration()));
   producer.reset();

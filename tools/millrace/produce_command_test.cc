@@ -61,6 +61,9 @@ TEST_F(ProduceCommandTest, SaysWhatIsWrongWithTheInput) {
   const LineResult missing = Run({"--file", "/no/such/file"});
   EXPECT_EQ(missing.exit_code, kExitFailed);
   EXPECT_THAT(missing.err, HasSubstr("cannot read '/no/such/file': No such file"));
+  const LineResult directory = Run({"--file", testing::TempDir()});
+  EXPECT_EQ(directory.exit_code, kExitFailed);
+  EXPECT_THAT(directory.err, HasSubstr("Is a directory"));
   const LineResult delimiter = Run({"--file", FileWith("one"), "--delimiter", ""});
   EXPECT_THAT(delimiter.err, HasSubstr("--delimiter"));
   EXPECT_NE(delimiter.exit_code, kExitOk);
