@@ -204,6 +204,20 @@ TEST_F(CommandAgainstServerTest, ErrorsAsJsonCarryCodeNameAndValue) {
   EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr("nowhere"));
 }
 
+TEST_F(CommandAgainstServerTest, OutputThatCannotBeWrittenIsAnError) {
+  const std::string at = absl::StrCat(" --bootstrap ", server_->address());
+  ASSERT_EQ(server_->Run({"produce", kOthersTopic}, "x\n").exit_code, 0);
+  for (const std::string& line :
+       {"topic list" + at, "topic list -o json" + at, "topic describe" + at,
+        "cluster describe" + at, absl::StrCat("consume ", kOthersTopic, at), std::string("version"),
+        std::string("--help"), std::string("completion bash")}) {
+    const ProcessResult result =
+        RunProcess({"/bin/sh", "-c", absl::StrCat(MillraceBinary(), " ", line, " >/dev/full")});
+    EXPECT_EQ(result.exit_code, kFailed) << line;
+    EXPECT_THAT(result.err, HasSubstr("cannot write 'standard output': No space left")) << line;
+  }
+}
+
 TEST_F(CommandAgainstServerTest, ARecordLargerThanTheTopicTakesNamesTheLimit) {
   const ProcessResult result =
       server_->Run({"produce", kOthersTopic}, std::string(3 << 20, 'x') + "\n");

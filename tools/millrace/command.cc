@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -99,14 +100,15 @@ std::string Misplaced(const CLI::App* command, const std::string& word) {
                       NearestHint(word, known));
 }
 
-}  // namespace
-
-int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv) {
+int RunChosen(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv) {
   try {
     app->parse(argc, argv);
   } catch (const CLI::Success& asked) {
     // The parser's way of saying that help was asked for.
-    return app->exit(asked) == 0 ? kExitOk : kExitUsage;
+    std::ostringstream help;
+    const int code = app->exit(asked, help);
+    PrintOut(help.str());
+    return code == 0 ? kExitOk : kExitUsage;
   } catch (const CLI::ParseError& error) {
     const CLI::App* const command = Deepest(app);
     const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
@@ -122,6 +124,17 @@ int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char
     return UsageError(command, error.what());
   }
   return global.exit_code;
+}
+
+}  // namespace
+
+int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv) {
+  const int code = RunChosen(app, global, argc, argv);
+  // Whatever it did: who reads the output must not take a part of it for the whole.
+  const absl::Status written = FinishOut();
+  if (written.ok()) return code;
+  const int failed = ReportError(written, global.format());
+  return code == kExitOk ? failed : code;
 }
 
 void AddOutputOption(CLI::App* command, GlobalOptions* global) {

@@ -54,8 +54,8 @@ CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::strin
                      std::function<absl::Status()> run);
 
 // Parses a command line (argv[0] is the program) and runs what it chose. Returns the exit code: a
-// line that makes no sense is kExitUsage, with a message on standard error. Call it once for a
-// tree.
+// line that makes no sense is kExitUsage, with a message on standard error; output that could not
+// be written is kExitFailed, unless its reader has gone. Call it once for a tree.
 int ParseAndRun(CLI::App* app, const GlobalOptions& global, int argc, const char* const* argv);
 
 // -o alone, for commands that ask no server.

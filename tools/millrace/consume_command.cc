@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
@@ -198,7 +197,7 @@ class Consumption {
         if (options_.given("--timeout")) break;
       }
       for (const client::ConsumedRecord& record : *records) {
-        if (count_ == options_.count) break;
+        if (count_ == options_.count || unwritten_) break;
         if (IsBeyondEnd(record)) continue;
         ++count_;
         format_.Append(record, &pending_);
@@ -208,7 +207,7 @@ class Consumption {
       }
       // What is followed must be seen at once.
       if (options_.follow) RETURN_IF_ERROR(Flush());
-      if (reader_gone_) break;
+      if (unwritten_) break;
       progress_.Update([this] { return absl::StrCat(CountOf(count_, expected_), " records"); });
     }
     return absl::OkStatus();
@@ -273,11 +272,11 @@ class Consumption {
   // The records first, then the positions that say they were printed.
   absl::Status Flush() {
     if (!pending_.empty()) {
-      reader_gone_ = !PrintOut(pending_) || std::fflush(stdout) != 0;
+      unwritten_ = !PrintOut(pending_) || !FlushOut();
       pending_.clear();
     }
-    // What was not printed is not kept, now or later.
-    if (reader_gone_) return absl::OkStatus();
+    // What was not printed is not kept, now or later. Whether that is an error is told at the end.
+    if (unwritten_) return absl::OkStatus();
     if (options_.state.empty() || kept_ == saved_) return absl::OkStatus();
     RETURN_IF_ERROR(WritePositionFile(files_, options_.state, options_.topic, kept_));
     saved_ = kept_;
@@ -302,7 +301,8 @@ class Consumption {
   int64_t count_ = 0;
   // How many there are to the end; at most, since offsets may have gaps. 0: not known.
   int64_t expected_ = 0;
-  bool reader_gone_ = false;
+  // Standard output takes no more.
+  bool unwritten_ = false;
   // Records on the same terminal are progress enough.
   ProgressLine progress_{ErrorIsTerminal() && ::isatty(STDOUT_FILENO) != 1};
 };

@@ -141,11 +141,12 @@ TEST_F(ConsumeStateTest, WhatCouldNotBePrintedIsNotKept) {
   const std::vector<const char*> line = {"millrace", "consume", "two",          "-p",
                                          "0",        "--state", state_.c_str(), "--follow",
                                          "-n",       "2",       "--bootstrap",  server.c_str()};
-  ParseAndRun(&app, global, static_cast<int>(line.size()), line.data());
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ParseAndRun(&app, global, static_cast<int>(line.size()), line.data()), kExitFailed);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("No space left on device"));
   ASSERT_GE(::dup2(out, STDOUT_FILENO), 0);
   ::close(full);
   ::close(out);
-  std::clearerr(stdout);
   EXPECT_EQ(Run({}), "x\n");
 }
 

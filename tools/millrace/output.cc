@@ -3,12 +3,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/config.h"
+#include "base/posix_file.h"
 #include "base/status.h"
 
 namespace millrace::tools {
@@ -17,6 +20,15 @@ namespace {
 constexpr char kBold[] = "\033[1m";
 constexpr char kRed[] = "\033[1;31m";
 constexpr char kPlain[] = "\033[0m";
+
+// Why something could not be written; 0: all could. Standard output is the process's, and stdio
+// keeps only that something failed.
+int write_error = 0;
+
+bool Written(bool all) {
+  if (!all && write_error == 0) write_error = errno != 0 ? errno : EIO;
+  return write_error == 0;
+}
 
 }  // namespace
 
@@ -53,7 +65,22 @@ void Table::Print() const {
 }
 
 bool PrintOut(absl::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (write_error != 0) return false;
+  errno = 0;
+  return Written(std::fwrite(text.data(), 1, text.size(), stdout) == text.size());
+}
+
+bool FlushOut() {
+  if (write_error != 0) return false;
+  errno = 0;
+  return Written(std::fflush(stdout) == 0);
+}
+
+absl::Status FinishOut() {
+  FlushOut();
+  const int error = std::exchange(write_error, 0);
+  if (error == 0 || error == EPIPE) return absl::OkStatus();
+  return PosixError("write", "standard output", error);
 }
 
 void PrintJson(const Json& value) {
@@ -62,7 +89,7 @@ void PrintJson(const Json& value) {
 
 int ReportError(const absl::Status& status, OutputFormat format) {
   const ErrorCode code = CodeOf(status);
-  std::fflush(stdout);
+  FlushOut();
   if (format == OutputFormat::kJson) {
     const ErrorDetail detail = DetailOf(status);
     Json error = {{"code", std::string(ErrorCodeName(code))},

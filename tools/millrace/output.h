@@ -42,8 +42,15 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// Writes to standard output, all of it. Returns false when the reader has gone (a closed pipe).
+// Writes to standard output; FlushOut, what is still buffered. False: something could not be
+// written, now or before; nothing is written after that, so that there is no gap. Commands need not
+// look unless they do something because it was printed: FinishOut tells at the end.
 bool PrintOut(absl::string_view text);
+bool FlushOut();
+// At the end of a command: whether all that it printed was written. A reader that has gone (a
+// closed pipe) has what it wants, and is no error. Errors: STORAGE_FULL, STORAGE_ERROR. What was
+// lost is forgotten.
+absl::Status FinishOut();
 void PrintJson(const Json& value);
 
 // "error: <message> (CODE)" or, for kJson, {"error":{...}}, on standard error. Returns the exit

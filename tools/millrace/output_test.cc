@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/status.h"
+#include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -31,6 +33,51 @@ TEST(ReportError, TellsAnUnreachableClusterFromARefusal) {
       "error: nobody (BROKER_NOT_AVAILABLE)\n"
       R"({"error":{"code":"INVALID_TOPIC_NAME","message":"bad","retriable":false,"value":"a/b"}})"
       "\n");
+}
+
+// Standard output is `descriptor`, which is closed, as long as it lives.
+class StandardOutputAt {
+ public:
+  explicit StandardOutputAt(int descriptor) {
+    std::fflush(stdout);
+    before_ = ::dup(STDOUT_FILENO);
+    EXPECT_EQ(::dup2(descriptor, STDOUT_FILENO), STDOUT_FILENO);
+    ::close(descriptor);
+  }
+  ~StandardOutputAt() {
+    ::dup2(before_, STDOUT_FILENO);
+    ::close(before_);
+  }
+
+ private:
+  int before_ = -1;
+};
+
+TEST(PrintOut, WhatCouldNotBeWrittenIsAnErrorAtTheEndAndNothingFollowsIt) {
+  {
+    const StandardOutputAt full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+    PrintOut("lost");
+    EXPECT_FALSE(FlushOut());
+  }
+  ::testing::internal::CaptureStdout();
+  EXPECT_FALSE(PrintOut("what would follow the gap"));
+  EXPECT_FALSE(FlushOut());
+  EXPECT_THAT(FinishOut(), IsError(ErrorCode::kStorageFull,
+                                   "cannot write 'standard output': No space left on device"));
+  EXPECT_TRUE(PrintOut("of the next command"));
+  EXPECT_OK(FinishOut());
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "of the next command");
+}
+
+TEST(PrintOut, AReaderThatHasGoneIsNoError) {
+  std::signal(SIGPIPE, SIG_IGN);
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ::close(ends[0]);
+  const StandardOutputAt gone(ends[1]);
+  PrintOut("unread");
+  EXPECT_FALSE(FlushOut());
+  EXPECT_OK(FinishOut());
 }
 
 TEST(UsesColour, OnlyOnATerminalThatWantsThem) {

@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "base/posix_file.h"
 #include "base/status.h"
 #include "tools/millrace/stop_signals.h"
 
@@ -16,12 +15,6 @@ namespace millrace::tools {
 namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
-
-absl::Status CannotRead(const std::string& name, int error) {
-  return MakeError(ErrorCode::kDirectoryUnavailable,
-                   absl::StrCat("cannot read ", name, ": ", std::strerror(error)),
-                   {.name = "--file", .value = name});
-}
 
 }  // namespace
 
@@ -40,10 +33,9 @@ RecordInput::~RecordInput() {
 
 absl::StatusOr<RecordInput> RecordInput::Open(const std::string& path) {
   if (path.empty() || path == "-") return RecordInput(STDIN_FILENO, false, "standard input");
-  const std::string name = absl::StrCat("'", path, "'");
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return CannotRead(name, errno);
-  return RecordInput(descriptor, true, name);
+  if (descriptor < 0) return PosixError("read", path, errno);
+  return RecordInput(descriptor, true, path);
 }
 
 absl::StatusOr<Slice> RecordInput::Read() {
@@ -53,7 +45,7 @@ absl::StatusOr<Slice> RecordInput::Read() {
     const ssize_t n = ::read(descriptor_, piece_.data(), piece_.size());
     if (n >= 0) return Slice(piece_.data(), static_cast<size_t>(n));
     // Somebody else may have read what was there, or a signal came that means nothing to us.
-    if (errno != EINTR && errno != EAGAIN) return CannotRead(name_, errno);
+    if (errno != EINTR && errno != EAGAIN) return PosixError("read", name_, errno);
   }
 }
 

@@ -25,7 +25,7 @@ class RecordInput {
   RecordInput& operator=(RecordInput&&) = delete;
 
   // Waits for bytes, which hold until the next call. Empty: the end, or a stop signal has come
-  // (stop_signals.h, which has to catch them). Errors: DIRECTORY_UNAVAILABLE.
+  // (stop_signals.h, which has to catch them). Errors: DIRECTORY_UNAVAILABLE, STORAGE_ERROR.
   absl::StatusOr<Slice> Read();
 
   // Of a regular file; 0 for others.
