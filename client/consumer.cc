@@ -62,6 +62,7 @@ class GrpcConsumer final : public Consumer {
 
   absl::StatusOr<std::vector<PartitionIndex>> Partitions(const std::string& topic,
                                                          absl::Duration timeout) override;
+  absl::StatusOr<TopicId> TopicIdOf(const std::string& topic, absl::Duration timeout) override;
   absl::Status Assign(std::map<NamedPartition, Position> partitions) override;
   absl::Status Seek(const NamedPartition& partition, Position position) override;
   absl::Status Pause(const std::vector<NamedPartition>& partitions) override;
@@ -354,6 +355,13 @@ absl::StatusOr<std::vector<PartitionIndex>> GrpcConsumer::Partitions(const std::
   }
   std::sort(partitions.begin(), partitions.end());
   return partitions;
+}
+
+absl::StatusOr<TopicId> GrpcConsumer::TopicIdOf(const std::string& topic, absl::Duration timeout) {
+  RETURN_IF_ERROR(lookup_.AwaitTopics({topic}, clock_.Now() + timeout));
+  const std::shared_ptr<const TopicTable> table = news_.board.Read();
+  const api::TopicLeaders* leaders = table->Find(topic);
+  return leaders == nullptr ? TopicId() : leaders->topic_id;
 }
 
 absl::StatusOr<std::map<NamedPartition, Offset>> GrpcConsumer::OffsetsAt(

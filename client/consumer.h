@@ -55,6 +55,9 @@ class Consumer {
   // The partitions of a topic now. Errors: UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT.
   virtual absl::StatusOr<std::vector<PartitionIndex>> Partitions(const std::string& topic,
                                                                  absl::Duration timeout) = 0;
+  // Which topic of that name it is now: for whoever keeps positions, since those of one that was
+  // deleted mean other records in one that was made again. Errors: as Partitions.
+  virtual absl::StatusOr<TopicId> TopicIdOf(const std::string& topic, absl::Duration timeout) = 0;
   // Replaces the assignment. Records of partitions no longer assigned are not returned any more.
   virtual absl::Status Assign(std::map<NamedPartition, Position> partitions) = 0;
   // Nothing from before it is returned after it. Also ends the failure of a partition.

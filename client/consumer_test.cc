@@ -71,6 +71,15 @@ TEST(Consumer, ReadsWhatAProducerWroteWithAllItsParts) {
   EXPECT_THAT(consumer->PositionOf(Named()).value_or(kNoOffset), Offset(1));
 }
 
+TEST(Consumer, TellsATopicFromOneThatWasMadeAgainUnderItsName) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1, 7);
+  auto consumer = Connect(server);
+  EXPECT_EQ(consumer->TopicIdOf("t", kPatience).value_or(TopicId()), TopicId(Uuid(1, 7)));
+  server.CreateTopic("t", 1, 8);
+  EXPECT_EQ(Connect(server)->TopicIdOf("t", kPatience).value_or(TopicId()), TopicId(Uuid(1, 8)));
+}
+
 TEST(Consumer, ReadsSeveralPartitionsEachInOrderAndWhatComesLater) {
   FakeLogServer server;
   server.CreateTopic("t", 2);

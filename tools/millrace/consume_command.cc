@@ -94,7 +94,8 @@ class Consumption {
       : options_(options),
         global_(global),
         format_(std::move(format)),
-        delimiter_(std::move(delimiter)) {}
+        delimiter_(std::move(delimiter)),
+        topic_{.name = options.topic} {}
 
   absl::Status Run() {
     RETURN_IF_ERROR(ExpectServer(global_));
@@ -120,7 +121,8 @@ class Consumption {
     bool exists = false;
     if (!options_.state.empty()) {
       ASSIGN_OR_RETURN(exists, files_.Exists(options_.state));
-      ASSIGN_OR_RETURN(kept_, ReadPositionFile(files_, options_.state, options_.topic));
+      ASSIGN_OR_RETURN(topic_.id, consumer_->TopicIdOf(options_.topic, global_.timeout()));
+      ASSIGN_OR_RETURN(kept_, ReadPositionFile(files_, options_.state, topic_));
     }
     ASSIGN_OR_RETURN(client::Position start, StartPosition(options_));
     // What the file does not name was added since then: nothing of it was printed.
@@ -278,7 +280,7 @@ class Consumption {
     // What was not printed is not kept, now or later. Whether that is an error is told at the end.
     if (unwritten_) return absl::OkStatus();
     if (options_.state.empty() || kept_ == saved_) return absl::OkStatus();
-    RETURN_IF_ERROR(WritePositionFile(files_, options_.state, options_.topic, kept_));
+    RETURN_IF_ERROR(WritePositionFile(files_, options_.state, topic_, kept_));
     saved_ = kept_;
     return absl::OkStatus();
   }
@@ -293,6 +295,7 @@ class Consumption {
   std::map<client::NamedPartition, Offset> end_;
   // Some partition's position file is beyond the end of its log.
   bool beyond_end_ = false;
+  KeptTopic topic_;
   KeptPositions kept_;
   KeptPositions saved_;
   // Those that kept_ does not have yet.

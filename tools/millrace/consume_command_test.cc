@@ -70,7 +70,7 @@ TEST_F(ConsumeCommandTest, GoesOnWhereTheStateFileSays) {
 class ConsumeStateTest : public testing::Test {
  protected:
   ConsumeStateTest() {
-    server_.CreateTopic("two", 2);
+    server_.CreateTopic("two", 2, kTopicNumber);
     files_.RemoveFile(state_).IgnoreError();
   }
 
@@ -88,10 +88,14 @@ class ConsumeStateTest : public testing::Test {
     return result.out;
   }
   KeptPositions Kept() {
-    const auto kept = ReadPositionFile(files_, state_, "two");
+    const auto kept = ReadPositionFile(files_, state_, kTopic);
     EXPECT_OK(kept);
     return kept.value_or(KeptPositions());
   }
+
+  static constexpr uint64_t kTopicNumber = 70;
+  // As the fake makes it of the number.
+  const KeptTopic kTopic = {"two", TopicId(Uuid(1, kTopicNumber))};
 
   client::FakeLogServer server_;
   PosixFileSystem files_;
@@ -113,9 +117,33 @@ TEST_F(ConsumeStateTest, WhatIsProducedBetweenTwoRunsThatFollowIsPrinted) {
 TEST_F(ConsumeStateTest, APartitionThatTheFileDoesNotNameBeginsAtItsFirstRecord) {
   Append(0, "a");
   Append(1, "added later");
-  ASSERT_OK(WritePositionFile(files_, state_, "two",
+  ASSERT_OK(WritePositionFile(files_, state_, kTopic,
                               {{PartitionIndex(0), KeptPosition{.next = Offset(1)}}}));
   EXPECT_EQ(Run({"--follow", "-n", "1"}), "added later\n");
+}
+
+TEST_F(ConsumeStateTest, AFileOfATopicThatWasDeletedAndMadeAgainIsRefusedBeforeAnythingIsSkipped) {
+  for (const char* const value : {"a", "b"}) Append(0, value);
+  EXPECT_EQ(Run({}), "a\nb\n");
+  server_.CreateTopic("two", 2);
+  for (const char* const value : {"new a", "new b", "new c"}) Append(0, value);
+  const LineResult refused = RunLine(
+      AddConsumeCommand, {"consume", "two", "--state", state_, "--bootstrap", server_.address()});
+  EXPECT_EQ(refused.exit_code, kExitFailed);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_THAT(refused.err, HasSubstr("topic 'two' was deleted and made again"));
+  EXPECT_THAT(refused.err, HasSubstr("remove it to start anew"));
+  ASSERT_OK(files_.RemoveFile(state_));
+  EXPECT_EQ(Run({}), "new a\nnew b\nnew c\n");
+}
+
+TEST_F(ConsumeStateTest, AFileOfAnEarlierVersionWithoutTheIdIsReadAndGetsIt) {
+  for (const char* const value : {"a", "b"}) Append(0, value);
+  ASSERT_OK(
+      ReplaceFile(files_, state_, R"({"version":1,"topic":"two","next_offsets":{"0":1,"1":0}})"));
+  EXPECT_EQ(Run({}), "b\n");
+  ASSERT_OK_AND_ASSIGN(const std::string text, ReadWholeFile(files_, state_, 1 << 20));
+  EXPECT_EQ(Json::parse(text)["topic_id"], kTopic.id.ToString());
 }
 
 TEST_F(ConsumeStateTest, WhatWasReadBeyondTheCountIsPrintedNextTime) {
@@ -128,7 +156,7 @@ TEST_F(ConsumeStateTest, WhatWasReadBeyondTheCountIsPrintedNextTime) {
 
 TEST_F(ConsumeStateTest, WhatCouldNotBePrintedIsNotKept) {
   Append(0, "x");
-  ASSERT_OK(WritePositionFile(files_, state_, "two",
+  ASSERT_OK(WritePositionFile(files_, state_, kTopic,
                               {{PartitionIndex(0), KeptPosition{.next = Offset(0)}}}));
   std::fflush(stdout);
   const int out = ::dup(STDOUT_FILENO);

@@ -38,15 +38,22 @@ absl::StatusOr<std::map<PartitionIndex, int64_t>> NumbersByPartition(const std::
 }  // namespace
 
 absl::StatusOr<KeptPositions> ReadPositionFile(FileSystem& files, const std::string& path,
-                                               const std::string& topic) {
+                                               const KeptTopic& topic) {
   ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
   if (!exists) return KeptPositions();
   ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kBytesMax));
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return NotAPositionFile(path, "it holds no JSON object");
   if (json.value("version", Json()) != kVersion) return NotAPositionFile(path, "unknown version");
-  if (json.value("topic", Json()) != topic) {
-    return NotAPositionFile(path, absl::StrCat("it is not of topic '", topic, "'"));
+  if (json.value("topic", Json()) != topic.name) {
+    return NotAPositionFile(path, absl::StrCat("it is not of topic '", topic.name, "'"));
+  }
+  if (json.contains("topic_id") && json["topic_id"] != topic.id.ToString()) {
+    return NotAPositionFile(path, absl::StrCat("topic '", topic.name,
+                                               "' was deleted and made again since: the file is of "
+                                               "the one with id ",
+                                               json["topic_id"].dump(), ", and its id is \"",
+                                               topic.id.ToString(), "\" now"));
   }
   const Json offsets = json.value("next_offsets", Json());
   if (!offsets.is_object()) return NotAPositionFile(path, "no next_offsets");
@@ -64,7 +71,7 @@ absl::StatusOr<KeptPositions> ReadPositionFile(FileSystem& files, const std::str
   return positions;
 }
 
-absl::Status WritePositionFile(FileSystem& files, const std::string& path, const std::string& topic,
+absl::Status WritePositionFile(FileSystem& files, const std::string& path, const KeptTopic& topic,
                                const KeptPositions& positions) {
   Json offsets = Json::object();
   Json epochs = Json::object();
@@ -74,7 +81,8 @@ absl::Status WritePositionFile(FileSystem& files, const std::string& path, const
     if (position.epoch != kNoLeaderEpoch) epochs[key] = position.epoch.value();
   }
   const Json json = {{"version", kVersion},
-                     {"topic", topic},
+                     {"topic", topic.name},
+                     {"topic_id", topic.id.ToString()},
                      {"next_offsets", offsets},
                      {"leader_epochs", epochs}};
   return ReplaceFile(files, path, json.dump() + "\n");

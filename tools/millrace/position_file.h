@@ -1,9 +1,11 @@
 // PositionFile: where a consumer of the command line goes on next time.
 //
-// A small JSON file: {"version":1,"topic":"t","next_offsets":{"0":17},"leader_epochs":{"0":3}}, the
-// epochs being those of the records before the offsets: with them it is noticed that an unclean
-// election took away what was read. The file is replaced whole (temporary file, sync, rename),
-// after the records it speaks of were written out: a crash repeats records and never skips one.
+// A small JSON file: {"version":1,"topic":"t","topic_id":"AbCdEfGhIjKlMnOpQrStUv","next_offsets":
+// {"0":17},"leader_epochs":{"0":3}}. The epochs are those of the records before the offsets: with
+// them it is noticed that an unclean election took away what was read; with the id, that the topic
+// was deleted and made again, and the offsets mean other records. The file is replaced whole
+// (temporary file, sync, rename), after the records it speaks of were written out: a crash repeats
+// records and never skips one.
 //
 // Thread: main.
 #ifndef TOOLS_MILLRACE_POSITION_FILE_H_
@@ -32,12 +34,19 @@ struct KeptPosition {
 };
 using KeptPositions = std::map<PartitionIndex, KeptPosition>;
 
-// Empty if there is no file yet. Errors: INVALID_REQUEST if the file is not a position file, or is
-// one of another topic.
-absl::StatusOr<KeptPositions> ReadPositionFile(FileSystem& files, const std::string& path,
-                                               const std::string& topic);
+// Whose positions they are: of the topic of this name, as it is now.
+struct KeptTopic {
+  std::string name;
+  TopicId id;
+};
 
-absl::Status WritePositionFile(FileSystem& files, const std::string& path, const std::string& topic,
+// Empty if there is no file yet. Errors: INVALID_REQUEST if the file is not a position file, or is
+// one of another topic, or of an earlier one of the same name. (One without an id, of an earlier
+// version of this program, is taken for one of this topic.)
+absl::StatusOr<KeptPositions> ReadPositionFile(FileSystem& files, const std::string& path,
+                                               const KeptTopic& topic);
+
+absl::Status WritePositionFile(FileSystem& files, const std::string& path, const KeptTopic& topic,
                                const KeptPositions& positions);
 
 }  // namespace millrace::tools
