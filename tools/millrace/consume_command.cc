@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,6 +35,7 @@ namespace {
 // How often Poll comes back to look at signals and at whether the end is reached.
 constexpr absl::Duration kPollTimeout = absl::Milliseconds(200);
 constexpr size_t kFlushBytes = 256 << 10;
+constexpr char kReset[] = "auto.offset.reset";
 
 struct ConsumeOptions {
   std::string topic;
@@ -49,6 +51,7 @@ struct ConsumeOptions {
   std::string delimiter = "\\n";
   std::string isolation = "read_committed";
   std::string rack;
+  std::vector<std::string> properties;
   // For what was given on the line, and what is a default.
   const CLI::App* command = nullptr;
 
@@ -104,7 +107,12 @@ class Consumption {
     config["isolation.level"] = options_.isolation;
     config["client.rack"] = options_.rack;
     // A position that is gone is an error here: skipping records silently is no service.
-    config["auto.offset.reset"] = "none";
+    config[kReset] = "none";
+    for (const std::string& text : options_.properties) {
+      ASSIGN_OR_RETURN(auto setting, SplitSetting(text, "--property"));
+      config[setting.first] = setting.second;
+    }
+    reset_ = config[kReset];
     ASSIGN_OR_RETURN(consumer_, client::Consumer::Create(config));
     RETURN_IF_ERROR(Assign());
     // At a signal the positions are still saved.
@@ -144,11 +152,13 @@ class Consumption {
     ASSIGN_OR_RETURN(const auto ranges, consumer_->OffsetRange(named, global_.timeout()));
     for (const auto& [partition, range] : ranges) {
       RETURN_IF_ERROR(CheckOffset(partition, range.first, range.second));
+      client::Position& from = assignment[partition];
+      RETURN_IF_ERROR(ResetIfDeleted(partition, range.first, &from));
+      const bool known = from.kind == client::Position::Kind::kOffset;
+      if (known && from.offset > range.second) beyond_end_[partition] = from.offset;
       if (options_.follow) continue;
       end_[partition] = range.second;
-      const client::Position& from = assignment[partition];
-      const bool known = from.kind == client::Position::Kind::kOffset;
-      beyond_end_ |= known && from.offset > range.second;
+      if (from.kind == client::Position::Kind::kLatest) continue;
       expected_ += std::max<int64_t>(0, range.second - (known ? from.offset : range.first));
     }
     if (options_.count >= 0 && !options_.follow) expected_ = std::min(expected_, options_.count);
@@ -186,6 +196,36 @@ class Consumption {
                      {.name = "--offset", .value = absl::StrCat(options_.offset)});
   }
 
+  // What was to be read next was deleted meanwhile, by retention or by hand.
+  absl::Status ResetIfDeleted(const client::NamedPartition& partition, Offset start,
+                              client::Position* from) {
+    const auto known = kept_.find(partition.partition);
+    if (known == kept_.end() || known->second.next >= start) return absl::OkStatus();
+    const std::string what =
+        absl::StrCat(TextOf(partition), ": the next offset in '", options_.state, "' is ",
+                     known->second.next.value(), ", and the log begins at ", start.value(),
+                     " now: what lay between was deleted");
+    if (reset_ == "none") {
+      return MakeError(ErrorCode::kOffsetOutOfRange,
+                       absl::StrCat(what, "; go on with --property ", kReset, "=earliest, at ",
+                                    start.value(), ", or =latest, with what comes from now on"),
+                       {.name = "--state", .value = options_.state});
+    }
+    NoteReset(what);
+    *from = {.kind = reset_ == "latest" ? client::Position::Kind::kLatest
+                                        : client::Position::Kind::kEarliest};
+    kept_.erase(known);
+    unkept_.push_back(partition);
+    return absl::OkStatus();
+  }
+
+  // Nobody is to believe that he was shown all.
+  void NoteReset(const std::string& what) {
+    progress_.Clear();
+    const std::string text = absl::StrCat("note: ", what, "; it goes on by ", kReset, "=", reset_);
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+
   absl::Status Loop() {
     auto heard = std::chrono::steady_clock::now();
     while (!StopRequested() && count_ != options_.count && !AtEnd()) {
@@ -218,6 +258,7 @@ class Consumption {
   // A partition is kept from where it begins, as soon as that is known, also if nothing of it is
   // printed: else the next run would begin it elsewhere. `records` have not been printed yet.
   void KeepBeginnings(const std::vector<client::ConsumedRecord>& records) {
+    NoteResets();
     if (unkept_.empty()) return;
     for (const client::ConsumedRecord& record : records) {
       kept_.try_emplace(record.partition, KeptPosition{.next = record.offset});
@@ -231,10 +272,37 @@ class Consumption {
     });
   }
 
-  // How a position file is made to go on after an unclean election. The epoch has to go with the
-  // offset: a leader that has nothing of that epoch would find the position as wrong as before.
+  // Of positions beyond the end: those that auto.offset.reset has moved begin elsewhere now. Others
+  // may have come into the log meanwhile.
+  void NoteResets() {
+    std::erase_if(beyond_end_, [this](const auto& beyond) {
+      const auto& [partition, offset] = beyond;
+      if (IsAt(partition, offset)) return false;
+      if (consumer_->PositionOf(partition).value_or(offset) > offset) return true;
+      NoteReset(absl::StrCat(TextOf(partition), ": offset ", offset.value(),
+                             " is not in the log, which is shorter than it was"));
+      kept_.erase(partition.partition);
+      unkept_.push_back(partition);
+      return true;
+    });
+  }
+
+  bool IsAt(const client::NamedPartition& partition, Offset offset) const {
+    const absl::StatusOr<Offset> at = consumer_->PositionOf(partition);
+    return !at.ok() || *at == kNoOffset || *at == offset;
+  }
+
+  // How to go on where the log has not what is to be read. After an unclean election the epoch has
+  // to go with the offset: a leader that has nothing of that epoch would find the position as wrong
+  // as before.
   absl::Status WithWayOn(const absl::Status& status) const {
     const std::optional<Offset> at = client::TruncatedAt(status);
+    if (!at && CodeOf(status) == ErrorCode::kOffsetOutOfRange) {
+      return MakeError(
+          CodeOf(status),
+          absl::StrCat(status.message(), " (--property ", kReset, "=earliest, or =latest)"),
+          DetailOf(status));
+    }
     if (!at || options_.state.empty()) return status;
     return MakeError(
         CodeOf(status),
@@ -262,8 +330,11 @@ class Consumption {
   // batches), so it is the position that counts, not the last record.
   bool AtEnd() const {
     if (options_.follow) return false;
-    // It is not the end that was reached: the log is shorter than it was. Poll says so.
-    if (beyond_end_) return false;
+    // It is not the end that was reached: the log is shorter than it was. Poll says so, or goes on
+    // elsewhere.
+    for (const auto& [partition, offset] : beyond_end_) {
+      if (IsAt(partition, offset)) return false;
+    }
     for (const auto& [partition, end] : end_) {
       const absl::StatusOr<Offset> position = consumer_->PositionOf(partition);
       if (!position.ok() || *position == kNoOffset || *position < end) return false;
@@ -293,8 +364,10 @@ class Consumption {
   std::unique_ptr<client::Consumer> consumer_;
   // Where the log ended when we began; empty when following.
   std::map<client::NamedPartition, Offset> end_;
-  // Some partition's position file is beyond the end of its log.
-  bool beyond_end_ = false;
+  // What to do with positions out of range: "none", "earliest", "latest".
+  std::string reset_;
+  // Positions of the file that are beyond the end of their log, until a reset moves them.
+  std::map<client::NamedPartition, Offset> beyond_end_;
   KeptTopic topic_;
   KeptPositions kept_;
   KeptPositions saved_;
@@ -334,7 +407,11 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
       "  millrace consume images --partition 0 --offset 7 --count 1 --format raw >7.png\n"
       "A state file keeps every partition from where its reading began; one that it does not "
       "name,\n"
-      "since it was added later, begins at its first record.\n"
+      "since it was added later, begins at its first record. If what is to be read next was "
+      "deleted\n"
+      "meanwhile that is an error, unless --property auto.offset.reset=earliest (or latest) says "
+      "where\n"
+      "to go on.\n"
       "It ends at what is the end when it begins (--until-end, the default), after --count\n"
       "records, or with --follow at a signal, or after --timeout seconds without a record.\n",
       global,
@@ -377,6 +454,8 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
       ->capture_default_str();
   command->add_option("--rack", options->rack,
                       "Rack of this machine: replicas in it are read from, where they are in sync");
+  command->add_option("--property", options->properties,
+                      "Consumer config, name=value (see docs/configuration.md); may be repeated");
   AddConnectionOptions(command, global);
   command->get_option("--timeout")
       ->description("Seconds to wait for an answer; with --follow, to wait for a record");

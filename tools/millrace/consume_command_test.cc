@@ -234,6 +234,60 @@ TEST_F(ConsumeStateTest, WhatTheErrorOfAnUncleanElectionAdvisesWorksWhereTheLead
   EXPECT_EQ(Run({}), "new 2\nnew 3\nnew 4\n");
 }
 
+TEST_F(ConsumeStateTest, ADeletedPositionIsAnErrorThatNamesTheWayOn) {
+  for (const char* const value : {"0", "1", "2"}) Append(0, value);
+  EXPECT_EQ(Run({"-n", "1"}), "0\n");
+  server_.DeleteRecordsBefore("two", 0, 2);
+  const auto run = [&](std::vector<std::string> words) {
+    words.insert(words.begin(),
+                 {"consume", "two", "--state", state_, "--bootstrap", server_.address()});
+    return RunLine(AddConsumeCommand, std::move(words));
+  };
+  const LineResult refused = run({});
+  EXPECT_EQ(refused.exit_code, kExitFailed);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_THAT(refused.err, HasSubstr("two-0: the next offset in '" + state_ +
+                                     "' is 1, and the log begins at 2 now"));
+  EXPECT_THAT(refused.err, HasSubstr("--property auto.offset.reset=earliest, at 2"));
+  const LineResult reset = run({"--property", "auto.offset.reset=earliest"});
+  EXPECT_EQ(reset.exit_code, kExitOk);
+  EXPECT_EQ(reset.out, "2\n");
+  EXPECT_THAT(reset.err, HasSubstr("note: two-0: the next offset"));
+  // It is in the log again.
+  EXPECT_EQ(run({}).err, "");
+}
+
+TEST_F(ConsumeStateTest, ADeletedPositionThatIsResetToTheLatestIsKept) {
+  for (const char* const value : {"0", "1", "2"}) Append(0, value);
+  EXPECT_EQ(Run({"-n", "1"}), "0\n");
+  server_.DeleteRecordsBefore("two", 0, 2);
+  EXPECT_EQ(Run({"--property", "auto.offset.reset=latest"}), "");
+  EXPECT_EQ(Kept().at(PartitionIndex(0)).next, Offset(3));
+  Append(0, "3");
+  EXPECT_EQ(Run({}), "3\n");
+}
+
+TEST_F(ConsumeStateTest, APositionBeyondTheEndGoesOnByTheResetAndIsKept) {
+  for (const char* const value : {"0", "1"}) Append(0, value);
+  const auto keep = [&] {
+    ASSERT_OK(WritePositionFile(files_, state_, kTopic,
+                                {{PartitionIndex(0), KeptPosition{.next = Offset(9)}},
+                                 {PartitionIndex(1), KeptPosition{.next = Offset(0)}}}));
+  };
+  keep();
+  const LineResult refused = RunLine(
+      AddConsumeCommand, {"consume", "two", "--state", state_, "--bootstrap", server_.address()});
+  EXPECT_EQ(refused.exit_code, kExitFailed);
+  EXPECT_THAT(refused.err, HasSubstr("(--property auto.offset.reset=earliest, or =latest)"));
+  EXPECT_EQ(Run({"--property", "auto.offset.reset=earliest"}), "0\n1\n");
+  keep();
+  EXPECT_EQ(Run({"--property", "auto.offset.reset=latest"}), "");
+  EXPECT_EQ(Kept().at(PartitionIndex(0)).next, Offset(2));
+  keep();
+  EXPECT_EQ(Run({"--property", "auto.offset.reset=earliest", "-n", "1"}), "0\n");
+  EXPECT_EQ(Kept().at(PartitionIndex(0)).next, Offset(1));
+}
+
 TEST_F(ConsumeCommandTest, RawIsTheValuesAndNothingElse) {
   EXPECT_EQ(Run({"--format", "raw", "-n", "2"}).out, "value 0value 1");
   EXPECT_EQ(Run({"--format", "raw", "-n", "2", "--delimiter", "|"}).out, "value 0|value 1|");
@@ -285,6 +339,9 @@ TEST_F(ConsumeCommandTest, SaysWhatIsWrongWithAFormatOrATime) {
   const LineResult time = Run({"--time", "yesterday"});
   EXPECT_EQ(time.exit_code, kExitFailed);
   EXPECT_THAT(time.err, HasSubstr("yesterday"));
+  const LineResult property = Run({"--property", "auto.offset.reset=now"});
+  EXPECT_EQ(property.exit_code, kExitFailed);
+  EXPECT_THAT(property.err, HasSubstr("auto.offset.reset"));
 }
 
 }  // namespace
