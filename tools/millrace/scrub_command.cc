@@ -12,6 +12,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status.h"
@@ -51,6 +52,9 @@ class Scrubber {
   absl::Status Run() {
     RETURN_IF_ERROR(ReadWords());
     ASSIGN_OR_RETURN(const v1::DescribeClusterResponse cluster, admin_->DescribeCluster({}));
+    // What is not there has no damage, and would pass for good.
+    RETURN_IF_ERROR(CheckBrokers(cluster));
+    RETURN_IF_ERROR(CheckTopics());
     ReplicaAsker asker(cluster, global_);
     for (const v1::BrokerDescription& broker : cluster.brokers()) {
       const int32_t id = broker.broker_id();
@@ -71,6 +75,44 @@ class Scrubber {
     }
     return absl::OkStatus();
   }
+
+  absl::Status CheckBrokers(const v1::DescribeClusterResponse& cluster) const {
+    std::set<int32_t> registered;
+    for (const v1::BrokerDescription& broker : cluster.brokers()) {
+      registered.insert(broker.broker_id());
+    }
+    for (const int32_t id : options_.brokers) {
+      if (registered.contains(id)) continue;
+      return MakeError(ErrorCode::kBrokerIdNotRegistered,
+                       absl::StrCat("--broker: broker ", id, " is not registered; registered are ",
+                                    absl::StrJoin(registered, ", ")),
+                       {.name = "--broker", .value = absl::StrCat(id)});
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckTopics() const {
+    if (wanted_.empty()) return absl::OkStatus();
+    v1::DescribeTopicsRequest request;
+    for (const auto& [topic, partitions] : wanted_) request.add_names(topic);
+    ASSIGN_OR_RETURN(const v1::DescribeTopicsResponse response, admin_->DescribeTopics(request));
+    for (const v1::TopicDescription& topic : response.topics()) {
+      RETURN_IF_ERROR(
+          WithNearestTopic(ResultStatus(topic.code(), topic.message()), topic.name(), global_));
+      const auto named = wanted_.find(topic.name());
+      if (named == wanted_.end()) continue;
+      for (const int32_t partition : named->second) {
+        if (partition < topic.partitions_size()) continue;
+        return MakeError(
+            ErrorCode::kUnknownTopicOrPartition,
+            absl::StrCat("topic '", topic.name(), "' has no partition ", partition, "; it has ",
+                         topic.partitions_size(), ": 0 to ", topic.partitions_size() - 1),
+            {.name = "partition", .value = absl::StrCat(topic.name(), ":", partition)});
+      }
+    }
+    return absl::OkStatus();
+  }
+
   bool IsWanted(const v1::LogDirPartition& partition) const {
     if (wanted_.empty()) return true;
     const auto topic = wanted_.find(partition.topic());
@@ -210,7 +252,10 @@ void AddScrubCommand(CLI::App* log, GlobalOptions* global) {
       "  millrace log scrub --rate 50\n\n"
       "Each broker reads its own files up to the high watermark and checks every batch; readers\n"
       "and writers go on. Of each replica the first damage is told; brokers repair what is found\n"
-      "from each other. It fails if there is any, or if a broker cannot be asked.\n",
+      "from each other. It fails if there is any, if a broker cannot be asked, or if what is named "
+      "does "
+      "not\n"
+      "exist.\n",
       global, [=] { return Scrub(*options, *global); });
   scrub->add_option("partitions", options->words, "TOPIC, or TOPIC:PARTITION; none means all");
   scrub->add_option("--broker", options->brokers, "Only this broker's; may be repeated");

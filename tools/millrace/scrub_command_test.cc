@@ -1,5 +1,7 @@
 #include "tools/millrace/scrub_command.h"
 
+#include <string>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tools/millrace/log_command.h"
@@ -22,11 +24,19 @@ class ScrubCommandTest : public ::testing::Test {
       held->set_topic("orders");
       held->set_partition(partition);
     }
+    AddTopic("orders", 2);
     v1::ChecksumReplicaResponse& sum = server_.checksum_replica.response;
     sum.set_log_start_offset(5);
     sum.set_end_offset(40);
     sum.set_next_offset(40);
     sum.set_bytes(400);
+  }
+  // To what every question about topics is answered with.
+  void AddTopic(const std::string& name, int partitions) {
+    v1::TopicDescription* topic = server_.describe_topics.response.add_topics();
+    topic->set_name(name);
+    for (int i = 0; i < partitions; ++i) topic->add_partitions()->set_partition(i);
+    server_.list_topics.response.add_topics()->set_name(name);
   }
   LineResult Run(std::vector<std::string> words) {
     words.insert(words.begin(), {"log", "scrub"});
@@ -44,8 +54,26 @@ TEST_F(ScrubCommandTest, ReadsEveryReplicaUpToItsHighWatermark) {
   EXPECT_EQ(server_.checksum_replica.request.to_offset(), 40);
   EXPECT_EQ(server_.checksum_replica.request.partition(), 1);
   EXPECT_THAT(Run({"orders:0"}).out, HasSubstr("1 replicas, 400 bytes"));
-  EXPECT_THAT(Run({"payments"}).out, HasSubstr("0 replicas"));
-  EXPECT_THAT(Run({"--broker", "102"}).out, HasSubstr("0 replicas"));
+}
+
+TEST_F(ScrubCommandTest, WhatDoesNotExistIsNotGood) {
+  const LineResult broker = Run({"--broker", "102"});
+  EXPECT_EQ(broker.exit_code, kExitFailed);
+  EXPECT_EQ(broker.out, "");
+  EXPECT_THAT(broker.err, HasSubstr("broker 102 is not registered; registered are 101 "));
+  const LineResult partition = Run({"orders:2"});
+  EXPECT_EQ(partition.exit_code, kExitFailed);
+  EXPECT_THAT(partition.err, HasSubstr("topic 'orders' has no partition 2; it has 2: 0 to 1"));
+  v1::TopicDescription* missing = server_.describe_topics.response.mutable_topics(0);
+  missing->set_name("order");
+  missing->set_code(v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  missing->set_message("there is no topic 'order'");
+  const LineResult topic = Run({"order"});
+  EXPECT_EQ(topic.exit_code, kExitFailed);
+  EXPECT_EQ(topic.out, "");
+  EXPECT_EQ(topic.err,
+            "error: there is no topic 'order'; did you mean 'orders'? "
+            "(UNKNOWN_TOPIC_OR_PARTITION)\n");
 }
 
 TEST_F(ScrubCommandTest, DamageFailsItAndIsNamed) {
