@@ -59,9 +59,13 @@ class Elections {
     const PartitionImage* partition =
         topic == nullptr ? nullptr : topic->FindPartition(PartitionIndex(index));
     if (partition == nullptr) {
+      // Broker 0 is a broker.
+      result->set_leader_id(kNoNode.value());
+      const std::string what =
+          topic == nullptr ? absl::StrCat("topic '", topic_name, "'")
+                           : absl::StrCat("partition ", index, " of topic '", topic_name, "'");
       return SetError(
-          MakeError(ErrorCode::kUnknownTopicOrPartition,
-                    absl::StrCat("there is no partition ", index, " of topic '", topic_name, "'")),
+          MakeError(ErrorCode::kUnknownTopicOrPartition, absl::StrCat("there is no ", what)),
           result);
     }
     Elect(*topic, PartitionIndex(index), *partition, result);

@@ -164,10 +164,14 @@ TEST_F(ElectionCommandsTest, TheTopicsThatARequestNamesAreBounded) {
 
 TEST_F(ElectionCommandsTest, WhatCannotBeAskedForIsRefused) {
   EXPECT_THAT(cluster_.Run(v1::ElectLeadersRequest()), HasCode(ErrorCode::kInvalidRequest));
-  EXPECT_EQ(Elect(v1::ELECTION_TYPE_PREFERRED, {"u"}).results(0).code(),
-            v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
-  EXPECT_EQ(Elect(v1::ELECTION_TYPE_PREFERRED, {"t"}, {5}).results(0).code(),
-            v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  const v1::ElectLeaderResult topic = Elect(v1::ELECTION_TYPE_PREFERRED, {"u"}).results(0);
+  EXPECT_EQ(topic.code(), v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  EXPECT_EQ(topic.message(), "there is no topic 'u'");
+  EXPECT_EQ(topic.leader_id(), -1);
+  const v1::ElectLeaderResult partition = Elect(v1::ELECTION_TYPE_PREFERRED, {"t"}, {5}).results(0);
+  EXPECT_EQ(partition.code(), v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  EXPECT_EQ(partition.message(), "there is no partition 5 of topic 't'");
+  EXPECT_EQ(partition.leader_id(), -1);
 }
 
 }  // namespace

@@ -88,17 +88,20 @@ absl::Status Elect(const PartitionOptions& options, const GlobalOptions& global)
   Table table({"TOPIC", "PARTITION", "LEADER", "EPOCH", "RESULT"});
   int unclean = 0;
   for (const v1::ElectLeaderResult& result : response.results()) {
+    // Controllers of earlier versions say 0 of what does not exist, which may be a broker.
+    const bool missing = result.code() == v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION;
+    const int32_t leader = missing ? -1 : result.leader_id();
     first_error.Update(ResultStatus(result.code(), result.message()));
     unclean += result.unclean() ? 1 : 0;
     partitions.push_back({{"topic", result.topic()},
                           {"partition", result.partition()},
-                          {"leader", result.leader_id()},
+                          {"leader", leader},
                           {"leader_epoch", result.leader_epoch()},
                           {"elected", result.changed() && !options.dry_run},
                           {"unclean", result.unclean()},
                           {"error", ErrorText(result.code())},
                           {"message", result.message()}});
-    table.Add({result.topic(), absl::StrCat(result.partition()), LeaderText(result.leader_id()),
+    table.Add({result.topic(), absl::StrCat(result.partition()), LeaderText(leader),
                absl::StrCat(result.leader_epoch()),
                result.code() != v1::ERROR_CODE_UNSPECIFIED ? result.message()
                : !result.changed()                         ? "as it was"

@@ -65,6 +65,17 @@ TEST_F(PartitionCommandTest, ElectsPreferredLeadersOfAllTopicsUnlessSomeAreNamed
   EXPECT_EQ(request.topics(1).partitions_size(), 0);
 }
 
+TEST_F(PartitionCommandTest, ATopicThatDoesNotExistHasNoLeader) {
+  v1::ElectLeaderResult* result = server_.elect_leaders.response.add_results();
+  result->set_topic("order");
+  result->set_code(v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);
+  result->set_message("there is no topic 'order'");
+  const LineResult line = Run({"elect", "order"});
+  EXPECT_EQ(line.exit_code, kExitFailed);
+  EXPECT_THAT(line.out, HasSubstr("order  0          none    0      there is no topic 'order'\n"));
+  EXPECT_EQ(RunJson({"elect", "order"})["partitions"][0]["leader"], -1);
+}
+
 TEST_F(PartitionCommandTest, AnUncleanElectionNamesItsPartitionsAndSaysWhatIsLost) {
   const LineResult refused = Run({"elect", "--unclean"});
   EXPECT_EQ(refused.exit_code, kExitFailed);
