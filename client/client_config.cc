@@ -99,11 +99,13 @@ ConfigSchema<ProducerConfig> MakeProducerSchema() {
             .default_value = "33554432",
             .doc = "Bytes of records that may wait for their acknowledgement; Send waits beyond.",
             .min = 1})
-      .Int(&T::max_request_size, {.name = "max.request.size",
-                                  .default_value = "1048576",
-                                  .doc = "The largest record and request, in bytes.",
-                                  .min = 1,
-                                  .max = kIntMax})
+      .Int(&T::max_request_size,
+           {.name = "max.request.size",
+            .default_value = "1048576",
+            .doc = "The largest request, in bytes; also one of a record alone, "
+                   "with the header of its batch.",
+            .min = 1,
+            .max = kIntMax})
       .Int(&T::max_in_flight,
            {.name = "max.in.flight.requests.per.connection",
             .default_value = "5",

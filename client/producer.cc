@@ -327,17 +327,19 @@ ProducerPartition* GrpcProducer::PartitionAt(Topic* topic, PartitionIndex index)
 
 absl::Status GrpcProducer::CheckSize(const Topic& topic, size_t bytes_max) const {
   const size_t batch_bytes = record::kBatchHeaderSize + bytes_max;
-  const auto too_large = [&](absl::string_view key, int64_t limit) {
+  const auto too_large = [&](size_t bytes, absl::string_view of_what, absl::string_view key,
+                             int64_t limit) {
     return MakeError(ErrorCode::kMessageTooLarge,
-                     absl::StrCat("a record of ", bytes_max, " bytes for topic '", topic.name,
-                                  "' exceeds ", key, " (", limit, ")"),
-                     {.name = std::string(key), .value = absl::StrCat(bytes_max)});
+                     absl::StrCat("a record for topic '", topic.name, "' takes ", bytes, " bytes",
+                                  of_what, ", which exceeds ", key, " (", limit, ")"),
+                     {.name = std::string(key), .value = absl::StrCat(bytes)});
   };
   if (batch_bytes > static_cast<size_t>(config_.max_request_size)) {
-    return too_large("max.request.size", config_.max_request_size);
+    return too_large(batch_bytes, " with the header of its batch", "max.request.size",
+                     config_.max_request_size);
   }
   if (bytes_max > static_cast<size_t>(config_.buffer_memory)) {
-    return too_large("buffer.memory", config_.buffer_memory);
+    return too_large(bytes_max, "", "buffer.memory", config_.buffer_memory);
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,8 @@
 #include "base/status_matchers.h"
 #include "client/fake_log_server.h"
 #include "client/partitioner.h"
+#include "record/batch_builder.h"
+#include "record/format.h"
 
 namespace millrace::client {
 namespace {
@@ -282,6 +284,16 @@ TEST(Producer, RecordsThatAreTooLargeAreRefused) {
   EXPECT_THAT(producer->Send("t", Value(std::string(1000, 'a')), std::nullopt, {}),
               IsError(ErrorCode::kMessageTooLarge, "max.request.size"));
   EXPECT_OK(producer->Send("t", Value(std::string(800, 'a')), std::nullopt, {}));
+  // The header of its batch is what is too much here: the bytes that are told are those that count.
+  const Record record = Value(std::string(930, 'a'));
+  const size_t bytes =
+      record::kBatchHeaderSize + record::BatchBuilder::RecordBytesMax({}, Slice(*record.value));
+  ASSERT_GT(bytes, 1000u);
+  EXPECT_THAT(producer->Send("t", record, std::nullopt, {}),
+              IsError(ErrorCode::kMessageTooLarge,
+                      absl::StrCat("takes ", bytes,
+                                   " bytes with the header of its batch, which "
+                                   "exceeds max.request.size (1000)")));
   EXPECT_OK(producer->Flush(kPatience));
 }
 
