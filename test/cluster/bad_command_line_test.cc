@@ -169,6 +169,7 @@ TEST_F(CommandAgainstServerTest, RefusalsExitWithOneAndNameTheValue) {
       {{"consume", "nowhere", "--timeout", "2"}, "nowhere"},
       {{"consume", kOthersTopic, "--offset", "123456"}, "123456"},
       {{"consume", kOthersTopic, "--format", "{nonsense}"}, "nonsense"},
+      {{"consume", kOthersTopic, "--format", "vlaue"}, "vlaue"},
       {{"consume", kOthersTopic, "--time", "yesterday"}, "yesterday"},
       {{"consume", kOthersTopic, "--partition", "9", "--timeout", "2"}, "9"},
       {{"produce", kOthersTopic, "--file", "/no/such/file"}, "/no/such/file"},

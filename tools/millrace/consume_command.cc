@@ -443,11 +443,15 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
                  "Stop at what is the end now (the default without --follow)")
       ->excludes(follow);
   command
-      ->add_option("--format", options->format,
-                   "value, key-value, json, raw (nothing between records), or a template with "
-                   "{topic} {partition} {offset} {timestamp} {key} {value} {headers}")
+      ->add_option(
+          "--format", options->format,
+          "value, key-value, json, raw (nothing between records), or a template with "
+          "{topic} {partition} {offset} {timestamp} {key} {value} {headers}; escapes as in "
+          "--delimiter")
       ->capture_default_str();
-  command->add_option("-d,--delimiter", options->delimiter, "Printed after each record")
+  command
+      ->add_option("-d,--delimiter", options->delimiter,
+                   "Printed after each record; \\n \\t \\0 \\\\ \\xNN are escapes")
       ->capture_default_str();
   command->add_option("--isolation", options->isolation, "Which records are seen")
       ->check(OneOf({"read_committed", "read_uncommitted"}))
@@ -458,7 +462,9 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
                       "Consumer config, name=value (see docs/configuration.md); may be repeated");
   AddConnectionOptions(command, global);
   command->get_option("--timeout")
-      ->description("Seconds to wait for an answer; with --follow, to wait for a record");
+      ->description(
+          "Seconds to wait for an answer, or for the next record before the end, else it fails; "
+          "--follow waits for ever, or if this is given ends after so many without a record");
 }
 
 }  // namespace millrace::tools

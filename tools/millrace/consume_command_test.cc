@@ -306,6 +306,10 @@ TEST_F(ConsumeCommandTest, EndsAtTheEndAtACountOrAfterSilence) {
   EXPECT_EQ(followed.out, "value 4\n");
 }
 
+TEST_F(ConsumeCommandTest, HelpSaysHowLongFollowWaits) {
+  EXPECT_THAT(Run({"--help"}).out, HasSubstr("--follow waits for ever"));
+}
+
 TEST_F(ConsumeCommandTest, RecordsThatDoNotComeBeforeTheEndAreAnError) {
   server_.Hold(true);
   const LineResult result = Run({"--timeout", "1"});

@@ -1,5 +1,6 @@
 #include "tools/millrace/key_rule.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
@@ -30,8 +31,8 @@ absl::StatusOr<KeyRule::Split> KeyRule::Apply(Slice record) const {
     const size_t at = record.find(separator_);
     if (at == Slice::npos) {
       return MakeError(ErrorCode::kInvalidRecord,
-                       absl::StrCat("no key separator '", separator_, "' in record '",
-                                    record.substr(0, 60), "'"),
+                       absl::StrCat("no key separator '", absl::CEscape(separator_),
+                                    "' in record '", record.substr(0, 60), "'"),
                        {.name = "--key-separator", .value = separator_});
     }
     return Split{.key = std::string(record.substr(0, at)),

@@ -64,7 +64,8 @@ absl::Status SendAll(const ProduceOptions& options, RecordInput* input, client::
   if (delimiter.empty()) {
     return MakeError(ErrorCode::kInvalidRequest, "--delimiter must not be empty");
   }
-  ASSIGN_OR_RETURN(const KeyRule rule, KeyRule::Make(options.key_separator, options.key_regex));
+  ASSIGN_OR_RETURN(const std::string separator, Unescape(options.key_separator));
+  ASSIGN_OR_RETURN(const KeyRule rule, KeyRule::Make(separator, options.key_regex));
   RecordSplitter splitter(std::move(delimiter), kRecordBytesMax);
   std::optional<PartitionIndex> partition;
   if (options.partition >= 0) partition = PartitionIndex(options.partition);
@@ -171,11 +172,14 @@ void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
       [=] { return WithNearestTopic(Produce(*options, *global), options->topic, *global); });
   command->add_option("topic", options->topic, "Topic to send to")->required();
   command->add_option("-f,--file", options->file, "Read from this file instead of standard input");
-  command->add_option("-d,--delimiter", options->delimiter, "What stands between two records")
+  command
+      ->add_option("-d,--delimiter", options->delimiter,
+                   "What stands between two records; \\n \\t \\0 \\\\ \\xNN are escapes")
       ->capture_default_str();
   CLI::Option* separator =
       command->add_option("--key-separator", options->key_separator,
-                          "The key is what stands before the first one of these");
+                          "The key is what stands before the first one of these; escapes as in "
+                          "--delimiter");
   command
       ->add_option("--key-regex", options->key_regex,
                    "The key is this expression's first group, found in the record")

@@ -50,6 +50,17 @@ TEST_F(ProduceCommandTest, CountsInJsonWhatWasAcknowledged) {
   EXPECT_THAT(server_.Values("t", 0), ElementsAre("aa", "b"));
 }
 
+TEST_F(ProduceCommandTest, TheKeySeparatorKnowsTheEscapesOfDelimiters) {
+  const LineResult result =
+      Run({"--file", FileWith("k\\t1\ta\nk2\tb\tc\n"), "--key-separator", "\\t"});
+  EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_THAT(server_.Values("t", 0), ElementsAre("a", "b\tc"));
+  const LineResult byte = Run({"--file", FileWith("k\xFFv"), "--key-separator", "\\xFF"});
+  EXPECT_EQ(byte.exit_code, kExitOk) << byte.err;
+  EXPECT_THAT(server_.Values("t", 0), ElementsAre("a", "b\tc", "v"));
+  EXPECT_EQ(Run({"--file", FileWith("a"), "--key-separator", "\\q"}).exit_code, kExitFailed);
+}
+
 TEST_F(ProduceCommandTest, ARefusedRecordIsTheErrorOfTheCommand) {
   server_.RefuseProduce(1, ErrorCode::kMessageTooLarge);
   const LineResult result = Run({"--file", FileWith("one")});

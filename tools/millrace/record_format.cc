@@ -8,11 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
+#include "tools/millrace/output.h"
 
 namespace millrace::tools {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Puts `bytes` under `name` as text, or under `name`_base64 where they are no UTF-8.
 void PutBytes(const std::string& name, const std::optional<std::string>& bytes, Json* object) {
@@ -81,6 +80,7 @@ absl::StatusOr<RecordFormat> RecordFormat::Parse(absl::string_view text) {
     format.parts_.push_back({.field = Field::kJson});
     return format;
   }
+  const absl::string_view given = text;
   if (text == "value" || text == "raw") text = "{value}";
   if (text == "key-value") text = "{key}\t{value}";
   std::string literal;
@@ -101,6 +101,15 @@ absl::StatusOr<RecordFormat> RecordFormat::Parse(absl::string_view text) {
     format.parts_.push_back({.literal = std::exchange(literal, std::string())});
     format.parts_.push_back({.field = field});
     i = end;
+  }
+  // It would print the same for each record, and is a mistyped word.
+  if (format.parts_.empty()) {
+    return MakeError(
+        ErrorCode::kInvalidRequest,
+        absl::StrCat("--format: '", given,
+                     "' is none of value, key-value, json, raw, and has no field like {value}",
+                     NearestHint(std::string(given), {"value", "key-value", "json", "raw"})),
+        {.name = "--format", .value = std::string(given)});
   }
   format.parts_.push_back({.literal = std::move(literal)});
   return format;

@@ -20,7 +20,7 @@ namespace millrace::tools {
 
 class RecordFormat {
  public:
-  // Errors: INVALID_REQUEST naming an unknown field and the known ones.
+  // Errors: INVALID_REQUEST naming an unknown field and the known ones, or if there is no field.
   static absl::StatusOr<RecordFormat> Parse(absl::string_view text);
 
   // Appends the record, without a delimiter. A null key or value prints as nothing.

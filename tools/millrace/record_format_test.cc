@@ -49,5 +49,13 @@ TEST(RecordFormat, RefusesAnUnknownFieldByName) {
   EXPECT_FALSE(RecordFormat::Parse("{offset").ok());
 }
 
+TEST(RecordFormat, RefusesATemplateWithoutAField) {
+  for (const char* const text : {"", "vlaue", "{{value}"}) {
+    EXPECT_EQ(CodeOf(RecordFormat::Parse(text).status()), ErrorCode::kInvalidRequest) << text;
+  }
+  EXPECT_THAT(std::string(RecordFormat::Parse("vlaue").status().message()),
+              ::testing::HasSubstr("did you mean 'value'?"));
+}
+
 }  // namespace
 }  // namespace millrace::tools
