@@ -48,6 +48,7 @@ struct ConsumeOptions {
   bool follow = false;
   bool until_end = false;
   std::string format = "value";
+  std::string null_marker;
   std::string delimiter = "\\n";
   std::string isolation = "read_committed";
   std::string rack;
@@ -386,7 +387,7 @@ class Consumption {
 absl::Status Consume(const ConsumeOptions& options, const GlobalOptions& global) {
   const bool json = global.format() == OutputFormat::kJson;
   ASSIGN_OR_RETURN(const std::string text, Unescape(json ? "json" : options.format));
-  ASSIGN_OR_RETURN(RecordFormat format, RecordFormat::Parse(text));
+  ASSIGN_OR_RETURN(RecordFormat format, RecordFormat::Parse(text, options.null_marker));
   ASSIGN_OR_RETURN(std::string delimiter, Unescape(options.delimiter));
   // Raw is what was sent and nothing else, unless something else was asked for.
   if (text == "raw" && !options.given("--delimiter")) delimiter.clear();
@@ -449,6 +450,9 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
           "{topic} {partition} {offset} {timestamp} {key} {value} {headers}; escapes as in "
           "--delimiter")
       ->capture_default_str();
+  command->add_option("--null-marker", options->null_marker,
+                      "Printed for a null key, value or header's value, which prints as nothing "
+                      "otherwise; JSON has null");
   command
       ->add_option("-d,--delimiter", options->delimiter,
                    "Printed after each record; \\n \\t \\0 \\\\ \\xNN are escapes")

@@ -33,12 +33,19 @@ struct ProduceOptions {
   std::string delimiter = "\\n";
   std::string key_separator;
   std::string key_regex;
+  std::string null_marker;
+  std::vector<std::string> headers;
   int32_t partition = -1;
   std::string acks = "all";
   std::string compression = "none";
   std::vector<std::string> properties;
   // For what was given on the line, and what is a default.
   const CLI::App* command = nullptr;
+
+  // An empty marker is one, too, where it was given.
+  bool IsNull(Slice text) const {
+    return command->count("--null-marker") != 0 && text == Slice(null_marker);
+  }
 };
 
 // What has become of the records so far; written on the producer's thread, read on main.
@@ -56,6 +63,17 @@ absl::Status Stopped() {
       "read are sent, and nothing after them");
 }
 
+absl::StatusOr<std::vector<client::RecordHeader>> HeadersOf(const ProduceOptions& options) {
+  std::vector<client::RecordHeader> headers;
+  for (const std::string& text : options.headers) {
+    ASSIGN_OR_RETURN(auto header, SplitSetting(text, "--header"));
+    client::RecordHeader& added = headers.emplace_back();
+    added.key = std::move(header.first);
+    if (!options.IsNull(header.second)) added.value = std::move(header.second);
+  }
+  return headers;
+}
+
 // Reads, cuts, keys and sends until the input ends or a record fails. Errors also: CANCELLED at a
 // stop signal.
 absl::Status SendAll(const ProduceOptions& options, RecordInput* input, client::Producer* producer,
@@ -66,14 +84,19 @@ absl::Status SendAll(const ProduceOptions& options, RecordInput* input, client::
   }
   ASSIGN_OR_RETURN(const std::string separator, Unescape(options.key_separator));
   ASSIGN_OR_RETURN(const KeyRule rule, KeyRule::Make(separator, options.key_regex));
+  ASSIGN_OR_RETURN(const std::vector<client::RecordHeader> headers, HeadersOf(options));
   RecordSplitter splitter(std::move(delimiter), kRecordBytesMax);
   std::optional<PartitionIndex> partition;
   if (options.partition >= 0) partition = PartitionIndex(options.partition);
 
   auto send = [&](Slice text) -> absl::Status {
     ASSIGN_OR_RETURN(KeyRule::Split split, rule.Apply(text));
-    *bytes += static_cast<int64_t>(split.value.size());
-    client::Record record{.key = std::move(split.key), .value = std::string(split.value)};
+    client::Record record{.headers = headers};
+    if (split.key.has_value() && !options.IsNull(*split.key)) record.key = std::move(split.key);
+    if (!options.IsNull(split.value)) {
+      record.value = std::string(split.value);
+      *bytes += static_cast<int64_t>(split.value.size());
+    }
     return producer->Send(options.topic, std::move(record), partition,
                           [deliveries](const client::DeliveryReport& report) {
                             if (report.status.ok()) {
@@ -167,7 +190,9 @@ void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
       "  seq 100 | millrace produce numbers\n"
       "  millrace produce users --file users.txt --key-separator ':'\n"
       "  apt-cache dumpavail | millrace produce packages --delimiter '\\n\\n' --key-regex "
-      "'^Package: (.*)$'\n",
+      "'^Package: (.*)$'\n"
+      "  echo '17:NULL' | millrace produce users --key-separator ':' --null-marker NULL --header "
+      "source=shell\n",
       global,
       [=] { return WithNearestTopic(Produce(*options, *global), options->topic, *global); });
   command->add_option("topic", options->topic, "Topic to send to")->required();
@@ -184,6 +209,11 @@ void AddProduceCommand(CLI::App* app, GlobalOptions* global) {
       ->add_option("--key-regex", options->key_regex,
                    "The key is this expression's first group, found in the record")
       ->excludes(separator);
+  command->add_option("--null-marker", options->null_marker,
+                      "A key, value or header's value that is this text is null; in a compacted "
+                      "topic a null value deletes its key");
+  command->add_option("--header", options->headers,
+                      "A header of every record, key=value; may be repeated");
   command->add_option("-p,--partition", options->partition, "Send to this partition only")
       ->check(WholeNumber(0, INT32_MAX));
   command->add_option("--acks", options->acks, "When a record counts as sent")

@@ -6,6 +6,7 @@
 #include "base/status_matchers.h"
 #include "client/fake_log_server.h"
 #include "gmock/gmock.h"
+#include "tools/millrace/consume_command.h"
 #include "tools/millrace/testing/command_test_bed.h"
 
 namespace millrace::tools {
@@ -59,6 +60,37 @@ TEST_F(ProduceCommandTest, TheKeySeparatorKnowsTheEscapesOfDelimiters) {
   EXPECT_EQ(byte.exit_code, kExitOk) << byte.err;
   EXPECT_THAT(server_.Values("t", 0), ElementsAre("a", "b\tc", "v"));
   EXPECT_EQ(Run({"--file", FileWith("a"), "--key-separator", "\\q"}).exit_code, kExitFailed);
+}
+
+TEST_F(ProduceCommandTest, SendsHeadersAndNullsThatConsumeShows) {
+  const LineResult result =
+      Run({"--file", FileWith("k:v\nk:NULL\nNULL:NULL,\n"), "--key-separator", ":", "--null-marker",
+           "NULL", "--header", "source=a=b", "--header", "trace=NULL", "-o", "json"});
+  EXPECT_EQ(result.exit_code, kExitOk) << result.err;
+  EXPECT_EQ(Json::parse(result.out)["bytes"], 6) << "a null has none";
+  const auto consume = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"consume", "t", "--bootstrap", server_.address()});
+    return RunLine(AddConsumeCommand, std::move(words)).out;
+  };
+  EXPECT_EQ(consume({"--format", "{key}|{value}|{headers}"}),
+            "k|v|source=a=b,trace=\nk||source=a=b,trace=\n|NULL,|source=a=b,trace=\n");
+  EXPECT_EQ(consume({"--format", "{key}|{value}|{headers}", "--null-marker", "-", "-n", "2"}),
+            "k|v|source=a=b,trace=-\nk|-|source=a=b,trace=-\n");
+  const Json json = Json::parse(consume({"--offset", "1", "-n", "1", "-o", "json"}));
+  EXPECT_TRUE(json["value"].is_null());
+  EXPECT_EQ(json["headers"][0]["value"], "a=b");
+  EXPECT_TRUE(json["headers"][1]["value"].is_null());
+  const LineResult header = Run({"--file", FileWith("x"), "--header", "novalue"});
+  EXPECT_EQ(header.exit_code, kExitFailed);
+  EXPECT_THAT(header.err, HasSubstr("--header: 'novalue' is not of the form name=value"));
+}
+
+TEST_F(ProduceCommandTest, AnEmptyMarkerMakesEmptyValuesNullAndNoMarkerMakesNone) {
+  EXPECT_EQ(Run({"--file", FileWith("a\n\n")}).exit_code, kExitOk);
+  EXPECT_EQ(Run({"--file", FileWith("\n"), "--null-marker", ""}).exit_code, kExitOk);
+  const LineResult all = RunLine(AddConsumeCommand, {"consume", "t", "--null-marker", "null",
+                                                     "--bootstrap", server_.address()});
+  EXPECT_EQ(all.out, "a\n\nnull\n");
 }
 
 TEST_F(ProduceCommandTest, ARefusedRecordIsTheErrorOfTheCommand) {

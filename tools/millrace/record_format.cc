@@ -48,10 +48,11 @@ std::string ToJson(const client::ConsumedRecord& consumed) {
   return object.dump();
 }
 
-void AppendHeaders(const std::vector<client::RecordHeader>& headers, std::string* out) {
+void AppendHeaders(const std::vector<client::RecordHeader>& headers, const std::string& null_text,
+                   std::string* out) {
   const char* separator = "";
   for (const client::RecordHeader& header : headers) {
-    absl::StrAppend(out, separator, header.key, "=", header.value.value_or(""));
+    absl::StrAppend(out, separator, header.key, "=", header.value.value_or(null_text));
     separator = ",";
   }
 }
@@ -74,8 +75,9 @@ absl::StatusOr<RecordFormat::Field> RecordFormat::FieldNamed(absl::string_view n
       {.name = "--format", .value = std::string(name)});
 }
 
-absl::StatusOr<RecordFormat> RecordFormat::Parse(absl::string_view text) {
+absl::StatusOr<RecordFormat> RecordFormat::Parse(absl::string_view text, std::string null_text) {
   RecordFormat format;
+  format.null_text_ = std::move(null_text);
   if (text == "json") {
     format.parts_.push_back({.field = Field::kJson});
     return format;
@@ -134,13 +136,13 @@ void RecordFormat::Append(const client::ConsumedRecord& record, std::string* out
         absl::StrAppend(out, record.record.timestamp_ms);
         break;
       case Field::kKey:
-        out->append(record.record.key.value_or(""));
+        out->append(record.record.key.has_value() ? *record.record.key : null_text_);
         break;
       case Field::kValue:
-        if (record.record.value.has_value()) out->append(*record.record.value);
+        out->append(record.record.value.has_value() ? *record.record.value : null_text_);
         break;
       case Field::kHeaders:
-        AppendHeaders(record.record.headers, out);
+        AppendHeaders(record.record.headers, null_text_, out);
         break;
       case Field::kJson:
         out->append(ToJson(record));

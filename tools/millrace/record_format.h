@@ -21,9 +21,11 @@ namespace millrace::tools {
 class RecordFormat {
  public:
   // Errors: INVALID_REQUEST naming an unknown field and the known ones, or if there is no field.
-  static absl::StatusOr<RecordFormat> Parse(absl::string_view text);
+  // `null_text` is what a null key, value or header's value prints as, except in JSON, which has a
+  // word for it.
+  static absl::StatusOr<RecordFormat> Parse(absl::string_view text, std::string null_text = "");
 
-  // Appends the record, without a delimiter. A null key or value prints as nothing.
+  // Appends the record, without a delimiter.
   void Append(const client::ConsumedRecord& record, std::string* out) const;
 
  private:
@@ -45,6 +47,7 @@ class RecordFormat {
   static absl::StatusOr<Field> FieldNamed(absl::string_view name);
 
   std::vector<Part> parts_;
+  std::string null_text_;
 };
 
 }  // namespace millrace::tools

@@ -42,6 +42,17 @@ TEST(RecordFormat, JsonTellsNullFromEmptyAndKeepsBytesThatAreNoText) {
             R"("value_base64":"//4=","headers":[{"key":"h","value":"1"}]})");
 }
 
+TEST(RecordFormat, PrintsNullAsItIsTold) {
+  client::ConsumedRecord record = Example();
+  record.record.key.reset();
+  record.record.value.reset();
+  record.record.headers[0].value.reset();
+  EXPECT_EQ(Print("{key},{value},{headers}", record), ",,h=");
+  std::string out;
+  RecordFormat::Parse("{key},{value},{headers}", "NULL").value().Append(record, &out);
+  EXPECT_EQ(out, "NULL,NULL,h=NULL");
+}
+
 TEST(RecordFormat, RefusesAnUnknownFieldByName) {
   const absl::Status status = RecordFormat::Parse("{offest}").status();
   EXPECT_EQ(CodeOf(status), ErrorCode::kInvalidRequest);
