@@ -254,6 +254,7 @@ TEST_F(CliJsonTest, EveryCommandPrintsTheKeysThatAreDocumented) {
         {Out({"topic", "create", "t", "--partitions", "2", "--config", "retention.ms=-1"})});
   Check("millrace topic list", {Out({"topic", "list"})});
   Check("millrace topic describe", {Out({"topic", "describe"})});
+  Check("millrace topic offsets", {Out({"topic", "offsets", "t"})});
   Check("millrace topic alter", {Out({"topic", "alter", "t", "--partitions", "3"})});
   Check("millrace produce", {Out({"produce", "t", "--key-separator", ":"}, "k:v\n")});
   v1::ProducePartition partition;

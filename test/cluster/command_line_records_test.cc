@@ -229,6 +229,23 @@ TEST_F(CommandLineRecordsTest, ARecordIsSentWhenItIsCompleteAndASignalSendsWhatW
   EXPECT_TRUE(sent({"one", "two"})) << "half of a record is none";
 }
 
+TEST_F(CommandLineRecordsTest, TopicOffsetsTellsWherePartitionsBeginAndEnd) {
+  ASSERT_OK(other_->CreateTopic("offsets", 2));
+  Produce("offsets", "a\nb\nc\n", {"--partition", "1"});
+  ASSERT_EQ(server_->Run({"partition", "delete-records", "offsets:1", "--before", "2"}).exit_code,
+            0);
+  EXPECT_EQ(server_->Run({"topic", "offsets", "offsets"}).out,
+            "PARTITION  LOG START  HIGH WATERMARK\n"
+            "0          0          0\n"
+            "1          2          3\n");
+  const json one =
+      json::parse(server_->Run({"topic", "offsets", "offsets", "-p", "1", "-o", "json"}).out);
+  EXPECT_EQ(one["topic"], "offsets");
+  ASSERT_EQ(one["partitions"].size(), 1u);
+  EXPECT_EQ(one["partitions"][0]["log_start_offset"], 2);
+  EXPECT_EQ(one["partitions"][0]["high_watermark"], 3);
+}
+
 TEST_F(CommandLineRecordsTest, AnEmptyInputProducesNothing) {
   ASSERT_OK(other_->CreateTopic("empty"));
   Produce("empty", "");

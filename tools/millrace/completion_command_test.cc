@@ -54,7 +54,8 @@ TEST(CompletionCommand, BashCompletesCommandsAndOptionsWhereTheyBelong) {
 TEST(CompletionCommand, ZshGetsTheSameWords) {
   const std::string script = RunLine(AddAll, {"completion", "zsh"}).out;
   EXPECT_THAT(script, testing::StartsWith("#compdef millrace\n"));
-  EXPECT_THAT(script, HasSubstr("'topic') found='create list describe delete alter --help' ;;\n"));
+  EXPECT_THAT(script,
+              HasSubstr("'topic') found='create list describe delete alter offsets --help' ;;\n"));
 }
 
 }  // namespace

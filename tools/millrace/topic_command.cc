@@ -14,6 +14,7 @@
 #include "tools/millrace/command.h"
 #include "tools/millrace/offline_replicas.h"
 #include "tools/millrace/option_check.h"
+#include "tools/millrace/topic_offsets_command.h"
 
 namespace millrace::tools {
 namespace {
@@ -441,6 +442,7 @@ void AddTopicCommands(CLI::App* app, GlobalOptions* global) {
   for (CLI::App* command : {create, list, describe, remove, alter}) {
     AddConnectionOptions(command, global);
   }
+  AddTopicOffsets(topic, global);
 }
 
 }  // namespace millrace::tools

@@ -1,4 +1,4 @@
-// `millrace topic create|list|describe|delete|alter`.
+// `millrace topic create|list|describe|delete|alter|offsets`.
 //
 // Thread: main.
 #ifndef TOOLS_MILLRACE_TOPIC_COMMAND_H_
