@@ -272,6 +272,7 @@ TEST_F(CliJsonTest, EveryCommandPrintsTheKeysThatAreDocumented) {
          Out({"config", "describe", "broker:1"})});
   Check("millrace config alter",
         {Out({"config", "alter", "topic:t", "--set", "retention.ms=1000000", "--dry-run"})});
+  Check("millrace cluster wait", {Out({"cluster", "wait"})});
   Check("millrace cluster describe", {Out({"cluster", "describe"})});
   CheckFeatures();
   CheckQuorum();

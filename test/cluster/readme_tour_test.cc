@@ -14,6 +14,7 @@ namespace millrace::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 // The lines of the first block under "A first tour".
 std::vector<std::string> TourCommands() {
@@ -31,6 +32,14 @@ bool IsLeftOut(const std::string& command, ShellSession* shell) {
   return absl::StartsWith(command, "curl ") && shell->Run("command -v curl").exit_code != 0;
 }
 
+void ExpectWhatIsPromised(const std::string& output) {
+  for (const char* promised :
+       {"created topic fruit: 3 partition(s)", " a apple\n", " b banana\n", " c cherry\n",
+        "PARTITION", "position: 0", "crc: ", "0 damaged, 0 wrong hints, 0 torn"}) {
+    EXPECT_THAT(output, HasSubstr(promised));
+  }
+}
+
 TEST(ReadmeTourTest, EveryCommandSucceedsAndShowsWhatItPromises) {
   ShellSession shell;
   std::string all;
@@ -43,11 +52,19 @@ TEST(ReadmeTourTest, EveryCommandSucceedsAndShowsWhatItPromises) {
     ++run;
   }
   EXPECT_GE(run, 8);
-  for (const char* promised :
-       {"created topic fruit: 3 partition(s)", " a apple\n", " b banana\n", " c cherry\n",
-        "PARTITION", "position: 0", "crc: ", "0 damaged, 0 wrong hints, 0 torn"}) {
-    EXPECT_THAT(all, HasSubstr(promised));
+  ExpectWhatIsPromised(all);
+}
+
+TEST(ReadmeTourTest, ItCanBePastedAsABlock) {
+  ShellSession shell;
+  std::string block;
+  for (const std::string& command : TourCommands()) {
+    if (!IsLeftOut(command, &shell)) absl::StrAppend(&block, command, "\n");
   }
+  const ShellSession::Outcome outcome = shell.RunBlock(block);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, Not(HasSubstr("error:")));
+  ExpectWhatIsPromised(outcome.output);
 }
 
 }  // namespace

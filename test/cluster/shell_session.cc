@@ -74,12 +74,12 @@ std::string ShellSession::WithDocumentedPorts(std::string text) const {
                                     {absl::StrCat(http_port_), kDocumentedHttpPort}});
 }
 
-ShellSession::Outcome ShellSession::Run(const std::string& command) {
+ShellSession::Outcome ShellSession::RunBlock(const std::string& commands) {
   const std::string end = absl::StrCat("<<command ", ++commands_, " ended with ");
   const size_t before = shell_->out().text().size();
   // The commands' input must not be the shell's.
   CHECK(shell_->WriteInput(
-      absl::StrCat("{ ", WithOwnPorts(command), "\n} </dev/null\necho \"", end, "$?>>\"\n")));
+      absl::StrCat("{ ", WithOwnPorts(commands), "\n} </dev/null\necho \"", end, "$?>>\"\n")));
   const auto rest = [&](const std::string& all) {
     return all.substr(std::min(before, all.size()));
   };
@@ -97,6 +97,11 @@ ShellSession::Outcome ShellSession::Run(const std::string& command) {
   CHECK(absl::SimpleAtoi(text.substr(at + end.size(), text.find(">>", at) - at - end.size()),
                          &outcome.exit_code));
   outcome.output = WithDocumentedPorts(text.substr(0, at));
+  return outcome;
+}
+
+ShellSession::Outcome ShellSession::Run(const std::string& command) {
+  Outcome outcome = RunBlock(command);
   const bool starts = absl::StrContains(command, "millrace server") &&
                       absl::StrContains(command, "&") && outcome.exit_code == 0;
   // A reader has seen it start before the next command is typed.

@@ -30,6 +30,8 @@ class ShellSession {
   };
   // Runs a command, of one or more lines. One that starts a server returns when that serves.
   Outcome Run(const std::string& command);
+  // Runs commands one after the other without a pause, as a reader does who pastes them.
+  Outcome RunBlock(const std::string& commands);
 
   // The directory in which the commands run.
   std::string directory() const { return home_.path() + "/work"; }

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "base/uuid.h"
 #include "tools/millrace/broker_log_dirs.h"
+#include "tools/millrace/cluster_wait_command.h"
 #include "tools/millrace/feature_command.h"
 #include "tools/millrace/option_check.h"
 
@@ -291,6 +292,7 @@ void AddClusterCommands(CLI::App* app, GlobalOptions* global) {
                  "  millrace cluster describe\n  millrace cluster describe -o json\n", global,
                  [global] { return Describe(*global); });
   AddConnectionOptions(describe, global);
+  AddClusterWait(cluster, global);
   AddBrokerCommands(cluster, global);
   AddFeatureCommands(cluster, global);
 }
