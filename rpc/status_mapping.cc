@@ -63,7 +63,8 @@ absl::Status FromErrorInfo(const v1::ErrorInfo& info, const std::string& message
 
 // TLS to a server that has another certificate, or none, or one that is not believed.
 bool IsHandshakeFailure(const std::string& message) {
-  return absl::StrContains(message, "Ssl handshake failed: SSL_ERROR_SSL") ||
+  // gRPC says Ssl or Tls, by the kind of its credentials.
+  return absl::StrContains(message, "handshake failed: SSL_ERROR_SSL") ||
          absl::StrContains(message, "Custom verification check failed") ||
          absl::StrContains(message, "Hostname Verification Check failed");
 }

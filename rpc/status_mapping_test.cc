@@ -92,12 +92,15 @@ TEST(StatusMapping, LongTextsAreCutToFitTrailers) {
 }
 
 TEST(StatusMapping, AServerThatIsNotTrustedIsNotThereAndSaysWhy) {
-  const absl::Status status = FromGrpcStatus(
-      grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                   "failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: "
-                   "SSL_ERROR_SSL: error:0A000086:SSL routines::certificate verify failed"));
-  EXPECT_THAT(status, IsError(ErrorCode::kBrokerNotAvailable, "certificate verify failed"));
-  EXPECT_EQ(DetailOf(status).name, kUntrustedName);
+  for (const char* kind : {"Ssl", "Tls"}) {
+    const absl::Status status = FromGrpcStatus(grpc::Status(
+        grpc::StatusCode::UNAVAILABLE,
+        absl::StrCat("failed to connect to all addresses; last error: UNKNOWN: ", kind,
+                     " handshake failed: SSL_ERROR_SSL: error:0A000086:SSL routines::certificate "
+                     "verify failed")));
+    EXPECT_THAT(status, IsError(ErrorCode::kBrokerNotAvailable, "certificate verify failed"));
+    EXPECT_EQ(DetailOf(status).name, kUntrustedName);
+  }
   EXPECT_EQ(DetailOf(FromGrpcStatus(grpc::Status(grpc::StatusCode::UNAVAILABLE, "reset"))).name,
             "");
 }
