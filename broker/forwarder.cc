@@ -215,9 +215,11 @@ void Forwarder::DeleteRecords(api::DeleteRecordsRequest request, const Caller& c
 // --- Fetch: whoever has something first answers for all ---
 
 // One fetch of which others have a part. All are asked at once without waiting; if that gives too
-// little, all are asked again with the caller's wait, and the first who has something ends it. Who
-// is not needed any more is told so: a long poll that nobody waits for would hold its place on the
-// connection to its leader for as long as the caller said.
+// little, it is let go with the memory that it holds, all are asked again with the caller's wait,
+// and the first who has something ends it. Who is not needed any more is told so: a long poll that
+// nobody waits for would hold its place on the connection to its leader for as long as the caller
+// said. Who had a little in the first round is then asked for it once more, without waiting: behind
+// others who always have enough, it would never be heard.
 class Forwarder::FetchRound final : public OngoingFetch,
                                     public std::enable_shared_from_this<FetchRound> {
  public:
@@ -238,7 +240,7 @@ class Forwarder::FetchRound final : public OngoingFetch,
 
   void Start() {
     // With one to ask there is nothing to weigh: it waits itself.
-    Ask(parts_.size() == 1 ? request_.max_wait : absl::ZeroDuration());
+    Ask(parts_, parts_.size() == 1 ? request_.max_wait : absl::ZeroDuration());
   }
   void Cancel() override {
     done_ = nullptr;
@@ -247,21 +249,22 @@ class Forwarder::FetchRound final : public OngoingFetch,
   bool is_over() const { return done_ == nullptr; }
 
  private:
-  void Ask(absl::Duration wait) {
-    last_round_ = wait == request_.max_wait;
+  void Ask(const Parts& parts, absl::Duration wait) {
+    const int round = ++round_;
+    last_round_ |= wait == request_.max_wait;
     waits_ = wait > absl::ZeroDuration();
-    left_ = parts_.size();
-    // All of the round before have answered.
+    left_ = parts.size();
+    // All of the round before have answered, or were told that they are not waited for.
     asked_there_.clear();
-    for (const auto& [broker, positions] : parts_) {
-      if (is_over()) return;  // Who was asked first has answered at once, and for all.
+    for (const auto& [broker, positions] : parts) {
+      if (is_over() || round != round_) return;  // Who was asked first has answered at once.
       api::FetchRequest whole = request_;
       api::FetchRequest part = PartOf(&whole, positions);
       part.max_wait = wait;
       // The service makes plain records of batches.
       part.format = api::RecordFormat::kBatches;
-      auto take = [self = shared_from_this(), broker = broker](api::FetchResponse answer) {
-        self->Take(broker, std::move(answer));
+      auto take = [self = shared_from_this(), round, broker = broker](api::FetchResponse answer) {
+        if (round == self->round_) self->Take(broker, std::move(answer));
       };
       if (broker == forwarder_->options_.self) {
         asked_here_ = forwarder_->gather_->Fetch(std::move(part), caller_, std::move(take));
@@ -285,6 +288,7 @@ class Forwarder::FetchRound final : public OngoingFetch,
     if (is_over()) return;  // Another one's answer came first, or nobody wants it any more.
     asked_there_.erase(broker);
     const std::vector<size_t>& positions = parts_.at(broker);
+    const size_t bytes_before = bytes_;
     for (size_t i = 0; i < positions.size(); ++i) {
       api::FetchPartitionResult& result = answer.partitions[i];
       result.fetch_offset = request_.partitions[positions[i]].offset;
@@ -294,16 +298,29 @@ class Forwarder::FetchRound final : public OngoingFetch,
       response_.partitions[positions[i]] = std::move(result);
     }
     --left_;
-    const bool enough = failed_ || bytes_ >= static_cast<size_t>(std::max(request_.bytes_min, 1));
-    // Those who wait are ended by the first who has something; the first round hears everybody.
-    if (left_ == 0 ? enough || last_round_ : enough && waits_) {
-      Done done = std::exchange(done_, nullptr);
-      if (left_ > 0) EndOthers();
-      return std::move(done)(std::move(response_));
+    if (last_round_) {
+      owed_.erase(broker);
+    } else if (bytes_ > bytes_before) {
+      owed_.emplace(broker, positions);
     }
+    const bool enough = failed_ || bytes_ >= static_cast<size_t>(std::max(request_.bytes_min, 1));
+    // Those who wait are ended by the first who has something; the other rounds hear everybody.
+    if (left_ == 0 ? enough || last_round_ : enough && waits_) return End();
     if (left_ > 0) return;
     bytes_ = 0;
-    Ask(request_.max_wait);
+    for (api::FetchPartitionResult& result : response_.partitions) result.batches.clear();
+    Ask(parts_, request_.max_wait);
+  }
+
+  void End() {
+    const bool others_wait = left_ > 0;
+    if (others_wait && !owed_.empty()) {
+      EndOthers();
+      return Ask(std::exchange(owed_, {}), absl::ZeroDuration());
+    }
+    Done done = std::exchange(done_, nullptr);
+    if (others_wait) EndOthers();
+    return std::move(done)(std::move(response_));
   }
 
   Forwarder* const forwarder_;
@@ -317,6 +334,9 @@ class Forwarder::FetchRound final : public OngoingFetch,
   bool failed_ = false;
   bool last_round_ = false;
   bool waits_ = false;
+  int round_ = 0;
+  // Who had something in the first round, and has not answered in the second.
+  Parts owed_;
   // Of the round under way: this broker's own part, and what ends those of others.
   std::weak_ptr<FetchCall> asked_here_;
   std::map<NodeId, Task> asked_there_;

@@ -322,6 +322,51 @@ TEST_F(ForwarderTest, S37_ALongPollWhoseClientHasGoneIsEndedEverywhere) {
   }
 }
 
+TEST_F(ForwarderTest, WhatWasTooLittleHoldsNoMemoryWhileAllAreAskedToWait) {
+  const size_t bytes = MakeBatch(2).size();
+  f_.Produce("t", MakeBatch(2));
+  std::optional<api::FetchResponse> response;
+  api::FetchRequest request = FetchFrom({0, 1}, absl::Seconds(20));
+  request.bytes_min = 1 << 20;
+  f_.SendFetch(request, &response);
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_EQ(f_.budget.used_bytes(), static_cast<int64_t>(bytes));
+  AnswerFetch("");
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_FALSE(response.has_value());
+  EXPECT_EQ(ParkedFetches(), 1);
+  EXPECT_EQ(f_.budget.used_bytes(), 0);
+  f_.Run(absl::Seconds(20));
+  AnswerFetch("");
+  ASSERT_TRUE(response.has_value());
+  EXPECT_EQ(api::TotalBytes(response->partitions[0].batches), bytes) << "it is read again";
+}
+
+TEST_F(ForwarderTest, WhoHadALittleIsAskedForItAgainWhenAnotherEndsTheWait) {
+  std::optional<api::FetchResponse> response;
+  api::FetchRequest request = FetchFrom({0, 1}, absl::Seconds(20));
+  request.bytes_min = 50;
+  f_.SendFetch(request, &response);
+  f_.Run(absl::Milliseconds(50));
+  AnswerFetch("little");
+  ASSERT_THAT(elsewhere_.fetches, SizeIs(1));
+  EXPECT_EQ(elsewhere_.fetches[0].request.max_wait, absl::Seconds(20));
+  std::optional<api::ProduceResponse> produced;
+  f_.SendProduce(ProduceTo({0}), &produced);
+  f_.Run(absl::Milliseconds(50));
+  EXPECT_FALSE(response.has_value());
+  EXPECT_THAT(elsewhere_.ended_fetches, ElementsAre("internal:9093"));
+  ASSERT_THAT(elsewhere_.fetches, SizeIs(2));
+  EXPECT_EQ(elsewhere_.fetches[1].request.max_wait, absl::ZeroDuration());
+  f_.OnShard([&] { std::move(elsewhere_.fetches[0].done)(absl::CancelledError("")); });
+  elsewhere_.fetches.erase(elsewhere_.fetches.begin());
+  EXPECT_FALSE(response.has_value()) << "the end of the long poll is nobody's answer";
+  AnswerFetch("little");
+  ASSERT_TRUE(response.has_value());
+  EXPECT_GE(api::TotalBytes(response->partitions[0].batches), 50u);
+  EXPECT_EQ(api::TotalBytes(response->partitions[1].batches), 6u);
+}
+
 TEST_F(ForwarderTest, AFetchThatDoesNotWaitHearsEveryLeader) {
   f_.Produce("t", MakeBatch(2));
   std::optional<api::FetchResponse> response;
