@@ -27,8 +27,10 @@ struct Env {
   // The strands: broker shards, the controller, and a source of disk executors (one per directory).
   std::vector<Executor*> shards;
   Executor* controller = nullptr;
-  // A small pool for reads that may block on the disk; a task may run on any of its threads.
-  Executor* cold_reads = nullptr;
+  // A small pool for reads that may block on the disk of a log directory; a task may run on any of
+  // its threads. One for each directory that is asked for, so that a disk that hangs takes the
+  // threads of nobody else (S-37).
+  std::function<Executor*(const std::string& log_dir)> cold_reads_of;
   std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
   // A source of randomness for another strand: a Random has one owner.
   std::function<std::unique_ptr<Random>()> make_random;

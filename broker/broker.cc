@@ -33,6 +33,7 @@ LogDirSet::Deps LogDirSetDeps(const BrokerDeps& deps) {
   out.storage.metrics = deps.metrics;
   out.home = deps.home;
   out.make_disk_executor = deps.make_disk_executor;
+  out.cold_reads_of = deps.cold_reads_of;
   return out;
 }
 
@@ -66,7 +67,6 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
     shard.self = options_.node_id;
     shard.index = static_cast<int>(i);
     shard.executor = deps_.shards[i];
-    shard.cold_reads = deps_.cold_reads;
     shard.clock = deps_.clock;
     shard.metrics = deps_.metrics;
     shard.fetch_memory = fetch_memory;
@@ -124,12 +124,11 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
       });
     }
   }
-  damage_control_ = std::make_unique<DamageControl>(
-      DamageControl::Deps{{options_.node_id, options_.cluster_id, deps_.cold_reads,
-                           deps_.repair_channel, options_.inter_broker_listener},
-                          shards_,
-                          deps_.metrics,
-                          &options_.static_config});
+  damage_control_ = std::make_unique<DamageControl>(DamageControl::Deps{
+      {options_.node_id, options_.cluster_id, deps_.repair_channel, options_.inter_broker_listener},
+      shards_,
+      deps_.metrics,
+      &options_.static_config});
   if (deps_.controller != nullptr) {
     producer_ids_ = std::make_unique<ProducerIds>(options_.node_id, deps_.controller);
   }
@@ -173,8 +172,8 @@ ReplicaIntake Broker::replica_intake() {
     if (shard == nullptr) return nullptr;
     return shard->OpenReplicaStream(hello, std::move(stream));
   };
-  intake.read_range = [shards, cold_reads = deps_.cold_reads, cluster_id = options_.cluster_id](
-                          const RangeQuery& query, RangeDone done) {
+  intake.read_range = [shards, cluster_id = options_.cluster_id](const RangeQuery& query,
+                                                                 RangeDone done) {
     if (query.cluster_id != cluster_id) {
       return std::move(done)(
           MakeError(ErrorCode::kInconsistentClusterId, "this broker belongs to another cluster"));
@@ -185,12 +184,11 @@ ReplicaIntake Broker::replica_intake() {
       return std::move(done)(MakeError(ErrorCode::kShuttingDown, "this broker is going"));
     }
     Executor* const executor = shard->executor();
-    executor->Post(
-        [weak = std::weak_ptr<Shard>(shard), cold_reads, query, done = std::move(done)]() mutable {
-          if (const std::shared_ptr<Shard> self = weak.lock()) {
-            ReadRange(self, cold_reads, query, std::move(done));
-          }
-        });
+    executor->Post([weak = std::weak_ptr<Shard>(shard), query, done = std::move(done)]() mutable {
+      if (const std::shared_ptr<Shard> self = weak.lock()) {
+        ReadRange(self, query, std::move(done));
+      }
+    });
   };
   return intake;
 }
@@ -446,8 +444,7 @@ std::unique_ptr<TopicWatch> Broker::OpenTopicWatch(
 void Broker::Checksum(const api::PartitionName& name, const ChecksumQuery& query,
                       const Caller& caller,
                       absl::AnyInvocable<void(const ReplicaChecksum&) &&> done) {
-  OnSomeGather([name, query = query, caller, cold_reads = deps_.cold_reads,
-                done = std::move(done)](Gather* gather) mutable {
+  OnSomeGather([name, query = query, caller, done = std::move(done)](Gather* gather) mutable {
     const absl::StatusOr<TopicPartition> partition =
         gather->Resolve(name, caller, metadata::Operation::kDescribe);
     if (!partition.ok()) {
@@ -457,8 +454,8 @@ void Broker::Checksum(const api::PartitionName& name, const ChecksumQuery& query
     }
     query.topic_partition = *partition;
     const std::shared_ptr<Shard>& shard = gather->ShardOf(*partition);
-    gather->On(shard, [shard, cold_reads, query, done = std::move(done)]() mutable {
-      ChecksumReplica(shard, cold_reads, query, std::move(done));
+    gather->On(shard, [shard, query, done = std::move(done)]() mutable {
+      ChecksumReplica(shard, query, std::move(done));
     });
   });
 }

@@ -112,7 +112,8 @@ struct BrokerDeps {
   // Lifecycle and reconciliation.
   Executor* home = nullptr;
   std::vector<Executor*> shards;
-  Executor* cold_reads = nullptr;
+  // Of each log directory, for reads that may block.
+  std::function<Executor*(const std::string& log_dir)> cold_reads_of;
   std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
   // To other brokers. Null: none can be followed.
   ReplicaChannel* replica_channel = nullptr;

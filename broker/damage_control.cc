@@ -19,7 +19,7 @@ DamageControl::DamageControl(Deps deps) : deps_(std::move(deps)) {
           }
         });
     queues_.push_back(queue);
-    scrubbers_.push_back(std::make_shared<Scrubber>(shard, deps_.mender.cold_reads, deps_.metrics));
+    scrubbers_.push_back(std::make_shared<Scrubber>(shard, deps_.metrics));
     shard->executor()->Post([shard, queue = std::weak_ptr<RepairQueue>(queue)] {
       shard->SetOnDamage(
           [queue](const TopicPartition& topic_partition, Offset at, const absl::Status& why) {

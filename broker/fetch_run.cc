@@ -8,12 +8,10 @@
 #include "broker/shard.h"
 
 namespace millrace::broker {
-FetchRun::FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads,
-                   std::shared_ptr<FetchMemory> memory, std::vector<ShardFetchItem> items,
-                   FetchBudget budget, ShardFetchDone done)
+FetchRun::FetchRun(std::shared_ptr<Shard> shard, std::shared_ptr<FetchMemory> memory,
+                   std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done)
     : shard_(shard),
       executor_(shard->executor()),
-      cold_reads_(cold_reads),
       memory_(std::move(memory)),
       started_(shard->clock().Now()),
       items_(std::move(items)),
@@ -126,7 +124,7 @@ FetchRun::SharePtr FetchRun::TakeShare(int64_t bytes, bool* one_batch) {
 }
 
 void FetchRun::ReadCold(LogRead read, SharePtr share) {
-  cold_reads_->Post(
+  read.cold_reads->Post(
       [self = shared_from_this(), cold = std::move(read.cold), share = std::move(share)]() mutable {
         absl::StatusOr<storage::ReadResult> result = std::move(cold)();
         Executor* const executor = self->executor_;

@@ -1,6 +1,6 @@
 // FetchRun: one pass of reading over partitions of one shard, in the order given, within a budget
-// of bytes. Reads of the tail are at hand; those that need the disk go to the cold-read pool, one
-// at a time, and the pass goes on when they return.
+// of bytes. Reads of the tail are at hand; those that need the disk go to the cold-read pool of
+// their log directory, one at a time, and the pass goes on when they return.
 //
 // What is read holds a share of the memory budget until it is sent. A pass that finds no room ends
 // with what it has, or waits if that is nothing: it never waits while it holds memory.
@@ -67,7 +67,7 @@ using ShardFetchDone = absl::AnyInvocable<void(std::vector<ShardFetchResult>, Fe
 class FetchRun : public std::enable_shared_from_this<FetchRun> {
  public:
   // `memory` may be null: answers are not counted.
-  FetchRun(std::shared_ptr<Shard> shard, Executor* cold_reads, std::shared_ptr<FetchMemory> memory,
+  FetchRun(std::shared_ptr<Shard> shard, std::shared_ptr<FetchMemory> memory,
            std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done);
 
   void Start() { Continue(); }
@@ -106,7 +106,6 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
   // asked for again when the read returns.
   const std::weak_ptr<Shard> shard_;
   Executor* const executor_;
-  Executor* const cold_reads_;
   const std::shared_ptr<FetchMemory> memory_;
   const MonotonicTime started_;
   std::vector<ShardFetchItem> items_;

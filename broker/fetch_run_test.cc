@@ -1,5 +1,6 @@
 #include "broker/fetch_run.h"
 
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -9,7 +10,9 @@
 namespace millrace::broker {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 class FetchRunTest : public ::testing::Test {
@@ -70,6 +73,28 @@ TEST_F(FetchRunTest, ColdReadsGoToThePoolAndHoldTheirMemory) {
   EXPECT_GT(f_.budget.used_bytes(), 0) << "as long as the answer is held";
   results_.reset();
   EXPECT_EQ(f_.budget.used_bytes(), 0);
+}
+
+TEST_F(FetchRunTest, S37_ADiskThatHangsHoldsUpNoReadOfAnother) {
+  const auto hangs = f_.loop.MakeExecutor("hangs", &f_.clock);
+  hangs->Pause();
+  f_.logs[0]->set_cold_reads(hangs.get());
+  std::map<int, size_t> bytes;
+  for (int i = 0; i < 2; ++i) {
+    f_.logs[i]->set_cold(true);
+    f_.executor->RunNow([&, i] {
+      f_.shard->Fetch(
+          {{.topic_partition = f_.Partition(i), .offset = Offset(0), .bytes_max = 1 << 20}},
+          {1 << 20, true}, [&bytes, i](const std::vector<ShardFetchResult>& results, FetchBudget) {
+            bytes[i] = results[0].bytes;
+          });
+    });
+  }
+  f_.loop.RunFor(absl::Minutes(1));
+  EXPECT_THAT(bytes, ElementsAre(Pair(1, batch_.size())));
+  hangs->Resume();
+  f_.loop.RunFor(absl::Seconds(1));
+  EXPECT_EQ(bytes[0], batch_.size());
 }
 
 TEST_F(FetchRunTest, AMissingReplicaIsItsOwnError) {

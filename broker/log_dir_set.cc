@@ -29,6 +29,7 @@ LogDirSet::LogDirSet(std::vector<std::string> paths, const storage::LogDirOption
   for (std::string& path : paths) {
     LogDirSlot& slot = slots_.emplace_back();
     slot.disk = deps_.make_disk_executor(absl::StrCat("disk:", path));
+    slot.cold_reads = deps_.cold_reads_of(path);
     slot.path = std::move(path);
     slot.status = MakeError(ErrorCode::kDirectoryUnavailable, "not opened yet");
   }

@@ -1,5 +1,5 @@
-// LogDirSet: the log directories of this broker, each with a disk executor of its own: opened and
-// recovered side by side, and failing one by one.
+// LogDirSet: the log directories of this broker, each with a disk executor and a pool for cold
+// reads of its own: opened and recovered side by side, and failing, or hanging, one by one.
 //
 // Not here: which replica is in which directory (reconciler.h), and what is in one (storage/).
 //
@@ -34,6 +34,7 @@ struct OpenedLogDir {
 struct LogDirSlot {
   std::string path;
   std::unique_ptr<Executor> disk;
+  Executor* cold_reads = nullptr;
   std::unique_ptr<storage::LogDir> dir;
   // Not OK: offline.
   absl::Status status;
@@ -49,6 +50,8 @@ class LogDirSet {
     storage::LogDirDeps storage;
     Executor* home = nullptr;
     std::function<std::unique_ptr<Executor>(const std::string& name)> make_disk_executor;
+    // Outlive this.
+    std::function<Executor*(const std::string& log_dir)> cold_reads_of;
   };
   using Done = absl::AnyInvocable<void(absl::Status) &&>;
   using OpenDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<OpenedLogDir>>) &&>;

@@ -43,10 +43,10 @@ absl::StatusOr<LogRead> Begin(Shard& shard, const RangeQuery& query) {
 
 }  // namespace
 
-void ReadRange(const std::shared_ptr<Shard>& shard, Executor* cold_reads, const RangeQuery& query,
-               RangeDone done) {
+void ReadRange(const std::shared_ptr<Shard>& shard, const RangeQuery& query, RangeDone done) {
   absl::StatusOr<LogRead> read = Begin(*shard, query);
   if (!read.ok()) return std::move(done)(read.status());
+  Executor* const cold_reads = read->cold_reads;
   cold_reads->Post([weak = std::weak_ptr<Shard>(shard), executor = shard->executor(), query,
                     read = *std::move(read), done = std::move(done)]() mutable {
     absl::StatusOr<storage::ReadResult> result =

@@ -17,8 +17,7 @@
 namespace millrace::broker {
 
 // `done` runs on the shard's executor, once, unless the shard goes before; errors as RangeDone.
-void ReadRange(const std::shared_ptr<Shard>& shard, Executor* cold_reads, const RangeQuery& query,
-               RangeDone done);
+void ReadRange(const std::shared_ptr<Shard>& shard, const RangeQuery& query, RangeDone done);
 
 }  // namespace millrace::broker
 

@@ -25,8 +25,7 @@ class RangeReadTest : public ::testing::Test {
     query.to = Offset(to);
     query.bytes_max = bytes_max;
     f_.executor->RunNow([&] {
-      ReadRange(f_.shard, f_.cold.get(), query,
-                [&](absl::StatusOr<Bytes> bytes) { answer = std::move(bytes); });
+      ReadRange(f_.shard, query, [&](absl::StatusOr<Bytes> bytes) { answer = std::move(bytes); });
     });
     f_.loop.RunFor(absl::Seconds(1));
     EXPECT_TRUE(answer.has_value());

@@ -229,14 +229,17 @@ void Reconciler::Open(const TopicPartition& partition, Hosted* hosted) {
   const LogDirSlot& slot = deps_.log_dirs->slots()[hosted->log_dir];
   const std::shared_ptr<Shard>& shard = ShardOf(partition);
   const DirectoryId directory = slot.id();
+  Executor* const cold_reads = slot.cold_reads;
   slot.dir->OpenLog(
       partition, hosted->topic, LogConfigFor(config), shard->executor(),
       [self = self_, home = deps_.home, shard, partition, topic = hosted->topic, directory,
+       cold_reads,
        settings = SettingsOf(config)](absl::StatusOr<std::unique_ptr<storage::Log>> log) {
         const absl::Status status = log.status();
         if (log.ok()) {
           shard->AddReplica(partition, topic, directory,
-                            std::make_unique<StorageReplicaLog>(*std::move(log)), settings);
+                            std::make_unique<StorageReplicaLog>(*std::move(log), cold_reads),
+                            settings);
         } else {
           shard->AddOffline(partition, topic, status);
         }

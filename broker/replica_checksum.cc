@@ -15,11 +15,10 @@ constexpr size_t kReadBytes = 1 << 20;
 
 class Run : public std::enable_shared_from_this<Run> {
  public:
-  Run(const std::shared_ptr<Shard>& shard, Executor* cold_reads, const ChecksumQuery& query,
+  Run(const std::shared_ptr<Shard>& shard, const ChecksumQuery& query,
       absl::AnyInvocable<void(const ReplicaChecksum&) &&> done)
       : shard_(shard),
         executor_(shard->executor()),
-        cold_reads_(cold_reads),
         query_(query),
         bytes_max_(std::min(query.bytes_max, kChecksumBytesMax)),
         done_(std::move(done)) {}
@@ -55,7 +54,8 @@ class Run : public std::enable_shared_from_this<Run> {
     limits.from_files = true;
     absl::StatusOr<LogRead> read = (*replica)->log().Read(sum_.next_offset, limits);
     if (!read.ok()) return Finish(read.status());
-    cold_reads_->Post([self = shared_from_this(), read = *std::move(read)]() mutable {
+    Executor* const cold_reads = read->cold_reads;
+    cold_reads->Post([self = shared_from_this(), read = *std::move(read)]() mutable {
       absl::StatusOr<storage::ReadResult> result =
           read.result ? *std::move(read.result) : std::move(read.cold)();
       if (result.ok()) self->Add(*result);
@@ -113,7 +113,6 @@ class Run : public std::enable_shared_from_this<Run> {
 
   const std::weak_ptr<Shard> shard_;
   Executor* const executor_;
-  Executor* const cold_reads_;
   const ChecksumQuery query_;
   const size_t bytes_max_;
   absl::AnyInvocable<void(const ReplicaChecksum&) &&> done_;
@@ -122,10 +121,9 @@ class Run : public std::enable_shared_from_this<Run> {
 
 }  // namespace
 
-void ChecksumReplica(const std::shared_ptr<Shard>& shard, Executor* cold_reads,
-                     const ChecksumQuery& query,
+void ChecksumReplica(const std::shared_ptr<Shard>& shard, const ChecksumQuery& query,
                      absl::AnyInvocable<void(const ReplicaChecksum&) &&> done) {
-  std::make_shared<Run>(shard, cold_reads, query, std::move(done))->Start();
+  std::make_shared<Run>(shard, query, std::move(done))->Start();
 }
 
 }  // namespace millrace::broker

@@ -3,8 +3,8 @@
 //
 // Of batches below the high watermark only: all replicas have the same there, byte for byte. What
 // is read comes from the files, not from the tail cache, and is checked as every read is, so damage
-// is told as such. A megabyte at a time, on the cold-read pool: no request waits for it longer than
-// for another reader.
+// is told as such. A megabyte at a time, on the cold-read pool of its directory: no request waits
+// for it longer than for another reader.
 //
 // Thread: its shard's executor.
 #ifndef BROKER_REPLICA_CHECKSUM_H_
@@ -59,8 +59,7 @@ struct ReplicaChecksum {
 };
 
 // `done` runs on the shard's executor, once, unless the shard goes before.
-void ChecksumReplica(const std::shared_ptr<Shard>& shard, Executor* cold_reads,
-                     const ChecksumQuery& query,
+void ChecksumReplica(const std::shared_ptr<Shard>& shard, const ChecksumQuery& query,
                      absl::AnyInvocable<void(const ReplicaChecksum&) &&> done);
 
 }  // namespace millrace::broker

@@ -23,8 +23,7 @@ class ReplicaChecksumTest : public ::testing::Test {
                       std::optional<LeaderEpoch> epoch = std::nullopt) {
     std::optional<ReplicaChecksum> answer;
     f_.executor->RunNow([&] {
-      ChecksumReplica(f_.shard, f_.cold.get(),
-                      {f_.Partition(0), epoch, Offset(from), Offset(to), bytes_max},
+      ChecksumReplica(f_.shard, {f_.Partition(0), epoch, Offset(from), Offset(to), bytes_max},
                       [&](const ReplicaChecksum& sum) { answer = sum; });
     });
     f_.loop.RunFor(absl::Seconds(1));

@@ -1,8 +1,8 @@
 // ReplicaLog: what a replica needs of its partition's log. A seam, so that the replica is pure: it
 // is storage::Log behind storage_replica_log.h, and an in-memory log in tests.
 //
-// Nothing here blocks: reads that need the disk come back as a function for the cold-read pool, and
-// positions advance by the listener. Contracts are those of storage/log.h.
+// Nothing here blocks: reads that need the disk come back as a function for the cold-read pool of
+// the log's directory, and positions advance by the listener. Contracts are those of storage/log.h.
 //
 // Thread: the owner shard's executor.
 #ifndef BROKER_REPLICA_LOG_H_
@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
+#include "base/executor.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "record/batch_view.h"
@@ -27,13 +28,15 @@
 
 namespace millrace::broker {
 
-// A read that is at hand, or else the way to it: `cold` blocks, and runs on the cold-read pool.
+// A read that is at hand, or else the way to it: `cold` blocks, and runs on `cold_reads`, which is
+// that of the log.
 struct LogRead {
+  Executor* cold_reads = nullptr;
   std::optional<storage::ReadResult> result;
   absl::AnyInvocable<absl::StatusOr<storage::ReadResult>() &&> cold;
 };
 
-// A lookup by time; blocks, and runs on the cold-read pool. Nullopt: no such record.
+// A lookup by time; blocks, and runs on the log's cold_reads(). Nullopt: no such record.
 using TimeLookup =
     absl::AnyInvocable<absl::StatusOr<std::optional<storage::TimestampAndOffset>>() &&>;
 
@@ -68,10 +71,12 @@ class ReplicaLog {
   virtual void TruncateBelowHighWatermark(Offset to) = 0;
   virtual void ResetTo(Offset start) = 0;
 
+  // Where whatever may block on the files of this log runs: that of its directory. Outlives this.
+  virtual Executor* cold_reads() const = 0;
   virtual absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) = 0;
   virtual absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) = 0;
   virtual absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) = 0;
-  // The repair of damaged files; see storage::Log.
+  // The repair of damaged files, also on cold_reads(); see storage::Log.
   virtual storage::SegmentSpan SegmentOf(Offset at) const = 0;
   virtual absl::StatusOr<std::shared_ptr<storage::SegmentRepair>> BeginRepair(Offset at,
                                                                               WallTime now) = 0;

@@ -12,12 +12,10 @@ constexpr size_t kReadBytes = 1 << 20;
 
 }  // namespace
 
-Scrubber::Scrubber(const std::shared_ptr<Shard>& shard, Executor* cold_reads,
-                   MetricRegistry* metrics)
+Scrubber::Scrubber(const std::shared_ptr<Shard>& shard, MetricRegistry* metrics)
     : shard_(shard),
       clock_(shard->clock()),
       executor_(shard->executor()),
-      cold_reads_(cold_reads),
       metrics_(MakeMetrics(metrics)),
       started_(clock_.Now()),
       timer_(shard->executor(), [this] { OnTimer(); }) {}
@@ -89,7 +87,8 @@ void Scrubber::ReadNext() {
   if (left_.empty()) return EndPass();
   reading_ = true;
   read_began_ = clock_.Now();
-  cold_reads_->Post(
+  Executor* const cold_reads = read->cold_reads;
+  cold_reads->Post(
       [weak = weak_from_this(), executor = executor_, read = *std::move(read)]() mutable {
         absl::StatusOr<storage::ReadResult> result =
             read.result ? *std::move(read.result) : std::move(read.cold)();

@@ -43,7 +43,7 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
   static constexpr absl::Duration kFirstPassAfter = absl::Minutes(10);
 
   // `metrics` may be null. Nothing is read before SetPace.
-  Scrubber(const std::shared_ptr<Shard>& shard, Executor* cold_reads, MetricRegistry* metrics);
+  Scrubber(const std::shared_ptr<Shard>& shard, MetricRegistry* metrics);
 
   // Holds from the next read on.
   void SetPace(const ScrubPace& pace);
@@ -67,7 +67,6 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
   const std::weak_ptr<Shard> shard_;
   const Clock& clock_;
   Executor* const executor_;
-  Executor* const cold_reads_;
   const Metrics metrics_;
   const MonotonicTime started_;
   ScrubPace pace_;

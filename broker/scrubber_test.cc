@@ -20,7 +20,7 @@ class ScrubberTest : public ::testing::Test {
       for (int i = 0; i < 8; ++i) f_.Produce(partition, MakeBatch(1, 400 << 10), &replies);
     }
     f_.loop.RunFor(absl::Seconds(1));
-    scrubber_ = std::make_shared<Scrubber>(f_.shard, f_.cold.get(), &f_.metrics);
+    scrubber_ = std::make_shared<Scrubber>(f_.shard, &f_.metrics);
     f_.executor->RunNow([&] {
       f_.shard->SetOnDamage(
           [this](const TopicPartition& partition, Offset at, const absl::Status&) {

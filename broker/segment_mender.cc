@@ -78,6 +78,7 @@ class Run : public std::enable_shared_from_this<Run> {
     const std::shared_ptr<Shard> shard = shard_.lock();
     absl::StatusOr<Replica*> replica = shard->Find(topic_partition_);
     if (!replica.ok()) return EndSoon(MendOutcome::Kind::kVoid, replica.status());
+    cold_reads_ = (*replica)->log().cold_reads();
     absl::StatusOr<std::shared_ptr<SegmentRepair>> repair =
         (*replica)->log().BeginRepair(at, shard->clock().WallNow());
     if (!repair.ok()) {
@@ -101,7 +102,7 @@ class Run : public std::enable_shared_from_this<Run> {
   }
   // The same, and the copy goes.
   void GiveUp(MendOutcome::Kind kind, const absl::Status& why) {
-    deps_.cold_reads->Post([self = shared_from_this(), kind, why] {
+    cold_reads_->Post([self = shared_from_this(), kind, why] {
       self->repair_->Abandon();
       self->EndSoon(kind, why);
     });
@@ -113,7 +114,7 @@ class Run : public std::enable_shared_from_this<Run> {
 
   template <class Step>
   void OnPool(Step step) {
-    deps_.cold_reads->Post([self = shared_from_this(), step = std::move(step)] {
+    cold_reads_->Post([self = shared_from_this(), step = std::move(step)] {
       absl::StatusOr<SegmentRepair::Step> result = step(*self->repair_);
       self->executor_->Post(
           [self, result = std::move(result)]() mutable { self->OnStep(std::move(result)); });
@@ -205,7 +206,7 @@ class Run : public std::enable_shared_from_this<Run> {
   }
 
   void Cut() {
-    deps_.cold_reads->Post([self = shared_from_this()] {
+    cold_reads_->Post([self = shared_from_this()] {
       self->repair_->Abandon();
       self->executor_->Post([self] { self->CutNow(); });
     });
@@ -248,7 +249,9 @@ class Run : public std::enable_shared_from_this<Run> {
   const MenderDeps deps_;
   const TopicPartition topic_partition_;
   absl::AnyInvocable<void(const MendOutcome&) &&> done_;
-  // On the pool, or else here: one at a time.
+  // Of the log's directory.
+  Executor* cold_reads_ = nullptr;
+  // On that, or else here: one at a time.
   std::shared_ptr<SegmentRepair> repair_;
   // Those who have not got the present hole, and who was asked last.
   std::vector<NodeId> asked_of_;

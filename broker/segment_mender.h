@@ -1,6 +1,6 @@
 // MendSegment: one attempt to repair one segment of a replica's log: the segment is copied on the
-// cold-read pool, and what is damaged of it is asked of the brokers that hold the partition, range
-// by range: of the leader first, then of those in sync, then of any other (S-22).
+// cold-read pool of its directory, and what is damaged of it is asked of the brokers that hold the
+// partition, range by range: of the leader first, then of those in sync, then of any other (S-22).
 //
 // What is deleted needs nobody. What is not committed is not repaired: a follower that nobody
 // counts on cuts its log where the damage begins, and gets the rest from the leader again
@@ -28,7 +28,6 @@ namespace millrace::broker {
 struct MenderDeps {
   NodeId self = kNoNode;
   ClusterId cluster_id;
-  Executor* cold_reads = nullptr;
   // To other brokers. Null: none can be asked.
   RepairChannel* channel = nullptr;
   // inter.broker.listener.name; empty: the first of each broker.

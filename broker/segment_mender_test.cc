@@ -45,6 +45,7 @@ class SegmentMenderTest : public ::testing::Test {
     ShowImage();
     f_.executor->RunNow([&] {
       auto log = std::make_unique<FakeReplicaLog>(f_.executor.get());
+      log->set_cold_reads(f_.cold.get());
       log_ = log.get();
       f_.shard->AddReplica(f_.Partition(0), "t", DirectoryId(), std::move(log), {});
     });
@@ -132,7 +133,7 @@ class SegmentMenderTest : public ::testing::Test {
   MendOutcome Mend() {
     std::optional<MendOutcome> outcome;
     f_.executor->RunNow([&] {
-      MendSegment(f_.shard, {NodeId(1), ClusterId(Uuid(1, 2)), f_.cold.get(), channel_, "INTERNAL"},
+      MendSegment(f_.shard, {NodeId(1), ClusterId(Uuid(1, 2)), channel_, "INTERNAL"},
                   f_.Partition(0), Offset(1), [&](const MendOutcome& said) { outcome = said; });
       EXPECT_FALSE(outcome.has_value()) << "from inside the call";
     });

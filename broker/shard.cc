@@ -68,7 +68,6 @@ Shard::Shard(const Deps& deps) : deps_(deps), metrics_(deps.metrics) {
   replication.self = deps.self;
   replication.shard = deps.index;
   replication.executor = deps.executor;
-  replication.cold_reads = deps.cold_reads;
   replication.clock = deps.clock;
   replication.metrics = deps.metrics;
   replication.shared = deps.replication;
@@ -396,8 +395,8 @@ void Shard::Produce(ShardProduce produce, ShardProduceDone done) {
 }
 
 void Shard::Fetch(std::vector<ShardFetchItem> items, FetchBudget budget, ShardFetchDone done) {
-  std::make_shared<FetchRun>(shared_from_this(), deps_.cold_reads, deps_.fetch_memory,
-                             std::move(items), budget, std::move(done))
+  std::make_shared<FetchRun>(shared_from_this(), deps_.fetch_memory, std::move(items), budget,
+                             std::move(done))
       ->Start();
 }
 
@@ -468,8 +467,9 @@ void Shard::ListOffsets(const TopicPartition& topic_partition,
   absl::StatusOr<TimeLookup> lookup = (*replica)->ListOffsets(request, now().monotonic, &result);
   if (!lookup.ok()) return fail(lookup.status());
   if (*lookup == nullptr) return std::move(done)(std::move(result));
-  deps_.cold_reads->Post([lookup = *std::move(lookup), done = std::move(done),
-                          result = std::move(result), executor = deps_.executor]() mutable {
+  (*replica)->log().cold_reads()->Post([lookup = *std::move(lookup), done = std::move(done),
+                                        result = std::move(result),
+                                        executor = deps_.executor]() mutable {
     absl::StatusOr<std::optional<storage::TimestampAndOffset>> at = std::move(lookup)();
     if (!at.ok()) {
       result.outcome = api::PartitionOutcome::Of(at.status());

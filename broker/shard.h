@@ -1,6 +1,6 @@
 // Shard: the replicas of a share of the partitions, on one executor, for life: those with
 // hash(topic id, partition) mod N. It carries requests to the pure replicas and their answers back,
-// keeps their timers, runs the reads that need the disk on the cold-read pool, and their
+// keeps their timers, runs the reads that need the disk on the cold-read pools, and their
 // housekeeping.
 //
 // Not here: names and several partitions at once (gather.h), which replicas there should be
@@ -91,7 +91,6 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
     NodeId self = kNoNode;
     int index = 0;
     Executor* executor = nullptr;
-    Executor* cold_reads = nullptr;
     const Clock* clock = nullptr;
     MetricRegistry* metrics = nullptr;          // May be null.
     std::shared_ptr<FetchMemory> fetch_memory;  // May be null: answers are not counted.

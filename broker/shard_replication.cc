@@ -30,7 +30,6 @@ LeaderStreams::Deps LeaderDeps(const ShardReplication::Deps& deps, ReplicaPort* 
   out.shard = deps.shard;
   out.shard_count = deps.shared.shard_count;
   out.executor = deps.executor;
-  out.cold_reads = deps.cold_reads;
   out.clock = deps.clock;
   out.replicas = port;
   out.bytes_sent = bytes_out;

@@ -66,7 +66,6 @@ class ShardReplication final : private ReplicaPort {
     NodeId self = kNoNode;
     int shard = 0;
     Executor* executor = nullptr;
-    Executor* cold_reads = nullptr;
     const Clock* clock = nullptr;
     MetricRegistry* metrics = nullptr;  // May be null.
     ReplicationDeps shared;

@@ -7,6 +7,7 @@ namespace millrace::broker {
 absl::StatusOr<LogRead> StorageReplicaLog::Read(Offset from, const storage::ReadLimits& limits) {
   ASSIGN_OR_RETURN(storage::ReadPlan plan, log_->Read(from, limits));
   LogRead read;
+  read.cold_reads = cold_reads_;
   if (plan.ready()) {
     read.result = plan.TakeResult();
   } else {

@@ -14,7 +14,9 @@ namespace millrace::broker {
 
 class StorageReplicaLog final : public ReplicaLog {
  public:
-  explicit StorageReplicaLog(std::unique_ptr<storage::Log> log) : log_(std::move(log)) {}
+  // `cold_reads`: of the log's directory.
+  StorageReplicaLog(std::unique_ptr<storage::Log> log, Executor* cold_reads)
+      : log_(std::move(log)), cold_reads_(cold_reads) {}
 
   void SetListener(storage::Log::Listener* listener) override { log_->SetListener(listener); }
   void SetConfig(const storage::LogConfig& config) override { log_->SetConfig(config); }
@@ -49,6 +51,7 @@ class StorageReplicaLog final : public ReplicaLog {
   void TruncateBelowHighWatermark(Offset to) override { log_->TruncateBelowHighWatermark(to); }
   void ResetTo(Offset start) override { log_->ResetTo(start); }
 
+  Executor* cold_reads() const override { return cold_reads_; }
   absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
   absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;
   absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) override;
@@ -72,6 +75,7 @@ class StorageReplicaLog final : public ReplicaLog {
 
  private:
   std::unique_ptr<storage::Log> log_;
+  Executor* const cold_reads_;
 };
 
 }  // namespace millrace::broker

@@ -98,7 +98,7 @@ void BrokerRole::Open(ClusterId cluster_id) {
                                                   .controller = &session_->channel(),
                                                   .home = env_.controller,
                                                   .shards = env_.shards,
-                                                  .cold_reads = env_.cold_reads,
+                                                  .cold_reads_of = env_.cold_reads_of,
                                                   .make_disk_executor = env_.make_disk_executor,
                                                   .replica_channel = replicas_,
                                                   .repair_channel = repairs_});

@@ -46,6 +46,12 @@ class LeaderStreams::Session : public LeaderSink,
     PendingPush push;
     int64_t spent = 0;
   };
+  // The reads of one log directory: those that wait, and whether one is under way.
+  struct ColdReads {
+    Executor* pool = nullptr;
+    std::deque<ColdPush> waiting;
+    bool reading = false;
+  };
 
   Session(LeaderStreams* owner, const FollowerHello& hello, std::shared_ptr<LeaderStream> stream)
       : owner(owner), hello(hello), stream(std::move(stream)), window(hello.window_bytes) {}
@@ -78,13 +84,23 @@ class LeaderStreams::Session : public LeaderSink,
     if (std::exchange(of->ready, true)) return;
     ready.push_back(partition);
   }
+  std::deque<ColdPush>& ColdOf(Executor* pool) {
+    for (ColdReads& reads : cold) {
+      if (reads.pool == pool) return reads.waiting;
+    }
+    return cold.emplace_back(ColdReads{.pool = pool}).waiting;
+  }
+  bool AnyColdWaits() const {
+    return std::any_of(cold.begin(), cold.end(),
+                       [](const ColdReads& reads) { return !reads.waiting.empty(); });
+  }
 
   // Null: the stream has ended, for this side.
   LeaderStreams* owner;
   const FollowerHello hello;
   const std::shared_ptr<LeaderStream> stream;
   bool accepted = false;
-  // Bytes that may still be sent; below 0 by at most one read.
+  // Bytes that may still be sent; below 0 by at most one read of each directory.
   int64_t window;
   std::map<TopicPartition, Carried> carried;
   // What was asked, and is not answered.
@@ -93,9 +109,8 @@ class LeaderStreams::Session : public LeaderSink,
   // Partitions that have something to be sent, in turn; and those with a new high watermark alone.
   std::deque<TopicPartition> ready;
   std::vector<TopicPartition> riding;
-  // Reads of the disk, the first of them under way if `reading`.
-  std::deque<ColdPush> cold;
-  bool reading = false;
+  // In the order in which they were met first, and there to stay: a read knows its place.
+  std::deque<ColdReads> cold;
 };
 
 LeaderStreams::LeaderStreams(const Deps& deps)
@@ -302,7 +317,7 @@ void LeaderStreams::Flush() {
 }
 
 void LeaderStreams::Pump(Session* session) {
-  const bool idle = session->ready.empty() && session->outgoing.empty() && session->cold.empty();
+  const bool idle = session->ready.empty() && session->outgoing.empty() && !session->AnyColdWaits();
   if (idle || !session->accepted) return;
   do {
     LeaderMessage message = std::exchange(session->outgoing, {});
@@ -310,7 +325,7 @@ void LeaderStreams::Pump(Session* session) {
     if (message.empty()) break;
     session->stream->Send(std::move(message));
   } while (!session->ready.empty() && session->window > 0 && session->stream->writable());
-  ReadNextCold(session);
+  ReadCold(session);
 }
 
 void LeaderStreams::TakeInto(Session* session, LeaderMessage* message) {
@@ -342,7 +357,8 @@ void LeaderStreams::TakeInto(Session* session, LeaderMessage* message) {
       carried->cold = true;
       const int64_t spent = throttled ? static_cast<int64_t>(limit) : 0;
       catch_up_.Spend(spent, deps_.clock->Now());
-      session->cold.push_back({*std::move(push), spent});
+      Executor* const pool = push->read.cold_reads;
+      session->ColdOf(pool).push_back({*std::move(push), spent});
       continue;
     }
     OutgoingPush& out = message->pushes.emplace_back();
@@ -363,29 +379,33 @@ void LeaderStreams::CountSent(int64_t bytes, bool throttled) {
   if (throttled && deps_.throttled_bytes_sent != nullptr) deps_.throttled_bytes_sent->Add(bytes);
 }
 
-void LeaderStreams::ReadNextCold(Session* session) {
+void LeaderStreams::ReadCold(Session* session) {
   // The other half of the window is for those that keep up.
   const bool room = session->window >= session->hello.window_bytes / 2;
-  if (session->reading || session->cold.empty() || !room || !session->stream->writable()) return;
-  session->reading = true;
-  auto [push, spent] = std::move(session->cold.front());
-  session->cold.pop_front();
-  // A read that waited for the pool for long must not keep the stream's memory.
-  deps_.cold_reads->Post([weak = session->weak_from_this(), executor = deps_.executor,
-                          spent = spent, header = std::move(push.header),
-                          read = std::move(push.read.cold)]() mutable {
-    absl::StatusOr<storage::ReadResult> result = std::move(read)();
-    executor->Post([weak, spent, header = std::move(header), result = std::move(result)]() mutable {
-      const std::shared_ptr<Session> self = weak.lock();
-      if (self == nullptr || self->owner == nullptr) return;
-      self->owner->OnColdRead(self, header, spent, std::move(result));
+  if (!room || !session->stream->writable()) return;
+  for (size_t at = 0; at < session->cold.size(); ++at) {
+    Session::ColdReads& reads = session->cold[at];
+    if (reads.waiting.empty() || std::exchange(reads.reading, true)) continue;
+    auto [push, spent] = std::move(reads.waiting.front());
+    reads.waiting.pop_front();
+    // A read that waited for the pool for long must not keep the stream's memory.
+    reads.pool->Post([weak = session->weak_from_this(), executor = deps_.executor, at,
+                      spent = spent, header = std::move(push.header),
+                      read = std::move(push.read.cold)]() mutable {
+      absl::StatusOr<storage::ReadResult> result = std::move(read)();
+      executor->Post(
+          [weak, at, spent, header = std::move(header), result = std::move(result)]() mutable {
+            const std::shared_ptr<Session> self = weak.lock();
+            if (self == nullptr || self->owner == nullptr) return;
+            self->cold[at].reading = false;
+            self->owner->OnColdRead(self, header, spent, std::move(result));
+          });
     });
-  });
+  }
 }
 
 void LeaderStreams::OnColdRead(const std::shared_ptr<Session>& session, const ReplicaPush& header,
                                int64_t spent, absl::StatusOr<storage::ReadResult> read) {
-  session->reading = false;
   int64_t sent = 0;
   // Nobody waits for what was read for an attach that ended.
   const auto find_carried = [&]() -> Session::Carried* {

@@ -5,10 +5,10 @@
 // run that ended.
 //
 // Each stream has a window of bytes, and takes what is to be pushed from its partitions in turn.
-// What is in memory goes first; reads of the disk, for those that catch up, are made one at a time,
-// on the cold-read pool, and only while half of the window is free (S-37). A new high watermark
-// alone rides on the next message, or goes after 1 ms. Nothing is done for a partition that has
-// nothing new.
+// What is in memory goes first; reads of the disk, for those that catch up, are made one at a time
+// for each log directory, on its cold-read pool, and only while half of the window is free (S-37):
+// a disk that hangs holds up the catch-up of its own partitions. A new high watermark alone rides
+// on the next message, or goes after 1 ms. Nothing is done for a partition that has nothing new.
 //
 // Followers whose catch-up is throttled (ReplicaPort::IsThrottled) share one rate, over all
 // streams: while it is spent their partitions stand aside, in turn, and hold up nobody else.
@@ -49,7 +49,6 @@ class LeaderStreams {
     int shard = 0;
     int shard_count = 1;
     Executor* executor = nullptr;
-    Executor* cold_reads = nullptr;
     const Clock* clock = nullptr;
     ReplicaPort* replicas = nullptr;
     // May be null: of batches; and of those, what was sent under the throttle.
@@ -117,7 +116,8 @@ class LeaderStreams {
   // The first one that waits is ready again. The session that it is of; null: it waits no more.
   std::shared_ptr<Session> ReleaseFirst();
   void OnThrottleTimer();
-  void ReadNextCold(Session* session);
+  // The next read of each directory of which none is under way.
+  void ReadCold(Session* session);
   // `spent`: of the throttle, before it was known how much it is.
   void OnColdRead(const std::shared_ptr<Session>& session, const ReplicaPush& header, int64_t spent,
                   absl::StatusOr<storage::ReadResult> read);

@@ -55,7 +55,7 @@ class LeaderStreamsTest : public ::testing::Test {
     deps.shard = 0;
     deps.shard_count = 2;
     deps.executor = shard_.get();
-    deps.cold_reads = cold_.get();
+    for (int i = 0; i < 3; ++i) port_.cold_reads[i] = cold_.get();
     deps.clock = &clock_;
     deps.replicas = &port_;
     streams_ = std::make_unique<LeaderStreams>(deps);
@@ -317,6 +317,25 @@ TEST_F(LeaderStreamsTest, OneReadOfTheDiskIsUnderWayAtATime) {
   EXPECT_EQ(cold_->pending(), 1U);
   ASSERT_TRUE(loop_.RunUntilIdle());
   EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:100", "p1@2:100"));
+}
+
+TEST_F(LeaderStreamsTest, S37_ADiskThatHangsHoldsUpNoCatchUpOfAnother) {
+  const auto hangs = loop_.MakeExecutor("hangs", &clock_);
+  hangs->Pause();
+  const auto stream = Follow();
+  Attach(2, 1);
+  port_.TakeSaid();
+  port_.cold_reads[0] = port_.cold_reads[2] = hangs.get();
+  port_.Add(NodeId(2), 0, 1, 1, 100, /*cold=*/true);
+  port_.Add(NodeId(2), 2, 1, 3, 100, /*cold=*/true);
+  for (int i = 0; i < 2; ++i) port_.Add(NodeId(2), 1, 1, 5 + i, 100, /*cold=*/true);
+  Sendable({0, 2, 1});
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p1@5:100", "p1@6:100"));
+  EXPECT_EQ(hangs->pending(), 1U) << "one at a time, as of any directory";
+  hangs->Resume();
+  ASSERT_TRUE(loop_.RunUntilIdle());
+  EXPECT_THAT(stream->TakePushes(), ElementsAre("p0@1:100", "p2@3:100"));
 }
 
 // As damage does: the leader hands over.

@@ -78,7 +78,7 @@ class Member {
     deps.metrics = &metrics_;
     deps.budget = &budget_;
     deps.home = &home_;
-    deps.cold_reads = &cold_;
+    deps.cold_reads_of = [this](const std::string&) { return &cold_; };
     deps.make_disk_executor = [](const std::string& name) {
       return std::make_unique<ThreadExecutor>(name);
     };

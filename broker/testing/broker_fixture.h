@@ -59,7 +59,10 @@ class BrokerFixture {
     deps.controller = controller;
     deps.home = home.get();
     for (const auto& shard : shards) deps.shards.push_back(shard.get());
-    deps.cold_reads = cold.get();
+    deps.cold_reads_of = [this](const std::string& log_dir) -> Executor* {
+      const auto own = cold_by_dir.find(log_dir);
+      return own == cold_by_dir.end() ? cold.get() : own->second.get();
+    };
     deps.make_disk_executor = [this](const std::string& name) {
       return loop.MakeExecutor(name, &clock);
     };
@@ -109,7 +112,9 @@ class BrokerFixture {
     for (const auto& shard : shards) shard->Shutdown();
     home->Shutdown();
     cold->Shutdown();
+    for (const auto& [log_dir, own] : cold_by_dir) own->Shutdown();
     broker.reset();
+    cold_by_dir.clear();
     shards.clear();
     for (int i = 0; i < 1; ++i) shards.push_back(loop.MakeExecutor("shard", &clock));
     home = loop.MakeExecutor("home", &clock);
@@ -232,6 +237,8 @@ class BrokerFixture {
   MemoryBudget budget{64 << 20};
   std::unique_ptr<sim::SimExecutor> home;
   std::unique_ptr<sim::SimExecutor> cold;
+  // Of directories that have one of their own.
+  std::map<std::string, std::unique_ptr<sim::SimExecutor>> cold_by_dir;
   std::vector<std::unique_ptr<sim::SimExecutor>> shards;
   BrokerOptions options;
   ControllerChannel* controller = nullptr;

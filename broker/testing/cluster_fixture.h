@@ -303,7 +303,7 @@ class ClusterFixture {
     deps.budget = member->budget.get();
     deps.home = member->home.get();
     for (const auto& shard : member->shards) deps.shards.push_back(shard.get());
-    deps.cold_reads = member->cold.get();
+    deps.cold_reads_of = [cold = member->cold.get()](const std::string&) { return cold; };
     deps.make_disk_executor = make;
     deps.replica_channel = member->channel.get();
     deps.repair_channel = member->repairs.get();

@@ -191,6 +191,7 @@ absl::StatusOr<LogRead> FakeReplicaLog::Read(Offset from, const storage::ReadLim
     return MakeError(ErrorCode::kOffsetOutOfRange, "not in the log");
   }
   LogRead read;
+  read.cold_reads = cold_reads_;
   if (cold_) {
     read.cold = [error = cold_error_,
                  result = ReadNow(from, limits)]() mutable -> absl::StatusOr<storage::ReadResult> {

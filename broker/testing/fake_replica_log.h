@@ -61,6 +61,7 @@ class FakeReplicaLog : public ReplicaLog {
   // Where the batches from `start` on were written: as recovery would find them.
   const storage::EpochCache& epochs() const { return epochs_; }
   void set_cold(bool cold) { cold_ = cold; }
+  void set_cold_reads(Executor* cold_reads) { cold_reads_ = cold_reads; }
   void set_stage_error(absl::Status status) { stage_error_ = std::move(status); }
   void set_read_error(absl::Status status) { read_error_ = std::move(status); }
   // Of cold reads when they are carried out.
@@ -103,6 +104,7 @@ class FakeReplicaLog : public ReplicaLog {
   void TruncateTo(Offset to, Offset high_watermark) override;
   void TruncateBelowHighWatermark(Offset to) override;
   void ResetTo(Offset start) override;
+  Executor* cold_reads() const override { return cold_reads_; }
   absl::StatusOr<LogRead> Read(Offset from, const storage::ReadLimits& limits) override;
   absl::StatusOr<TimeLookup> OffsetForTimestamp(int64_t timestamp_ms, Offset up_to) override;
   absl::StatusOr<TimeLookup> OffsetOfMaxTimestamp(Offset up_to) override;
@@ -136,6 +138,7 @@ class FakeReplicaLog : public ReplicaLog {
     return MakeError(ErrorCode::kOffsetOutOfRange, "there is no file to repair");
   };
   bool cold_ = false;
+  Executor* cold_reads_ = nullptr;
   bool auto_advance_ = true;
   bool closed_ = false;
   Offset start_{0};

@@ -35,7 +35,6 @@ class ShardFixture {
     Shard::Deps deps;
     deps.self = kSelf;
     deps.executor = executor.get();
-    deps.cold_reads = cold.get();
     deps.clock = &clock;
     deps.metrics = &metrics;
     deps.fetch_memory = FetchMemory::Create(&budget);
@@ -74,6 +73,7 @@ class ShardFixture {
       shard->OnImage(image, delta, true);
       for (int i = 0; i < count; ++i) {
         auto log = std::make_unique<FakeReplicaLog>(executor.get());
+        log->set_cold_reads(cold.get());
         logs[i] = log.get();
         shard->AddReplica(Partition(i), "t", DirectoryId(), std::move(log), {});
       }

@@ -83,7 +83,7 @@ class ServedNodeTest : public ::testing::Test {
     env.budget = &budget_;
     env.shards.push_back(server_->queue(0));
     env.controller = &controller_;
-    env.cold_reads = &cold_;
+    env.cold_reads_of = [this](const std::string&) { return &cold_; };
     env.make_disk_executor = [](const std::string& name) {
       return std::make_unique<ThreadExecutor>(name);
     };

@@ -25,7 +25,7 @@ struct SimEnv {
     env.budget = &budget;
     env.shards = {shard.get()};
     env.controller = controller.get();
-    env.cold_reads = cold_reads.get();
+    env.cold_reads_of = [this](const std::string&) { return cold_reads.get(); };
     env.make_disk_executor = [this](const std::string& name) -> std::unique_ptr<Executor> {
       return loop.MakeExecutor(name, &clock);
     };

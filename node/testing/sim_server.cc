@@ -81,7 +81,7 @@ void SimServer::MakeEnv(const node::NodeConfig& config) {
   env.budget = process.budget.get();
   for (const auto& shard : process.shards) env.shards.push_back(shard.get());
   env.controller = process.controller.get();
-  env.cold_reads = process.cold_reads.get();
+  env.cold_reads_of = [cold = process.cold_reads.get()](const std::string&) { return cold; };
   env.make_disk_executor =
       [make, all = &process.disks](const std::string& name) -> std::unique_ptr<Executor> {
     return std::make_unique<DiskExecutor>(all, make(name));

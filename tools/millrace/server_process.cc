@@ -50,6 +50,7 @@
 namespace millrace::tools {
 namespace {
 
+// Of each log directory.
 constexpr int kColdReadThreads = 2;
 // SIGTERM to exit takes no longer than this plus what the disks take to sync.
 constexpr absl::Duration kDrain = absl::Seconds(2);
@@ -119,7 +120,11 @@ class Process {
     env_.budget = &outbound_budget_;
     for (int i = 0; i < server_.queue_count(); ++i) env_.shards.push_back(server_.queue(i));
     env_.controller = strand_;
-    env_.cold_reads = &cold_reads_;
+    env_.cold_reads_of = [this](const std::string& log_dir) {
+      cold_reads_.push_back(
+          std::make_unique<ThreadPool>(absl::StrCat("cold-read:", log_dir), kColdReadThreads));
+      return cold_reads_.back().get();
+    };
     env_.make_disk_executor = [](const std::string& name) {
       return std::make_unique<ThreadExecutor>(name);
     };
@@ -144,7 +149,7 @@ class Process {
       quorum_server_->StopQueues();
     }
     controller_.Shutdown();
-    cold_reads_.Shutdown();
+    for (const std::unique_ptr<ThreadPool>& pool : cold_reads_) pool->Shutdown();
   }
 
   // The first part of the start, after which it goes on by itself: it may have to wait for other
@@ -352,7 +357,8 @@ class Process {
   ThreadExecutor controller_{"controller"};
   // That one, or the queue of the network to other processes.
   Executor* strand_ = &controller_;
-  ThreadPool cold_reads_{"cold-read", kColdReadThreads};
+  // One per log directory, made with the broker.
+  std::vector<std::unique_ptr<ThreadPool>> cold_reads_;
   std::shared_ptr<rpc::ReadGate> gate_;
   // What has strands of its own, on which the others run: it outlives them.
   rpc::Server server_;

@@ -113,6 +113,7 @@ class FakeReplicaPort : public ReplicaPort {
   void Add(NodeId follower, int partition, uint64_t attach, int64_t base, size_t bytes,
            bool cold = false, absl::Status status = absl::OkStatus()) {
     PendingPush push;
+    push.read.cold_reads = cold_reads[partition];
     push.header.topic_partition = PartitionNumber(partition);
     push.header.leader_epoch = LeaderEpoch(1);
     push.header.attach = attach;
@@ -135,6 +136,8 @@ class FakeReplicaPort : public ReplicaPort {
 
   LogEnd log = {Offset(0), Offset(0)};
   std::map<std::pair<NodeId, TopicPartition>, std::deque<PendingPush>> pushes;
+  // By partition.
+  std::map<int, Executor*> cold_reads;
   std::set<std::pair<NodeId, TopicPartition>> throttled;
   std::vector<std::string> said;
   int takes = 0;

@@ -99,7 +99,7 @@ class LogServiceTest : public ::testing::TestWithParam<int> {
     deps.budget = &budget_;
     deps.home = &home_;
     for (int i = 0; i < server_->queue_count(); ++i) deps.shards.push_back(server_->queue(i));
-    deps.cold_reads = &cold_;
+    deps.cold_reads_of = [this](const std::string&) { return &cold_; };
     deps.make_disk_executor = [](const std::string& name) {
       return std::make_unique<ThreadExecutor>(name);
     };
