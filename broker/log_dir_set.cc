@@ -6,10 +6,7 @@
 #include "base/status.h"
 
 namespace millrace::broker {
-namespace {
 
-// An error of the disk takes its directory offline; everything else says that the directory, or the
-// data in it, is not what it should be, and then nobody may go on as if it were not there.
 bool IsDiskError(const absl::Status& status) {
   switch (CodeOf(status)) {
     case ErrorCode::kDirectoryUnavailable:
@@ -20,8 +17,6 @@ bool IsDiskError(const absl::Status& status) {
       return false;
   }
 }
-
-}  // namespace
 
 LogDirSet::LogDirSet(std::vector<std::string> paths, const storage::LogDirOptions& options,
                      const Deps& deps)

@@ -22,6 +22,10 @@
 
 namespace millrace::broker {
 
+// An error of the disk takes its directory offline; everything else says that the directory, or the
+// data in it, is not what it should be, and then nobody may go on as if it were not there.
+bool IsDiskError(const absl::Status& status);
+
 // A directory as it was found, or why it could not be opened.
 struct OpenedLogDir {
   std::string path;

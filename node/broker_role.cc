@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/version.h"
+#include "broker/log_dir_set.h"
 #include "metadata/broker_config.h"
 #include "node/log_dir_report.h"
 #include "storage/dir_identity.h"
@@ -20,6 +22,16 @@ namespace {
 constexpr absl::Duration kFollowBound = absl::Seconds(2);
 constexpr uint64_t kPropertiesBytesMax = 64 << 10;
 
+// Empty: it belongs to none yet.
+absl::StatusOr<std::optional<ClusterId>> ClusterOf(FileSystem& files, const std::string& log_dir) {
+  const std::string path = JoinPath(log_dir, "meta.properties");
+  ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+  if (!exists) return std::nullopt;
+  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kPropertiesBytesMax));
+  ASSIGN_OR_RETURN(const storage::DirIdentity identity, storage::DecodeDirIdentity(text, path));
+  return identity.cluster_id;
+}
+
 }  // namespace
 
 absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
@@ -27,20 +39,20 @@ absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
   ClusterId cluster;
   std::string owner;
   for (const std::string& log_dir : log_dirs) {
-    const std::string path = JoinPath(log_dir, "meta.properties");
-    ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
-    if (!exists) continue;
-    ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kPropertiesBytesMax));
-    ASSIGN_OR_RETURN(const storage::DirIdentity identity, storage::DecodeDirIdentity(text, path));
-    if (!cluster.is_zero() && identity.cluster_id != cluster) {
+    const absl::StatusOr<std::optional<ClusterId>> found = ClusterOf(files, log_dir);
+    // Such a directory is offline, and the broker lives from the others (KIP-112).
+    if (broker::IsDiskError(found.status())) continue;
+    RETURN_IF_ERROR(found.status());
+    if (!found->has_value()) continue;
+    if (!cluster.is_zero() && **found != cluster) {
       return MakeError(
           ErrorCode::kInconsistentClusterId,
-          absl::StrCat("log directory '", log_dir, "' belongs to cluster ",
-                       identity.cluster_id.ToString(), ", but '", owner, "' to ",
-                       cluster.ToString(), "; give a broker the directories of one cluster"),
+          absl::StrCat("log directory '", log_dir, "' belongs to cluster ", (*found)->ToString(),
+                       ", but '", owner, "' to ", cluster.ToString(),
+                       "; give a broker the directories of one cluster"),
           {.name = "log.dirs", .value = log_dir});
     }
-    cluster = identity.cluster_id;
+    cluster = **found;
     owner = log_dir;
   }
   return cluster;

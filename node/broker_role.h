@@ -35,8 +35,10 @@
 
 namespace millrace::node {
 
-// The cluster that the log directories belong to; zero: all of them are new. Blocks. Errors: those
-// of reading a meta.properties, by its path; INCONSISTENT_CLUSTER_ID if they name two clusters.
+// The cluster that the log directories belong to; zero: none of them tells, all being new or, some
+// of them, on a disk that fails. That disk may hold another cluster's: whoever opens it checks.
+// Blocks. Errors: those of a meta.properties that is damaged or none, by its path;
+// INCONSISTENT_CLUSTER_ID if they name two clusters.
 absl::StatusOr<ClusterId> ClusterOfLogDirs(FileSystem& files,
                                            const std::vector<std::string>& log_dirs);
 

@@ -200,6 +200,29 @@ TEST_F(BrokerRoleTest, StopDuringTheStartEndsBoth) {
   EXPECT_FALSE(started_.has_value());
 }
 
+// KIP-112: it is offline, and the broker starts with the others.
+TEST_F(BrokerRoleTest, ALogDirectoryOnADiskThatFailsDoesNotKeepTheOthersFromTellingTheCluster) {
+  BecomeActive();
+  ASSERT_TRUE(sim_.files.CreateDirectory("e").ok());
+  for (const bool only_reads : {false, true}) {
+    sim_.files.SetFaults([&](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+      if (call.path.rfind("e", 0) != 0 && call.path.rfind("/e", 0) != 0) return std::nullopt;
+      if (only_reads && call.kind != sim::SimCall::Kind::kRead) return std::nullopt;
+      return sim::SimFault::kIoError;
+    });
+    EXPECT_EQ(*ClusterOfLogDirs(sim_.files, {"e", "d/logs"}), kCluster);
+    EXPECT_EQ(*ClusterOfLogDirs(sim_.files, {"d/logs", "e"}), kCluster);
+    // Then the controllers tell it, as they do where all are new.
+    EXPECT_EQ(*ClusterOfLogDirs(sim_.files, {"e"}), ClusterId());
+    sim_.files.SetFaults(nullptr);
+    const std::string text = *ReadWholeFile(sim_.files, "d/logs/meta.properties", 1 << 16);
+    ASSERT_TRUE(ReplaceFile(sim_.files, "e/meta.properties", text).ok());
+  }
+  // What can be read and says nothing is none of the disk's errors.
+  ASSERT_TRUE(ReplaceFile(sim_.files, "e/meta.properties", "damaged").ok());
+  EXPECT_FALSE(ClusterOfLogDirs(sim_.files, {"e", "d/logs"}).ok());
+}
+
 TEST_F(BrokerRoleTest, S05_DirectoriesOfTwoClustersAreRefused) {
   BecomeActive();
   ASSERT_TRUE(sim_.files.CreateDirectory("e").ok());

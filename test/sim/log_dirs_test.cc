@@ -11,6 +11,7 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "test/sim/cluster_state.h"
 #include "test/sim/record_clients.h"
 #include "test/sim/world_state.h"
 
@@ -111,6 +112,44 @@ TEST_F(LogDirsTest, AFailedOneTakesItsOwnPartitionsOnlyAlsoAcrossAStart) {
   world_.server.disk().SetFaults(nullptr);
   ASSERT_NO_FATAL_FAILURE(Start());
   for (int i = 0; i < kPartitions; ++i) EXPECT_EQ(Produce(i), ErrorCode::kNone) << i;
+}
+
+// A cluster's broker asks its log directories which cluster that is, before it opens any.
+TEST(ClusterLogDirsTest, ABrokerOfAClusterStartsThoughOneOfItsDirectoriesCannotBeRead) {
+  LogCapture quiet{LogLevel::kError};
+  ClusterState world({.controllers = 1, .brokers = 1});
+  constexpr int kBroker = 2;
+  const auto start = [&] {
+    world.Start(kBroker);
+    ASSERT_TRUE(world.loop.RunUntil([&] { return world.serving(kBroker); }, kBound));
+  };
+  world.Start(1);
+  ASSERT_NO_FATAL_FAILURE(start());
+  for (const std::string failed : {"disk-a", "disk-b"}) {
+    SCOPED_TRACE(failed);
+    world.Kill(kBroker);
+    world.server(kBroker).disk().SetFaults([&](const SimCall& call) -> std::optional<SimFault> {
+      if (!absl::StrContains(call.path, failed)) return std::nullopt;
+      return SimFault::kIoError;
+    });
+    ASSERT_NO_FATAL_FAILURE(start());
+    const metadata::Image* const image = world.committed_image();
+    ASSERT_NE(image, nullptr);
+    EXPECT_EQ(image->FindBroker(NodeId(kBroker))->log_dirs.size(), 1u);
+  }
+  world.Kill(kBroker);
+  // Neither tells, and neither can be opened: that is no broker.
+  world.server(kBroker).disk().SetFaults([](const SimCall& call) -> std::optional<SimFault> {
+    if (!absl::StrContains(call.path, "disk-")) return std::nullopt;
+    return SimFault::kIoError;
+  });
+  world.Start(kBroker);
+  ASSERT_TRUE(
+      world.loop.RunUntil([&] { return world.server(kBroker).started().has_value(); }, kBound));
+  EXPECT_FALSE(world.server(kBroker).started()->ok());
+  world.Kill(kBroker);
+  world.server(kBroker).disk().SetFaults(nullptr);
+  ASSERT_NO_FATAL_FAILURE(start());
 }
 
 }  // namespace
