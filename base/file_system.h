@@ -6,9 +6,10 @@
 // parent; nothing else is promised about order.
 //
 // Calls block, so they belong on disk executors and the cold-read pool. Errors: STORAGE_FULL for
-// ENOSPC and EDQUOT; DIRECTORY_UNAVAILABLE for a path that is missing, may not be used, or exists
-// where it must not (name = path); STORAGE_ERROR for the rest, among them every failed sync, which
-// is never retried.
+// ENOSPC, EDQUOT and too many open files: the call can be made again (never of a sync of a
+// directory: the names in it were changed before); DIRECTORY_UNAVAILABLE for a path that is
+// missing, may not be used, or exists where it must not (name = path); STORAGE_ERROR for the rest,
+// among them every failed sync, which is never retried.
 //
 // Thread: FileSystem any; a File any for ReadAt, one at a time for the rest.
 #ifndef BASE_FILE_SYSTEM_H_

@@ -36,7 +36,7 @@ absl::Status PosixError(absl::string_view action, absl::string_view path, int er
   switch (error) {
     case ENOSPC:
     case EDQUOT:
-    // No room among the open files: as with a full disk nothing was done, and it can be tried
+    // No room among the open files: as with a full disk the call did nothing, and can be made
     // again.
     case EMFILE:
     case ENFILE:

@@ -36,15 +36,6 @@ int OpenFlags(OpenMode mode) {
   return O_RDONLY;
 }
 
-// Open, again if a signal came; -1 and errno if it fails.
-int OpenDescriptor(const std::string& path, int flags) {
-  int fd = -1;
-  do {
-    fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
-  } while (fd < 0 && errno == EINTR);
-  return fd;
-}
-
 // Holds a lock on an open file description, which excludes other holders in this process too.
 class PosixLock : public FileLock {
  public:
@@ -54,6 +45,14 @@ class PosixLock : public FileLock {
  private:
   const int fd_;
 };
+
+// Never STORAGE_FULL: names in it may have been changed, and whoever tries again does not change
+// them again, nor comes to this sync perhaps.
+absl::Status CannotOpenToSync(const std::string& path, int error) {
+  const absl::Status status = PosixError("open directory", path, error);
+  if (CodeOf(status) != ErrorCode::kStorageFull) return status;
+  return MakeError(ErrorCode::kStorageError, status.message(), {.name = path});
+}
 
 absl::Status DirectorySynced(const std::string& path, int error) {
   if (error == 0) return absl::OkStatus();
@@ -120,10 +119,20 @@ absl::Status PosixFileSystem::CreateDirectory(const std::string& path) {
 absl::StatusOr<std::vector<DirectoryEntry>> PosixFileSystem::ListDirectory(
     const std::string& path) {
   struct Closer {
-    void operator()(DIR* directory) const { closedir(directory); }
+    void operator()(DIR* directory) const {
+      closedir(directory);
+      spares->Refill();
+    }
+    SpareDescriptors* spares;
   };
-  const std::unique_ptr<DIR, Closer> directory(opendir(path.c_str()));
-  if (directory == nullptr) return PosixError("list directory", path, errno);
+  const int fd = spares_.Open(path, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return PosixError("list directory", path, errno);
+  const std::unique_ptr<DIR, Closer> directory(fdopendir(fd), Closer{&spares_});
+  if (directory == nullptr) {
+    const int error = errno;
+    close(fd);
+    return PosixError("list directory", path, error);
+  }
   std::vector<DirectoryEntry> entries;
   while (true) {
     errno = 0;
@@ -173,10 +182,11 @@ absl::Status PosixFileSystem::RemoveDirectory(const std::string& path) {
 }
 
 absl::Status PosixFileSystem::SyncDirectory(const std::string& path) {
-  const int fd = OpenDescriptor(path, O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return PosixError("open directory", path, errno);
+  const int fd = spares_.Open(path, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return CannotOpenToSync(path, errno);
   const int error = fsync(fd) == 0 ? 0 : errno;
   close(fd);
+  spares_.Refill();
   return DirectorySynced(path, error);
 }
 
@@ -184,19 +194,22 @@ absl::Status PosixFileSystem::SyncDirectories(absl::Span<const std::string> path
   if (paths.size() <= 1 || sync_threads_ != nullptr) return FileSystem::SyncDirectories(paths);
   std::vector<int> descriptors;
   absl::Status status;
+  bool together = true;
   for (const std::string& path : paths) {
     const int fd = OpenDescriptor(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
-      status = PosixError("open directory", path, errno);
+      together = false;
+      if (!TooManyOpen(errno)) status = CannotOpenToSync(path, errno);
       break;
     }
     descriptors.push_back(fd);
   }
   std::vector<int> errors(descriptors.size());
-  // Out of memory for one more ring: one after the other.
-  const bool here = status.ok() && !rings_.SyncAll(descriptors, absl::MakeSpan(errors));
+  together = together && rings_.SyncAll(descriptors, absl::MakeSpan(errors));
   for (const int fd : descriptors) close(fd);
-  if (here) return FileSystem::SyncDirectories(paths);
+  RETURN_IF_ERROR(status);
+  // Too few descriptors for all at once, or out of memory for one more ring: one after the other.
+  if (!together) return FileSystem::SyncDirectories(paths);
   for (size_t i = 0; i < errors.size() && status.ok(); ++i) {
     status = DirectorySynced(paths[i], errors[i]);
   }

@@ -6,6 +6,9 @@
 // else by a pool of threads. In series, a round over a hundred active partitions would cost a
 // hundred syncs.
 //
+// Where too many files are open, directories can still be listed and synced: a reserve of
+// descriptors is for that (spare_descriptors.h).
+//
 // Nothing is retried but interrupted and short calls. A sync is never retried: after a failed one
 // the kernel may have marked the data clean.
 //
@@ -18,6 +21,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/spare_descriptors.h"
 #include "base/sync_ring.h"
 #include "base/thread_executor.h"
 
@@ -51,6 +55,7 @@ class PosixFileSystem : public FileSystem {
   absl::StatusOr<SpaceInfo> Space(const std::string& path) override;
 
  private:
+  SpareDescriptors spares_;
   SyncRings rings_;
   // Null if io_uring is used.
   std::unique_ptr<ThreadPool> sync_threads_;

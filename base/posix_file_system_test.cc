@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/status_matchers.h"
+#include "base/testing/open_files_limit.h"
 
 namespace millrace {
 namespace {
@@ -177,6 +178,35 @@ TEST_P(PosixWriteAndSyncTest, RemoveTreeDoesNotFollowLinks) {
   ASSERT_EQ(symlink(In("kept").c_str(), In("gone/link").c_str()), 0);
   ASSERT_OK(RemoveTree(files_, In("gone")));
   EXPECT_TRUE(*files_.Exists(In("kept/f")));
+}
+
+// Names that were changed must become durable whatever else this process has open.
+TEST_P(PosixWriteAndSyncTest, DirectoriesAreListedSyncedAndRemovedWhenNoMoreFilesCanBeOpened) {
+  std::vector<std::string> directories;
+  for (const char* name : {"a", "b", "c"}) {
+    directories.push_back(In(name));
+    ASSERT_OK(files_.CreateDirectory(directories.back()));
+    ASSERT_OK(ReplaceFile(files_, JoinPath(directories.back(), "f"), "x"));
+  }
+  const NoDescriptorsLeft none;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(files_.Open(In("a/f"), OpenMode::kRead).status(), HasCode(ErrorCode::kStorageFull));
+    ASSERT_OK(files_.SyncDirectory(directory_));
+    ASSERT_OK(files_.SyncDirectories(directories));
+    ASSERT_OK_AND_ASSIGN(const auto entries, files_.ListDirectory(directory_));
+    ASSERT_EQ(entries.size(), 3u);
+  }
+  EXPECT_OK(RemoveTree(files_, In("b")));
+  EXPECT_FALSE(*files_.Exists(In("b")));
+}
+
+TEST_P(PosixWriteAndSyncTest, ADirectoryThatCannotBeSyncedIsNeverCalledOneWithoutRoom) {
+  const NoDescriptorsLeft none;
+  // Not even for a reserve.
+  PosixFileSystem files(SyncBy::kThreads);
+  EXPECT_THAT(files.ListDirectory(directory_).status(), HasCode(ErrorCode::kStorageFull));
+  EXPECT_THAT(files.SyncDirectory(directory_), HasCode(ErrorCode::kStorageError));
+  EXPECT_THAT(files.SyncDirectories({directory_, directory_}), HasCode(ErrorCode::kStorageError));
 }
 
 TEST(PosixFileSystemDeathTest, FileOfAnotherFileSystemIsABug) {
