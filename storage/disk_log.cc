@@ -220,18 +220,24 @@ absl::Status DiskLog::RemoveSegment(Offset base) {
 
 absl::Status DiskLog::RemoveSnapshotsAbove(Offset offset) {
   ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files_->ListDirectory(directory()));
-  bool removed = false;
   for (const DirectoryEntry& entry : entries) {
     const std::optional<Offset> of = ParseSegmentFileName(entry.name, kSnapshotSuffix);
     if (of.has_value() && *of > offset) {
+      names_unsynced_ = true;
       RETURN_IF_ERROR(files_->RemoveFile(JoinPath(directory(), entry.name)));
-      removed = true;
     }
   }
   // One that came back with a power loss would be believed as soon as the log has grown beyond it
   // again: retries of batches that were cut would be acknowledged as if the log had them (S-13).
-  if (!removed || MUTANT("storage.cut-snapshot-comes-back")) return absl::OkStatus();
-  return files_->SyncDirectory(directory());
+  if (MUTANT("storage.cut-snapshot-comes-back")) names_unsynced_ = false;
+  return SyncNames();
+}
+
+absl::Status DiskLog::SyncNames() {
+  if (!names_unsynced_) return absl::OkStatus();
+  RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+  names_unsynced_ = false;
+  return absl::OkStatus();
 }
 
 absl::Status DiskLog::RemovePassingSnapshot(Offset offset) {
@@ -254,9 +260,10 @@ absl::Status DiskLog::CutAt(Offset to, Offset keep, int64_t index_interval_bytes
   RETURN_IF_ERROR(RemoveSnapshotsAbove(to));
   ASSIGN_OR_RETURN(const std::vector<Offset> segments, ListSegments());
   for (size_t i = segments.size(); i > 0 && segments[i - 1] > keep; --i) {
+    names_unsynced_ = true;
     RETURN_IF_ERROR(RemoveSegment(segments[i - 1]));
     // One after the other, so that no crash leaves a hole.
-    RETURN_IF_ERROR(files_->SyncDirectory(directory()));
+    RETURN_IF_ERROR(SyncNames());
   }
   active_base = keep;
   bool created = false;

@@ -149,8 +149,13 @@ class DiskLog {
   // Its names are durable.
   void BeginAt(Offset base);
   absl::Status RemoveSegment(Offset base);
+  absl::Status SyncNames();
   absl::Status CutAt(Offset to, Offset keep, int64_t index_interval_bytes);
   void ForgetFiles();
+
+  // Files were removed, and no sync of the directory has followed. Whoever tries again for want of
+  // room finds nothing to remove, and has to sync all the same (S-13).
+  bool names_unsynced_ = false;
 };
 
 // The producers as of `to`, from the newest usable snapshot and the batches after it.

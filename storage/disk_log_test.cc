@@ -214,6 +214,34 @@ TEST_F(DiskLogTest, ASnapshotBeyondACutDoesNotComeBackWithAPowerLoss_S13) {
       << "it tells of batches that were cut";
 }
 
+TEST_F(DiskLogTest, WhatWasRemovedBeforeThereWasNoRoomDoesNotComeBackWithAPowerLoss_S13) {
+  const auto twice = [&](const auto& remove) {
+    files_.SetFaults([](const sim::SimCall& call) {
+      return call.kind == sim::SimCall::Kind::kSyncDirectory
+                 ? std::optional(sim::SimFault::kNoSpace)
+                 : std::nullopt;
+    });
+    EXPECT_THAT(remove(), HasCode(ErrorCode::kStorageFull));
+    files_.SetFaults(nullptr);
+    EXPECT_OK(remove());
+  };
+  const auto comes_back = [&](const std::string& path) {
+    sim::SimRandom random(1);
+    return files_.CrashImage(sim::CrashMode::kLoseAll, random)->Exists(path).value();
+  };
+  Append(3);
+  ASSERT_OK(log_.WriteSnapshot(Offset(9), EncodeProducerSnapshot(ProducerState(), Offset(9))));
+  twice([&] { return log_.RemoveSnapshotsAbove(Offset(5)); });
+  EXPECT_FALSE(comes_back(Path(Offset(9), kSnapshotSuffix)));
+  // From here on the indexes are as a cut finds and leaves them.
+  ASSERT_OK(log_.Truncate(Offset(3), Offset(0), kInterval));
+  Roll();
+  Append(1);
+  ASSERT_TRUE(comes_back(Path(Offset(3), kLogSuffix)));
+  twice([&] { return log_.Truncate(Offset(3), Offset(0), kInterval); });
+  EXPECT_FALSE(comes_back(Path(Offset(3), kLogSuffix)));
+}
+
 TEST_F(DiskLogTest, ADamagedSnapshotIsPassedOverForAnOlderOneAndMoreBatches) {
   Append(4);
   const auto state_at = [&](Offset to) {

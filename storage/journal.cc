@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -157,11 +158,40 @@ absl::Status Journal::Rewrite(const std::vector<std::string>& entries) {
   // One frame for all: the file appears whole, by rename.
   for (const std::string& entry : entries) AppendEntry(entry, &payload);
   contents += EncodeFrame(kind_, ++sequence_, payload);
-  RETURN_IF_ERROR(ReplaceFile(*files_, path_, contents));
+  ASSIGN_OR_RETURN(file_, PutInPlace(contents));
   pending_.clear();
-  ASSIGN_OR_RETURN(file_, files_->Open(path_, OpenMode::kReadWrite));
   size_ = allocated_ = rewritten_size_ = contents.size();
+  const absl::Status synced = files_->SyncDirectory(ParentPath(path_));
+  if (CodeOf(synced) == ErrorCode::kStorageFull) {
+    // That would say that the old file goes on, and it has no name any more.
+    return MakeError(ErrorCode::kStorageError, synced.message(), {.name = path_});
+  }
+  RETURN_IF_ERROR(synced);
+  // So that errors to come call it by its name. Where too many files are open, it does without.
+  absl::StatusOr<std::unique_ptr<File>> named = files_->Open(path_, OpenMode::kReadWrite);
+  if (CodeOf(named.status()) == ErrorCode::kStorageFull) return absl::OkStatus();
+  ASSIGN_OR_RETURN(file_, std::move(named));
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<File>> Journal::PutInPlace(Slice contents) {
+  const std::string temporary = absl::StrCat(path_, ".tmp");
+  std::unique_ptr<File> file;
+  const auto make = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(file, files_->Open(temporary, OpenMode::kTruncateCreate));
+    FileWrite write{.file = file.get(), .pieces = {contents}};
+    files_->WriteAndSync(absl::MakeSpan(&write, 1));
+    RETURN_IF_ERROR(write.status);
+    return files_->Rename(temporary, path_);
+  };
+  if (absl::Status status = make(); !status.ok()) {
+    // Its remains would hold space on a full disk. If removing fails too, the first error tells
+    // more.
+    file.reset();
+    files_->RemoveFile(temporary).IgnoreError();
+    return status;
+  }
+  return file;
 }
 
 void Journal::Add(Slice entry) { AppendEntry(entry, &pending_); }

@@ -77,6 +77,9 @@ class Journal {
   bool grown() const { return size_ > bytes_max_ && size_ > 4 * rewritten_size_; }
 
  private:
+  // Writes a whole new file, and gives it the journal's name. After an error the old one has it.
+  // What is returned is open already: to open it could fail, and there is no way back.
+  absl::StatusOr<std::unique_ptr<File>> PutInPlace(Slice contents);
   // Room for the frame, ahead of the write.
   absl::Status Allocate();
 

@@ -1,6 +1,9 @@
 #include "storage/journal.h"
 
+#include <optional>
+
 #include "base/sim/sim_file_system.h"
+#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -69,6 +72,28 @@ TEST_F(JournalTest, AFrameThatFoundNoRoomIsWrittenLaterWithWhatCameMeanwhile) {
   Write("d");
   EXPECT_THAT(Read().entries, ElementsAre("a", "b", "c", "d"));
   EXPECT_EQ(Read().sequence, journal_.sequence());
+}
+
+// Where too many files are open. What is appended from there on must be in the file of that name.
+TEST_F(JournalTest, ARewriteThatHasBegunToTakeEffectNeverSaysThatNothingWasDone_S08) {
+  using Kind = sim::SimCall::Kind;
+  for (const Kind step : {Kind::kCreate, Kind::kOpen, Kind::kRename, Kind::kSyncDirectory}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    ASSERT_OK(journal_.Rewrite({"a"}));
+    files_.SetFaults([step](const sim::SimCall& call) {
+      return call.kind == step ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+    });
+    const absl::Status rewritten = journal_.Rewrite({"b"});
+    files_.SetFaults(nullptr);
+    // Of all else the owner dies.
+    if (!rewritten.ok() && CodeOf(rewritten) != ErrorCode::kStorageFull) continue;
+    Write("c");
+    sim::SimRandom random(1);
+    const auto after = files_.CrashImage(sim::CrashMode::kLoseAll, random);
+    ASSERT_OK_AND_ASSIGN(const auto found, ReadJournal(*after, "j", JournalKind::kSync));
+    EXPECT_THAT(found.entries, ElementsAre(rewritten.ok() ? "b" : "a", "c"));
+    EXPECT_FALSE(after->Exists("j.tmp").value());
+  }
 }
 
 TEST_F(JournalTest, AnotherKindIsRefused) {

@@ -1,7 +1,8 @@
 // The moves of one replica's directory within its log directory: out of the way of whoever gets its
 // name next, and back.
 //
-// Each is one rename, made durable. The partitions journal says which of the names counts, and is
+// Each is one rename, made durable; after STORAGE_FULL it can be called again, and finishes what it
+// had begun. The partitions journal says which of the names counts, and is
 // written on the side that a stop in between is finished from (leftovers.h): before a directory is
 // set aside or deleted, and after one was taken back.
 //

@@ -62,6 +62,34 @@ TEST_F(ReplicaDirectoryTest, NothingIsTakenBackOverWhatLiesThere) {
   EXPECT_TRUE(Exists(stray_));
 }
 
+// As where too many files are open: in the middle, and again later.
+TEST_F(ReplicaDirectoryTest, WhatFoundNoRoomInTheMiddleIsFinishedByTheNextCall) {
+  using Kind = sim::SimCall::Kind;
+  const std::string deleted =
+      absl::StrCat("d/", AsideName("topic", replica_.topic_partition, kDeletedDirectorySuffix));
+  const auto twice = [&](Kind step, const std::string& path, auto move) {
+    files_.SetFaults([&](const sim::SimCall& call) {
+      return call.kind == step && call.path == path ? std::optional(sim::SimFault::kNoSpace)
+                                                    : std::nullopt;
+    });
+    const absl::Status first = move(files_, "d", replica_);
+    files_.SetFaults(nullptr);
+    EXPECT_THAT(first, HasCode(ErrorCode::kStorageFull));
+    EXPECT_OK(move(files_, "d", replica_));
+  };
+  Create();
+  twice(Kind::kSyncDirectory, "d", SetReplicaDirectoryAside);
+  EXPECT_TRUE(IsDurable(stray_));
+  twice(Kind::kSyncDirectory, "d", TakeReplicaDirectoryBack);
+  EXPECT_TRUE(IsDurable("d/topic-0/x"));
+  twice(Kind::kSyncDirectory, "d", RemoveReplicaDirectory);
+  EXPECT_FALSE(Exists(deleted));
+  EXPECT_FALSE(IsDurable("d/topic-0"));
+  Create();
+  twice(Kind::kRemove, absl::StrCat(deleted, "/x"), RemoveReplicaDirectory);
+  EXPECT_FALSE(Exists(deleted));
+}
+
 TEST_F(ReplicaDirectoryTest, OnlyTheOneThatTheJournalNamesIsRemoved) {
   Create();
   ASSERT_OK(SetReplicaDirectoryAside(files_, "d", replica_));
