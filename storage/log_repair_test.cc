@@ -117,5 +117,44 @@ TEST_F(LogRepairTest, S22ACrashLeavesTheDamagedSegmentOrTheWholeOne) {
   EXPECT_GT(images, 10);
 }
 
+// The file in its place has an empty batch where records were deleted.
+TEST_F(LogRepairTest, S22WhatIsDeletedIsSoDurablyBeforeARepairLeavesItOut) {
+  world_.files->SyncAll();
+  Damage(1, 70);
+  log_->RaiseLogStart(Offset(4), nullptr);
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<SegmentRepair> repair, Begin(1));
+  ASSERT_OK(MakeWhole(*repair));
+  int before = 0;
+  int after = 0;
+  world_.files->SetOnCall([&](const sim::SimCall& call) {
+    for (const sim::CrashMode mode :
+         {sim::CrashMode::kKeepAll, sim::CrashMode::kLoseAll, sim::CrashMode::kTorn}) {
+      SCOPED_TRACE(call.ToString());
+      sim::SimRandom random(call.number);
+      const auto image =
+          std::shared_ptr<sim::SimFileSystem>(world_.files->CrashImage(mode, random));
+      LogFixture restarted(image);
+      restarted.config = world_.config;
+      ASSERT_OK(restarted.Open());
+      ASSERT_OK(restarted.Begin(2));
+      ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Log> log, restarted.OpenLog());
+      ASSERT_EQ(log->end_offset(), Offset(2 * kBatches));
+      if (log->log_start_offset() == Offset(4)) {
+        ++after;
+        continue;
+      }
+      ++before;
+      ASSERT_EQ(log->log_start_offset(), Offset(0));
+      ASSERT_OK_AND_ASSIGN(ReadPlan plan, log->Read(Offset(2), {log->end_offset(), 1, true}));
+      EXPECT_THAT(plan.Execute(), HasCode(ErrorCode::kCorruptLog));
+    }
+  });
+  ASSERT_OK(Finish(std::move(repair)));
+  world_.files->SetOnCall(nullptr);
+  EXPECT_GT(before, 0);
+  EXPECT_GT(after, 0);
+  ExpectToRecover(Offset(4));
+}
+
 }  // namespace
 }  // namespace millrace::storage

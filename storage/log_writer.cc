@@ -376,6 +376,9 @@ absl::Status LogWriter::Perform(LogOp& op) {
     case LogOp::Kind::kRestart:
       return PerformRestart(op);
     case LogOp::Kind::kReplace:
+      // The new file has an empty batch for what is deleted: no power loss may bring back a log
+      // that begins before that.
+      RETURN_IF_ERROR(partitions_->Flush());
       RETURN_IF_ERROR(op.repair->PutInPlace());
       if (op.done) ReportTo(op.log->owner).done.emplace_back(std::move(op.done), absl::OkStatus());
       return absl::OkStatus();
