@@ -102,10 +102,15 @@ absl::Status DiskLog::OpenActive(Offset base, bool* created) {
     return status;
   }
   if (log_file != nullptr) return absl::OkStatus();
+  absl::Status status = OpenSegmentFiles(base);
+  if (!status.ok()) ForgetFiles();
+  return status;
+}
+
+absl::Status DiskLog::OpenSegmentFiles(Offset base) {
   ASSIGN_OR_RETURN(index_file,
                    files_->Open(Path(base, kOffsetIndexSuffix), OpenMode::kOpenOrCreate));
   ASSIGN_OR_RETURN(time_file, files_->Open(Path(base, kTimeIndexSuffix), OpenMode::kOpenOrCreate));
-  // Last: where it is open, all are.
   ASSIGN_OR_RETURN(log_file, files_->Open(Path(base, kLogSuffix), OpenMode::kReadWrite));
   ASSIGN_OR_RETURN(allocated, log_file->Size());
   return absl::OkStatus();

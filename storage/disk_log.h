@@ -115,7 +115,7 @@ class DiskLog {
   // A directory and files exist.
   bool exists = false;
 
-  // The active segment. Files are null while closed.
+  // The active segment. Files are null while closed: all of them, or none.
   std::optional<Offset> active_base;
   std::unique_ptr<File> log_file;
   std::unique_ptr<File> index_file;
@@ -146,6 +146,7 @@ class DiskLog {
   }
   absl::Status CreateSegment(Offset base, bool* created);
   absl::Status CreateSegmentFiles(Offset base);
+  absl::Status OpenSegmentFiles(Offset base);
   // Its names are durable.
   void BeginAt(Offset base);
   absl::Status RemoveSegment(Offset base);

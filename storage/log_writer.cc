@@ -1,7 +1,6 @@
 #include "storage/log_writer.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -16,8 +15,6 @@ namespace {
 // How often the free space is looked at while bytes flow.
 constexpr uint64_t kSpaceCheckBytes = 4 << 20;
 constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
-// Each is open once more while it is made.
-constexpr size_t kCreatedTogetherMax = 256;
 // Not every sync is measured: there may be ten thousand in a second.
 constexpr absl::Duration kMeasureInterval = absl::Milliseconds(100);
 
@@ -102,7 +99,12 @@ absl::Status LogWriter::RunQueue() {
     RETURN_IF_ERROR(CreateFiles(queue_));
     std::vector<Queued> queue = std::exchange(queue_, {});
     for (size_t i = 0; i < queue.size(); ++i) {
-      const absl::Status status = CarryOut(queue[i]);
+      absl::Status status = CarryOut(queue[i]);
+      if (CodeOf(status) == ErrorCode::kStorageFull && !appends_.empty()) {
+        // What is gathered holds files open: written, it makes room for others among them.
+        status = Commit();
+        if (status.ok()) status = CarryOut(queue[i]);
+      }
       if (!status.ok()) {
         // The rest waits for room, or is dropped by whoever fails the writer.
         queue_.assign(std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(i)),
@@ -112,23 +114,6 @@ absl::Status LogWriter::RunQueue() {
     }
   }
   return Commit();
-}
-
-absl::Status LogWriter::CreateFiles(const std::vector<Queued>& queue) {
-  std::set<const DiskLog*> seen;
-  std::vector<DiskLog::NewLog> logs;
-  for (const Queued& queued : queue) {
-    const LogOp& op = queued.op;
-    // Where something else comes first, the files are made in its turn.
-    if (op.log->exists || op.log->gone || !seen.insert(op.log.get()).second) continue;
-    if (op.kind == LogOp::Kind::kAppend) logs.push_back({op.log.get(), op.segment_base});
-  }
-  for (absl::Span<const DiskLog::NewLog> rest = logs; !rest.empty();) {
-    const auto some = rest.subspan(0, kCreatedTogetherMax);
-    RETURN_IF_ERROR(DiskLog::CreateTogether(some));
-    rest.remove_prefix(some.size());
-  }
-  return absl::OkStatus();
 }
 
 absl::Status LogWriter::CarryOut(Queued& queued) {
@@ -154,8 +139,7 @@ absl::Status LogWriter::CarryOut(Queued& queued) {
 
 absl::Status LogWriter::Gather(const LogOp& op) {
   DiskLog& log = *op.log;
-  bool created = false;
-  RETURN_IF_ERROR(log.OpenActive(op.segment_base, &created));
+  RETURN_IF_ERROR(OpenActive(log, op.segment_base));
   if (!partitions_->replicas().at(log.number()).has_data) partitions_->SetHasData(log.number());
   const auto [at, first] = append_of_.try_emplace(log.number(), appends_.size());
   if (first) {
@@ -193,8 +177,7 @@ absl::Status LogWriter::Gather(const LogOp& op) {
 absl::Status LogWriter::MakeReady(const Append& append) {
   DiskLog& log = *append.log;
   // While it waited for room, idle files were closed perhaps.
-  bool created = false;
-  RETURN_IF_ERROR(log.OpenActive(*log.active_base, &created));
+  RETURN_IF_ERROR(OpenActive(log, *log.active_base));
   if (!append.sync) return absl::OkStatus();
   return log.Allocate(append.position + append.bytes, append.bytes, append.preallocate_bytes_min,
                       append.preallocate_bytes_max);
@@ -408,8 +391,7 @@ absl::Status LogWriter::PerformRoll(LogOp& op) {
     points_->Remove(log.topic_partition());
   }
   // At once, so that retention may delete all segments before it.
-  bool created = false;
-  RETURN_IF_ERROR(log.OpenActive(op.to, &created));
+  RETURN_IF_ERROR(OpenActive(log, op.to));
   log.last_append = clock_->Now();
   Vouch(log);
   ReportProgress(log, std::nullopt, absl::OkStatus());

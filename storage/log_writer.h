@@ -145,8 +145,6 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void PostRound();
   void RunRound();
   absl::Status RunQueue();
-  // The files of all logs whose first append is in the queue.
-  absl::Status CreateFiles(const std::vector<Queued>& queue);
   absl::Status CarryOut(Queued& queued);
   absl::Status Gather(const LogOp& op);
   absl::Status Commit();
@@ -163,6 +161,16 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
 
   // --- log_writer_quick.cc ---
   bool IsQuick(const std::vector<LogOp>& ops) const;
+
+  // --- log_writer_files.cc ---
+  // The files of all logs whose first append is in the queue.
+  absl::Status CreateFiles(const std::vector<Queued>& queue);
+  // As DiskLog's. Where there is no room, others' files are closed for it.
+  absl::Status OpenActive(DiskLog& log, Offset base);
+  // Closes the files of all logs that have nothing to be written or synced. False: there are none.
+  absl::StatusOr<bool> CloseOthers();
+  void ScheduleIdleClose();
+  absl::Status CloseIdle();
 
   // --- log_writer_room.cc ---
   // Waits for room if that is all that is wrong; else fails.
@@ -191,8 +199,6 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void SendReports();
   void DropQueue();
   void ScheduleSeal();
-  void ScheduleIdleClose();
-  absl::Status CloseIdle();
   void ScheduleFlush(const std::shared_ptr<DiskLog>& log, int64_t flush_ms);
   void ScheduleCheckpoint();
   void RequestCheckpoints();

@@ -1,5 +1,5 @@
 // What a LogWriter does beside its rounds, by timers: deletions that wait for readers, the free
-// space, the lone seal of the sync journal, idle files, recovery points.
+// space, the lone seal of the sync journal, recovery points.
 
 #include <algorithm>
 #include <utility>
@@ -131,37 +131,6 @@ void LogWriter::ScheduleSeal() {
     self.seal_posted_ = false;
     return self.syncs_->Flush();
   });
-}
-
-void LogWriter::ScheduleIdleClose() {
-  // Not all logs are looked at in every round of an idle directory.
-  if (idle_close_posted_ || !files_open_) return;
-  const bool any = std::any_of(logs_.begin(), logs_.end(),
-                               [](const auto& log) { return log.second->log_file != nullptr; });
-  files_open_ = any;
-  if (!any) return;
-  idle_close_posted_ = true;
-  After(options_.idle_close_delay, [](LogWriter& self) {
-    self.idle_close_posted_ = false;
-    return self.CloseIdle();
-  });
-}
-
-absl::Status LogWriter::CloseIdle() {
-  const MonotonicTime before = clock_->Now() - options_.idle_close_delay;
-  for (const auto& [number, log] : logs_) {
-    if (log->log_file == nullptr || log->last_append > before) continue;
-    const bool was_unsynced = log->unsynced;
-    RETURN_IF_ERROR(log->CloseFiles());
-    if (was_unsynced) {
-      Vouch(*log);
-      ReportProgress(*log, std::nullopt, absl::OkStatus());
-    }
-  }
-  SendReports();
-  ScheduleSeal();
-  ScheduleIdleClose();
-  return absl::OkStatus();
 }
 
 void LogWriter::ScheduleFlush(const std::shared_ptr<DiskLog>& log, int64_t flush_ms) {
