@@ -64,7 +64,10 @@ ConfigSchema<Config> MakeSchema() {
            .default_value = "2147483647",
            .doc =
                "Connections a broker accepts at most, over all listeners; in any case no more than "
-               "half of its open files (ulimit -n) are enough for.",
+               "half of its open files (ulimit -n) are enough for. Where brokers have a listener "
+               "of their own (inter.broker.listener.name, beside others), connections by that are "
+               "counted, but neither this nor max.connections.per.ip or "
+               "max.connection.creation.rate refuses or delays one.",
            .min = 0,
            .max = kInt32Max,
            .dynamic = true})

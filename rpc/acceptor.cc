@@ -100,7 +100,7 @@ Acceptor::Acceptor(std::vector<ListenSocket> sockets, const LimitSetting* limits
   CHECK(epoll_.get() >= 0 && wakeup_.get() >= 0) << "errno " << errno;
   for (const ListenSocket& socket : sockets_) listener_names_.push_back(socket.address.name);
   Watch(epoll_.get(), wakeup_.get(), EPOLLIN, kWakeup);
-  WatchListeners(true);
+  WatchListeners(Watching::kAll);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -135,7 +135,7 @@ int64_t Acceptor::open_connections() const {
 
 int Acceptor::TimeoutMs() const {
   MonotonicTime next = MonotonicTime::Never();
-  if (!sockets_.empty() && !watching_) next = paused_until_;
+  if (!sockets_.empty() && watching_ != Watching::kAll) next = paused_until_;
   if (!silent_until_.empty()) next = std::min(next, silent_until_.front().first);
   if (next == MonotonicTime::Never()) return -1;
   const int64_t left_ms = absl::ToInt64Milliseconds(next - clock_->Now());
@@ -150,7 +150,9 @@ void Acceptor::Run() {
     const int count =
         epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), TimeoutMs());
     CHECK(count >= 0 || errno == EINTR) << "errno " << errno;
-    if (!watching_ && clock_->Now() >= paused_until_) WatchListeners(true);
+    if (watching_ != Watching::kAll && clock_->Now() >= paused_until_) {
+      WatchListeners(Watching::kAll);
+    }
     EndSilent();
     for (int i = 0; i < count; ++i) {
       const uint64_t what = events[i].data.u64;
@@ -177,12 +179,13 @@ void Acceptor::Run() {
 
 void Acceptor::AcceptFrom(size_t listener) {
   // An event of before the pause.
-  if (!watching_) return;
+  if (!IsWatched(listener, watching_)) return;
+  const bool has_rate = !sockets_[listener].address.exempt_from_limits;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const MonotonicTime now = clock_->Now();
-    if (const MonotonicTime next = limits_.NextCreation(now); next > now) {
+    if (const MonotonicTime next = limits_.NextCreation(now); has_rate && next > now) {
       paused_until_ = next;
-      return WatchListeners(false);
+      return WatchListeners(Watching::kExempt);
     }
     sockaddr_storage address{};
     socklen_t length = sizeof(address);
@@ -193,7 +196,7 @@ void Acceptor::AcceptFrom(size_t listener) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         accept_errors_->Add();
         paused_until_ = now + kErrorPause;
-        WatchListeners(false);
+        WatchListeners(Watching::kNone);
       }
       return;
     }
@@ -210,18 +213,7 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
   if (here != came_by_.end() && here->second.listener != static_cast<int>(listener)) {
     return accept_errors_->Add();
   }
-  // Now, and not when the turn began: it came after whatever was set before it was made.
-  limits_.SetOptions(limit_setting_->Get());
-  switch (limits_.Admit(address, clock_->Now())) {
-    case ConnectionLimits::Verdict::kTooMany:
-      refused_total_->Add();
-      return;  // Closes it.
-    case ConnectionLimits::Verdict::kTooManyOfAddress:
-      refused_per_address_->Add();
-      return;
-    case ConnectionLimits::Verdict::kAdmitted:
-      break;
-  }
+  if (!Admit(listener, address)) return;  // Closes it.
   FileDescriptor duplicate(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
   if (duplicate.get() < 0) {
     accept_errors_->Add();
@@ -255,6 +247,26 @@ void Acceptor::Take(size_t listener, FileDescriptor fd, std::string address, std
   // No events asked for: EPOLLHUP and EPOLLERR always come.
   Watch(epoll_.get(), duplicate_fd, 0, id);
   hand_over_(listener_fd, plaintext_fd, false);
+}
+
+bool Acceptor::Admit(size_t listener, const std::string& address) {
+  // Now, and not when the turn began: it came after whatever was set before it was made.
+  limits_.SetOptions(limit_setting_->Get());
+  if (sockets_[listener].address.exempt_from_limits) {
+    limits_.AdmitExempt(address);
+    return true;
+  }
+  switch (limits_.Admit(address, clock_->Now())) {
+    case ConnectionLimits::Verdict::kTooMany:
+      refused_total_->Add();
+      return false;
+    case ConnectionLimits::Verdict::kTooManyOfAddress:
+      refused_per_address_->Add();
+      return false;
+    case ConnectionLimits::Verdict::kAdmitted:
+      break;
+  }
+  return true;
 }
 
 void Acceptor::Decide(uint64_t id) {
@@ -301,10 +313,16 @@ void Acceptor::Ended(uint64_t id) {
   limits_.Closed(ended.address);
 }
 
-void Acceptor::WatchListeners(bool watch) {
-  if (watch == watching_) return;
-  watching_ = watch;
+bool Acceptor::IsWatched(size_t listener, Watching watching) const {
+  if (watching == Watching::kExempt) return sockets_[listener].address.exempt_from_limits;
+  return watching == Watching::kAll;
+}
+
+void Acceptor::WatchListeners(Watching watching) {
+  const Watching before = std::exchange(watching_, watching);
   for (size_t i = 0; i < sockets_.size(); ++i) {
+    const bool watch = IsWatched(i, watching);
+    if (watch == IsWatched(i, before)) continue;
     if (watch) {
       Watch(epoll_.get(), sockets_[i].fd.get(), EPOLLIN, kListenerBit | i);
     } else {
@@ -316,7 +334,7 @@ void Acceptor::WatchListeners(bool watch) {
 // Clients that wait in the backlog are reset by this.
 void Acceptor::CloseListeners() {
   if (sockets_.empty()) return;
-  WatchListeners(false);
+  WatchListeners(Watching::kNone);
   sockets_.clear();
 }
 

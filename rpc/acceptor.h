@@ -68,9 +68,12 @@ class Acceptor {
   };
 
   void Run();
-  // Accepts what waits on one listening socket, as far as the creation rate allows.
+  // Accepts what waits on one listening socket, as far as the creation rate allows, if that is for
+  // it.
   void AcceptFrom(size_t listener);
   void Take(size_t listener, FileDescriptor fd, std::string address, std::string peer);
+  // Counts the connection if it may stay.
+  bool Admit(size_t listener, const std::string& address);
   // The first byte of a connection is here: hands it over.
   void Decide(uint64_t id);
   // Closes those whose first byte did not come in time.
@@ -78,8 +81,11 @@ class Acceptor {
   // -1: nothing is waited for but events.
   int TimeoutMs() const;
   void Ended(uint64_t id);
-  // Stops or restarts listening for connections, for the creation rate.
-  void WatchListeners(bool watch);
+  // On which sockets connections are listened for: on all but where accepting pauses; for the
+  // creation rate those pause that it is for.
+  enum class Watching { kNone, kExempt, kAll };
+  bool IsWatched(size_t listener, Watching watching) const;
+  void WatchListeners(Watching watching);
   void CloseListeners();
 
   std::vector<ListenSocket> sockets_;
@@ -98,7 +104,7 @@ class Acceptor {
   FileDescriptor wakeup_;
   // Accept thread only.
   ConnectionLimits limits_;
-  bool watching_ = false;
+  Watching watching_ = Watching::kNone;
   // Accepting pauses until then, for the creation rate or for lack of descriptors.
   MonotonicTime paused_until_;
   // When connections are given up that are silent; in order. Those that spoke are in it too.

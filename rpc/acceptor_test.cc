@@ -143,6 +143,43 @@ TEST(Acceptor, CreationRateDelaysAndDoesNotRefuse) {
   for (const FileDescriptor& connection : connections) EXPECT_FALSE(IsRefused(connection));
 }
 
+// KIP-402: brokers reach each other although clients hold all connections.
+TEST(Acceptor, AnExemptListenerTakesConnectionsAlthoughAnotherHasReachedTheLimit) {
+  EchoServer server(
+      {.listeners =
+           {{.name = "CLIENTS", .host = "127.0.0.1", .port = 0},
+            {.name = "BROKERS", .host = "127.0.0.1", .port = 0, .exempt_from_limits = true}},
+       .connection_limits = {.connections_max = 1}});
+  const auto& listeners = server.server().listeners();
+  const FileDescriptor client = Connect(listeners[0].port);
+  EXPECT_FALSE(IsRefused(client));
+  EXPECT_TRUE(IsRefused(Connect(listeners[0].port)));
+  const FileDescriptor first = Connect(listeners[1].port);
+  const FileDescriptor second = Connect(listeners[1].port);
+  EXPECT_FALSE(IsRefused(first));
+  EXPECT_FALSE(IsRefused(second));
+  EXPECT_EQ(server.server().open_connections(), 3) << "they are counted";
+  EXPECT_EQ(Metric(server, "millrace_connections_refused_total", "max.connections"), 1);
+}
+
+TEST(Acceptor, TheCreationRateOfOtherListenersDoesNotDelayAnExemptOne) {
+  // One at once, and the next after a quarter of an hour.
+  EchoServer server(
+      {.listeners =
+           {{.name = "CLIENTS", .host = "127.0.0.1", .port = 0},
+            {.name = "BROKERS", .host = "127.0.0.1", .port = 0, .exempt_from_limits = true}},
+       .connection_limits = {.creations_per_second_max = 0.001}});
+  const auto& listeners = server.server().listeners();
+  const FileDescriptor client = Connect(listeners[0].port);
+  EXPECT_FALSE(IsRefused(client));
+  const FileDescriptor waits = Connect(listeners[0].port);
+  const FileDescriptor first = Connect(listeners[1].port);
+  const FileDescriptor second = Connect(listeners[1].port);
+  EXPECT_FALSE(IsRefused(first));
+  EXPECT_FALSE(IsRefused(second));
+  EXPECT_EQ(server.server().open_connections(), 3) << "one waits in the backlog";
+}
+
 TEST(Acceptor, RefusedClientsDoNotDisturbOthers) {
   Watched<StreamLog> log;
   EchoServer server({.connection_limits = {.connections_max = 1}});

@@ -32,9 +32,13 @@ ConnectionLimits::Verdict ConnectionLimits::Admit(const std::string& address, Mo
   const auto entry = open_by_address_.find(address);
   const int64_t of_address = entry == open_by_address_.end() ? 0 : entry->second;
   if (of_address >= options_.connections_per_address_max) return Verdict::kTooManyOfAddress;
+  AdmitExempt(address);
+  return Verdict::kAdmitted;
+}
+
+void ConnectionLimits::AdmitExempt(const std::string& address) {
   ++open_;
   ++open_by_address_[address];
-  return Verdict::kAdmitted;
 }
 
 void ConnectionLimits::Closed(const std::string& address) {

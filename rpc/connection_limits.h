@@ -3,7 +3,8 @@
 //
 // Above the limits in total or per address a connection is refused at once. Above the creation rate
 // it is not refused but waits in the kernel's backlog: a token bucket of one second's worth says
-// when the next may be accepted.
+// when the next may be accepted. Brokers that have a listener of their own are let in whatever
+// clients hold (KIP-402): their connections are only counted.
 //
 // Thread: the owner's (the accept thread); LimitSetting: any.
 #ifndef RPC_CONNECTION_LIMITS_H_
@@ -62,7 +63,10 @@ class ConnectionLimits {
   // connection if it is admitted.
   Verdict Admit(const std::string& address, MonotonicTime now);
 
-  // An admitted connection from `address` has ended.
+  // Counts a connection from `address` that is let in whatever the limits say, and spends nothing.
+  void AdmitExempt(const std::string& address);
+
+  // A connection from `address` that was let in has ended.
   void Closed(const std::string& address);
 
   int64_t open_connections() const { return open_; }

@@ -28,6 +28,18 @@ TEST(ConnectionLimits, RefusesAboveTheLimitPerAddress) {
   EXPECT_EQ(limits.Admit("a", kStart), Verdict::kAdmitted);
 }
 
+TEST(ConnectionLimits, WhatIsExemptIsCountedAndNeverRefusedNorSpendsACreation) {
+  ConnectionLimits limits(
+      {.connections_max = 2, .connections_per_address_max = 1, .creations_per_second_max = 2});
+  EXPECT_EQ(limits.Admit("a", kStart), Verdict::kAdmitted);
+  for (int i = 0; i < 3; ++i) limits.AdmitExempt("a");
+  EXPECT_EQ(limits.open_connections(), 4);
+  EXPECT_LE(limits.NextCreation(kStart), kStart);
+  EXPECT_EQ(limits.Admit("b", kStart), Verdict::kTooMany);
+  for (int i = 0; i < 3; ++i) limits.Closed("a");
+  EXPECT_EQ(limits.Admit("b", kStart), Verdict::kAdmitted);
+}
+
 TEST(ConnectionLimits, NoRateMeansNoWaiting) {
   ConnectionLimits limits({});
   for (int i = 0; i < 10'000; ++i) {

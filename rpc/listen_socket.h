@@ -26,6 +26,8 @@ struct ListenerAddress {
   int port = 0;
   // What is asked of those who connect.
   ListenerSecurity security = {};
+  // Its connections are counted, but no limit of connections refuses or delays one.
+  bool exempt_from_limits = false;
 
   friend bool operator==(const ListenerAddress&, const ListenerAddress&) = default;
 };

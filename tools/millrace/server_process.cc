@@ -73,10 +73,20 @@ rpc::ConnectionLimitOptions ConnectionLimitsOf(const metadata::BrokerConfig& con
   return limits;
 }
 
+// Clients that hold all connections must not keep brokers from each other (KIP-402). On a listener
+// that both use nobody could tell which of them comes.
+void ExemptBrokers(const node::NodeConfig& config, std::vector<rpc::ListenerAddress>* listeners) {
+  if (listeners->size() < 2) return;
+  for (rpc::ListenerAddress& listener : *listeners) {
+    listener.exempt_from_limits = listener.name == config.settings.inter_broker_listener_name;
+  }
+}
+
 rpc::ServerOptions MakeServerOptions(const node::NodeConfig& config,
                                      const ProcessSecurity& security, int64_t open_files) {
   rpc::ServerOptions options;
   security.AddListeners(config.listeners, /*nodes_only=*/false, &options);
+  ExemptBrokers(config, &options.listeners);
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   const int shards = static_cast<int>(config.settings.num_shards);
   options.queue_count = shards != 0 ? shards : std::max(1, cores - 1);

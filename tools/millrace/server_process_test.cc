@@ -91,6 +91,30 @@ TEST_F(ServerProcessTest, ServesUntilTheSignalAndLeavesItsDirectoriesClean) {
   }
 }
 
+// KIP-402: clients may hold all connections, and brokers must reach each other all the same.
+TEST_F(ServerProcessTest, NoLimitOfConnectionsIsForTheListenerBetweenBrokers) {
+  const int clients = Occupy().address.port;
+  const int brokers = Occupy().address.port;
+  const auto config = node::ParseNodeConfig(
+      {{"listeners",
+        absl::StrCat("CLIENTS://127.0.0.1:", clients, ",BROKERS://127.0.0.1:", brokers)},
+       {"inter.broker.listener.name", "BROKERS"},
+       {"max.connections", "0"},
+       {"http.listener", ""},
+       {"memory.budget.bytes", "16777216"}},
+      directory_);
+  ASSERT_OK(config);
+  std::promise<absl::Status> ended;
+  std::thread server([&] { ended.set_value(RunServerProcess(*config)); });
+  EXPECT_OK(AwaitServing(brokers));
+  const auto admin =
+      client::Admin::Create({absl::StrCat("127.0.0.1:", clients)}, absl::Seconds(1)).value();
+  EXPECT_FALSE(admin->DescribeCluster({}).ok());
+  kill(getpid(), SIGTERM);
+  EXPECT_OK(ended.get_future().get());
+  server.join();
+}
+
 TEST_F(ServerProcessTest, WhatKeepsItFromServingIsReturned) {
   const rpc::ListenSocket taken = Occupy();
   std::thread([&] {
