@@ -1,6 +1,7 @@
 #include "node/broker_session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr absl::Duration kLasting = absl::Seconds(1);
 // After a registration that failed and may yet succeed.
 constexpr absl::Duration kRegisterAgainAfter = absl::Milliseconds(100);
+// Whose answers may come yet: as many as are sent in half a minute.
+constexpr size_t kHeartbeatsKept = 64;
 // 50 ms doubled so often is beyond any sensible maximum.
 constexpr int kDoublingsMax = 10;
 
@@ -67,9 +70,8 @@ void BrokerSession::OnAnswer(uint64_t stream, const SessionAnswer& answer, Monot
   term_ = std::max(term_, answer.term);
   if (epoch_ == kNoBrokerEpoch) return;
   broker_ = answer.broker;
-  // The answer to the last one may not have come yet.
   if (broker_.has_value() && broker_ != metadata::BrokerState::kFenced) {
-    contact_ = std::max(contact_, sent_before_);
+    contact_ = std::max(contact_, ContactOf(answer));
   }
   may_stop_ = may_stop_ || (want_shutdown_ && answer.may_stop);
 }
@@ -178,7 +180,23 @@ void BrokerSession::SendHeartbeat(MonotonicTime now) {
   heartbeat_at_ = now + options_.heartbeat_interval;
   if (ready_.heartbeat) return;
   ready_.heartbeat = true;
-  sent_before_ = std::exchange(sent_, now);
+  CountHeartbeat(now);
+}
+
+void BrokerSession::CountHeartbeat(MonotonicTime now) {
+  sent_.emplace(++heartbeat_, now);
+  if (sent_.size() > kHeartbeatsKept) sent_.erase(sent_.begin());
+}
+
+MonotonicTime BrokerSession::ContactOf(const SessionAnswer& answer) {
+  // The answer to the last one may not have come yet, so it is to the one before at best.
+  if (answer.heartbeat == 0) {
+    return (sent_.size() < 2 ? sent_.begin() : std::prev(sent_.end(), 2))->second;
+  }
+  if (answer.heartbeat > heartbeat_) return MonotonicTime();
+  sent_.erase(sent_.begin(), sent_.lower_bound(answer.heartbeat));
+  const auto heard = sent_.find(answer.heartbeat);
+  return heard == sent_.end() ? MonotonicTime() : heard->second;
 }
 
 // ---- What comes out ----
@@ -263,7 +281,9 @@ void BrokerSession::Close() {
 void BrokerSession::Open(const raft::Peer& controller, MonotonicTime now) {
   current_ = controller;
   ++stream_;
-  opened_at_ = sent_ = sent_before_ = now;
+  opened_at_ = now;
+  sent_.clear();
+  CountHeartbeat(now);
   heartbeat_at_ = now + options_.heartbeat_interval;
   ready_.open = BrokerSessionReady::Open{.stream = stream_, .address = controller.address};
 }

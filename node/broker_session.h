@@ -17,6 +17,7 @@
 #define NODE_BROKER_SESSION_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,6 +75,8 @@ struct SessionAnswer {
   std::optional<metadata::BrokerState> broker;
   bool may_stop = false;
   Term term;
+  // The last one that it heard; 0: it does not say.
+  int64_t heartbeat = 0;
 };
 
 class BrokerSession {
@@ -126,13 +129,16 @@ class BrokerSession {
   uint64_t stream() const { return stream_; }
   // kNoBrokerEpoch before the registration.
   BrokerEpoch epoch() const { return epoch_; }
+  // What the next heartbeat says is its number.
+  int64_t heartbeat() const { return heartbeat_; }
   bool want_active() const { return want_active_; }
   bool want_shutdown() const { return want_shutdown_; }
   // Who leads, and where: whoever a stream is established with; else nobody.
   LeaderHint leader() const;
   // S-33: at this time the controllers had not fenced this broker; zero: it was not active yet. It
-  // lies before a heartbeat that was answered: an answer says nothing of the time at which it is
-  // read, which may be long after it came, if the process stood still.
+  // lies before a heartbeat that the controller had heard when it said so. An answer says nothing
+  // of the time at which it is read, which may be long after it came, if the process stood still;
+  // nor of a heartbeat that was sent before it came, which may be lost.
   MonotonicTime contact() const { return contact_; }
   // When the active controller was heard last.
   MonotonicTime last_heard() const { return last_heard_; }
@@ -146,6 +152,10 @@ class BrokerSession {
   bool connected() const { return current_.has_value(); }
   void Heard(MonotonicTime now);
   void SendHeartbeat(MonotonicTime now);
+  // Gives the heartbeat that goes out now its number.
+  void CountHeartbeat(MonotonicTime now);
+  // A time before the last heartbeat was sent that the controller had heard when it said `answer`.
+  MonotonicTime ContactOf(const SessionAnswer& answer);
   // Ends the stream, if there is one.
   void Close();
   void Open(const raft::Peer& controller, MonotonicTime now);
@@ -193,9 +203,11 @@ class BrokerSession {
   bool may_stop_ = false;
   LogIndex applied_;
   MonotonicTime heartbeat_at_ = MonotonicTime::Never();
-  // When the last heartbeat of this stream was sent, and the one before; or it was opened.
-  MonotonicTime sent_;
-  MonotonicTime sent_before_;
+  // Of all streams together.
+  int64_t heartbeat_ = 0;
+  // Heartbeats of this stream that may be answered yet, by number, with the times before which they
+  // were not sent. The first opened it.
+  std::map<int64_t, MonotonicTime> sent_;
   MonotonicTime contact_;
   absl::Status failure_;
 

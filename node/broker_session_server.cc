@@ -103,6 +103,7 @@ void BrokerSessionServer::OnRequest(StreamId id, const BrokerSessionRequest& req
   }
   stream.applied = LogIndex(request.applied_index());
   stream.heard = deps_.clock->Now();
+  stream.heartbeat = request.heartbeat();
   stream.state_due = true;
   if (stream.has_session()) {
     sessions_.OnHeartbeat({.broker = stream.broker,
@@ -343,6 +344,7 @@ BrokerSessionResponse BrokerSessionServer::StateFor(const Stream& stream) const 
   state->set_may_stop(stream.told_may_stop);
   state->set_committed_index(committed_index_.value());
   state->set_controller_term(term_.value());
+  state->set_heartbeat(stream.heartbeat);
   return response;
 }
 

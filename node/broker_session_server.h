@@ -107,9 +107,10 @@ class BrokerSessionServer {
     // kNoBrokerEpoch: an observer.
     BrokerEpoch epoch = kNoBrokerEpoch;
     std::unique_ptr<MetadataSender> metadata;
-    // As its last heartbeat said, and when that came.
+    // As its last heartbeat said, when that came, and its number.
     LogIndex applied;
     MonotonicTime heard;
+    int64_t heartbeat = 0;
     bool sendable = true;
     // A heartbeat, or a change, is to be answered.
     bool state_due = false;

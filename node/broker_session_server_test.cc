@@ -290,6 +290,26 @@ TEST_F(BrokerSessionServerTest, SilenceFencesAlsoWithAnOpenStream) {
   EXPECT_EQ(StateOf(1), BrokerState::kActive);
 }
 
+// What it says by itself must not be taken for an answer to what may never come (S-33).
+TEST_F(BrokerSessionServerTest, S33_AStateNamesTheHeartbeatThatWasHeardAlsoWhenNoneAsked) {
+  cluster_.Start(1, 1);
+  TellCommitted();
+  Lead();
+  BrokerSessionRequest beat = Beat(1);
+  beat.set_heartbeat(7);
+  const auto peer = OpenAndSay(beat);
+  EXPECT_EQ(peer->states.back().heartbeat(), 7);
+  beat.set_heartbeat(8);
+  Say(peer, beat);
+  EXPECT_EQ(peer->states.back().heartbeat(), 8);
+  const size_t asked = peer->states.size();
+  cluster_.Fence(1);
+  TellCommitted();
+  Run(absl::ZeroDuration());
+  ASSERT_GT(peer->states.size(), asked);
+  for (size_t i = asked; i < peer->states.size(); ++i) EXPECT_EQ(peer->states[i].heartbeat(), 8);
+}
+
 TEST_F(BrokerSessionServerTest, ANewStreamOfTheSameProcessReplacesTheOldOne) {
   cluster_.Start(1, 1);
   TellCommitted();

@@ -55,6 +55,11 @@ class BrokerSessionTest : public ::testing::Test {
   void Answer(std::optional<BrokerState> state, bool may_stop = false) {
     session_.OnAnswer(stream_, {.broker = state, .may_stop = may_stop, .term = Term(5)}, now_);
   }
+  // Said by a controller that had heard the heartbeat `number`, and later ones not yet.
+  void AnswerTo(int64_t number) {
+    session_.OnAnswer(stream_,
+                      {.broker = BrokerState::kActive, .term = Term(5), .heartbeat = number}, now_);
+  }
   void End(const absl::Status& status) { session_.OnStreamEnded(stream_, status, now_); }
   // Until a stream is to be opened; how long that took.
   absl::Duration UntilOpened() {
@@ -323,6 +328,7 @@ TEST_F(BrokerSessionTest, BrokerThatNeverWasActiveMayStopAtOnce) {
   EXPECT_EQ(session_.state(), State::kMayStop);
 }
 
+// By a controller that does not say which it heard.
 TEST_F(BrokerSessionTest, S33_ContactLiesBeforeAHeartbeatThatWasAnswered) {
   EXPECT_EQ(session_.contact(), MonotonicTime());
   BecomeActive();
@@ -336,6 +342,45 @@ TEST_F(BrokerSessionTest, S33_ContactLiesBeforeAHeartbeatThatWasAnswered) {
   EXPECT_TRUE(Take().heartbeat);
   Answer(BrokerState::kActive);
   EXPECT_EQ(session_.contact(), opened + absl::Milliseconds(500));
+}
+
+TEST_F(BrokerSessionTest, S33_ContactIsTheHeartbeatThatTheControllerHadHeard) {
+  BecomeActive();
+  const MonotonicTime opened = now_;
+  AnswerTo(session_.heartbeat());
+  EXPECT_EQ(session_.contact(), opened);
+  const int64_t heard = session_.heartbeat();
+  // What is sent to the controller is lost; what it says comes: a change of the broker's record,
+  // and metadata.
+  for (int i = 0; i < 5; ++i) {
+    Pass(absl::Milliseconds(500));
+    EXPECT_TRUE(Take().heartbeat);
+    session_.OnMetadata(stream_, LogIndex(42 + i), now_);
+  }
+  Pass(absl::Milliseconds(400));
+  AnswerTo(heard);
+  EXPECT_EQ(session_.contact(), opened) << "the controller fences from there on";
+  // The fourth of the five got there after all: not the fifth.
+  AnswerTo(heard + 4);
+  EXPECT_EQ(session_.contact(), opened + absl::Seconds(2));
+  // Late, or nonsense.
+  AnswerTo(heard + 1);
+  AnswerTo(heard + 100);
+  EXPECT_EQ(session_.contact(), opened + absl::Seconds(2));
+}
+
+TEST_F(BrokerSessionTest, S33_ANewStreamCountsHeartbeatsOn) {
+  BecomeActive();
+  const int64_t former = session_.heartbeat();
+  const MonotonicTime contact = session_.contact();
+  Pass(absl::Milliseconds(100));
+  End(Refused());
+  ASSERT_TRUE(Take().open.has_value());
+  EXPECT_GT(session_.heartbeat(), former);
+  AnswerTo(former);
+  EXPECT_EQ(session_.contact(), contact);
+  AnswerTo(session_.heartbeat());
+  EXPECT_EQ(session_.contact(), now_);
 }
 
 TEST_F(BrokerSessionTest, S33_WhatIsReadAfterAPauseIsNoContact) {

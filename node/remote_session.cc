@@ -15,6 +15,7 @@ SessionAnswer AnswerOf(const internal::v1::BrokerSessionState& state) {
   SessionAnswer answer;
   answer.may_stop = state.may_stop();
   answer.term = Term(state.controller_term());
+  answer.heartbeat = state.heartbeat();
   if (state.state() != internal::v1::BROKER_STATE_UNSPECIFIED) {
     answer.broker = metadata::StateFromRecord(state.state());
   }
@@ -152,6 +153,7 @@ internal::v1::BrokerSessionRequest RemoteSession::Heartbeat() const {
   request.set_broker_id(options_.self.value());
   if (core_.epoch() != kNoBrokerEpoch) request.set_broker_epoch(core_.epoch().value());
   request.set_applied_index(follower_.applied().value());
+  request.set_heartbeat(core_.heartbeat());
   request.set_want_active(core_.want_active());
   request.set_want_shutdown(core_.want_shutdown());
   for (const DirectoryId& directory : failed_directories_) {

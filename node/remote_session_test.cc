@@ -185,6 +185,27 @@ TEST_F(RemoteSessionTest, HeartbeatsCarryWhatIsAppliedAndWhatHasFailed) {
   EXPECT_THAT(link_.last_request().failed_directories(), SizeIs(1));
 }
 
+TEST_F(RemoteSessionTest, S33_ContactIsWhenTheHeartbeatWasSentThatTheControllerNames) {
+  std::vector<MonotonicTime> contacts;
+  session_.SetOnContact([&](MonotonicTime contact) { contacts.push_back(contact); });
+  BecomeActive();
+  const int64_t first = link_.session().requests.front().heartbeat();
+  EXPECT_GT(first, 0);
+  const int64_t last = link_.last_request().heartbeat();
+  for (int i = 0; i < 600 && link_.last_request().heartbeat() == last; ++i) {
+    loop_.RunFor(absl::Milliseconds(1));
+  }
+  const MonotonicTime sent = clock_.Now();
+  EXPECT_GT(link_.last_request().heartbeat(), last);
+  loop_.RunFor(absl::Milliseconds(100));
+  internal::v1::BrokerSessionResponse response;
+  response.mutable_state()->set_state(internal::v1::BROKER_STATE_ACTIVE);
+  response.mutable_state()->set_heartbeat(link_.last_request().heartbeat());
+  Send(response);
+  ASSERT_FALSE(contacts.empty());
+  EXPECT_EQ(contacts.back(), sent);
+}
+
 TEST_F(RemoteSessionTest, S31_BreakIsMendedUnderTheSameEpochFromWhatIsApplied) {
   BecomeActive();
   loop_.RunFor(absl::Milliseconds(1200));
