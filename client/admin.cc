@@ -32,6 +32,11 @@ bool IsUnreachable(const absl::Status& status) {
   return code == ErrorCode::kBrokerNotAvailable || code == ErrorCode::kShuttingDown;
 }
 
+// What an attempt to connect is given while there are other servers to try.
+constexpr absl::Duration kConnectSoon = absl::Milliseconds(500);
+// The most that an attempt to connect is given (KIP-601).
+constexpr absl::Duration kConnectMax = absl::Seconds(10);
+
 // What a call may do; a change whose outcome is not known is not sent again, unless it has an id.
 enum class Access { kRead, kChange };
 
@@ -58,7 +63,8 @@ class GrpcAdmin final : public Admin {
       : servers_(std::move(servers)),
         timeout_(timeout),
         client_id_(DrawClientId()),
-        channels_(rpc::ChannelOptions{.credentials = std::move(credentials)}) {}
+        channels_(rpc::ChannelOptions{.credentials = std::move(credentials)}),
+        connect_max_(ConnectMaxAtFirst()) {}
   ~GrpcAdmin() override { executor_.Shutdown(); }
 
   absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
@@ -195,10 +201,12 @@ class GrpcAdmin final : public Admin {
     while (true) {
       std::vector<std::string> unreachable;
       absl::Status refused;
+      bool silent = false;
       const size_t first = preferred_;
       for (size_t i = 0; i < servers_.size(); ++i) {
         const size_t server = (first + i) % servers_.size();
         const size_t left = access == Access::kRead ? servers_.size() - i : 1;
+        const MonotonicTime asked = clock_.Now();
         absl::StatusOr<Response> response =
             CallServer<Response>(servers_[server], service, method, unknown.ok() ? request : *again,
                                  (deadline - clock_.Now()) / static_cast<int64_t>(left), access);
@@ -217,20 +225,46 @@ class GrpcAdmin final : public Admin {
           return response;
         }
         if (IsUnreachable(response.status())) {
+          // No more than nearly: gRPC's clock is another one.
+          silent |= clock_.Now() - asked >= connect_max_ * 9 / 10;
           unreachable.push_back(
               absl::StrCat(servers_[server], " (", response.status().message(), ")"));
         } else {
           refused = response.status();
         }
       }
-      // Nobody is there: waiting is the caller's choice, not ours.
-      if (refused.ok() && unknown.ok()) return Unavailable(unreachable);
+      if (refused.ok() && unknown.ok()) {
+        // Nobody is there: waiting is the caller's choice, not ours. Unless it is the way that is
+        // long.
+        if (silent && GrowConnectMax(deadline)) continue;
+        connect_max_ = std::min(connect_max_, ConnectMaxAtFirst());
+        return Unavailable(unreachable);
+      }
       if (clock_.Now() + kRetryBackoff >= deadline) {
         return unknown.ok() ? refused : Advised(unknown);
       }
       rpc::Wakeup never;
       never.WaitFor(kRetryBackoff);
     }
+  }
+
+  // Of what one attempt may take, so that the answer still finds time.
+  static absl::Duration ConnectMaxWithin(absl::Duration time) {
+    return std::min(kConnectMax, time * 8 / 10);
+  }
+
+  // Where there is nobody else to ask, nothing is gained by giving up early.
+  absl::Duration ConnectMaxAtFirst() const {
+    return servers_.size() > 1 ? kConnectSoon : std::max(kConnectSoon, ConnectMaxWithin(timeout_));
+  }
+
+  // For another round over all servers before the deadline. False: it would not be longer.
+  bool GrowConnectMax(MonotonicTime deadline) {
+    const absl::Duration share = (deadline - clock_.Now()) / static_cast<int64_t>(servers_.size());
+    const absl::Duration next = std::min(connect_max_ * 2, ConnectMaxWithin(share));
+    if (next <= connect_max_) return false;
+    connect_max_ = next;
+    return true;
   }
 
   // The server had the request, or may have had, when the connection broke or it shut down.
@@ -254,8 +288,8 @@ class GrpcAdmin final : public Admin {
                                       absl::Duration timeout, Access access) {
     auto answer = std::make_shared<Answer<Response>>();
     const std::shared_ptr<rpc::ClientCall> call = rpc::StartUnaryTyped<Response>(
-        &executor_, channels_.Get("admin", server), absl::StrCat(service, method), request,
-        {.timeout = std::max(timeout, absl::ZeroDuration())},
+        &executor_, channels_.Get("admin", server, connect_max_), absl::StrCat(service, method),
+        request, {.timeout = std::max(timeout, absl::ZeroDuration())},
         [answer](absl::StatusOr<Response> response) {
           answer->response = std::move(response);
           answer->arrived.Signal();
@@ -312,6 +346,9 @@ class GrpcAdmin final : public Admin {
   const std::string client_id_;
   int64_t last_sequence_ = 0;
   rpc::ChannelPool channels_;
+  // How long an attempt to connect may take. It grows where nobody answers, while one that is off
+  // does not keep the others waiting for long; what has helped once stays.
+  absl::Duration connect_max_;
   // The server to begin with.
   size_t preferred_ = 0;
   rpc::CompletionQueueExecutor executor_{&clock_, "admin-client"};

@@ -24,7 +24,8 @@ class FakeAdminServer {
  public:
   using Decide = std::function<absl::StatusOr<v1::ListTopicsResponse>(int call)>;
 
-  explicit FakeAdminServer(Decide decide)
+  // `starts`: serves at once. Else who connects is kept waiting until Serve.
+  explicit FakeAdminServer(Decide decide, bool starts = true)
       : server_({.listeners = {{.name = "A", .host = "127.0.0.1", .port = 0}}}, &clock_, nullptr,
                 &metrics_) {
     server_.AddService(&service_, v1::AdminService::service_full_name());
@@ -72,9 +73,12 @@ class FakeAdminServer {
                          if (++calls_ > 1) return reply(v1::ElectLeadersResponse());
                          reply(MakeError(ErrorCode::kOutcomeUnknown, "leadership was lost"));
                        });
-    EXPECT_OK(server_.Start());
+    EXPECT_OK(server_.Bind());
+    if (starts) Serve();
   }
   ~FakeAdminServer() { Stop(); }
+
+  void Serve() { EXPECT_OK(server_.Start()); }
 
   void Stop() {
     server_.Shutdown(absl::ZeroDuration());
@@ -143,6 +147,38 @@ TEST(Admin, NamesTheAddressesTriedWhenNobodyIsThere) {
   EXPECT_THAT(std::string(status.message()),
               testing::AllOf(HasSubstr("127.0.0.1:1 ("), HasSubstr("127.0.0.1:2 ("),
                              HasSubstr("millrace server")));
+}
+
+TEST(Admin, OneThatIsSilentDoesNotKeepTheOthersWaiting) {
+  FakeAdminServer silent(OneTopic, /*starts=*/false);
+  FakeAdminServer server(OneTopic);
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({silent.address(), server.address()}, absl::Seconds(60)));
+  const SystemClock clock;
+  const MonotonicTime began = clock.Now();
+  EXPECT_OK(admin->ListTopics({}));
+  EXPECT_LT(clock.Now() - began, absl::Seconds(10));
+}
+
+// KIP-601: a connection that takes long to be made is waited for in the end.
+TEST(Admin, AServerThatIsFarAwayIsGivenTheTime) {
+  FakeAdminServer silent(OneTopic, /*starts=*/false);
+  FakeAdminServer far(OneTopic, /*starts=*/false);
+  const SystemClock clock;
+  ThreadExecutor later("later");
+  later.PostAt(clock.Now() + absl::Milliseconds(2500), [&] { far.Serve(); });
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({silent.address(), far.address()}, absl::Seconds(60)));
+  EXPECT_OK(admin->ListTopics({}));
+}
+
+TEST(Admin, TheOnlyServerIsWaitedFor) {
+  FakeAdminServer far(OneTopic, /*starts=*/false);
+  const SystemClock clock;
+  ThreadExecutor later("later");
+  later.PostAt(clock.Now() + absl::Milliseconds(1500), [&] { far.Serve(); });
+  ASSERT_OK_AND_ASSIGN(auto admin, Admin::Create({far.address()}, absl::Seconds(60)));
+  EXPECT_OK(admin->ListTopics({}));
 }
 
 TEST(Admin, TriesAgainWhileThereIsNoController) {

@@ -82,6 +82,14 @@ void BrokerSession::OnStreamEnded(uint64_t stream, const absl::Status& status, M
   const raft::Peer left = *current_;
   const bool lasted = established_ && now - established_at_ >= kLasting;
   last_failure_ = absl::StrCat(left.address, ": ", status.message());
+  // What is refused is so sooner: no connection was made in time.
+  const bool silent = !established_ && CodeOf(status) == ErrorCode::kBrokerNotAvailable &&
+                      now - opened_at_ >= ConnectMax() * 2 / 5;
+  if (silent) {
+    CountSilence();
+  } else {
+    heard_somebody_ = true;
+  }
   Close();
   // Whoever ended it is gone already.
   ready_.close = false;
@@ -90,11 +98,14 @@ void BrokerSession::OnStreamEnded(uint64_t stream, const absl::Status& status, M
     tried_.clear();
     // A break may be the connection's alone.
     if (CodeOf(status) != ErrorCode::kNotController) preferred_ = left;
+    named_.clear();
   }
   if (CodeOf(status) == ErrorCode::kNotController) {
     if (!Tried(left.address)) tried_.push_back(left.address);
     if (const std::optional<LeaderHint> hint = DetailOf(status).leader; hint.has_value()) {
       AdoptHint(*hint);
+    } else {
+      named_.clear();
     }
   }
   Seek(now);
@@ -135,7 +146,7 @@ void BrokerSession::Tick(MonotonicTime now) {
     if (now >= seek_at_) Seek(now);
     return;
   }
-  const absl::Duration patience = established_ ? options_.silence_max : options_.connect_max;
+  const absl::Duration patience = established_ ? options_.silence_max : ConnectMax();
   if (now >= (established_ ? last_heard_ : opened_at_) + patience) {
     last_failure_ =
         absl::StrCat(current_->address, ": no answer for ", absl::FormatDuration(patience));
@@ -143,6 +154,7 @@ void BrokerSession::Tick(MonotonicTime now) {
       rounds_failed_ = 0;
       tried_ = {current_->address};
     }
+    if (!established_) CountSilence();
     Close();
     return Seek(now);
   }
@@ -209,7 +221,7 @@ MonotonicTime BrokerSession::next_deadline() const {
   if (!failure_.ok()) return MonotonicTime::Never();
   if (!connected()) return seek_at_;
   MonotonicTime next =
-      established_ ? last_heard_ + options_.silence_max : opened_at_ + options_.connect_max;
+      established_ ? last_heard_ + options_.silence_max : opened_at_ + ConnectMax();
   next = std::min(next, heartbeat_at_);
   const bool to_register =
       established_ && want_registration_ && !registering_ && epoch_ == kNoBrokerEpoch;
@@ -257,8 +269,9 @@ std::string BrokerSession::Progress() const {
 void BrokerSession::Heard(MonotonicTime now) {
   last_heard_ = now;
   if (established_) return;
-  established_ = true;
+  established_ = heard_somebody_ = true;
   established_at_ = now;
+  rounds_silent_ = named_silent_ = 0;
   if (want_registration_ && now >= register_at_) AskRegistration();
 }
 
@@ -285,12 +298,17 @@ void BrokerSession::Open(const raft::Peer& controller, MonotonicTime now) {
   sent_.clear();
   CountHeartbeat(now);
   heartbeat_at_ = now + options_.heartbeat_interval;
-  ready_.open = BrokerSessionReady::Open{.stream = stream_, .address = controller.address};
+  ready_.open = BrokerSessionReady::Open{
+      .stream = stream_, .address = controller.address, .connect_max = ConnectMax()};
 }
 
 void BrokerSession::Seek(MonotonicTime now) {
   if (!failure_.ok()) return;
-  if (now >= seek_at_ && !NextUntried().has_value()) tried_.clear();
+  if (now >= seek_at_ && !NextUntried().has_value()) {
+    tried_.clear();
+    if (heard_silence_ && !heard_somebody_) ++rounds_silent_;
+    heard_silence_ = heard_somebody_ = false;
+  }
   if (const std::optional<raft::Peer> controller = NextUntried(); controller.has_value()) {
     tried_.push_back(controller->address);
     if (preferred_ == controller) preferred_.reset();
@@ -329,6 +347,23 @@ bool BrokerSession::Tried(const std::string& address) const {
 void BrokerSession::AdoptHint(const LeaderHint& hint) {
   if (hint.leader == kNoNode || hint.address.empty()) return;
   preferred_ = raft::Peer{.node = hint.leader, .address = hint.address};
+  if (std::exchange(named_, hint.address) != hint.address) named_silent_ = 0;
+}
+
+absl::Duration BrokerSession::ConnectMax() const {
+  // Voters follow one that is off for an election timeout at most: after two attempts it is not.
+  const int named = current_->address == named_ ? named_silent_ - 1 : 0;
+  return Doubled(std::max({0, named, rounds_silent_}));
+}
+
+absl::Duration BrokerSession::Doubled(int times) const {
+  return std::min(options_.connect_max_max,
+                  options_.connect_max * (1 << std::min(times, kDoublingsMax)));
+}
+
+void BrokerSession::CountSilence() {
+  heard_silence_ = true;
+  if (current_->address == named_) ++named_silent_;
 }
 
 void BrokerSession::AskRegistration() {

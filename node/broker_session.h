@@ -40,8 +40,10 @@ struct BrokerSessionOptions {
   absl::Duration heartbeat_interval = absl::Milliseconds(500);
   // A controller that says nothing for so long is given up: the one that replaced it leads already.
   absl::Duration silence_max = absl::Milliseconds(1500);
-  // The same for a new connection, until something comes.
+  // The same for a new connection, until something comes. Where a way is longer than that it is
+  // doubled for as long as no controller says anything, up to the second (KIP-601).
   absl::Duration connect_max = absl::Seconds(1);
+  absl::Duration connect_max_max = absl::Seconds(10);
   // When every controller was tried: doubling from the one to the other, with jitter.
   absl::Duration wait_min = absl::Milliseconds(50);
   absl::Duration wait_max = absl::Milliseconds(300);
@@ -53,6 +55,8 @@ struct BrokerSessionReady {
     // Names the stream in all that is heard of it.
     uint64_t stream = 0;
     std::string address;
+    // It is given up if nothing has come by then: half of it, at least, is for the connection.
+    absl::Duration connect_max;
   };
   struct Register {
     uint64_t attempt = 0;
@@ -164,6 +168,11 @@ class BrokerSession {
   std::optional<raft::Peer> NextUntried() const;
   bool Tried(const std::string& address) const;
   void AdoptHint(const LeaderHint& hint);
+  // How long the present controller may take to say something.
+  absl::Duration ConnectMax() const;
+  absl::Duration Doubled(int times) const;
+  // It did not.
+  void CountSilence();
   void AskRegistration();
   void Fail(const absl::Status& status);
 
@@ -186,6 +195,15 @@ class BrokerSession {
   // In this round, without lasting success.
   std::vector<std::string> tried_;
   int rounds_failed_ = 0;
+  // Of the present round: somebody was silent; somebody was not, be it to refuse. A controller that
+  // is off gets no more time while others answer: it would hold up the way to the one they elect.
+  bool heard_silence_ = false;
+  bool heard_somebody_ = false;
+  // Rounds since the last success in which nobody said anything.
+  int rounds_silent_ = 0;
+  // Unless those who answer go on to name it, which they do not for long of one that is off.
+  std::string named_;
+  int named_silent_ = 0;
   // When there is no stream: of the next round.
   MonotonicTime seek_at_;
   std::string last_failure_;

@@ -43,6 +43,7 @@ class BrokerSessionTest : public ::testing::Test {
   BrokerSessionReady Take() {
     const BrokerSessionReady ready = session_.TakeReady();
     if (ready.open.has_value()) {
+      opened_ = *ready.open;
       stream_ = ready.open->stream;
       address_ = ready.open->address;
     }
@@ -90,6 +91,7 @@ class BrokerSessionTest : public ::testing::Test {
   MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000'000);
   sim::SimRandom random_{1};
   BrokerSession session_{Options(), &random_, now_};
+  BrokerSessionReady::Open opened_;
   uint64_t stream_ = 0;
   std::string address_;
 };
@@ -233,6 +235,87 @@ TEST_F(BrokerSessionTest, ControllerThatNeverAnswersIsGivenUp) {
   Pass(absl::Seconds(1));
   ASSERT_TRUE(Take().open.has_value());
   EXPECT_NE(address_, controller);
+}
+
+// KIP-601: where connections take long to be made, they are given the time in the end.
+TEST_F(BrokerSessionTest, AControllerThatSaysSomethingOnlyAfterTwoSecondsIsEstablishedInTheEnd) {
+  const MonotonicTime until = now_ + absl::Seconds(20);
+  while (session_.state() == State::kFinding && now_ < until) {
+    UntilOpened();
+    Pass(std::min(opened_.connect_max, absl::Seconds(2)));
+    if (opened_.connect_max > absl::Seconds(2)) Answer(std::nullopt);
+  }
+  EXPECT_EQ(session_.state(), State::kFollowing);
+}
+
+// The network gives up a connection by itself, before the session does.
+TEST_F(BrokerSessionTest, AConnectionThatIsNotMadeInTimeIsGivenMore) {
+  const MonotonicTime until = now_ + absl::Seconds(20);
+  while (session_.state() == State::kFinding && now_ < until) {
+    UntilOpened();
+    const absl::Duration time = opened_.connect_max - absl::Milliseconds(500);
+    Pass(std::min(time, absl::Seconds(2)));
+    if (time > absl::Seconds(2)) {
+      Answer(std::nullopt);
+    } else {
+      End(Refused());
+    }
+  }
+  EXPECT_EQ(session_.state(), State::kFollowing);
+}
+
+TEST_F(BrokerSessionTest, OneThatRefusesIsGivenNoMoreTime) {
+  for (int i = 0; i < 30; ++i) {
+    UntilOpened();
+    EXPECT_EQ(opened_.connect_max, absl::Seconds(1));
+    Pass(absl::Milliseconds(10));
+    End(Refused());
+  }
+}
+
+TEST_F(BrokerSessionTest, TimeToConnectIsBoundedAndBeginsAnewAfterASuccess) {
+  absl::Duration longest;
+  for (int i = 0; i < 30; ++i) {
+    UntilOpened();
+    longest = std::max(longest, opened_.connect_max);
+    Pass(opened_.connect_max - absl::Milliseconds(1));
+    EXPECT_FALSE(Take().close);
+    Pass(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(longest, absl::Seconds(10));
+  UntilOpened();
+  Answer(std::nullopt);
+  End(Refused());
+  UntilOpened();
+  EXPECT_EQ(opened_.connect_max, absl::Seconds(1));
+}
+
+// One that is off, while the others elect: it must not hold up for long whoever waits for them.
+TEST_F(BrokerSessionTest, OneThatIsSilentIsGivenNoMoreTimeWhileOthersAnswer) {
+  const MonotonicTime until = now_ + absl::Seconds(30);
+  while (now_ < until) {
+    UntilOpened();
+    EXPECT_EQ(opened_.connect_max, absl::Seconds(1));
+    if (address_ == "c2:1") {
+      Pass(absl::Seconds(1));
+    } else {
+      End(NotController());
+    }
+  }
+}
+
+TEST_F(BrokerSessionTest, ALeaderThatIsFarAwayAndThatTheOthersNameIsEstablishedInTheEnd) {
+  const MonotonicTime until = now_ + absl::Seconds(20);
+  while (session_.state() == State::kFinding && now_ < until) {
+    UntilOpened();
+    if (address_ != "c2:1") {
+      End(NotController(2));
+      continue;
+    }
+    Pass(std::min(opened_.connect_max, absl::Seconds(2)));
+    if (opened_.connect_max > absl::Seconds(2)) Answer(std::nullopt);
+  }
+  EXPECT_EQ(session_.state(), State::kFollowing);
 }
 
 TEST_F(BrokerSessionTest, NewsOfAFormerStreamIsIgnored) {

@@ -35,10 +35,11 @@ class ControllerLink {
 
   virtual ~ControllerLink() = default;
 
-  // Begins at once: `first` goes out as soon as there is a connection.
+  // Begins at once: `first` goes out as soon as there is a connection. The answer to it may take
+  // `connect_max`, of which half, at least, is for the connection.
   virtual std::unique_ptr<Stream> OpenSession(const std::string& address,
                                               const internal::v1::BrokerSessionRequest& first,
-                                              Received received) = 0;
+                                              absl::Duration connect_max, Received received) = 0;
 
   // One question each. Errors: the controller's; BROKER_NOT_AVAILABLE where it cannot be reached;
   // REQUEST_TIMED_OUT.

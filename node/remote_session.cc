@@ -125,7 +125,7 @@ void RemoteSession::Open(const BrokerSessionReady::Open& open) {
   follower_.BeginStream();
   internal::v1::BrokerSessionRequest first = Heartbeat();
   if (!cluster().is_zero()) first.set_cluster_id(cluster().ToBytes());
-  stream_ = deps_.link->OpenSession(open.address, first,
+  stream_ = deps_.link->OpenSession(open.address, first, open.connect_max,
                                     [self = self_, stream = open.stream](auto response) {
                                       if (*self != nullptr)
                                         (*self)->OnReceived(stream, std::move(response));

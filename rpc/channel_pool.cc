@@ -16,9 +16,11 @@ int Milliseconds(absl::Duration duration) {
 }  // namespace
 
 std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
-                                                absl::string_view address) {
+                                                absl::string_view address,
+                                                absl::Duration connect_timeout) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  std::shared_ptr<grpc::Channel>& channel = channels_[{std::string(address), std::string(purpose)}];
+  std::shared_ptr<grpc::Channel>& channel =
+      channels_[{std::string(address), std::string(purpose), connect_timeout}];
   if (channel != nullptr) return channel;
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options_.keepalive_time));
@@ -26,7 +28,7 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // In spite of its name, the time that an attempt has.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(options_.connect_timeout));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(connect_timeout));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    Milliseconds(options_.reconnect_backoff_min));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Milliseconds(options_.reconnect_backoff_max));
@@ -54,8 +56,10 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
 void ChannelPool::Drop(absl::string_view address) {
   const std::string key(address);
   const std::lock_guard<std::mutex> lock(mutex_);
-  auto entry = channels_.lower_bound({key, std::string()});
-  while (entry != channels_.end() && entry->first.first == key) entry = channels_.erase(entry);
+  auto entry = channels_.lower_bound({key, std::string(), -absl::InfiniteDuration()});
+  while (entry != channels_.end() && std::get<0>(entry->first) == key) {
+    entry = channels_.erase(entry);
+  }
 }
 
 }  // namespace millrace::rpc

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -46,7 +47,13 @@ class ChannelPool {
   explicit ChannelPool(ChannelOptions options) : options_(std::move(options)) {}
 
   // The channel to `address` ("host:port") for `purpose`, made at first use.
-  std::shared_ptr<grpc::Channel> Get(absl::string_view purpose, absl::string_view address);
+  std::shared_ptr<grpc::Channel> Get(absl::string_view purpose, absl::string_view address) {
+    return Get(purpose, address, options_.connect_timeout);
+  }
+  // One whose attempts to connect may take `connect_timeout`, for ways that are longer than usual:
+  // another channel for each time.
+  std::shared_ptr<grpc::Channel> Get(absl::string_view purpose, absl::string_view address,
+                                     absl::Duration connect_timeout);
 
   // Forgets the channels to `address`; calls under way keep theirs.
   void Drop(absl::string_view address);
@@ -54,8 +61,9 @@ class ChannelPool {
  private:
   const ChannelOptions options_;
   std::mutex mutex_;
-  // By (address, purpose). Guarded by mutex_.
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<grpc::Channel>> channels_;
+  // By (address, purpose, time to connect). Guarded by mutex_.
+  std::map<std::tuple<std::string, std::string, absl::Duration>, std::shared_ptr<grpc::Channel>>
+      channels_;
 };
 
 }  // namespace millrace::rpc

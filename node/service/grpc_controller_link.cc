@@ -1,5 +1,6 @@
 #include "node/service/grpc_controller_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,10 +12,17 @@ namespace {
 
 constexpr char kService[] = "/millrace.internal.v1.ControllerService/";
 
+// The most that a connection for one question may take.
+constexpr absl::Duration kConnectMax = absl::Seconds(10);
+
 // Never failed before: no back-off of gRPC's stands before the session's own.
 std::shared_ptr<grpc::Channel> FreshChannel(
-    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+    const std::string& address, absl::Duration connect_max,
+    const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   rpc::ChannelOptions options;
+  // What is left is for the answer.
+  options.connect_timeout =
+      std::max(options.connect_timeout, connect_max - options.connect_timeout);
   options.credentials = credentials;
   return rpc::ChannelPool(std::move(options)).Get("controller", address);
 }
@@ -69,10 +77,10 @@ class GrpcControllerLink::SessionStream final : public Stream {
 
 std::unique_ptr<ControllerLink::Stream> GrpcControllerLink::OpenSession(
     const std::string& address, const internal::v1::BrokerSessionRequest& first,
-    Received received) {
+    absl::Duration connect_max, Received received) {
   CHECK(queue_->IsCurrent());
   session_address_ = address;
-  session_channel_ = FreshChannel(address, credentials_);
+  session_channel_ = FreshChannel(address, connect_max, credentials_);
   auto receiver = std::make_shared<Receiver>(Receiver{.received = std::move(received)});
   rpc::ClientCallOptions options;
   options.timeout = absl::InfiniteDuration();
@@ -90,7 +98,8 @@ void GrpcControllerLink::Ask(const char* method, const std::string& address,
                              const google::protobuf::MessageLite& request, absl::Duration timeout,
                              Done<Response> done) {
   rpc::StartUnaryTyped<Response>(
-      queue_, ChannelTo(address), absl::StrCat(kService, method), request, {.timeout = timeout},
+      queue_, ChannelTo(address, timeout), absl::StrCat(kService, method), request,
+      {.timeout = timeout},
       [queue = queue_, done = std::move(done)](absl::StatusOr<Response> response) mutable {
         // What fails at once does so inside the call.
         queue->Post([done = std::move(done), response = std::move(response)]() mutable {
@@ -99,9 +108,10 @@ void GrpcControllerLink::Ask(const char* method, const std::string& address,
       });
 }
 
-std::shared_ptr<grpc::Channel> GrpcControllerLink::ChannelTo(const std::string& address) {
+std::shared_ptr<grpc::Channel> GrpcControllerLink::ChannelTo(const std::string& address,
+                                                             absl::Duration timeout) {
   if (address == session_address_) return session_channel_;
-  return FreshChannel(address, credentials_);
+  return FreshChannel(address, std::min(timeout, kConnectMax), credentials_);
 }
 
 void GrpcControllerLink::RegisterBroker(const std::string& address,

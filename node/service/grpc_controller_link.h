@@ -27,7 +27,7 @@ class GrpcControllerLink final : public ControllerLink {
 
   std::unique_ptr<Stream> OpenSession(const std::string& address,
                                       const internal::v1::BrokerSessionRequest& first,
-                                      Received received) override;
+                                      absl::Duration connect_max, Received received) override;
   void RegisterBroker(const std::string& address,
                       const internal::v1::RegisterBrokerRequest& request, absl::Duration timeout,
                       Done<internal::v1::RegisterBrokerResponse> done) override;
@@ -55,7 +55,7 @@ class GrpcControllerLink final : public ControllerLink {
            const google::protobuf::MessageLite& request, absl::Duration timeout,
            Done<Response> done);
   // The newest session's, if it is to `address`.
-  std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
+  std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address, absl::Duration timeout);
 
   rpc::CompletionQueueExecutor* const queue_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;

@@ -131,7 +131,7 @@ TEST_F(GrpcControllerLinkTest, SessionBringsAnswersAndItsEndWithTheHint) {
   Told<int64_t> first;
   Told<absl::Status> ended;
   Run([&] {
-    stream_ = link_.OpenSession(address_, Applied(5), [&](auto response) {
+    stream_ = link_.OpenSession(address_, Applied(5), absl::Seconds(1), [&](auto response) {
       if (!response.ok()) return ended.Set(response.status());
       if (response->state().committed_index() == 5) first.Set(5);
     });
@@ -148,7 +148,7 @@ TEST_F(GrpcControllerLinkTest, SessionBringsAnswersAndItsEndWithTheHint) {
 TEST_F(GrpcControllerLinkTest, StreamMayBeDestroyedByWhatItBrings) {
   Told<bool> done;
   Run([&] {
-    stream_ = link_.OpenSession(address_, Applied(5), [&](auto) {
+    stream_ = link_.OpenSession(address_, Applied(5), absl::Seconds(1), [&](auto) {
       stream_.reset();
       done.Set(true);
     });
@@ -176,8 +176,8 @@ TEST_F(GrpcControllerLinkTest, UnreachableControllerIsAnErrorForBoth) {
   Told<absl::Status> ended;
   Told<absl::Status> refused;
   Run([&] {
-    stream_ =
-        link_.OpenSession(dead, Applied(0), [&](auto response) { ended.Set(response.status()); });
+    stream_ = link_.OpenSession(dead, Applied(0), absl::Seconds(1),
+                                [&](auto response) { ended.Set(response.status()); });
     link_.AlterPartition(dead, {}, absl::Seconds(10),
                          [&](auto response) { refused.Set(response.status()); });
   });

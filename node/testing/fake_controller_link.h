@@ -33,7 +33,7 @@ class FakeControllerLink final : public ControllerLink {
 
   std::unique_ptr<Stream> OpenSession(const std::string& address,
                                       const internal::v1::BrokerSessionRequest& first,
-                                      Received received) override {
+                                      absl::Duration, Received received) override {
     sessions.push_back(std::make_shared<Session>(
         Session{.address = address, .requests = {first}, .received = std::move(received)}));
     return std::make_unique<FakeStream>(sessions.back());

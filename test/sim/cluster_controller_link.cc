@@ -104,7 +104,8 @@ void SetEpoch(LogIndex, Response*) {}
 }  // namespace
 
 std::unique_ptr<node::ControllerLink::Stream> ClusterControllerLink::OpenSession(
-    const std::string& address, const BrokerSessionRequest& first, Received received) {
+    const std::string& address, const BrokerSessionRequest& first, absl::Duration /*connect_max*/,
+    Received received) {
   CHECK(owner_->IsCurrent());
   auto end = std::make_shared<BrokerEnd>();
   end->received = std::move(received);

@@ -103,7 +103,7 @@ class ClusterControllerLink final : public node::ControllerLink {
 
   std::unique_ptr<Stream> OpenSession(const std::string& address,
                                       const internal::v1::BrokerSessionRequest& first,
-                                      Received received) override;
+                                      absl::Duration connect_max, Received received) override;
   void RegisterBroker(const std::string& address,
                       const internal::v1::RegisterBrokerRequest& request, absl::Duration timeout,
                       Done<internal::v1::RegisterBrokerResponse> done) override;
