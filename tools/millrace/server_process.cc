@@ -117,6 +117,7 @@ class Process {
       : config_(std::move(config)),
         security_(std::move(security)),
         open_files_(open_files),
+        signals_(signals),
         started_(signals),
         ended_(signals),
         inbound_budget_(config_.settings.memory_budget_bytes / 2),
@@ -195,6 +196,7 @@ class Process {
       RETURN_IF_ERROR(Serve());
     }
     if (!ended_.Take(&status)) return absl::OkStatus();
+    signals_->Release();
     // What it holds is closed cleanly all the same.
     if (const absl::Status stopped = Stop(); !stopped.ok()) {
       LOG_ERROR("server", "not stopped cleanly", {{"error", stopped.ToString()}});
@@ -352,6 +354,7 @@ class Process {
   const node::NodeConfig config_;
   const std::shared_ptr<const ProcessSecurity> security_;
   const int64_t open_files_;
+  const Signals* const signals_;
   Outcome started_;
   // Read by the probes' threads.
   std::atomic<bool> serving_{false};
@@ -416,10 +419,19 @@ absl::Status RunServerProcess(node::NodeConfig config) {
   const int64_t open_files = RaiseOpenFileLimit();
   Process process(std::move(config), std::make_shared<const ProcessSecurity>(std::move(security)),
                   open_files, &signals);
-  RETURN_IF_ERROR(process.Start());
-  while (signals.WaitForNews()) RETURN_IF_ERROR(process.OnNews());
+  absl::Status status = process.Start();
+  while (status.ok()) {
+    if (!signals.WaitForNews()) {
+      signals.Release();
+      return process.Stop();
+    }
+    status = process.OnNews();
+  }
+  // Said now: what ends with the process may take long, as the recovery of a log directory does,
+  // and whoever does not want to wait for it ends the process by a signal.
+  LOG_ERROR("server", "cannot go on", {{"error", status.ToString()}});
   signals.Release();
-  return process.Stop();
+  return status;
 }
 
 }  // namespace millrace::tools

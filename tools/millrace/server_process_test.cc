@@ -120,6 +120,10 @@ TEST_F(ServerProcessTest, WhatKeepsItFromServingIsReturned) {
   std::thread([&] {
     EXPECT_THAT(RunServerProcess(Config(taken.address.port)),
                 IsError(ErrorCode::kAddressInUse, absl::StrCat(taken.address.port)));
+    // What ends with it may take long: a signal ends that.
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+    EXPECT_FALSE(sigismember(&blocked, SIGTERM));
   }).join();
   const auto lock = files_.Lock(JoinPath(directory_, "metadata/lock"));
   ASSERT_OK(lock);
