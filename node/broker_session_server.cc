@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/host_port.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "controller/current_broker.h"
@@ -49,7 +50,8 @@ BrokerEpoch EpochOf(const BrokerSessionRequest& request) {
 }  // namespace
 
 BrokerSessionServer::BrokerSessionServer(const Options& options, Deps deps)
-    : deps_(std::move(deps)),
+    : well_max_(options.well_max),
+      deps_(std::move(deps)),
       sessions_(options.sessions, options.own_run),
       entries_(options.entry_bytes_max),
       streams_gauge_(deps_.metrics->AddGauge("millrace_controller_broker_streams",
@@ -186,6 +188,35 @@ void BrokerSessionServer::End(StreamId id, const absl::Status& status) {
   streams_gauge_.Set(static_cast<int64_t>(streams_.size()));
   if (ended.has_session()) sessions_.OnStreamClosed(ended.broker, id, deps_.clock->Now());
   ended.stream->End(status);
+}
+
+absl::Status BrokerSessionServer::CheckNewcomer(
+    const internal::v1::RegisterBrokerRequest& request) const {
+  const metadata::BrokerImage* const before = image_->FindBroker(NodeId(request.broker_id()));
+  if (before == nullptr || before->incarnation.ToBytes() == request.incarnation_id()) {
+    return absl::OkStatus();
+  }
+  for (const internal::v1::BrokerLogDir& dir : request.log_dirs()) {
+    const absl::StatusOr<DirectoryId> id = DirectoryId::FromBytes(dir.directory_id());
+    if (id.ok() && before->FindLogDir(*id) != nullptr) return absl::OkStatus();
+  }
+  const MonotonicTime now = deps_.clock->Now();
+  for (const auto& [id, stream] : streams_) {
+    if (stream.broker != before->id || stream.epoch != before->epoch) continue;
+    if (now - stream.heard > well_max_) continue;
+    return MakeError(
+        ErrorCode::kResourceExhausted,
+        absl::StrCat("broker ", before->id.value(), " runs as another process, with other log ",
+                     "directories",
+                     before->listeners.empty()
+                         ? ""
+                         : absl::StrCat(", at ", HostPort(before->listeners.front().host,
+                                                          before->listeners.front().port)),
+                     ", and was heard ", absl::ToInt64Milliseconds(now - stream.heard),
+                     " ms ago: give this process a node.id of its own, or stop that one"),
+        {.name = "node.id", .value = absl::StrCat(before->id.value())});
+  }
+  return absl::OkStatus();
 }
 
 void BrokerSessionServer::OnContact(NodeId broker, BrokerEpoch epoch) {

@@ -63,6 +63,8 @@ class BrokerSessionServer {
     size_t entry_bytes_max = size_t{4} << 20;
     // The run of the broker of this process; zero if it has none.
     IncarnationId own_run;
+    // A process that was heard no longer ago is well: two heartbeats.
+    absl::Duration well_max = absl::Seconds(1);
   };
   // All of it outlives this, and `executor`'s tasks.
   struct Deps {
@@ -85,6 +87,12 @@ class BrokerSessionServer {
   void OnSendable(StreamId id);
   // The other end has gone.
   void OnClosed(StreamId id);
+
+  // Whether a process may register: it must not take the id of another one that is well, as one
+  // with a wrong node.id would, by which it would end that. A process on a log directory of the one
+  // before follows it, since that has let go of the directory. Errors: RESOURCE_EXHAUSTED, until
+  // the other has gone.
+  absl::Status CheckNewcomer(const internal::v1::RegisterBrokerRequest& request) const;
 
   // A broker was heard of without a stream.
   void OnContact(NodeId broker, BrokerEpoch epoch);
@@ -136,6 +144,7 @@ class BrokerSessionServer {
   internal::v1::BrokerSessionResponse StateFor(const Stream& stream) const;
   std::shared_ptr<const MetadataSender::EncodedImage> EncodeImage();
 
+  const absl::Duration well_max_;
   const Deps deps_;
   controller::BrokerSessions sessions_;
   metadata::RecentEntries entries_;

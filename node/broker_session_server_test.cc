@@ -335,6 +335,34 @@ TEST_F(BrokerSessionServerTest, ANewRegistrationEndsTheStreamOfTheProcessBefore)
   EXPECT_THAT(*peer->ended, HasCode(ErrorCode::kStaleBrokerEpoch));
 }
 
+// Kafka's DUPLICATE_BROKER_REGISTRATION: one with a wrong node.id must not end a broker that is
+// well.
+TEST_F(BrokerSessionServerTest, ANewcomerDoesNotTakeTheIdOfABrokerThatIsWell) {
+  cluster_.Start(1, 1);
+  TellCommitted();
+  Lead();
+  const auto newcomer = TestCluster::Registration(1, 2, {{DirectoryId(Uuid(99, 99)), 0, false}});
+  EXPECT_OK(server_->CheckNewcomer(newcomer)) << "nobody is there";
+  const auto peer = OpenAndSay(Beat(1));
+  EXPECT_THAT(server_->CheckNewcomer(newcomer),
+              IsError(ErrorCode::kResourceExhausted, "localhost:9001"));
+  EXPECT_OK(server_->CheckNewcomer(
+      TestCluster::Registration(1, 1, {{DirectoryId(Uuid(99, 99)), 0, false}})))
+      << "the same process";
+  EXPECT_OK(server_->CheckNewcomer(TestCluster::Registration(
+      1, 2, {{DirectoryId(Uuid(99, 99)), 0, false}, {cluster_.DirectoryOf(1), 1, true}})))
+      << "a process that was started again, be it before the end of the one before is known";
+  EXPECT_OK(server_->CheckNewcomer(
+      TestCluster::Registration(2, 2, {{DirectoryId(Uuid(99, 99)), 0, false}})))
+      << "another broker";
+  Run(absl::Milliseconds(1001));
+  EXPECT_OK(server_->CheckNewcomer(newcomer)) << "nothing was heard for two heartbeats";
+  Say(peer, Beat(1));
+  EXPECT_THAT(server_->CheckNewcomer(newcomer), HasCode(ErrorCode::kResourceExhausted));
+  Close(peer);
+  EXPECT_OK(server_->CheckNewcomer(newcomer)) << "its stream has gone";
+}
+
 TEST_F(BrokerSessionServerTest, TheStreamOfABrokerThatIsUnregisteredEnds) {
   cluster_.Register(1, 1);
   cluster_.Start(2, 1);

@@ -22,6 +22,7 @@ BrokerSessionServer::Options SessionOptions(const NodeConfig& config, Incarnatio
   // elsewhere.
   if (config.is_broker && !config.in_quorum()) options.sessions.lone_broker = config.node_id;
   options.own_run = own_run;
+  options.well_max = absl::Milliseconds(config.settings.broker_heartbeat_interval_ms) * 2;
   return options;
 }
 

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -178,6 +179,10 @@ class Node {
   template <class Request>
   void SubmitHere(const Request& request, Callback<Request> done) {
     if (host() == nullptr) return std::move(done)(NotOpen(), LogIndex());
+    if constexpr (std::is_same_v<Request, internal::v1::RegisterBrokerRequest>) {
+      absl::Status admitted = sessions().CheckNewcomer(request);
+      if (!admitted.ok()) return std::move(done)(std::move(admitted), LogIndex());
+    }
     host()->Submit(request, [this, done = std::move(done)](auto reply, LogIndex index) mutable {
       AfterFollowed(index, [reply = std::move(reply), index, done = std::move(done)]() mutable {
         std::move(done)(std::move(reply), index);

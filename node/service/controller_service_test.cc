@@ -166,6 +166,25 @@ TEST_F(ControllerServiceTest, AStreamOfAnotherProcessIsToldSo) {
   EXPECT_THAT(broker.Finish(), HasCode(ErrorCode::kStaleBrokerEpoch));
 }
 
+TEST_F(ControllerServiceTest, ANewcomerDoesNotTakeTheIdOfABrokerThatIsWell) {
+  const int64_t epoch = Register(7);
+  SessionClient broker(stub_.get());
+  broker.Say(7, epoch);
+  ASSERT_TRUE(broker.ReadUntil([&] { return broker.Sees(7, metadata::BrokerState::kFenced); }));
+  broker.Say(7, epoch);
+  api::RegisterBrokerRequest newcomer = Registration(7);
+  newcomer.set_incarnation_id(IncarnationId(Uuid(1, 70)).ToBytes());
+  api::RegisterBrokerRequest restarted = newcomer;
+  newcomer.mutable_log_dirs(0)->set_directory_id(DirectoryId(Uuid(2, 70)).ToBytes());
+  ASSERT_TRUE(broker.ReadUntil([&] { return broker.Sees(7, metadata::BrokerState::kActive); }));
+  EXPECT_THAT(CallOn(stub_.get(), &Stub::RegisterBroker, newcomer),
+              IsError(ErrorCode::kResourceExhausted, "node.id"));
+  // On the same disk: the process before has gone.
+  const auto again = CallOn(stub_.get(), &Stub::RegisterBroker, restarted);
+  ASSERT_OK(again);
+  EXPECT_GT(again->broker_epoch(), epoch);
+}
+
 TEST_F(ControllerServiceTest, ProposalsForInSyncSetsAreDecidedHere) {
   api::AlterPartitionRequest request;
   request.set_broker_id(7);
