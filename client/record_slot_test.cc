@@ -75,6 +75,16 @@ TEST(RecordSlot, RecordLargerThanABatchIsABatchOfItsOwn) {
   EXPECT_GE(batches[0].memory, 500);
 }
 
+// Zstd makes so little of it that readers would take it for a bomb.
+TEST(RecordSlot, ARecordThatCompressesTooWellCanBeRead) {
+  RecordSlot slot(record::Compression::kZstd);
+  const std::string value(9 << 20, 'a');
+  AddValue(&slot, value, 1000);
+  std::vector<SlotBatch> batches;
+  slot.Take(/*open_too=*/true, &batches);
+  EXPECT_TRUE(ValuesOf(batches).at(0) == value);
+}
+
 TEST(RecordSlot, TakingFromAnEmptySlotLeavesANote) {
   RecordSlot slot(record::Compression::kNone);
   std::vector<SlotBatch> batches;

@@ -160,6 +160,8 @@ absl::optional<Slice> BatchBuilder::CompressRecords() {
       compressor_->Compress(records(), scratch_.get(), scratch_capacity_);
   // A codec without memory is no reason to lose records: they go uncompressed.
   if (!bytes.ok() || *bytes >= records().size()) return absl::nullopt;
+  // Readers know the default limits only, and what they refuse would be stored for nobody.
+  if (records().size() > DecompressionLimits().OutputMax(*bytes)) return absl::nullopt;
   return Slice(scratch_.get(), *bytes);
 }
 

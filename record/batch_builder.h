@@ -65,8 +65,9 @@ class BatchBuilder {
   void SetProducer(ProducerId id, ProducerEpoch epoch, int32_t base_sequence);
 
   // The batch, in memory of exactly its size; the builder is empty afterwards and keeps its
-  // options. If compression does not make the records smaller, they are stored uncompressed, and
-  // the attributes say so. REQUIRES: !empty().
+  // options. If compression does not make the records smaller, or makes them so small that readers
+  // would refuse to decompress them (DecompressionLimits), they are stored uncompressed, and the
+  // attributes say so. REQUIRES: !empty().
   Bytes Build();
 
   // A batch without records that spans the offsets from base_offset to `to`, exclusive: it stands
@@ -78,7 +79,7 @@ class BatchBuilder {
 
  private:
   void Reserve(size_t more_bytes);
-  // The compressed records, in scratch_; nullopt if that saves nothing.
+  // The compressed records, in scratch_; nullopt if that saves nothing, or nobody would read them.
   absl::optional<Slice> CompressRecords();
   void WriteHeader(char* batch, size_t size, Compression compression,
                    int32_t last_offset_delta) const;

@@ -131,6 +131,41 @@ TEST(BatchBuilderTest, IncompressibleRecordsAreStoredPlain) {
   }
 }
 
+// Beyond what readers decompress for so few bytes; within it, at the very bound, it is compressed.
+TEST(BatchBuilderTest, WhatReadersWouldNotDecompressIsStoredPlain) {
+  const DecompressionLimits limits;
+  const auto build = [](size_t records_bytes) {
+    constexpr size_t kOverhead = 16;
+    const std::string value(records_bytes - kOverhead, 'a');
+    BatchBuilder builder({.compression = Compression::kZstd});
+    builder.Add(1, absl::nullopt, Slice(value));
+    const size_t more = kBatchHeaderSize + records_bytes - builder.estimated_bytes();
+    EXPECT_LT(more, kOverhead);
+    builder.Clear();
+    const std::string exact(value.size() + more, 'a');
+    builder.Add(1, absl::nullopt, Slice(exact));
+    EXPECT_EQ(builder.estimated_bytes(), kBatchHeaderSize + records_bytes);
+    const Bytes bytes = builder.Build();
+    const std::vector<SampleRecord> records = RecordsOf(bytes);
+    EXPECT_EQ(records.size(), 1u);
+    if (records.size() == 1) EXPECT_TRUE(records[0].value == exact);
+    return BatchView::Parse(bytes)->compression();
+  };
+  EXPECT_EQ(build(limits.ratio_free_bytes), Compression::kZstd);
+  EXPECT_EQ(build(limits.ratio_free_bytes + 1), Compression::kNone);
+}
+
+TEST(BatchBuilderTest, NoCodecMakesBatchesBeyondTheLimitOfReaders) {
+  const std::string value(DecompressionLimits().bytes_max, 'a');
+  for (const Compression compression : {Compression::kGzip, Compression::kLz4}) {
+    BatchBuilder builder({.compression = compression});
+    builder.Add(1, absl::nullopt, Slice(value));
+    const Bytes bytes = builder.Build();
+    EXPECT_EQ(BatchView::Parse(bytes)->compression(), Compression::kNone) << compression;
+    EXPECT_TRUE(RecordsOf(bytes).at(0).value == value);
+  }
+}
+
 TEST(BatchBuilderTest, ProducerIsKnownOnlyAtTheEnd) {
   BatchBuilder builder({});
   builder.Add(1, "k", "v");

@@ -35,7 +35,8 @@ struct DecompressionLimits {
   size_t ratio_max = 4096;
   size_t ratio_free_bytes = 8 << 20;
 
-  // The bound for so many compressed bytes.
+  // The bound for so many compressed bytes: both what a reader keeps to, and what a writer must
+  // stay within for its batch to be read.
   size_t OutputMax(size_t compressed_bytes) const;
 };
 
