@@ -1,10 +1,13 @@
 #include "node/listener_security.h"
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 
 namespace millrace::node {
@@ -38,6 +41,56 @@ absl::Status ParseMap(NodeConfig* config) {
     }
   }
   return absl::OkStatus();
+}
+
+// The listeners of this process, and those by which it finds controllers, if it is none itself.
+// What advertised.listeners names is checked to be among them.
+std::set<std::string> NamesOf(const NodeConfig& config) {
+  const std::vector<std::string>& quorum = config.settings.controller_listener_names;
+  std::set<std::string> names(quorum.begin(), quorum.end());
+  for (const metadata::Listener& listener : config.listeners) names.insert(listener.name);
+  return names;
+}
+
+bool IsNamedAfterProtocol(const std::string& name) { return name == "SSL" || name == "PLAINTEXT"; }
+
+// A mistyped name would leave its listener in plaintext, and nobody would hear of it. So a map that
+// is given says it of every listener that is not named after a protocol, as in Kafka; and names
+// that are no listener's are let pass only where every other has its entry, since then they can be
+// no slip: one file may serve controllers and brokers, whose listeners have different names.
+absl::Status CheckNames(const NodeConfig& config) {
+  const std::vector<std::string>& map = config.settings.listener_security_protocol_map;
+  if (map.empty()) return absl::OkStatus();
+  const std::set<std::string> names = NamesOf(config);
+  std::set<std::string> mapped;
+  std::vector<std::string> strangers;
+  for (const std::string& entry : map) {
+    const std::string name = entry.substr(0, entry.find(':'));
+    mapped.insert(name);
+    if (!names.contains(name) && !IsNamedAfterProtocol(name)) strangers.push_back(name);
+  }
+  std::string hint;
+  if (!strangers.empty()) {
+    hint = absl::StrCat("; ", absl::StrJoin(strangers, ", "),
+                        " in the map is no listener of this process: was it meant?");
+  }
+  for (const std::string& name : names) {
+    if (mapped.contains(name) || IsNamedAfterProtocol(name)) continue;
+    return Invalid(kMap, absl::StrJoin(map, ","),
+                   absl::StrCat("does not say how listener ", name, " is secured: add ", name,
+                                ":SSL or ", name, ":PLAINTEXT", hint));
+  }
+  // A broker that does not know what the controllers' listener is called misses an entry, too.
+  const bool controllers_unnamed = !config.is_controller && config.has_remote_session() &&
+                                   config.settings.controller_listener_names.empty();
+  const bool all_mapped = std::all_of(names.begin(), names.end(),
+                                      [&](const auto& name) { return mapped.contains(name); });
+  if (strangers.empty() || (all_mapped && !controllers_unnamed)) return absl::OkStatus();
+  return Invalid(
+      kMap, strangers.front(),
+      absl::StrCat("is no listener of this process, which has ", absl::StrJoin(names, ", "),
+                   ": correct the name, or leave it out; a broker names the listener of "
+                   "the controllers in controller.listener.names"));
 }
 
 // Only the names that mean something to this process are kept.
@@ -115,8 +168,10 @@ void DeclareSecurity(ConfigSchema<NodeSettings>* schema) {
   (*schema)
       .List(&NodeSettings::listener_security_protocol_map,
             {.name = kMap,
-             .doc = "Which listeners take TLS: NAME:SSL or NAME:PLAINTEXT, separated by commas. By "
-                    "default the one that is named SSL does, and no other."})
+             .doc =
+                 "Which listeners take TLS: NAME:SSL or NAME:PLAINTEXT, separated by commas. If it "
+                 "is given, it names every listener but those named SSL and PLAINTEXT. By "
+                 "default the one that is named SSL takes TLS, and no other."})
       .Bool(
           &NodeSettings::allow_plaintext_between_nodes,
           {.name = "allow.plaintext.between.nodes",
@@ -156,6 +211,7 @@ void DeclareSecurity(ConfigSchema<NodeSettings>* schema) {
 
 absl::Status ResolveSecurity(NodeConfig* config) {
   RETURN_IF_ERROR(ParseMap(config));
+  RETURN_IF_ERROR(CheckNames(*config));
   KeepUsed(config);
   const bool has_others = config->in_quorum() || config->has_remote_session();
   RETURN_IF_ERROR(CheckFiles(*config, has_others));

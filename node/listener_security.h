@@ -19,8 +19,9 @@ namespace millrace::node {
 void DeclareSecurity(ConfigSchema<NodeSettings>* schema);
 
 // Fills in what NodeConfig says of TLS. REQUIRES: roles, voters and listeners are resolved.
-// Errors: INVALID_CONFIG for a protocol that there is not; a listener with TLS and no files for it;
-// a listener for other nodes in plaintext that other machines reach, without
+// Errors: INVALID_CONFIG for a protocol that there is not; a name in the map that can only be a
+// slip, or a listener that the map forgets; a listener with TLS and no files for it; a listener for
+// other nodes in plaintext that other machines reach, without
 // allow.plaintext.between.nodes.
 absl::Status ResolveSecurity(NodeConfig* config);
 

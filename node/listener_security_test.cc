@@ -72,9 +72,9 @@ TEST(ListenerSecurityTest, TheMapSaysWhichListenersTakeTls) {
                                 "CONTROLLER:SSL,CLIENT:PLAINTEXT,ELSEWHERE:SSL"}})));
   EXPECT_THAT(config.tls_listeners, ElementsAre("CONTROLLER"));
   EXPECT_TRUE(config.controllers_by_tls);
-  ASSERT_OK_AND_ASSIGN(
-      const NodeConfig broker,
-      Broker(With(kFiles, {{"listener.security.protocol.map", "INTERNAL:SSL,CONTROLLER:SSL"}})));
+  ASSERT_OK_AND_ASSIGN(const NodeConfig broker,
+                       Broker(With(kFiles, {{"listener.security.protocol.map",
+                                             "INTERNAL:SSL,OPEN:PLAINTEXT,CONTROLLER:SSL"}})));
   EXPECT_TRUE(broker.controllers_by_tls);
   EXPECT_TRUE(broker.brokers_by_tls);
   EXPECT_THAT(broker.tls_listeners, ElementsAre("CONTROLLER", "INTERNAL"));
@@ -84,6 +84,37 @@ TEST(ListenerSecurityTest, TheMapSaysWhichListenersTakeTls) {
   }
 }
 
+// Each of these would be in plaintext where TLS was meant.
+TEST(ListenerSecurityTest, AMistypedNameInTheMapIsRefusedAndNamed) {
+  constexpr char kMap[] = "listener.security.protocol.map";
+  const ConfigValues alone = With(kFiles, {{"listeners", "CLIENTS://127.0.0.1:9092"}});
+  const absl::Status custom = Parse(alone, {{kMap, "CLIENTZ:SSL"}}).status();
+  EXPECT_THAT(custom, IsError(ErrorCode::kInvalidConfig, "add CLIENTS:SSL or CLIENTS:PLAINTEXT"));
+  EXPECT_THAT(custom, IsError(ErrorCode::kInvalidConfig, "CLIENTZ in the map is no listener"));
+  EXPECT_THAT(Parse(alone, {{kMap, "clients:SSL"}}).status(), HasCode(ErrorCode::kInvalidConfig));
+  const ConfigValues plain = With(kFiles, {{"listeners", "PLAINTEXT://127.0.0.1:9092"}});
+  EXPECT_THAT(Parse(plain, {{kMap, "PLAINTXT:SSL"}}).status(),
+              IsError(ErrorCode::kInvalidConfig, "'PLAINTXT' is no listener of this process"));
+  // How it finds the controllers counts as a listener of a broker.
+  EXPECT_THAT(Broker(With(kFiles, {{kMap, "INTERNAL:SSL,OPEN:SSL,CONTROLER:SSL"}})).status(),
+              IsError(ErrorCode::kInvalidConfig, "add CONTROLLER:SSL"));
+  EXPECT_THAT(Broker(With(kFiles, {{"controller.listener.names", ""},
+                                   {kMap, "INTERNAL:SSL,OPEN:SSL,CONTROLLER:SSL"}}))
+                  .status(),
+              IsError(ErrorCode::kInvalidConfig, "controller.listener.names"));
+}
+
+TEST(ListenerSecurityTest, AMapThatNamesAllListenersMayNameThoseOfOtherProcesses) {
+  const ConfigValues shared =
+      With(kFiles, {{"listener.security.protocol.map",
+                     "CLIENT:SSL,INTERNAL:SSL,OPEN:PLAINTEXT,CONTROLLER:SSL"}});
+  EXPECT_OK(Controller(shared));
+  EXPECT_OK(Broker(shared));
+  // The defaults of Kafka, which say nothing new.
+  EXPECT_OK(Parse({{"listeners", "PLAINTEXT://127.0.0.1:9092"}},
+                  {{"listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SSL:SSL"}}));
+}
+
 TEST(ListenerSecurityTest, AListenerNamedSslNeedsNoEntry) {
   ASSERT_OK_AND_ASSIGN(const NodeConfig config,
                        Parse(kFiles, {{"listeners", "SSL://localhost:9092"}}));
@@ -91,7 +122,7 @@ TEST(ListenerSecurityTest, AListenerNamedSslNeedsNoEntry) {
 }
 
 TEST(ListenerSecurityTest, WhatTlsNeedsIsAskedForByName) {
-  const ConfigValues map = {{"listener.security.protocol.map", "CONTROLLER:SSL"}};
+  const ConfigValues map = {{"listener.security.protocol.map", "CLIENT:PLAINTEXT,CONTROLLER:SSL"}};
   EXPECT_THAT(Controller(map).status(),
               IsError(ErrorCode::kInvalidConfig, "ssl.keystore.location"));
   EXPECT_THAT(Controller(With(map, {{"ssl.keystore.location", "k.pem"}})).status(),
