@@ -112,15 +112,24 @@ void RaftQuorumControl::AddVoter(NodeId node, DirectoryId directory, std::string
   const raft::VoterId id{node, directory};
   const MonotonicTime deadline = clock_->Now() + kCatchUpBound;
   const raft::Voter* const member = host_->log().node().voters().Find(id);
-  if (member != nullptr && member->learner) return Promote(id, deadline, std::move(done));
+  const bool is_learner = member != nullptr && member->learner;
+  if (is_learner && member->address == address) return Promote(id, deadline, std::move(done));
+  // The address that it was added with may have been wrong: then it has never heard of its place,
+  // and cannot correct it as those do that moved (voter_addresses.h).
+  const auto kind =
+      is_learner ? raft::VoterChange::Kind::kSetAddress : raft::VoterChange::Kind::kAddLearner;
+  ChangeAndPromote({kind, id, std::move(address)}, deadline, std::move(done));
+}
+
+void RaftQuorumControl::ChangeAndPromote(raft::VoterChange first, MonotonicTime deadline,
+                                         Done done) {
   std::weak_ptr<const bool> alive = alive_;
-  host_->log().ChangeMembership(
-      {raft::VoterChange::Kind::kAddLearner, id, std::move(address)},
-      [this, alive, id, deadline, done = std::move(done)](absl::Status status) mutable {
-        if (alive.expired()) return;
-        if (!status.ok()) return std::move(done)(status);
-        Promote(id, deadline, std::move(done));
-      });
+  host_->log().ChangeMembership(first, [this, alive, id = first.id, deadline,
+                                        done = std::move(done)](absl::Status status) mutable {
+    if (alive.expired()) return;
+    if (!status.ok()) return std::move(done)(status);
+    Promote(id, deadline, std::move(done));
+  });
 }
 
 void RaftQuorumControl::Promote(const raft::VoterId& id, MonotonicTime deadline, Done done) {
@@ -134,18 +143,24 @@ void RaftQuorumControl::Promote(const raft::VoterId& id, MonotonicTime deadline,
         if (alive.expired()) return;
         if (CodeOf(status) != ErrorCode::kResourceExhausted) return std::move(done)(status);
         if (clock_->Now() >= deadline) {
-          return std::move(done)(
-              MakeError(ErrorCode::kRequestTimedOut,
-                        absl::StrCat("node ", id.node.value(), " did not catch up within ",
-                                     absl::FormatDuration(kCatchUpBound),
-                                     " and stays a learner; see that it runs, and add it again"),
-                        {.name = "node", .value = absl::StrCat(id.node.value())}));
+          return std::move(done)(NotCaughtUp(id));
         }
         executor_->PostAt(clock_->Now() + kCatchUpInterval,
                           [this, alive, id, deadline, done = std::move(done)]() mutable {
                             if (!alive.expired()) Promote(id, deadline, std::move(done));
                           });
       });
+}
+
+absl::Status RaftQuorumControl::NotCaughtUp(const raft::VoterId& id) const {
+  const raft::Voter* const member = leading() ? host_->log().node().voters().Find(id) : nullptr;
+  return MakeError(
+      ErrorCode::kRequestTimedOut,
+      absl::StrCat("node ", id.node.value(), " did not catch up within ",
+                   absl::FormatDuration(kCatchUpBound), " and stays a learner",
+                   member == nullptr ? "" : absl::StrCat(" at ", member->address),
+                   "; see that it runs, with this directory and at this address, and add it again"),
+      {.name = "node", .value = absl::StrCat(id.node.value())});
 }
 
 void RaftQuorumControl::RemoveVoter(NodeId node, DirectoryId directory, Done done) {

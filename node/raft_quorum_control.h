@@ -52,8 +52,11 @@ class RaftQuorumControl final : public controller::QuorumControl {
     Done done;
   };
 
+  // Proposes `first`, and promotes the learner that it is about once that is committed.
+  void ChangeAndPromote(raft::VoterChange first, MonotonicTime deadline, Done done);
   // Asks until the learner may be promoted, or time is up.
   void Promote(const raft::VoterId& id, MonotonicTime deadline, Done done);
+  absl::Status NotCaughtUp(const raft::VoterId& id) const;
   void OnLeader(NodeId leader);
   static void AddObservers(std::vector<controller::QuorumMember> observers,
                            controller::QuorumDescription* description);

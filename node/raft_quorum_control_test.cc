@@ -1,5 +1,6 @@
 #include "node/raft_quorum_control.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -22,24 +23,31 @@ using controller::QuorumMember;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-// Nobody is there (what a learner that never answers looks like) but those that a test names:
-// voters who agree to everything.
+// Nobody is there (what a learner that never answers looks like) but those that a test names, where
+// it names them: voters who agree to everything.
 class ScriptedTransport final : public raft::Transport {
  public:
   explicit ScriptedTransport(Executor* executor) : executor_(executor) {}
   void SetReceiver(raft::TransportReceiver* receiver) override { receiver_ = receiver; }
-  void SetPeers(std::vector<raft::Peer>) override {}
+  void SetPeers(std::vector<raft::Peer> peers) override { peers_ = std::move(peers); }
   void Send(std::vector<raft::Message> messages) override {
     for (const raft::Message& message : messages) {
-      if (there.contains(message.to.node)) Answer(message);
+      if (there.contains(message.to.node) || IsThereAt(message.to.node)) Answer(message);
     }
   }
 
   std::set<NodeId> there;
+  // Who is found only where these say.
+  std::vector<raft::Peer> there_at;
   // Who was asked to take over.
   std::set<NodeId> asked;
 
  private:
+  bool IsThereAt(NodeId node) const {
+    return std::any_of(there_at.begin(), there_at.end(), [&](const raft::Peer& peer) {
+      return peer.node == node && std::find(peers_.begin(), peers_.end(), peer) != peers_.end();
+    });
+  }
   void Answer(const raft::Message& message) {
     raft::Message answer{message.to, message.from, message.term, {}};
     if (const auto* vote = std::get_if<raft::VoteRequest>(&message.body)) {
@@ -60,6 +68,7 @@ class ScriptedTransport final : public raft::Transport {
 
   Executor* const executor_;
   raft::TransportReceiver* receiver_ = nullptr;
+  std::vector<raft::Peer> peers_;
 };
 
 // A lone voter, which others may be added to.
@@ -163,6 +172,22 @@ TEST_F(RaftQuorumControlTest, ALearnerThatNeverAnswersStaysOneAndIsNamed) {
   std::optional<absl::Status> removed;
   control_.RemoveVoter(NodeId(2), DirectoryId(Uuid(2, 2)), Into(&removed));
   EXPECT_OK(Await(removed));
+}
+
+TEST_F(RaftQuorumControlTest, ALearnerAddedAtAWrongAddressIsMendedByAddingItAtTheRightOne) {
+  const DirectoryId directory(Uuid(2, 2));
+  transport_.there_at = {{NodeId(2), "two:1"}};
+  Lead();
+  std::optional<absl::Status> mistyped;
+  control_.AddVoter(NodeId(2), directory, "tow:1", Into(&mistyped));
+  EXPECT_THAT(Await(mistyped), IsError(ErrorCode::kRequestTimedOut, "stays a learner at tow:1"));
+  std::optional<absl::Status> corrected;
+  control_.AddVoter(NodeId(2), directory, "two:1", Into(&corrected));
+  EXPECT_OK(Await(corrected));
+  ASSERT_OK_AND_ASSIGN(const auto description, Describe());
+  ASSERT_THAT(description.members, SizeIs(2));
+  EXPECT_EQ(description.members[1].role, QuorumMember::Role::kVoter);
+  EXPECT_EQ(description.members[1].address, "two:1");
 }
 
 TEST_F(RaftQuorumControlTest, LeadershipGoesToVotersOnly) {

@@ -114,13 +114,34 @@ absl::StatusOr<std::string> DirectoryBytes(const std::string& text) {
                    {.name = "--directory-id", .value = text});
 }
 
+// The server that was asked answers only when the new controller has caught up: that it does not is
+// not its fault.
+absl::Status NotYetVoting(const QuorumOptions& options, const GlobalOptions& global) {
+  return MakeError(
+      ErrorCode::kRequestTimedOut,
+      absl::StrCat(
+          "controller ", options.node, " does not vote within ",
+          absl::FormatDuration(global.timeout()),
+          ", and may still come to: `millrace quorum describe` says how far it is. See that "
+          "it runs at ",
+          options.address,
+          " with that directory; add it again to correct the address, or "
+          "with a longer --timeout"),
+      {.name = "--address", .value = options.address});
+}
+
 absl::Status Add(const QuorumOptions& options, const GlobalOptions& global) {
   v1::AddControllerRequest request;
   request.set_node_id(options.node);
   ASSIGN_OR_RETURN(*request.mutable_directory_id(), DirectoryBytes(options.directory_id));
   request.set_address(options.address);
   ASSIGN_OR_RETURN(auto admin, ConnectAdmin(global));
-  RETURN_IF_ERROR(admin->AddController(request).status());
+  const absl::Status added = admin->AddController(request).status();
+  // The client's own; the leader's says itself what is the matter.
+  const bool unanswered =
+      CodeOf(added) == ErrorCode::kRequestTimedOut && DetailOf(added).name == "timeout";
+  if (unanswered) return NotYetVoting(options, global);
+  RETURN_IF_ERROR(added);
   if (global.format() == OutputFormat::kJson) {
     PrintJson({{"node", options.node},
                {"directory_id", options.directory_id},
@@ -177,7 +198,8 @@ void AddQuorumCommands(CLI::App* app, GlobalOptions* global) {
       quorum, "add", "Make a controller that runs already a voter",
       "  millrace quorum add 4 --directory-id Jv0iX3kTTz2Kz0dOcbG8Vw --address ctl4:9093\n\n"
       "It has the log sent to it first, and votes once it has caught up; the answer comes then,\n"
-      "so give a long --timeout for a long log.\n",
+      "so give a long --timeout for a long log. If the address was wrong, add it again with the\n"
+      "right one.\n",
       global, [=] { return Add(*options, *global); });
   CLI::App* remove =
       AddCommand(quorum, "remove", "Take a voter out of the quorum",

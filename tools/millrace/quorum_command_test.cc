@@ -1,5 +1,6 @@
 #include "tools/millrace/quorum_command.h"
 
+#include "base/status.h"
 #include "base/uuid.h"
 #include "gmock/gmock.h"
 #include "tools/millrace/testing/command_test_bed.h"
@@ -92,6 +93,18 @@ TEST(QuorumCommand, AddsAVoter) {
   EXPECT_EQ(server.add_controller.request.node_id(), 4);
   EXPECT_EQ(server.add_controller.request.directory_id(), DirectoryBytes());
   EXPECT_EQ(server.add_controller.request.address(), "four:9093");
+}
+
+// As the client says it of a server that waits for the new controller to catch up.
+TEST(QuorumCommand, AControllerThatDoesNotCatchUpIsNotTheFaultOfTheServerAsked) {
+  FakeAdminServer server;
+  server.add_controller.refusal = MakeError(ErrorCode::kRequestTimedOut, "Deadline Exceeded");
+  const LineResult result = RunQuorum(
+      server.At({"quorum", "add", "4", "--directory-id", kDirectory, "--address", "four:9093"}));
+  EXPECT_EQ(result.exit_code, kExitUnavailable);
+  EXPECT_THAT(result.err, HasSubstr("controller 4 does not vote"));
+  EXPECT_THAT(result.err, HasSubstr("See that it runs at four:9093"));
+  EXPECT_THAT(result.err, testing::Not(HasSubstr(server.address())));
 }
 
 TEST(QuorumCommand, RemovesAVoter) {

@@ -34,6 +34,7 @@ void FakeAdminServer::Answer(Method method, FakeAnswer<Request, Response>* answe
       &server_, server_.queue(0), &service_, method,
       [answer](const rpc::CallContext&, Request request, rpc::Reply<Response> reply) {
         answer->request = std::move(request);
+        if (!answer->refusal.ok()) return reply(answer->refusal);
         reply(answer->response);
       });
 }

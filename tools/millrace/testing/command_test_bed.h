@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/counters.h"
 #include "base/system_clock.h"
@@ -36,6 +37,8 @@ template <typename Request, typename Response>
 struct FakeAnswer {
   Response response;
   Request request;
+  // The answer, unless it is OK.
+  absl::Status refusal;
 };
 
 class FakeAdminServer {
