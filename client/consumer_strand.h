@@ -85,6 +85,7 @@ class ConsumerStrand final : public LogChannelEvents {
 
   void OnTopics(const api::WatchTopicsResponse& topics) override;
   void OnWatchDown(const absl::Status& why) override { news_->WatchFailed(why); }
+  void OnWatchRefused(const absl::Status& why) override { news_->WatchRefused(why); }
   void OnFetchDown(NodeId broker, const absl::Status& why) override;
   void OnFetched(NodeId broker, api::FetchStreamResponse response) override;
 

@@ -173,6 +173,9 @@ class FakeLogServer::WatchHandler final : public rpc::StreamHandler {
   }
 
   void OnMessage(Bytes message) override {
+    if (fake_->watch_refusal_ != ErrorCode::kNone) {
+      return stream_->Finish(MakeError(fake_->watch_refusal_, "refused by the test"));
+    }
     request_ = api::FromProto(*rpc::ParseMessage<v1::WatchTopicsRequest>(message));
     Push();
   }
@@ -307,6 +310,10 @@ void FakeLogServer::RefuseProduce(int count, ErrorCode code) {
     refusals_ = count;
     refusal_ = code;
   });
+}
+
+void FakeLogServer::RefuseWatches(ErrorCode code) {
+  Run([&] { watch_refusal_ = code; });
 }
 
 void FakeLogServer::DropProduce(int count) {

@@ -42,6 +42,8 @@ class FakeLogServer {
   void DeleteTopic(const std::string& topic);
   // The next `count` produce requests for partitions are refused with this.
   void RefuseProduce(int count, ErrorCode code);
+  // Watches are refused with this from now on; kNone: no more. Those that are open stay.
+  void RefuseWatches(ErrorCode code);
   // The next `count` produce requests get no answer and end their stream.
   void DropProduce(int count);
   // Neither produce requests nor fetches are answered until Resume.
@@ -114,6 +116,7 @@ class FakeLogServer {
   int64_t metadata_index_ = 1;
   int refusals_ = 0;
   ErrorCode refusal_ = ErrorCode::kNone;
+  ErrorCode watch_refusal_ = ErrorCode::kNone;
   int drops_ = 0;
   bool hold_ = false;
   int64_t bytes_pushed_ = 0;

@@ -166,7 +166,7 @@ void GrpcLogChannel::StartWatch() {
 void GrpcLogChannel::WatchPushed(uint64_t number, const api::WatchTopicsResponse& push) {
   if (number != watch_number_) return;
   pushed_ = true;
-  failures_ = 0;
+  failures_ = refusals_ = 0;
   metadata_index_ = std::max(metadata_index_, push.metadata_index);
   if (!push.brokers.empty()) {
     // The server in use stays the first to be asked.
@@ -188,7 +188,11 @@ void GrpcLogChannel::WatchEnded(uint64_t number, const absl::Status& why) {
   // Its timer, or its end, may come after the other.
   if (number != watch_number_ || watch_ == nullptr) return;
   watch_ = nullptr;
-  events_->OnWatchDown(Annotate(why, servers_[server_ % servers_.size()]));
+  const absl::Status annotated = Annotate(why, servers_[server_ % servers_.size()]);
+  events_->OnWatchDown(annotated);
+  // One may take what another refuses: a listener without TLS, a newer authority.
+  refusals_ = CodeOf(why) == ErrorCode::kAuthorizationFailed ? refusals_ + 1 : 0;
+  if (refusals_ >= servers_.size()) events_->OnWatchRefused(annotated);
   ++server_;
   ++failures_;
   // Where nobody knows what this client has seen, the cluster was founded anew.

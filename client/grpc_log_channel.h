@@ -102,6 +102,8 @@ class GrpcLogChannel final : public LogChannel {
   size_t server_ = 0;
   // Servers that failed since the latest push.
   size_t failures_ = 0;
+  // Of these, the latest that refused this client, with none in between that did not.
+  size_t refusals_ = 0;
   // Whether the present watch has been pushed to.
   bool pushed_ = false;
   std::shared_ptr<rpc::ClientStream> watch_;

@@ -19,6 +19,9 @@ class Heard final : public LogChannelEvents {
   void OnWatchDown(const absl::Status& why) override {
     Note([&] { watch_failures.push_back(why); });
   }
+  void OnWatchRefused(const absl::Status& why) override {
+    Note([&] { refusals.push_back(why); });
+  }
   void OnProduceUp(NodeId) override {
     Note([&] { ++ups; });
   }
@@ -31,6 +34,7 @@ class Heard final : public LogChannelEvents {
 
   std::vector<api::WatchTopicsResponse> pushes;
   std::vector<absl::Status> watch_failures;
+  std::vector<absl::Status> refusals;
   std::vector<absl::Status> downs;
   std::vector<api::ProduceStreamResponse> produced;
   int ups = 0;
@@ -95,6 +99,28 @@ TEST_F(GrpcLogChannelTest, WatchGoesOnWithAnotherServerAndIsKeptUp) {
   Run([&] { pushes = heard_.pushes.size(); });
   server = std::make_unique<FakeLogServer>(port);
   EXPECT_TRUE(Await([&] { return heard_.pushes.size() > pushes; }));
+}
+
+TEST_F(GrpcLogChannelTest, ThatEveryServerRefusesIsToldOnceTheLastOneHas) {
+  FakeLogServer one;
+  FakeLogServer other;
+  one.RefuseWatches(ErrorCode::kAuthorizationFailed);
+  other.RefuseWatches(ErrorCode::kAuthorizationFailed);
+  Open({one.address(), other.address()});
+  Run([&] { channel_->Watch({"t"}); });
+  ASSERT_TRUE(Await([&] { return !heard_.refusals.empty(); }));
+  EXPECT_THAT(heard_.refusals[0], IsError(ErrorCode::kAuthorizationFailed, other.address()));
+}
+
+TEST_F(GrpcLogChannelTest, AServerThatTakesWhatAnotherRefusesIsWatched) {
+  FakeLogServer refusing;
+  FakeLogServer taking;
+  refusing.RefuseWatches(ErrorCode::kAuthorizationFailed);
+  Open({refusing.address(), taking.address()});
+  Run([&] { channel_->Watch({"t"}); });
+  ASSERT_TRUE(Await([&] { return !heard_.pushes.empty(); }));
+  EXPECT_THAT(heard_.watch_failures, testing::SizeIs(1));
+  EXPECT_THAT(heard_.refusals, testing::IsEmpty());
 }
 
 TEST_F(GrpcLogChannelTest, ReplacingTheWatchIsNoFailure) {

@@ -32,6 +32,9 @@ class LogChannelEvents {
   virtual void OnTopics(const api::WatchTopicsResponse& topics) = 0;
   // No server can be asked for topics now; the channel goes on trying.
   virtual void OnWatchDown(const absl::Status& why) = 0;
+  // Follows that of the last of them, where every server there is has refused this client
+  // (AUTHORIZATION_FAILED), one after the other.
+  virtual void OnWatchRefused(const absl::Status& why) = 0;
 
   virtual void OnProduceUp(NodeId) {}
   // Follows every OpenProduce, sooner or later: it never came up, or it ended.

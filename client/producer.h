@@ -75,7 +75,8 @@ class Producer {
   // called once, with the record's fate. Waits up to max_block_ms for a topic that is not known yet
   // and while buffer_memory is full. Errors (then the callback is not called): RESOURCE_EXHAUSTED
   // still full; MESSAGE_TOO_LARGE; UNKNOWN_TOPIC_OR_PARTITION; BROKER_NOT_AVAILABLE or
-  // REQUEST_TIMED_OUT if nobody tells of the topic; SHUTTING_DOWN after Close.
+  // REQUEST_TIMED_OUT if nobody tells of the topic; AUTHORIZATION_FAILED, at once, if every server
+  // refuses this client; SHUTTING_DOWN after Close.
   virtual absl::Status Send(const std::string& topic, Record record,
                             std::optional<PartitionIndex> partition, DeliveryCallback done) = 0;
   // The same for a record whose parts lie elsewhere: they are encoded into the batch before this

@@ -80,6 +80,8 @@ void ProducerStrand::OnTopics(const api::WatchTopicsResponse& topics) {
 
 void ProducerStrand::OnWatchDown(const absl::Status& why) { shared_->news.WatchFailed(why); }
 
+void ProducerStrand::OnWatchRefused(const absl::Status& why) { shared_->news.WatchRefused(why); }
+
 void ProducerStrand::OnProduceUp(NodeId broker) {
   core_.OnStreamUp(broker, clock_->Now());
   Step();

@@ -80,6 +80,7 @@ class ProducerStrand final : public LogChannelEvents, public BatchSource {
 
   void OnTopics(const api::WatchTopicsResponse& topics) override;
   void OnWatchDown(const absl::Status& why) override;
+  void OnWatchRefused(const absl::Status& why) override;
   void OnProduceUp(NodeId broker) override;
   void OnProduceDown(NodeId broker, const absl::Status& why) override;
   void OnProduced(NodeId broker, const api::ProduceStreamResponse& response) override;

@@ -56,6 +56,17 @@ TEST(Producer, RecordsArriveInOrderWithTheirOffsets) {
   }
 }
 
+TEST(Producer, AServerThatRefusesThisClientIsNotWaitedFor) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  server.RefuseWatches(ErrorCode::kAuthorizationFailed);
+  // Less than the test itself may take.
+  auto producer = Connect(server, {{"max.block.ms", "20000"}});
+  EXPECT_THAT(producer->Send("t", Value("v"), std::nullopt, nullptr),
+              HasCode(ErrorCode::kAuthorizationFailed));
+  server.RefuseWatches(ErrorCode::kNone);
+}
+
 TEST(Producer, OrderHoldsThroughRefusalsAndLostStreams) {
   FakeLogServer server;
   server.CreateTopic("t", 1);

@@ -19,6 +19,7 @@ absl::Status NotInTime(const TopicNews& news, const std::string& topic) {
                      absl::StrCat("no server told the partitions of topic '", topic, "' in time"),
                      {.name = "topic", .value = topic});
   }
+  if (CodeOf(*failure) == ErrorCode::kAuthorizationFailed) return *failure;
   return MakeError(
       ErrorCode::kBrokerNotAvailable,
       absl::StrCat("no server could be reached in time; the last tried was ", failure->message(),
@@ -30,12 +31,19 @@ absl::Status NotInTime(const TopicNews& news, const std::string& topic) {
 
 void TopicNews::Publish(const TopicTable& table) {
   watch_failure.Set(nullptr);
+  refusal.Set(nullptr);
   board.Publish(std::make_shared<const TopicTable>(table));
   changed.Signal();
 }
 
 void TopicNews::WatchFailed(const absl::Status& why) {
   watch_failure.Set(std::make_shared<const absl::Status>(why));
+  if (CodeOf(why) != ErrorCode::kAuthorizationFailed) refusal.Set(nullptr);
+  changed.Signal();
+}
+
+void TopicNews::WatchRefused(const absl::Status& why) {
+  refusal.Set(std::make_shared<const absl::Status>(why));
   changed.Signal();
 }
 
@@ -58,6 +66,8 @@ absl::Status AwaitTopic(TopicNews* news, const Clock& clock, const std::string& 
                        topic, "`"),
           {.name = "topic", .value = topic});
     }
+    const std::shared_ptr<const absl::Status> refusal = news->refusal.Get();
+    if (refusal != nullptr) return *refusal;
     if (now >= deadline) return NotInTime(*news, topic);
     news->changed.WaitFor(std::min(deadline, unknown_until) - now);
   }

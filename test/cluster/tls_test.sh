@@ -49,6 +49,8 @@ await 'the replicas are not in sync' in_sync
 
 refused 'takes TLS only' "$millrace" topic list --timeout 5 --bootstrap "$bootstrap"
 refused 'AUTHORIZATION_FAILED' "$millrace" topic list --timeout 5 --bootstrap "$bootstrap"
+refused 'AUTHORIZATION_FAILED' "$millrace" produce events --timeout 60 --bootstrap "$bootstrap" <"$work/in"
+refused 'AUTHORIZATION_FAILED' "$millrace" consume events --timeout 60 --bootstrap "$bootstrap"
 refused 'certificate verify failed' "$millrace" topic list --tls --timeout 5 --bootstrap "$bootstrap"
 refused 'no certificate was shown' "$millrace" quorum describe --tls-ca "$authority" --timeout 5 \
   --bootstrap "127.0.0.1:$((base + 100))"
