@@ -168,13 +168,13 @@ void FollowerRole::CutTo(Offset to, Outbox* outbox) {
   TellCut(to, outbox);
   if (to >= held_->high_watermark) return held_->log->TruncateTo(to, held_->high_watermark);
   // By the metadata's decision: a leader that has less was elected.
-  held_->high_watermark = to;
+  held_->MoveHighWatermark(to);
   held_->log->TruncateBelowHighWatermark(to);
 }
 
 void FollowerRole::ResetTo(Offset start, Outbox* outbox) {
   TellCut(start, outbox);
-  held_->high_watermark = start;
+  held_->MoveHighWatermark(start);
   held_->log->ResetTo(start);
 }
 

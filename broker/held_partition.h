@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "base/counters.h"
 #include "base/ids.h"
 #include "base/status.h"
 #include "broker/controller_contact.h"
@@ -45,8 +46,16 @@ struct HeldPartition {
   LogPosition position() const { return {log->written_offset(), log->durable_offset()}; }
   LeaderHint hint() const { return {leader, leader_epoch, ""}; }
   void SetHighWatermark(Offset to) {
-    high_watermark = to;
+    MoveHighWatermark(to);
     log->SetHighWatermark(to);
+  }
+  // Where the log itself is not to be told: it is cut there next.
+  void MoveHighWatermark(Offset to) {
+    high_watermark = to;
+    ShowHighWatermark();
+  }
+  void ShowHighWatermark() {
+    if (shown_in != nullptr) shown_in->Set(static_cast<double>(high_watermark.value()));
   }
 
   const ReplicaOptions options;
@@ -60,6 +69,8 @@ struct HeldPartition {
   PartitionEpoch partition_epoch{-1};
 
   Offset high_watermark;
+  // Tells operators of each of its moves, whoever made it. Null: this replica has no metrics.
+  Gauge* shown_in = nullptr;
   // A range of the log is known to be damaged, and may be had from another replica (S-35): not to
   // be relied on until it is repaired.
   bool damaged = false;

@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "api/list_offsets.h"
+#include "base/counters.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
 #include "broker/follower_role.h"
@@ -145,6 +146,11 @@ class Replica {
   bool is_leader() const { return leads_; }
   LeaderEpoch leader_epoch() const { return held_.leader_epoch; }
   Offset high_watermark() const { return held_.high_watermark; }
+  // Served there from now on, as long as this lives. Null: no longer.
+  void ShowHighWatermarkIn(Gauge* gauge) {
+    held_.shown_in = gauge;
+    held_.ShowHighWatermark();
+  }
   // Equal to the high watermark as long as there are no transactions.
   Offset last_stable_offset() const { return held_.high_watermark; }
   const TopicPartition& topic_partition() const { return held_.topic_partition; }

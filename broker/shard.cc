@@ -33,8 +33,7 @@ class Shard::Hosted : public storage::Log::Listener {
   void Tell() {
     if (metrics_ == nullptr) return;
     const ReplicaLog& log = replica_->log();
-    metrics_->Set(log.size_bytes(), log.log_start_offset(), replica_->high_watermark(),
-                  log.end_offset());
+    metrics_->Set(log.size_bytes(), log.log_start_offset(), log.end_offset());
   }
   void OnFailed(const absl::Status& status) override {
     shard_->NoteLogFailure(replica_->topic_partition(), status);
@@ -50,6 +49,7 @@ class Shard::Hosted : public storage::Log::Listener {
     ++*told_;
     metrics_ = std::make_unique<PartitionMetrics>(deps.metrics, topic_,
                                                   replica_->topic_partition().partition);
+    replica_->ShowHighWatermarkIn(metrics_->high_watermark());
     Tell();
   }
 
@@ -57,9 +57,9 @@ class Shard::Hosted : public storage::Log::Listener {
   const std::shared_ptr<int> told_;
   const std::string topic_;
   DirectoryId directory_;
-  std::unique_ptr<Replica> replica_;
-  // Null beyond metrics_partitions_max.
+  // Null beyond metrics_partitions_max. Outlives the replica, which writes to it.
   std::unique_ptr<PartitionMetrics> metrics_;
+  std::unique_ptr<Replica> replica_;
   absl::Status offline_;
 };
 

@@ -62,11 +62,9 @@ PartitionMetrics::PartitionMetrics(MetricRegistry* metrics, const std::string& t
                                   "Offset that the next record of a partition gets.",
                                   LabelsOf(topic, partition))) {}
 
-void PartitionMetrics::Set(int64_t size_bytes, Offset log_start, Offset high_watermark,
-                           Offset log_end) {
+void PartitionMetrics::Set(int64_t size_bytes, Offset log_start, Offset log_end) {
   size_bytes_->Set(static_cast<double>(size_bytes));
   log_start_->Set(static_cast<double>(log_start.value()));
-  high_watermark_->Set(static_cast<double>(high_watermark.value()));
   log_end_->Set(static_cast<double>(log_end.value()));
 }
 

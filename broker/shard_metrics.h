@@ -66,7 +66,10 @@ class PartitionMetrics {
  public:
   PartitionMetrics(MetricRegistry* metrics, const std::string& topic, PartitionIndex partition);
 
-  void Set(int64_t size_bytes, Offset log_start, Offset high_watermark, Offset log_end);
+  void Set(int64_t size_bytes, Offset log_start, Offset log_end);
+  // Not with the others: it moves by what other brokers say while the log stands still, so that the
+  // replica sets it.
+  Gauge* high_watermark() { return high_watermark_.get(); }
 
  private:
   const std::shared_ptr<Gauge> size_bytes_;

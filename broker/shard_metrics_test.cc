@@ -66,7 +66,8 @@ TEST(ShardMetricsTest, APartitionIsServedAsLongAsItIsHeld) {
   MetricRegistry registry;
   {
     PartitionMetrics metrics(&registry, "orders", PartitionIndex(7));
-    metrics.Set(1000, Offset(1), Offset(5), Offset(6));
+    metrics.Set(1000, Offset(1), Offset(6));
+    metrics.high_watermark()->Set(5);
     EXPECT_EQ(ValueOf(registry, "millrace_log_size_bytes"), 1000);
     EXPECT_EQ(ValueOf(registry, "millrace_log_start_offset"), 1);
     EXPECT_EQ(ValueOf(registry, "millrace_log_high_watermark"), 5);

@@ -49,6 +49,31 @@ TEST_P(ShardReplicationTest, FollowersLearnTheHighWatermarkWithoutMoreBatches) {
   EXPECT_TRUE(cluster_.HighWatermarkIs(4));
 }
 
+TEST_P(ShardReplicationTest, TheMetricIsTheHighWatermarkThatReadersSee) {
+  const auto served = [&](int id) {
+    double value = -1;
+    for (const MetricSample& sample : cluster_.members.at(id)->metrics->Collect()) {
+      if (sample.name == "millrace_log_high_watermark") value = sample.value;
+    }
+    return value;
+  };
+  cluster_.CreateTopic();
+  for (int i = 1; i <= 2; ++i) {
+    ASSERT_TRUE(cluster_.Produce(MakeBatch(4)).outcome.ok());
+    cluster_.Run(absl::Milliseconds(5));
+    ASSERT_TRUE(cluster_.HighWatermarkIs(4 * i));
+    for (const int id : {1, 2, 3}) EXPECT_EQ(served(id), 4 * i) << "of broker " << id;
+  }
+  // Nothing is produced any more: nor does it stay behind then.
+  for (const int id : {1, 2, 3}) {
+    cluster_.Kill(id);
+    cluster_.Start(id);
+  }
+  cluster_.Elect(1, {1, 2, 3});
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.HighWatermarkIs(8); }));
+  for (const int id : {1, 2, 3}) EXPECT_EQ(served(id), 8) << "of broker " << id;
+}
+
 TEST_P(ShardReplicationTest, AnIdleClusterSendsNothing) {
   cluster_.CreateTopic(4);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(cluster_.Produce(MakeBatch(), i).outcome.ok());
