@@ -44,8 +44,13 @@ class Shard::Hosted : public storage::Log::Listener {
   void Open(std::unique_ptr<Replica> replica) {
     replica_ = std::move(replica);
     replica_->log().SetListener(this);
+    ServeMetrics();
+  }
+  // From now on, if there is a place for them.
+  void ServeMetrics() {
     const Deps& deps = shard_->deps_;
-    if (deps.metrics == nullptr || *told_ >= deps.metrics_partitions_max) return;
+    if (deps.metrics == nullptr || replica_ == nullptr || metrics_ != nullptr) return;
+    if (*told_ >= deps.metrics_partitions_max) return;
     ++*told_;
     metrics_ = std::make_unique<PartitionMetrics>(deps.metrics, topic_,
                                                   replica_->topic_partition().partition);
@@ -129,11 +134,6 @@ void Shard::OnImage(std::shared_ptr<const metadata::Image> image,
     const ImageObserver call = observer->second;
     call(*delta);
   }
-}
-
-uint64_t Shard::Subscribe(ImageObserver observer) {
-  observers_.emplace(next_observer_, std::move(observer));
-  return next_observer_++;
 }
 
 void Shard::ApplyMetadata(Hosted* hosted) {
@@ -583,7 +583,11 @@ void Shard::UpdateGauges() {
 void Shard::SetGauges() {
   gauges_posted_ = false;
   int leaders = 0;
-  for (const auto& [partition, hosted] : replicas_) leaders += hosted->leads() ? 1 : 0;
+  for (const auto& [partition, hosted] : replicas_) {
+    leaders += hosted->leads() ? 1 : 0;
+    // Others that went have left their places.
+    hosted->ServeMetrics();
+  }
   metrics_.Holds(static_cast<int>(replicas_.size()), leaders, in_sync_, *partitions_told_);
 }
 

@@ -113,7 +113,10 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   void OnImage(std::shared_ptr<const metadata::Image> image,
                std::shared_ptr<const metadata::Delta> delta, bool leaderships_count);
   using ImageObserver = std::function<void(const metadata::Delta&)>;
-  uint64_t Subscribe(ImageObserver observer);
+  uint64_t Subscribe(ImageObserver observer) {
+    observers_.emplace(next_observer_, std::move(observer));
+    return next_observer_++;
+  }
   void Unsubscribe(uint64_t id) { observers_.erase(id); }
 
   // --- Replicas ---

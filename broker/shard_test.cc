@@ -141,6 +141,8 @@ TEST(ShardTest, MetricsOfPartitionsAreBoundedInNumber) {
     f.shard->RemoveReplica(f.Partition(0), MakeError(ErrorCode::kUnknownTopicOrPartition, "x"));
   });
   EXPECT_THAT(ends(), ::testing::ElementsAre(-1, 5));
+  f.loop.RunFor(absl::Seconds(1));
+  EXPECT_THAT(ends(), ::testing::ElementsAre(0, 5, 5)) << "the place that is free is given on";
 }
 
 TEST(ShardTest, ClosesAllLogs) {
