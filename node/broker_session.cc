@@ -78,7 +78,7 @@ void BrokerSession::OnAnswer(uint64_t stream, const SessionAnswer& answer, Monot
 
 void BrokerSession::OnStreamEnded(uint64_t stream, const absl::Status& status, MonotonicTime now) {
   if (stream != stream_ || !connected()) return;
-  if (IsFinal(status)) return Fail(status);
+  if (IsFinal(status) && IsOfOurCluster(status)) return Fail(status);
   const raft::Peer left = *current_;
   const bool lasted = established_ && now - established_at_ >= kLasting;
   last_failure_ = absl::StrCat(left.address, ": ", status.message());
@@ -271,6 +271,7 @@ void BrokerSession::Heard(MonotonicTime now) {
   if (established_) return;
   established_ = heard_somebody_ = true;
   established_at_ = now;
+  refused_.clear();
   rounds_silent_ = named_silent_ = 0;
   if (want_registration_ && now >= register_at_) AskRegistration();
 }
@@ -364,6 +365,16 @@ absl::Duration BrokerSession::Doubled(int times) const {
 void BrokerSession::CountSilence() {
   heard_silence_ = true;
   if (current_->address == named_) ++named_silent_;
+}
+
+bool BrokerSession::IsOfOurCluster(const absl::Status& refusal) {
+  const bool may_be_astray = CodeOf(refusal) == ErrorCode::kInconsistentClusterId ||
+                             CodeOf(refusal) == ErrorCode::kAuthorizationFailed;
+  if (!may_be_astray || established_ || current_->address == named_) return true;
+  refused_.insert(current_->address);
+  return std::all_of(
+      options_.controllers.begin(), options_.controllers.end(),
+      [this](const raft::Peer& controller) { return refused_.contains(controller.address); });
 }
 
 void BrokerSession::AskRegistration() {

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -173,6 +174,10 @@ class BrokerSession {
   absl::Duration Doubled(int times) const;
   // It did not.
   void CountSilence();
+  // Whether who refuses for good speaks for the cluster. A process at a controller's address that
+  // is of another cluster, or takes TLS only, must not stop a broker that the others take in: it
+  // does not unless another one has named it as the leader, or all refuse.
+  bool IsOfOurCluster(const absl::Status& refusal);
   void AskRegistration();
   void Fail(const absl::Status& status);
 
@@ -204,6 +209,8 @@ class BrokerSession {
   // Unless those who answer go on to name it, which they do not for long of one that is off.
   std::string named_;
   int named_silent_ = 0;
+  // Those that refused for good since somebody last spoke for the cluster.
+  std::set<std::string> refused_;
   // When there is no stream: of the next round.
   MonotonicTime seek_at_;
   std::string last_failure_;

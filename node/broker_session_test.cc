@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/sim/sim_random.h"
 #include "base/status.h"
+#include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -373,8 +374,8 @@ TEST_F(BrokerSessionTest, RegistrationIsTriedAgainAfterATransientRefusal) {
 }
 
 TEST_F(BrokerSessionTest, RefusalForGoodEndsTheSession) {
-  for (const ErrorCode code : {ErrorCode::kInconsistentClusterId, ErrorCode::kUnsupportedVersion,
-                               ErrorCode::kStaleBrokerEpoch, ErrorCode::kBrokerIdNotRegistered}) {
+  for (const ErrorCode code : {ErrorCode::kUnsupportedVersion, ErrorCode::kStaleBrokerEpoch,
+                               ErrorCode::kBrokerIdNotRegistered}) {
     BrokerSession session(Options(), &random_, now_);
     const uint64_t stream = session.TakeReady().open->stream;
     session.OnStreamEnded(stream, MakeError(code, "never"), now_);
@@ -384,6 +385,39 @@ TEST_F(BrokerSessionTest, RefusalForGoodEndsTheSession) {
     session.Tick(now_ + absl::Hours(1));
     EXPECT_FALSE(session.TakeReady().open.has_value());
   }
+}
+
+// A follower's place is taken by a process of another cluster, or by one that takes TLS only.
+TEST_F(BrokerSessionTest, OneControllerThatIsAstrayEndsNothing) {
+  for (const ErrorCode code :
+       {ErrorCode::kInconsistentClusterId, ErrorCode::kAuthorizationFailed}) {
+    // The others do not lead either, or do not answer.
+    for (const absl::Status& other : {NotController(), Refused()}) {
+      for (int i = 0; i < 20; ++i) {
+        UntilOpened();
+        End(address_ == "c3:1" ? MakeError(code, "not here") : other);
+        ASSERT_OK(session_.failure()) << code;
+      }
+    }
+  }
+}
+
+TEST_F(BrokerSessionTest, WhereAllAreOfAnotherClusterItEnds) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(session_.failure());
+    UntilOpened();
+    End(MakeError(ErrorCode::kInconsistentClusterId, "not here"));
+  }
+  EXPECT_EQ(session_.state(), State::kEnded);
+}
+
+TEST_F(BrokerSessionTest, WhomAnotherNamesAsTheLeaderSpeaksForTheCluster) {
+  for (int i = 0; i < 10 && session_.failure().ok(); ++i) {
+    UntilOpened();
+    End(address_ == "c3:1" ? MakeError(ErrorCode::kInconsistentClusterId, "not here")
+                           : NotController(3));
+  }
+  EXPECT_EQ(session_.state(), State::kEnded);
 }
 
 TEST_F(BrokerSessionTest, FencedBrokerAsksToBeActiveAgain) {
