@@ -77,7 +77,7 @@ absl::Status ControllerRole::Open() {
   }
   if (config_.in_quorum()) {
     // Its log is opened when it knows who founded the quorum; who this is must be known before.
-    RETURN_IF_ERROR(SetAsideIfDamaged());
+    RETURN_IF_ERROR(CheckLog());
     ASSIGN_OR_RETURN(founding_record_,
                      ReadFoundingFile(*env_.files, config_.metadata_dir, dir_->cluster_id()));
     return absl::OkStatus();
@@ -87,14 +87,26 @@ absl::Status ControllerRole::Open() {
   return OpenHost(std::move(alone));
 }
 
-absl::Status ControllerRole::SetAsideIfDamaged() {
+absl::Status ControllerRole::CheckLog() {
   const absl::Status whole = CheckVotersLog(*env_.files, *dir_);
-  if (CodeOf(whole) != ErrorCode::kCorruptLog || dir_->cluster_id().is_zero()) return whole;
+  const ErrorCode code = CodeOf(whole);
+  const bool unusable = code == ErrorCode::kCorruptLog || code == ErrorCode::kInvalidDirectory;
+  if (!unusable || dir_->cluster_id().is_zero()) return whole;
+  ASSIGN_OR_RETURN(const bool others, OthersVote(*env_.files, *dir_, config_.quorum_voters));
+  if (!others) {
+    return Annotate(whole,
+                    "this controller is the only voter that it knows of, so that nobody else has "
+                    "its metadata (restore the directory; if other controllers of the cluster run, "
+                    "give this one an empty metadata.log.dir instead)");
+  }
   ASSIGN_OR_RETURN(const std::string aside,
                    SetDamagedLogAside(*env_.files, dir_.get(), env_.random));
   LOG_ERROR("node",
-            "the metadata log is damaged and was set aside; this controller has become a newcomer "
-            "to its quorum, which waits to be added",
+            code == ErrorCode::kCorruptLog
+                ? "the metadata log is damaged and was set aside; this controller has become a "
+                  "newcomer to its quorum, which waits to be added"
+                : "the metadata log is gone; this controller has become a newcomer to its quorum, "
+                  "which waits to be added",
             {{"damage", whole.message()},
              {"kept", aside},
              {"directory", dir_->directory_id().ToString()}});
@@ -270,6 +282,7 @@ void ControllerRole::BalanceLeaders() {
 void ControllerRole::OnLed() {
   const ClusterId founded = host_->committed_image().cluster_id();
   if (founded.is_zero()) {
+    // Its directory names the cluster before this; that it has its log was seen when it was opened.
     if (config_.in_quorum()) return FoundCluster();
     // A lost metadata log must not look like a new cluster: what the log directories hold would be
     // orphaned, and then the topics made again under their names.

@@ -49,7 +49,8 @@ class ControllerRole {
   ~ControllerRole();
 
   // Reads the metadata directory and, where it is the whole quorum, its log. Blocks. Errors: those
-  // of CheckFounding, MetadataDir::Open, ControllerHost::Open and the image store, with the path.
+  // of CheckFounding, MetadataDir::Open, ControllerHost::Open and the image store, with the path;
+  // those of CheckVotersLog where no other voter could replace what is lost.
   absl::Status Open();
 
   // `done` runs once commands are taken: here, with the cluster founded, where this is the whole
@@ -88,7 +89,8 @@ class ControllerRole {
   void Finish(const absl::Status& status);
 
   absl::Status OpenHost(QuorumPlace place);
-  absl::Status SetAsideIfDamaged();
+  // One of a quorum starts with its whole log, or as a newcomer, or not at all.
+  absl::Status CheckLog();
   // What only the leader does begins, or ends.
   void OnLeadership(bool leads);
   // What this node says of itself to its peers.

@@ -2,14 +2,21 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/status.h"
+#include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "node/testing/silent_network.h"
 #include "node/testing/sim_env.h"
 
 namespace millrace::node {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Ne;
 
 class ControllerRoleTest : public ::testing::Test {
  protected:
@@ -53,6 +60,129 @@ TEST_F(ControllerRoleTest, LostLogIsNotANewCluster) {
   End();
   ASSERT_TRUE(RemoveTree(sim_.files, "d/metadata/wal").ok());
   EXPECT_EQ(CodeOf(Start()), ErrorCode::kInvalidDirectory);
+}
+
+// A controller in a process of its own: `voters` as in controller.quorum.voters.
+class DedicatedControllerTest : public ::testing::Test {
+ protected:
+  ~DedicatedControllerTest() override { End(); }
+
+  static NodeConfig Config(const std::string& voters) {
+    return ParseNodeConfig({{"node.id", "1"},
+                            {"process.roles", "controller"},
+                            {"listeners", "PLAINTEXT://localhost:9092,C://localhost:9093"},
+                            {"controller.listener.names", "C"},
+                            {"controller.quorum.voters", voters}},
+                           "d")
+        .value();
+  }
+  absl::Status Open(const std::string& voters = "1@localhost:9093") {
+    End();
+    leaders_ = std::make_unique<controller::LeaderWatch>();
+    quorum_ =
+        std::make_unique<RaftQuorumControl>(sim_.env.controller, sim_.env.clock, leaders_.get());
+    role_ = std::make_unique<ControllerRole>(Config(voters), sim_.env, nullptr, &network_,
+                                             leaders_.get(), quorum_.get());
+    return role_->Open();
+  }
+  absl::Status Start() {
+    RETURN_IF_ERROR(Open());
+    std::optional<absl::Status> started;
+    sim_.On([&] { role_->Start([&](absl::Status status) { started = status; }); });
+    EXPECT_TRUE(sim_.Until([&] {
+      return started.has_value() && role_->host() != nullptr &&
+             !role_->host()->committed_image().cluster_id().is_zero();
+    }));
+    return *started;
+  }
+  void End() {
+    role_.reset();
+    quorum_.reset();
+    ASSERT_TRUE(sim_.loop.RunUntilIdle());
+  }
+  // One bit of the log's first group, which later ones say was durable.
+  void Damage() {
+    auto file =
+        files().Open("d/metadata/wal/00000000000000000001.wal", OpenMode::kReadWrite).value();
+    char byte = 0;
+    ASSERT_OK(file->ReadAt(40, absl::MakeSpan(&byte, 1)).status());
+    byte = static_cast<char>(byte ^ 4);
+    ASSERT_OK(file->WriteAt(40, Slice(&byte, 1)));
+  }
+  FileSystem& files() { return *sim_.env.files; }
+  std::vector<std::string> Names() {
+    std::vector<std::string> names;
+    const std::vector<DirectoryEntry> entries = files().ListDirectory("d/metadata").value();
+    for (const DirectoryEntry& entry : entries) names.push_back(entry.name);
+    return names;
+  }
+
+  SimEnv sim_;
+  SilentNetwork network_;
+  std::unique_ptr<controller::LeaderWatch> leaders_;
+  std::unique_ptr<RaftQuorumControl> quorum_;
+  std::unique_ptr<ControllerRole> role_;
+};
+
+TEST_F(DedicatedControllerTest, AloneItFoundsItsClusterOnce) {
+  ASSERT_OK(Start());
+  const ClusterId cluster = role_->host()->committed_image().cluster_id();
+  ASSERT_OK(Start());
+  EXPECT_EQ(role_->host()->committed_image().cluster_id(), cluster);
+}
+
+TEST_F(DedicatedControllerTest, S20LostLogIsNotANewCluster) {
+  ASSERT_OK(Start());
+  End();
+  ASSERT_OK(RemoveTree(files(), "d/metadata/wal"));
+  EXPECT_THAT(Start(), HasCode(ErrorCode::kInvalidDirectory));
+  // Nor at the next try, for what the first one left.
+  EXPECT_THAT(Start(), HasCode(ErrorCode::kInvalidDirectory));
+}
+
+// One of several: the others may count on what it promised.
+TEST_F(DedicatedControllerTest, S17AVoterWhoseLogIsLostComesBackAsAnotherOne) {
+  ASSERT_OK(Start());
+  const raft::VoterId before = role_->voter_id();
+  End();
+  ASSERT_OK(RemoveTree(files(), "d/metadata/wal"));
+  ASSERT_OK(Open("1@localhost:9093,2@localhost:9094"));
+  EXPECT_THAT(role_->voter_id(), Ne(before));
+}
+
+TEST_F(DedicatedControllerTest, S35DamageToTheOnlyVotersLogIsRefusedAndNothingIsSetAside) {
+  ASSERT_OK(Start());
+  const raft::VoterId before = role_->voter_id();
+  End();
+  Damage();
+  const std::vector<std::string> names = Names();
+  const absl::Status refused = Open();
+  EXPECT_THAT(refused, HasCode(ErrorCode::kCorruptLog));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("only voter"));
+  EXPECT_EQ(role_->voter_id(), before);
+  EXPECT_EQ(Names(), names);
+  // That others are configured does not make them voters: its log says that it is alone.
+  EXPECT_THAT(Open("1@localhost:9093,2@localhost:9094"), HasCode(ErrorCode::kCorruptLog));
+}
+
+// The log comes before the cluster's id in meta.properties: no crash looks as if it were lost.
+TEST_F(DedicatedControllerTest, ACrashAtAnyMomentOfTheFoundingIsNoLostLog) {
+  std::vector<std::unique_ptr<sim::SimFileSystem>> images;
+  sim_.files.SetOnCall([&](const sim::SimCall&) {
+    for (const auto mode :
+         {sim::CrashMode::kKeepAll, sim::CrashMode::kLoseAll, sim::CrashMode::kTorn}) {
+      images.push_back(sim_.files.CrashImage(mode, sim_.random));
+    }
+  });
+  ASSERT_OK(Start());
+  sim_.files.SetOnCall(nullptr);
+  EXPECT_GE(images.size(), 60u);
+  for (const auto& image : images) {
+    End();
+    sim_.env.files = image.get();
+    ASSERT_OK(Start());
+  }
+  End();
 }
 
 TEST_F(ControllerRoleTest, DirectoryOfAnotherProcessIsRefusedAtTheOpening) {
