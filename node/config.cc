@@ -244,6 +244,23 @@ absl::Status ResolveVoters(NodeConfig* config) {
   return absl::OkStatus();
 }
 
+// The controller of this process serves no other, though half of what it takes is there.
+void WarnOfNobodyElse(NodeConfig* config) {
+  if (!config->is_controller || config->in_quorum()) return;
+  if (!config->controller_listeners.empty()) {
+    config->warnings.push_back(absl::StrCat(
+        "the listener ", config->controller_listeners.front().ToString(),
+        " of controller.listener.names is not opened, because controller.quorum.voters names "
+        "nobody: other processes cannot join; give all of them controller.quorum.voters, ",
+        config->node_id.value(), "@host:port"));
+  } else if (!config->quorum_voters.empty()) {
+    config->warnings.push_back(
+        "controller.quorum.voters says where other processes find this controller, but it has no "
+        "listener for them, and they cannot join: add one to listeners, and its name to "
+        "controller.listener.names");
+  }
+}
+
 // A voter that is found at another port than it listens on is right behind a port mapping, and
 // otherwise a slip that would keep the quorum waiting.
 void WarnOfPorts(NodeConfig* config) {
@@ -284,6 +301,7 @@ absl::Status ResolveQuorum(NodeConfig* config) {
   RETURN_IF_ERROR(SplitListeners(config));
   RETURN_IF_ERROR(CheckInterBrokerListener(*config));
   RETURN_IF_ERROR(ResolveSecurity(config));
+  WarnOfNobodyElse(config);
   WarnOfPorts(config);
   ASSIGN_OR_RETURN(config->raft, RaftOptionsOf(config->settings));
   return absl::OkStatus();

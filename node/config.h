@@ -117,9 +117,12 @@ struct NodeConfig {
   std::vector<std::string> warnings;
 
   // Whether this process is one of a quorum that others see: other controllers, or brokers in
-  // processes of their own. Otherwise, if it is a controller, it is the whole quorum of a broker
-  // in the same process.
-  bool in_quorum() const { return is_controller && (quorum_voters.size() > 1 || !is_broker); }
+  // processes of their own; one voter that has a listener for them is enough. Otherwise, if it is a
+  // controller, it is the whole quorum of a broker in the same process.
+  bool in_quorum() const {
+    const bool can_be_reached = !quorum_voters.empty() && !controller_listeners.empty();
+    return is_controller && (quorum_voters.size() > 1 || !is_broker || can_be_reached);
+  }
   // Whether anything here takes or makes TLS connections.
   bool uses_tls() const { return !tls_listeners.empty(); }
   // Whether its broker, if it is one, finds the active controller over the network.

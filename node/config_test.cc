@@ -168,6 +168,33 @@ TEST(NodeConfig, ABrokerBesideItsControllerFindsTheActiveOneOverTheNetworkIfTher
   EXPECT_FALSE(whole.has_remote_session());
 }
 
+// Kafka's usual small cluster: one node is both, others are brokers.
+TEST(NodeConfig, OneVoterWithAListenerForOthersIsAQuorumThatBrokersJoin) {
+  ConfigValues values = Controller(
+      {{"process.roles", "controller,broker"}, {"controller.quorum.voters", "2@b:9093"}});
+  const NodeConfig config = ParseNodeConfig(values, "d").value();
+  EXPECT_TRUE(config.in_quorum());
+  EXPECT_TRUE(config.has_remote_session());
+  EXPECT_THAT(config.warnings, ElementsAre());
+  // What others see is not plaintext unless that is meant.
+  values["allow.plaintext.between.nodes"] = "false";
+  EXPECT_EQ(DetailOf(ErrorOf(values)).name, "listeners");
+}
+
+TEST(NodeConfig, WhatKeepsOthersFromAControllerWithABrokerIsSaid) {
+  const NodeConfig no_voters =
+      ParseNodeConfig(
+          Controller({{"process.roles", "controller,broker"}, {"controller.quorum.voters", ""}}),
+          "d")
+          .value();
+  EXPECT_FALSE(no_voters.in_quorum());
+  EXPECT_THAT(no_voters.warnings, ElementsAre(HasSubstr("CONTROLLER://0.0.0.0:9093")));
+  const NodeConfig no_listener =
+      ParseNodeConfig({{"controller.quorum.voters", "1@h:1"}}, "d").value();
+  EXPECT_FALSE(no_listener.in_quorum());
+  EXPECT_THAT(no_listener.warnings, ElementsAre(HasSubstr("no listener for them")));
+}
+
 TEST(NodeConfig, AControllerAloneIsAQuorumThatOthersSee) {
   ConfigValues values = Controller({{"controller.quorum.voters", "2@b:9093"}});
   EXPECT_TRUE(ParseNodeConfig(values, "d")->in_quorum());

@@ -52,7 +52,8 @@ void DeclareListeners(Schema* schema) {
       .List(&NodeSettings::controller_listener_names,
             {.name = "controller.listener.names",
              .doc = "Names of those listeners that the quorum uses, and that are not advertised to "
-                    "clients. Needed where controller.quorum.voters names other processes."})
+                    "clients. Needed where other controllers, or brokers in processes of their "
+                    "own, are to reach this one."})
       .String(&NodeSettings::inter_broker_listener_name,
               {.name = "inter.broker.listener.name",
                .doc = "Name of the listener by which brokers reach each other; by default the "
