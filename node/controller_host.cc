@@ -97,6 +97,7 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
   options.self = {.node = node_id, .directory = dir.directory_id()};
   options.founders = std::move(place.founders);
   options.known_peers = std::move(place.known_peers);
+  const rsm::HostOptions host_options{.others_may_lead = place.transport != nullptr};
   options.snapshot_after_bytes = place.snapshot_after_bytes;
   options.snapshot_interval = place.snapshot_interval;
   raft::QuorumLog::Dependencies log_dependencies{.wal = {.files = deps.files,
@@ -131,7 +132,7 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
   host->metrics_->OnState(*state);
   rsm::HostListener<controller::State>* const listener = host.get();
   host->host_ =
-      std::make_unique<Host>(rsm::HostOptions(), host->log_.get(), listener, std::move(state), at);
+      std::make_unique<Host>(host_options, host->log_.get(), listener, std::move(state), at);
   return host;
 }
 

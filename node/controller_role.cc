@@ -242,6 +242,7 @@ void ControllerRole::StartHost() {
   host_->Start([this] { OnLed(); },
                [this](const absl::Status& status) {
                  failed_.store(true);
+                 if (on_failed_ != nullptr) std::exchange(on_failed_, nullptr)();
                  Finish(status);
                });
   quorum_->SetHost(host_.get());

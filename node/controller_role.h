@@ -62,6 +62,9 @@ class ControllerRole {
   raft::VoterId voter_id() const { return {config_.node_id, dir_->directory_id()}; }
   int64_t start_count() const { return dir_->start_count(); }
 
+  // Called once, when failed() has become true.
+  void SetOnFailed(Task on_failed) { on_failed_ = std::move(on_failed); }
+
   // Null until the metadata log is open.
   ControllerHost* host() { return host_.get(); }
   // What the voters' and learners' programs know, as far as this node has heard; empty unless it
@@ -122,6 +125,7 @@ class ControllerRole {
   std::unique_ptr<ControllerHost> host_;
   Done started_;
   Task belongs_;
+  Task on_failed_;
   std::atomic<bool> led_{false};
   std::atomic<bool> failed_{false};
   // Held weakly by what subscribes for longer.

@@ -105,9 +105,14 @@ void Node::StartBroker(ClusterId known) {
     if (controller_ == nullptr) {
       remote->Start([this](const LeaderHint& leader) { leaders_.Set(leader); });
     } else {
-      // The voter hears of a new leader first.
-      remote->Start(nullptr);
-      leaders_.Subscribe([remote](const LeaderHint& leader) { remote->OnLeader(leader); });
+      // The voter hears of a new leader first, and nothing any more once its log has stopped.
+      remote->Start([this](const LeaderHint& leader) {
+        if (controller_->failed()) FollowSession(leader);
+      });
+      leaders_.Subscribe([this, remote](const LeaderHint& leader) {
+        if (!controller_->failed()) remote->OnLeader(leader);
+      });
+      controller_->SetOnFailed([this, remote] { FollowSession(remote->leader()); });
     }
   } else {
     session_ = std::make_unique<LocalSession>(config_.node_id, controller_->host());
@@ -119,6 +124,11 @@ void Node::StartBroker(ClusterId known) {
         ended_.store(true);
         if (on_ended_) std::exchange(on_ended_, nullptr)(status);
       });
+}
+
+void Node::FollowSession(const LeaderHint& leader) {
+  // It led until its log stopped, and the session has not heard of another yet.
+  leaders_.Set(leader.leader == config_.node_id ? LeaderHint() : leader);
 }
 
 void Node::Finish(const absl::Status& status) {

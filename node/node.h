@@ -172,6 +172,8 @@ class Node {
 
   void StartController();
   void StartBroker(ClusterId known);
+  // Where the own log says nothing any more of who leads.
+  void FollowSession(const LeaderHint& leader);
   void StopController(Done done);
   void Finish(const absl::Status& status);
 

@@ -1,14 +1,21 @@
 #include "node/node.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/sim/sim_executor.h"
 #include "base/sim/sim_random.h"
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "metadata/image_snapshot.h"
+#include "metadata/test_image.h"
+#include "node/testing/fake_controller_link.h"
+#include "node/testing/silent_network.h"
 #include "node/testing/sim_server.h"
 #include "record/batch_builder.h"
 
@@ -156,6 +163,83 @@ TEST_F(NodeTest, AnotherNodesDirectoryIsRefusedByName) {
   other.Start();
   ASSERT_TRUE(loop_.RunUntil([&] { return other.started().has_value(); }, absl::Seconds(10)));
   EXPECT_EQ(CodeOf(*other.started()), ErrorCode::kInconsistentNodeId);
+}
+
+// A controller beside a broker; both are told that others lead, by a controller that is not there.
+class NodeInAQuorumTest : public ::testing::Test {
+ protected:
+  NodeInAQuorumTest() {
+    server_.SetNetwork([this] { return Node::Network{.quorum = &quorum_, .controllers = &link_}; });
+  }
+
+  // The controller that the session is with refuses, and names this one, which does not.
+  void Follow(int node, int term) {
+    const LeaderHint leader{.leader = NodeId(node),
+                            .leader_epoch = LeaderEpoch(term),
+                            .address = absl::StrCat("host-", node, ":9093")};
+    server_.controller().RunNow(
+        [&] { link_.End(MakeError(ErrorCode::kNotController, "not here", {.leader = leader})); });
+    ASSERT_TRUE(Until([&] { return link_.session().address == leader.address; }));
+    internal::v1::BrokerSessionResponse response;
+    const metadata::Image image = metadata::TestImage();
+    response.mutable_image()->set_index(image.index().value());
+    response.mutable_image()->set_data(metadata::EncodeImageSnapshot(image));
+    response.mutable_image()->set_last(true);
+    internal::v1::BrokerSessionResponse state;
+    state.mutable_state()->set_controller_term(term);
+    server_.controller().RunNow([&] {
+      link_.Send(state);
+      link_.Send(response);
+    });
+  }
+  // A change.
+  absl::Status Ask() {
+    v1::IncrementalAlterConfigsRequest request;
+    v1::AlterConfigsResource* resource = request.add_resources();
+    resource->mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_BROKER);
+    v1::ConfigAlteration* alteration = resource->add_alterations();
+    alteration->set_name("log.retention.ms");
+    alteration->set_operation(v1::CONFIG_OPERATION_SET);
+    alteration->set_value("1234567");
+    std::optional<absl::Status> status;
+    server_.node().Submit(request, [&](auto reply, LogIndex) { status = reply.status(); });
+    EXPECT_TRUE(Until([&] { return status.has_value(); }));
+    return *status;
+  }
+  int leader() { return server_.node().leaders().leader().leader.value(); }
+  bool Until(const std::function<bool()>& done) { return loop_.RunUntil(done, absl::Seconds(30)); }
+
+  sim::SimLoop loop_{3};
+  SilentNetwork quorum_;
+  FakeControllerLink link_;
+  sim::SimServer server_{&loop_,
+                         sim::SimRandom(3),
+                         {{"http.listener", ""},
+                          {"node.id", "1"},
+                          {"listeners", "PLAINTEXT://localhost:9092,C://localhost:9093"},
+                          {"controller.listener.names", "C"},
+                          {"controller.quorum.voters", "1@localhost:9093"}}};
+};
+
+TEST_F(NodeInAQuorumTest, S40OnceItsLogHasStoppedTheLeaderIsWhomTheBrokerFollows) {
+  server_.Start();
+  ASSERT_TRUE(Until([&] { return leader() == 1 && !link_.sessions.empty(); }));
+  ASSERT_NO_FATAL_FAILURE(Follow(2, 7));
+  // The log knows better.
+  EXPECT_EQ(leader(), 1);
+  server_.disk().SetFaults([](const sim::SimCall& call) {
+    return absl::StrContains(call.path, "metadata/wal") ? std::optional(sim::SimFault::kIoError)
+                                                        : std::nullopt;
+  });
+  EXPECT_EQ(CodeOf(Ask()), ErrorCode::kOutcomeUnknown);
+  ASSERT_TRUE(Until([&] { return !server_.node().Healthy().ok(); }));
+  EXPECT_EQ(leader(), 2);
+  const absl::Status refused = Ask();
+  EXPECT_EQ(CodeOf(refused), ErrorCode::kNotController);
+  ASSERT_TRUE(DetailOf(refused).leader.has_value());
+  EXPECT_EQ(DetailOf(refused).leader->address, "host-2:9093");
+  ASSERT_NO_FATAL_FAILURE(Follow(3, 8));
+  EXPECT_EQ(leader(), 3);
 }
 
 }  // namespace

@@ -61,6 +61,8 @@ class RemoteSession final : public ControllerSession, private broker::Controller
   // Begins to look for the active controller. `on_leader` is told who leads, as far as the session
   // knows, at each change; may be null.
   void Start(std::function<void(const LeaderHint&)> on_leader);
+  // As told last.
+  const LeaderHint& leader() const { return told_leader_; }
   // Somebody else knows who leads.
   void OnLeader(const LeaderHint& leader);
 

@@ -50,6 +50,9 @@ namespace millrace::rsm {
 struct HostOptions {
   // Requests waiting for their reply; beyond it Submit answers RESOURCE_EXHAUSTED.
   size_t waiters_max = 16384;
+  // Whether others may lead when the log has failed here: requests are then refused with
+  // NOT_CONTROLLER, so that they are passed on; otherwise with the failure, since nobody can help.
+  bool others_may_lead = false;
 };
 
 // Who follows the committed states: the metadata feed, the image store, the reconciler. All calls
@@ -144,6 +147,8 @@ class Host final : public CommitLog::Listener {
   LogIndex newest_index() const {
     return versions_.empty() ? committed_index_ : versions_.back().id.index;
   }
+  // What requests that changed nothing are told once the log has failed.
+  absl::Status Failure() const;
   absl::Status CheckAccepts() const;
   absl::Status AppendDecision(std::vector<Record> records, LogIndex* index);
   void AddRead(LogIndex saw, Release release);

@@ -24,8 +24,16 @@ Host<Machine, State>::Host(HostOptions options, CommitLog* log, HostListener<Sta
 }
 
 template <class Machine, class State>
+absl::Status Host<Machine, State>::Failure() const {
+  if (!options_.others_may_lead) return failed_;
+  return MakeError(ErrorCode::kNotController,
+                   "the metadata log of this controller has stopped; nothing was changed; ask "
+                   "another controller");
+}
+
+template <class Machine, class State>
 absl::Status Host<Machine, State>::CheckAccepts() const {
-  if (!failed_.ok()) return failed_;
+  if (!failed_.ok()) return Failure();
   if (!leading_) {
     return MakeError(ErrorCode::kNotController,
                      "this node is not the active controller; nothing was changed; ask another");
@@ -254,7 +262,7 @@ void Host<Machine, State>::OnFailed(const absl::Status& status) {
                         absl::StrCat("the metadata log failed after the change was appended, so it "
                                      "may or may not take effect: ",
                                      std::string(status.message()))),
-              status);
+              Failure());
 }
 
 // Drops the versions that are not committed, and their waiters.

@@ -370,6 +370,18 @@ TEST_F(HostTest, AFailedLogLeavesTheOutcomeOfAppendsUnknown) {
   EXPECT_THAT(recorder_.failures, SizeIs(1));
 }
 
+// What promises that nothing was appended is passed on to whoever leads.
+TEST_F(HostTest, S40AFailedLogBesideOthersSendsWhatItDidNotAppendToThem) {
+  Make(HostOptions{.others_may_lead = true});
+  log_.Elect(1);
+  Submit("w", Create{"a"});
+  Submit("r", Get{"a"});
+  host_->OnFailed(MakeError(ErrorCode::kStorageError, "disk"));
+  EXPECT_THAT(Replies(), ElementsAre("w!OUTCOME_UNKNOWN", "r!NOT_CONTROLLER"));
+  Submit("later", Create{"b"});
+  EXPECT_THAT(Replies(), ElementsAre("later!NOT_CONTROLLER"));
+}
+
 TEST_F(HostTest, AnAppendThatIsRefusedChangesNothing) {
   log_.Elect(1);
   log_.refusal = MakeError(ErrorCode::kEntryTooLarge, "big");
