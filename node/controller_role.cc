@@ -69,7 +69,9 @@ ControllerRole::~ControllerRole() {
 }
 
 absl::Status ControllerRole::Open() {
-  RETURN_IF_ERROR(CheckFounding(*env_.files, config_.metadata_dir, config_.log_dirs));
+  ASSIGN_OR_RETURN(join_only_, ClusterToJoin(*env_.files, config_.metadata_dir, config_.log_dirs));
+  // The others may be that cluster; where there are none, nobody is.
+  if (config_.quorum_voters.size() <= 1) RETURN_IF_ERROR(CheckFounds());
   ASSIGN_OR_RETURN(
       dir_, MetadataDir::Open(env_.files, config_.metadata_dir, config_.node_id, env_.random));
   if (open_images_ != nullptr) {
@@ -80,11 +82,18 @@ absl::Status ControllerRole::Open() {
     RETURN_IF_ERROR(CheckLog());
     ASSIGN_OR_RETURN(founding_record_,
                      ReadFoundingFile(*env_.files, config_.metadata_dir, dir_->cluster_id()));
-    return absl::OkStatus();
+    // What it promised may be founded without asking it again.
+    const bool joins = founding_record_.phase == raft::FoundingPhase::kEmpty ||
+                       founding_record_.cluster_id == join_only_;
+    return joins ? absl::OkStatus() : CheckFounds();
   }
   QuorumPlace alone;
   alone.founders.voters = {raft::Voter{{config_.node_id, dir_->directory_id()}}};
   return OpenHost(std::move(alone));
+}
+
+absl::Status ControllerRole::CheckFounds() const {
+  return CheckFounding(*env_.files, config_.metadata_dir, config_.log_dirs);
 }
 
 absl::Status ControllerRole::CheckLog() {
@@ -190,6 +199,7 @@ void ControllerRole::JoinQuorum() {
   options.self = voter_id();
   options.configured = config_.quorum_voters;
   options.metadata_path = config_.metadata_dir;
+  options.core.join_only = join_only_;
   founding_ =
       std::make_unique<QuorumFounding>(std::move(options), std::move(founding_record_),
                                        QuorumFounding::Deps{.clock = env_.clock,

@@ -49,8 +49,9 @@ class ControllerRole {
   ~ControllerRole();
 
   // Reads the metadata directory and, where it is the whole quorum, its log. Blocks. Errors: those
-  // of CheckFounding, MetadataDir::Open, ControllerHost::Open and the image store, with the path;
-  // those of CheckVotersLog where no other voter could replace what is lost.
+  // of CheckFounding (with others in the quorum only if it promised already), MetadataDir::Open,
+  // ControllerHost::Open and the image store, with the path; those of CheckVotersLog where no other
+  // voter could replace what is lost.
   absl::Status Open();
 
   // `done` runs once commands are taken: here, with the cluster founded, where this is the whole
@@ -94,6 +95,8 @@ class ControllerRole {
   absl::Status OpenHost(QuorumPlace place);
   // One of a quorum starts with its whole log, or as a newcomer, or not at all.
   absl::Status CheckLog();
+  // No log directory keeps it from founding a cluster, or having one.
+  absl::Status CheckFounds() const;
   // What only the leader does begins, or ends.
   void OnLeadership(bool leads);
   // What this node says of itself to its peers.
@@ -116,6 +119,8 @@ class ControllerRole {
   std::unique_ptr<Executor> image_disk_;
   std::unique_ptr<Random> founding_random_;
   raft::FoundingRecord founding_record_;
+  // Zero unless the log directories belong to a cluster and the metadata directory to none.
+  ClusterId join_only_;
   std::unique_ptr<QuorumFounding> founding_;
   // Of one of several controllers, once they are known.
   ClusterId cluster_id_;

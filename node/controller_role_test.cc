@@ -9,8 +9,10 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "node/founding_file.h"
 #include "node/testing/silent_network.h"
 #include "node/testing/sim_env.h"
+#include "storage/dir_identity.h"
 
 namespace millrace::node {
 namespace {
@@ -72,6 +74,7 @@ class DedicatedControllerTest : public ::testing::Test {
                             {"process.roles", "controller"},
                             {"listeners", "PLAINTEXT://localhost:9092,C://localhost:9093"},
                             {"controller.listener.names", "C"},
+                            {"log.dirs", "d/logs"},
                             {"controller.quorum.voters", voters}},
                            "d")
         .value();
@@ -163,6 +166,26 @@ TEST_F(DedicatedControllerTest, S35DamageToTheOnlyVotersLogIsRefusedAndNothingIs
   EXPECT_EQ(Names(), names);
   // That others are configured does not make them voters: its log says that it is alone.
   EXPECT_THAT(Open("1@localhost:9093,2@localhost:9094"), HasCode(ErrorCode::kCorruptLog));
+}
+
+// One whose metadata disk was replaced, or a broker that becomes a controller too.
+TEST_F(DedicatedControllerTest, S18LogDirectoriesOfAClusterAreRefusedOnlyWhereNobodyCanKnowIt) {
+  ASSERT_OK(CreateDirectories(files(), "d/logs"));
+  const std::string identity =
+      storage::EncodeDirIdentity({.cluster_id = ClusterId::Draw(sim_.random),
+                                  .node_id = NodeId(1),
+                                  .directory_id = DirectoryId::Draw(sim_.random)});
+  ASSERT_OK(ReplaceFile(files(), "d/logs/meta.properties", identity));
+  EXPECT_THAT(Open(), HasCode(ErrorCode::kInconsistentClusterId));
+  const std::string several = "1@localhost:9093,2@localhost:9094";
+  EXPECT_OK(Open(several));
+  // A promise stands: others may have founded on it.
+  raft::FoundingRecord promise{.phase = raft::FoundingPhase::kPrepared};
+  promise.voters = {{role_->voter_id(), "localhost:9093"},
+                    {{NodeId(2), DirectoryId(Uuid(50, 2))}, "localhost:9094"}};
+  End();
+  ASSERT_OK(WriteFoundingFile(files(), "d/metadata", promise));
+  EXPECT_THAT(Open(several), HasCode(ErrorCode::kInconsistentClusterId));
 }
 
 // The log comes before the cluster's id in meta.properties: no crash looks as if it were lost.

@@ -1,6 +1,7 @@
 #include "node/metadata_dir.h"
 
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -48,29 +49,51 @@ absl::StatusOr<bool> HasCluster(FileSystem& files, const std::string& metadata_p
   return !properties["cluster.id"].empty();
 }
 
-}  // namespace
+// A log directory and whose it is.
+struct OwnedLogDir {
+  std::string path;
+  ClusterId cluster;
+};
 
-absl::Status CheckFounding(FileSystem& files, const std::string& metadata_path,
-                           const std::vector<std::string>& log_dirs) {
+// The first log directory that belongs to a cluster, unless the metadata directory does too.
+absl::StatusOr<std::optional<OwnedLogDir>> FindOrphan(FileSystem& files,
+                                                      const std::string& metadata_path,
+                                                      const std::vector<std::string>& log_dirs) {
   const absl::StatusOr<bool> has_cluster = HasCluster(files, metadata_path);
   // What cannot be read is refused, by its name, when the directory is opened.
-  if (!has_cluster.ok() || *has_cluster) return absl::OkStatus();
+  if (!has_cluster.ok() || *has_cluster) return std::nullopt;
   for (const std::string& log_dir : log_dirs) {
     const std::string path = JoinPath(log_dir, kProperties);
     ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
     if (!exists) continue;
     ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(files, path, kBytesMax));
     ASSIGN_OR_RETURN(const storage::DirIdentity owner, storage::DecodeDirIdentity(text, path));
-    const std::string cluster = owner.cluster_id.ToString();
-    return MakeError(
-        ErrorCode::kInconsistentClusterId,
-        absl::StrCat("log directory '", log_dir, "' belongs to cluster ", cluster,
-                     ", but metadata directory '", metadata_path,
-                     "' belongs to none yet, and a new cluster would not know the records; "
-                     "give the cluster's own metadata.log.dir, or log.dirs that are empty"),
-        {.name = "metadata.log.dir", .value = metadata_path});
+    return OwnedLogDir{log_dir, owner.cluster_id};
   }
-  return absl::OkStatus();
+  return std::nullopt;
+}
+
+}  // namespace
+
+absl::StatusOr<ClusterId> ClusterToJoin(FileSystem& files, const std::string& metadata_path,
+                                        const std::vector<std::string>& log_dirs) {
+  ASSIGN_OR_RETURN(const std::optional<OwnedLogDir> orphan,
+                   FindOrphan(files, metadata_path, log_dirs));
+  return orphan.has_value() ? orphan->cluster : ClusterId();
+}
+
+absl::Status CheckFounding(FileSystem& files, const std::string& metadata_path,
+                           const std::vector<std::string>& log_dirs) {
+  ASSIGN_OR_RETURN(const std::optional<OwnedLogDir> orphan,
+                   FindOrphan(files, metadata_path, log_dirs));
+  if (!orphan.has_value()) return absl::OkStatus();
+  return MakeError(
+      ErrorCode::kInconsistentClusterId,
+      absl::StrCat("log directory '", orphan->path, "' belongs to cluster ",
+                   orphan->cluster.ToString(), ", but metadata directory '", metadata_path,
+                   "' belongs to none yet, and a new cluster would not know the records; "
+                   "give the cluster's own metadata.log.dir, or log.dirs that are empty"),
+      {.name = "metadata.log.dir", .value = metadata_path});
 }
 
 absl::Status CreateDirectories(FileSystem& files, const std::string& path) {

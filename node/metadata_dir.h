@@ -79,6 +79,13 @@ class MetadataDir {
   int64_t start_count_ = 0;
 };
 
+// The cluster that a node with this metadata directory may only join, because one of its log
+// directories belongs to it already while the metadata directory belongs to none (S-18): after a
+// lost or mistyped metadata directory, or at a broker that becomes a controller too. Zero: none.
+// Changes nothing. Errors: what kept a log directory's meta.properties from being read.
+absl::StatusOr<ClusterId> ClusterToJoin(FileSystem& files, const std::string& metadata_path,
+                                        const std::vector<std::string>& log_dirs);
+
 // Whether a node with this metadata directory may found a cluster, or has one: OK unless it belongs
 // to no cluster while one of the log directories does (S-18), as after a lost or mistyped metadata
 // directory. Changes nothing. Errors: INCONSISTENT_CLUSTER_ID naming both directories; where it

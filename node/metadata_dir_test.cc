@@ -83,6 +83,9 @@ class CheckFoundingTest : public MetadataDirTest {
     ASSERT_TRUE(ReplaceFile(files_, JoinPath(path, "meta.properties"), meta_properties).ok());
   }
   absl::Status Check() { return CheckFounding(files_, "data/metadata", {"data/new", "data/logs"}); }
+  absl::StatusOr<ClusterId> Join() {
+    return ClusterToJoin(files_, "data/metadata", {"data/new", "data/logs"});
+  }
 
   const ClusterId cluster_ = ClusterId::Draw(random_);
   const std::string identity_ = storage::EncodeDirIdentity(
@@ -107,6 +110,16 @@ TEST_F(CheckFoundingTest, S18_ALogDirectoryOfAClusterWithoutItsMetadataIsRefused
   }
   EXPECT_FALSE(files_.Exists("data/metadata").value());
   EXPECT_FALSE(files_.Exists("data/new").value());
+}
+
+TEST_F(CheckFoundingTest, S18WhatTheLogDirectoriesBelongToCanBeJoined) {
+  EXPECT_TRUE(Join().value().is_zero());
+  MakeLogDir("data/logs", identity_);
+  EXPECT_EQ(Join().value(), cluster_);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Join().value(), cluster_);
+  ASSERT_TRUE(Open().value()->SetClusterId(cluster_).ok());
+  EXPECT_TRUE(Join().value().is_zero());
 }
 
 TEST_F(CheckFoundingTest, ADirectoryThatHasNotFoundedYetCountsAsEmpty) {

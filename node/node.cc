@@ -86,7 +86,7 @@ void Node::StartController() {
         }
       },
       // Not before: log directories of a cluster beside a metadata directory of none look as if
-      // that were lost, and no later start would take them (S-18).
+      // that were lost, and no later start would found over them (S-18).
       [this] {
         if (config_.has_remote_session()) StartBroker(log_dirs_cluster_);
       });

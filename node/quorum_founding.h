@@ -55,7 +55,7 @@ class QuorumFounding {
   using Done = absl::AnyInvocable<void(absl::StatusOr<raft::FoundingResult>) &&>;
 
   // `record`: what ReadFoundingFile found. REQUIRES: `metadata_path` is locked by this process
-  // (MetadataDir), and CheckFounding passed.
+  // (MetadataDir), and CheckFounding passed, unless options.core.join_only is what it found.
   QuorumFounding(QuorumFoundingOptions options, raft::FoundingRecord record, const Deps& deps);
   ~QuorumFounding();
 

@@ -53,7 +53,8 @@ class World {
     }
   }
 
-  void Start(int node, std::vector<int> voters = {}) {
+  // `join_only`: that its log directories belong to.
+  void Start(int node, std::vector<int> voters = {}, ClusterId join_only = ClusterId()) {
     Process& p = processes_[node];
     p.executor = loop_.MakeExecutor(absl::StrCat("node", node));
     p.disk = loop_.MakeExecutor(absl::StrCat("disk", node));
@@ -61,7 +62,7 @@ class World {
     QuorumFoundingOptions options{.self = {NodeId(node), p.dir->directory_id()},
                                   .configured = {},
                                   .metadata_path = "metadata",
-                                  .core = {}};
+                                  .core = {.join_only = join_only}};
     for (const int voter : voters.empty() ? voters_ : voters) {
       options.configured.push_back({NodeId(voter), Address(voter)});
     }
@@ -219,6 +220,40 @@ TEST(QuorumFounding, S17AWipedDiskJoinsAsANewcomer) {
   world.Start(2);
   ASSERT_TRUE(world.RunUntilDone({2}));
   EXPECT_TRUE(world.Result(2).joined());
+}
+
+// Its log directories are not wiped.
+TEST(QuorumFounding, S18AWipedMetadataDiskBesideRecordsJoinsTheirClusterAsANewcomer) {
+  World world;
+  for (const int node : {1, 2, 3}) world.Start(node);
+  ASSERT_TRUE(world.RunUntilDone({1, 2, 3}));
+  const ClusterId cluster = world.Result(1).cluster_id;
+  world.Crash(2, /*wiped=*/true);
+  world.Start(2, {}, cluster);
+  ASSERT_TRUE(world.RunUntilDone({2}));
+  EXPECT_TRUE(world.Result(2).joined());
+  EXPECT_EQ(world.Result(2).cluster_id, cluster);
+}
+
+TEST(QuorumFounding, S18WhoHasRecordsOfAClusterNeitherFoundsAnotherNorFollowsOne) {
+  World world;
+  const ClusterId records = ClusterId::Draw(world.random_);
+  world.Start(1, {}, records);
+  for (const int node : {2, 3}) world.Start(node);
+  world.RunFor(absl::Seconds(10));
+  for (const int node : {1, 2, 3}) EXPECT_FALSE(world[node].result.has_value()) << node;
+  EXPECT_EQ(ReadFoundingFile(*world[1].files, "metadata", {}).value().phase, FoundingPhase::kEmpty);
+  EXPECT_THAT(world[1].founding->Progress(), HasSubstr("no other controller belongs to a cluster"));
+  // Without them it founds; and they are put back.
+  world.Crash(1);
+  world.Start(1);
+  ASSERT_TRUE(world.RunUntilDone({1, 2, 3}));
+  world.Crash(1, /*wiped=*/true);
+  world.Start(1, {}, records);
+  world.RunFor(absl::Seconds(10));
+  EXPECT_FALSE(world[1].result.has_value());
+  EXPECT_THAT(world[1].founding->Progress(), HasSubstr(records.ToString()));
+  EXPECT_THAT(world[1].founding->Progress(), HasSubstr(world.Result(2).cluster_id.ToString()));
 }
 
 // Its cluster has an id of its own, which is no hash of a set.

@@ -21,6 +21,7 @@ Founding::Founding(const VoterId& self, std::vector<Peer> configured, FoundingRe
     : options_(options), random_(random) {
   view_.self = self;
   view_.record = std::move(record);
+  view_.join_only = options_.join_only;
   std::sort(configured.begin(), configured.end(),
             [](const Peer& a, const Peer& b) { return a.node < b.node; });
   bool has_self = false;
@@ -147,6 +148,13 @@ std::optional<FoundingRecord> Founding::Next() const {
   for (const FoundingPeer& peer : view_.peers) {
     const FoundingState* const theirs = peer.Usable();
     if (theirs != nullptr && theirs->phase == FoundingPhase::kFounded) founded.push_back(theirs);
+  }
+  const auto is_other = [this](const FoundingState* theirs) {
+    return theirs->cluster_id != view_.join_only;
+  };
+  if (!view_.join_only.is_zero() &&
+      (founded.empty() || std::any_of(founded.begin(), founded.end(), is_other))) {
+    return std::nullopt;
   }
   if (!founded.empty()) return FollowNewest(std::move(founded));
   const std::optional<std::vector<Voter>> voters = AllVoters();

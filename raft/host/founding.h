@@ -40,6 +40,9 @@ struct FoundingOptions {
   absl::Duration ask_interval_max = absl::Milliseconds(200);
   // A question without an answer for so long is given up.
   absl::Duration answer_timeout = absl::Seconds(1);
+  // Unless zero: this node has records of that cluster, and promises to found none. It follows
+  // peers that belong to that one.
+  ClusterId join_only;
 };
 
 // A question to a peer: send it state(), and report what it says with OnAnswer or OnNoAnswer.
@@ -72,8 +75,8 @@ struct FoundingResult {
 class Founding {
  public:
   // `record`: what this directory remembers; the caller has seen to it that an empty one has no log
-  // directory that belongs to a cluster. `configured`: all first voters, `self` included.
-  // REQUIRES: ids and addresses differ.
+  // directory that belongs to a cluster, or is told of that as join_only. `configured`: all first
+  // voters, `self` included. REQUIRES: ids and addresses differ.
   Founding(const VoterId& self, std::vector<Peer> configured, FoundingRecord record,
            const FoundingOptions& options, Random* random, MonotonicTime now);
 

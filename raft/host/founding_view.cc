@@ -70,6 +70,31 @@ void AddClusterConflicts(const FoundingView& view, std::vector<absl::Status>* pr
   }
 }
 
+// The records of this node are of a cluster that the peers do not belong to.
+void AddOrphanedRecords(const FoundingView& view, std::vector<absl::Status>* problems) {
+  if (view.join_only.is_zero()) return;
+  constexpr char kWhatToDo[] =
+      "; a new cluster would not know the records: give the cluster's own metadata.log.dir, or "
+      "log.dirs that are empty";
+  const auto add = [&](absl::string_view but) {
+    problems->push_back(
+        MakeError(ErrorCode::kInconsistentClusterId,
+                  absl::StrCat("the log directories of this node belong to cluster ",
+                               view.join_only.ToString(), ", and its metadata directory to none: ",
+                               "it can only join that cluster, but ", but, kWhatToDo),
+                  {.name = "metadata.log.dir", .value = view.join_only.ToString()}));
+  };
+  bool all_are_empty = true;
+  for (const FoundingPeer& peer : view.peers) {
+    const FoundingState* const theirs = peer.Usable();
+    const bool founded = theirs != nullptr && theirs->phase == FoundingPhase::kFounded;
+    if (theirs == nullptr || founded) all_are_empty = false;
+    if (!founded || theirs->cluster_id == view.join_only) continue;
+    add(absl::StrCat(Name(peer), " belongs to cluster ", theirs->cluster_id.ToString()));
+  }
+  if (all_are_empty) add("no other controller belongs to a cluster");
+}
+
 // This directory is a voter of a cluster, as a peer says, and does not know it; or knows it only as
 // a promise that it has replaced since.
 void AddForgottenPromises(const FoundingView& view, std::vector<absl::Status>* problems) {
@@ -179,6 +204,7 @@ std::vector<absl::Status> FoundingProblems(const FoundingView& view) {
   if (view.record.phase == FoundingPhase::kFounded) return problems;
   AddImpostors(view, &problems);
   AddClusterConflicts(view, &problems);
+  AddOrphanedRecords(view, &problems);
   AddForgottenPromises(view, &problems);
   AddCopies(view, &problems);
   AddOtherLists(view, &problems);

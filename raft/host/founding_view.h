@@ -48,6 +48,8 @@ struct FoundingView {
   std::string address;
   // Durable.
   FoundingRecord record;
+  // As in FoundingOptions.
+  ClusterId join_only;
   // Sorted by node; without this one.
   std::vector<FoundingPeer> peers;
   // Of the last few seconds, and at most a few.
