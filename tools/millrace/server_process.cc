@@ -426,10 +426,11 @@ absl::Status RunServerProcess(node::NodeConfig config) {
       return process.Stop();
     }
     status = process.OnNews();
+    if (status.ok()) continue;
+    // Said now: what ends with the process may take long, as the recovery of a log directory does,
+    // and whoever does not want to wait for it ends the process by a signal.
+    LOG_ERROR("server", "cannot go on", {{"error", status.ToString()}});
   }
-  // Said now: what ends with the process may take long, as the recovery of a log directory does,
-  // and whoever does not want to wait for it ends the process by a signal.
-  LOG_ERROR("server", "cannot go on", {{"error", status.ToString()}});
   signals.Release();
   return status;
 }
