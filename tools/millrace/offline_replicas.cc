@@ -10,13 +10,20 @@
 namespace millrace::tools {
 namespace {
 
-// Those that are thought to have a replica in use.
+// A damaged replica gives its seat up, unless it is the last one that has one: a member of an
+// in-sync set of several need not be asked, and one that hangs holds nobody up.
+bool MayBeUnknownToTheCluster(const v1::PartitionDescription& partition, int32_t broker) {
+  const auto& isr = partition.isr();
+  const bool in_sync = std::find(isr.begin(), isr.end(), broker) != isr.end();
+  return !IsOffline(partition, broker) && !(in_sync && isr.size() > 1);
+}
+
 std::set<int32_t> BrokersOf(const std::vector<v1::TopicDescription>& topics) {
   std::set<int32_t> brokers;
   for (const v1::TopicDescription& topic : topics) {
     for (const v1::PartitionDescription& partition : topic.partitions()) {
       for (const int32_t broker : partition.replicas()) {
-        if (!IsOffline(partition, broker)) brokers.insert(broker);
+        if (MayBeUnknownToTheCluster(partition, broker)) brokers.insert(broker);
       }
     }
   }

@@ -66,5 +66,16 @@ TEST_F(OfflineReplicasTest, ABrokerThatIsFencedIsNotAsked) {
   EXPECT_FALSE(server_.describe_log_dirs.request.has_broker_id());
 }
 
+// One that hangs would hold the answer up.
+TEST_F(OfflineReplicasTest, AMemberOfAnInSyncSetOfSeveralIsNotAsked) {
+  SayDamaged("t");
+  partition_->add_replicas(2);
+  for (const int32_t broker : {1, 2}) partition_->add_isr(broker);
+  EXPECT_TRUE(Ask().empty());
+  EXPECT_FALSE(server_.describe_log_dirs.request.has_broker_id());
+  partition_->mutable_isr()->RemoveLast();
+  EXPECT_EQ(Ask().size(), 1u) << "the last copy keeps its seat";
+}
+
 }  // namespace
 }  // namespace millrace::tools
