@@ -79,7 +79,7 @@ TEST_F(ReplicaChecksumTest, NothingMoreIsReadForOneWhoHasGone) {
   int asked = 0;
   std::optional<ReplicaChecksum> answer;
   f_.executor->RunNow([&] {
-    ChecksumReplica(f_.shard, f_.cold.get(),
+    ChecksumReplica(f_.shard,
                     {.topic_partition = f_.Partition(0),
                      .from = Offset(20),
                      .to = Offset(24),
