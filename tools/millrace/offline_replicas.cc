@@ -13,7 +13,7 @@ namespace {
 // A damaged replica gives its seat up, unless it is the last one that has one: a member of an
 // in-sync set of several need not be asked, and one that hangs holds nobody up.
 bool MayBeUnknownToTheCluster(const v1::PartitionDescription& partition, int32_t broker) {
-  const auto& isr = partition.isr();
+  const auto& isr = partition.in_sync_replicas();
   const bool in_sync = std::find(isr.begin(), isr.end(), broker) != isr.end();
   return !IsOffline(partition, broker) && !(in_sync && isr.size() > 1);
 }

@@ -70,10 +70,10 @@ TEST_F(OfflineReplicasTest, ABrokerThatIsFencedIsNotAsked) {
 TEST_F(OfflineReplicasTest, AMemberOfAnInSyncSetOfSeveralIsNotAsked) {
   SayDamaged("t");
   partition_->add_replicas(2);
-  for (const int32_t broker : {1, 2}) partition_->add_isr(broker);
+  for (const int32_t broker : {1, 2}) partition_->add_in_sync_replicas(broker);
   EXPECT_TRUE(Ask().empty());
   EXPECT_FALSE(server_.describe_log_dirs.request.has_broker_id());
-  partition_->mutable_isr()->RemoveLast();
+  partition_->mutable_in_sync_replicas()->RemoveLast();
   EXPECT_EQ(Ask().size(), 1u) << "the last copy keeps its seat";
 }
 
