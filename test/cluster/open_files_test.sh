@@ -17,6 +17,8 @@ before_clean_up() { [[ -z "$flood" ]] || kill -9 "$flood" 2>/dev/null || true; }
 
 # Keeps as many connections as it gets, of those asked for; says how many, once nothing more comes, and waits for its end.
 begin_flood() { # CONNECTIONS
+  # Not what the one before has said.
+  : >"$work/flood"
   /usr/bin/python3 - "$port" "$1" <<'PYTHON' >"$work/flood" &
 import resource, select, signal, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
