@@ -14,7 +14,6 @@ namespace {
 
 // How often the free space is looked at while bytes flow.
 constexpr uint64_t kSpaceCheckBytes = 4 << 20;
-constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
 // Not every sync is measured: there may be ten thousand in a second.
 constexpr absl::Duration kMeasureInterval = absl::Milliseconds(100);
 
@@ -89,10 +88,7 @@ void LogWriter::RunRound() {
 }
 
 absl::Status LogWriter::RunQueue() {
-  const MonotonicTime now = clock_->Now();
-  if (bytes_since_space_check_ >= kSpaceCheckBytes || now - last_space_check_ > kSpaceCheckDelay) {
-    RETURN_IF_ERROR(CheckSpace());
-  }
+  if (bytes_since_space_check_ >= kSpaceCheckBytes) RETURN_IF_ERROR(CheckSpace());
   // What found no room goes alone: the journal may know already where its round ends.
   if (!appends_.empty()) RETURN_IF_ERROR(Commit());
   while (!queue_.empty()) {

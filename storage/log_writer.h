@@ -95,7 +95,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   // The directory is lost for this process: tells everybody.
   void Fail(const absl::Status& status);
   const absl::Status& status() const { return status_; }
-  // Looks at the free space, and again in a second while the directory is full.
+  // Looks at the free space now, and from the first call on every second. REQUIRES: it is held by
+  // a shared_ptr.
   absl::Status CheckSpace();
 
  private:
@@ -241,7 +242,6 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool waits_for_room_ = false;
   bool try_again_posted_ = false;
   uint64_t bytes_since_space_check_ = 0;
-  MonotonicTime last_space_check_;
   MonotonicTime last_measured_;
   // A quick write was slow: until then all are handed over.
   MonotonicTime no_quick_until_;

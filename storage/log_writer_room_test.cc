@@ -1,5 +1,6 @@
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
@@ -232,6 +233,44 @@ TEST_F(LogWriterRoomTest, CutsWaitInTheirOrder_S13) {
   ExpectAllWritten();
   EXPECT_EQ(log_->end_offset(), Offset(6));
   EXPECT_TRUE(absl::StrContains(ReadAll(*log_, Offset(5), Offset(6)), "after the cut"));
+}
+
+// Somebody else fills the file system, while nothing is written here.
+class LogWriterReserveTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    world_.config.segment_bytes = 40'000;
+    world_.options.reserve_bytes = 100'000;
+    ASSERT_OK(world_.Open());
+    ASSERT_OK(world_.Begin(1));
+    ASSERT_OK_AND_ASSIGN(log_, world_.OpenLog());
+    ASSERT_OK(Stage());
+    world_.Run(absl::Seconds(5));
+    SetFree(99'000);
+    WaitForALook();
+  }
+  void TearDown() override { log_.reset(); }
+  absl::Status Stage() {
+    return log_->StageAsLeader(MakeBatch("v"), LeaderEpoch(1), world_.Now()).status();
+  }
+  void WaitForALook() { world_.Run(absl::Milliseconds(1100)); }
+  void SetFree(uint64_t bytes) { world_.files->SetCapacity(world_.files->used_bytes() + bytes); }
+
+  LogFixture world_;
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(LogWriterReserveTest, IsSeenWithinASecondThoughNothingIsWrittenHere) {
+  EXPECT_EQ(world_.dir->free_bytes(), 99'000u);
+  EXPECT_THAT(Stage(), IsError(ErrorCode::kStorageFull, "log.dir.reserve.bytes"));
+  SetFree(200'000);
+  WaitForALook();
+  EXPECT_EQ(world_.dir->free_bytes(), 200'000u);
+  EXPECT_OK(Stage());
+  world_.Run();
+  SetFree(50'000);
+  WaitForALook();
+  EXPECT_EQ(world_.dir->free_bytes(), 50'000u) << "nor only once";
 }
 
 TEST_F(LogWriterRoomTest, LogsThatFindNoRoomForTheirFilesAreMadeWhenThereIsSome) {

@@ -12,7 +12,7 @@
 namespace millrace::storage {
 namespace {
 
-// How often the free space is looked at while nothing is written.
+// How often the free space is looked at: others write to the file system, too.
 constexpr absl::Duration kSpaceCheckDelay = absl::Seconds(1);
 // A deletion that waits for readers looks again after this.
 constexpr absl::Duration kDeleteRetryDelay = absl::Milliseconds(100);
@@ -102,7 +102,6 @@ absl::Status LogWriter::RemoveDeleted(const Segments& segments) {
 
 absl::Status LogWriter::CheckSpace() {
   bytes_since_space_check_ = 0;
-  last_space_check_ = clock_->Now();
   ASSIGN_OR_RETURN(const SpaceInfo space, files_->Space(options_.directory));
   flags_->free_bytes.store(space.free_bytes, std::memory_order_relaxed);
   flags_->total_bytes.store(space.total_bytes, std::memory_order_relaxed);
@@ -113,14 +112,12 @@ absl::Status LogWriter::CheckSpace() {
     metrics_.total_bytes->Set(static_cast<double>(space.total_bytes));
     metrics_.full->Set(full ? 1 : 0);
   }
-  if (full && !space_check_posted_) {
-    // Nothing is written any more that would bring another look.
-    space_check_posted_ = true;
-    After(kSpaceCheckDelay, [](LogWriter& self) {
-      self.space_check_posted_ = false;
-      return self.CheckSpace();
-    });
-  }
+  if (space_check_posted_) return absl::OkStatus();
+  space_check_posted_ = true;
+  After(kSpaceCheckDelay, [](LogWriter& self) {
+    self.space_check_posted_ = false;
+    return self.CheckSpace();
+  });
   return absl::OkStatus();
 }
 
