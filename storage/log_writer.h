@@ -199,6 +199,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
                       const absl::Status& failure);
   void SendReports();
   void DropQueue();
+  // Tells the log when the reserve is reached, and when it is no longer.
+  void NoteReserve(const SpaceInfo& space);
   void ScheduleSeal();
   void ScheduleFlush(const std::shared_ptr<DiskLog>& log, int64_t flush_ms);
   void ScheduleCheckpoint();
@@ -239,6 +241,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   bool files_open_ = false;
   bool checkpoint_posted_ = false;
   bool space_check_posted_ = false;
+  // The free space was below the reserve when it was looked at last.
+  bool reserve_reached_ = false;
   bool waits_for_room_ = false;
   bool try_again_posted_ = false;
   uint64_t bytes_since_space_check_ = 0;

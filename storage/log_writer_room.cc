@@ -66,9 +66,12 @@ absl::Status LogWriter::TryAgain() {
   RETURN_IF_ERROR(syncs_->Flush());
   waits_for_room_ = false;
   RETURN_IF_ERROR(CheckSpace());
-  LOG_INFO("storage", "log directory has room again",
-           {{"directory", options_.directory},
-            {"free_bytes", flags_->free_bytes.load(std::memory_order_relaxed)}});
+  // Up to the reserve: NoteReserve tells when there is more.
+  if (!reserve_reached_) {
+    LOG_INFO("storage", "log directory has room again",
+             {{"directory", options_.directory},
+              {"free_bytes", flags_->free_bytes.load(std::memory_order_relaxed)}});
+  }
   ScheduleIdleClose();
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "base/log.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/log_writer.h"
@@ -256,6 +257,7 @@ class LogWriterReserveTest : public testing::Test {
   void WaitForALook() { world_.Run(absl::Milliseconds(1100)); }
   void SetFree(uint64_t bytes) { world_.files->SetCapacity(world_.files->used_bytes() + bytes); }
 
+  LogCapture lines_{LogLevel::kInfo};
   LogFixture world_;
   std::unique_ptr<Log> log_;
 };
@@ -271,6 +273,29 @@ TEST_F(LogWriterReserveTest, IsSeenWithinASecondThoughNothingIsWrittenHere) {
   SetFree(50'000);
   WaitForALook();
   EXPECT_EQ(world_.dir->free_bytes(), 50'000u) << "nor only once";
+}
+
+TEST_F(LogWriterReserveTest, IsLoggedOnceWhenItBeginsAndWhenItEnds) {
+  const auto told = [&] {
+    std::vector<std::string> lines = lines_.lines();
+    std::erase_if(lines, [](const std::string& line) {
+      return !absl::StrContains(line, "log.dir.reserve.bytes");
+    });
+    return lines;
+  };
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(Stage().ok());
+    WaitForALook();
+  }
+  ASSERT_EQ(told().size(), 1u);
+  EXPECT_TRUE(absl::StartsWith(told()[0], "WARN storage")) << told()[0];
+  EXPECT_TRUE(absl::EndsWith(told()[0], "directory=data free_bytes=99000 reserve_bytes=100000"))
+      << told()[0];
+  SetFree(200'000);
+  world_.Run(absl::Seconds(10));
+  ASSERT_EQ(told().size(), 2u);
+  EXPECT_TRUE(absl::StartsWith(told()[1], "INFO storage")) << told()[1];
+  EXPECT_TRUE(absl::StrContains(told()[1], "free_bytes=200000")) << told()[1];
 }
 
 TEST_F(LogWriterRoomTest, LogsThatFindNoRoomForTheirFilesAreMadeWhenThereIsSome) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "storage/file_names.h"
 #include "storage/log_writer.h"
@@ -105,7 +106,8 @@ absl::Status LogWriter::CheckSpace() {
   ASSIGN_OR_RETURN(const SpaceInfo space, files_->Space(options_.directory));
   flags_->free_bytes.store(space.free_bytes, std::memory_order_relaxed);
   flags_->total_bytes.store(space.total_bytes, std::memory_order_relaxed);
-  const bool full = waits_for_room_ || space.free_bytes < options_.reserve_bytes;
+  NoteReserve(space);
+  const bool full = waits_for_room_ || reserve_reached_;
   flags_->full.store(full, std::memory_order_relaxed);
   if (metrics_.free_bytes != nullptr) {
     metrics_.free_bytes->Set(static_cast<double>(space.free_bytes));
@@ -119,6 +121,24 @@ absl::Status LogWriter::CheckSpace() {
     return self.CheckSpace();
   });
   return absl::OkStatus();
+}
+
+void LogWriter::NoteReserve(const SpaceInfo& space) {
+  const bool reached = space.free_bytes < options_.reserve_bytes;
+  if (reached == std::exchange(reserve_reached_, reached)) return;
+  if (reached) {
+    LOG_WARN("storage",
+             "log directory refuses records, since its file system has less room than "
+             "log.dir.reserve.bytes: free space, delete topics or records, or shorten retention",
+             {{"directory", options_.directory},
+              {"free_bytes", space.free_bytes},
+              {"reserve_bytes", options_.reserve_bytes}});
+  } else {
+    LOG_INFO("storage", "log directory has more room than log.dir.reserve.bytes again",
+             {{"directory", options_.directory},
+              {"free_bytes", space.free_bytes},
+              {"reserve_bytes", options_.reserve_bytes}});
+  }
 }
 
 void LogWriter::ScheduleSeal() {
