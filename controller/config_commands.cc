@@ -87,6 +87,12 @@ void Describe(const FoundResource& resource, const ConfigKey& key, v1::ConfigDes
     message->set_value(synonym.value);
     message->set_source(ToProto(synonym.source));
   }
+  // What another process's own file says of them, only that one knows: it may not be the default.
+  const bool of_other = !resource.is_topic() && resource.layers.static_broker == nullptr;
+  if (of_other && !key.dynamic) {
+    out->clear_value();
+    out->set_source(v1::CONFIG_SOURCE_UNSPECIFIED);
+  }
 }
 
 std::string IdentityOf(const v1::ConfigResource& resource) {

@@ -118,6 +118,21 @@ TEST_F(ConfigCommandsTest, AllBrokersResourceTellsOnlyWhatIsSet) {
   EXPECT_EQ(result.configs(0).value(), "5000");
 }
 
+TEST_F(ConfigCommandsTest, WhatAnotherBrokersOwnFileMaySayIsNotGuessed) {
+  const std::string key = "log.retention.hours";
+  const v1::ConfigDescription own = Describe(Broker("1"), key);
+  EXPECT_EQ(own.value(), "2");
+  EXPECT_EQ(own.source(), v1::CONFIG_SOURCE_STATIC_BROKER);
+  const v1::ConfigDescription other = Describe(Broker("2"), key);
+  EXPECT_EQ(other.value(), "");
+  EXPECT_EQ(other.source(), v1::CONFIG_SOURCE_UNSPECIFIED);
+  EXPECT_TRUE(other.read_only());
+  EXPECT_EQ(other.default_value(), own.default_value());
+  // What is set for it here is known.
+  ExpectSet(Broker("2"), "log.retention.ms", "7");
+  EXPECT_EQ(Describe(Broker("2"), "log.retention.ms").value(), "7");
+}
+
 TEST_F(ConfigCommandsTest, UnknownResourcesAndKeysAreNamed) {
   EXPECT_EQ(DescribeAll(Topic("nope").resource()).code(),
             v1::ERROR_CODE_UNKNOWN_TOPIC_OR_PARTITION);

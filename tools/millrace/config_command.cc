@@ -77,7 +77,10 @@ absl::Status Show(const ConfigOptions& options, bool only_set, const GlobalOptio
   Json configs = Json::array();
   Table table({"NAME", "VALUE", "SOURCE", "DEFAULT"});
   for (const v1::ConfigDescription& config : result.configs()) {
-    if (only_set && config.source() == v1::CONFIG_SOURCE_DEFAULT) continue;
+    // Nor what only the broker itself knows.
+    const bool is_set = config.source() != v1::CONFIG_SOURCE_DEFAULT &&
+                        config.source() != v1::CONFIG_SOURCE_UNSPECIFIED;
+    if (only_set && !is_set) continue;
     configs.push_back(ConfigJson(config));
     table.Add({config.name(), config.value(),
                absl::StrCat(SourceName(config.source()), config.read_only() ? " (read only)" : ""),

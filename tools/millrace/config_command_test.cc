@@ -47,7 +47,11 @@ TEST_F(ConfigCommandTest, DescribeShowsSourcesAndListOnlyWhatIsSet) {
   unset->set_name("segment.bytes");
   unset->set_value("1073741824");
   unset->set_source(v1::CONFIG_SOURCE_DEFAULT);
+  v1::ConfigDescription* unknown = result->add_configs();
+  unknown->set_name("num.shards");
+  unknown->set_read_only(true);
   EXPECT_THAT(Run({"describe", "topic:t"}).out, HasSubstr("segment.bytes  1073741824  default"));
+  EXPECT_THAT(Run({"describe", "topic:t"}).out, HasSubstr("unknown (read only)"));
   EXPECT_EQ(server_.describe_configs.request.resources(0).name(), "t");
   EXPECT_EQ(Run({"list", "topic:t"}).out,
             "NAME          VALUE  SOURCE  DEFAULT\n"
