@@ -312,7 +312,7 @@ Ready Node::TakeReady() {
   ready.lost_log = std::exchange(state_.lost_log, {});
   if (ready.empty()) return Ready();
   last_seq_ = ready.seq;
-  on_its_way_.push_back(OnItsWay{ready.seq, state_.hard, ready.NeedsPersist(), state_.now});
+  on_its_way_.push_back(OnItsWay{ready.seq, told_hard_, ready.NeedsPersist(), state_.now});
   return ready;
 }
 
@@ -333,13 +333,23 @@ void Node::TakeWrites(Ready* ready) {
   if (voters != told_voters_) ready->voters = state_.membership.latest();
   told_voters_ = voters;
   // The commit index alone is not worth a write: it goes along with the next one.
-  const bool promise =
-      state_.hard.term != told_hard_.term || state_.hard.voted_for != told_hard_.voted_for;
-  if (promise || (ready->NeedsPersist() && state_.hard.commit != told_hard_.commit)) {
-    ready->hard_state = state_.hard;
-    told_hard_ = state_.hard;
+  HardState hard = state_.hard;
+  hard.commit = CommitOnDisk();
+  const bool promise = hard.term != told_hard_.term || hard.voted_for != told_hard_.voted_for;
+  if (promise || (ready->NeedsPersist() && hard.commit != told_hard_.commit)) {
+    ready->hard_state = hard;
+    told_hard_ = hard;
     if (MUTANT("raft.vote-not-written")) ready->hard_state->voted_for.reset();
   }
+}
+
+// Not beyond what the disk has, in the form that it has now: a crash may leave of a Ready the hard
+// state without the entries, and the old entries in their place are not what was committed. What is
+// left out here is written with a later Ready; a start without it learns it from the leader.
+LogIndex Node::CommitOnDisk() const {
+  if (MUTANT("raft.commit-written-ahead")) return state_.commit();
+  // A snapshot to be installed is on the disk before anything of its Ready is in the log's files.
+  return std::max(std::min(state_.commit(), state_.log.stable()), state_.log.start().index);
 }
 
 // Only what is durable here too: a state machine never runs ahead of its own log (S-10).

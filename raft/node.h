@@ -143,6 +143,8 @@ class Node {
   void TakeRole(Ready* ready);
   void TakeWrites(Ready* ready);
   void TakeCommitted(Ready* ready);
+  // The commit index that may be written now.
+  LogIndex CommitOnDisk() const;
 
   ServerState state_;
   Election election_;

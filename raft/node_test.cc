@@ -112,6 +112,25 @@ TEST(Node, TheCommitIndexAloneIsNotWritten) {
   EXPECT_EQ(node.disk_hard_state.commit, LogIndex(1));
 }
 
+// A crash may leave the hard state of a Ready without its entries: here with 3:2 where 2:2 was
+// committed.
+TEST(Node, TheCommitIndexIsNotWrittenAheadOfTheLogThatItSpeaksOf) {
+  TestNode node(1, Start(Voters({1, 2, 3}), 3, {E(2, 1), E(3, 2)}));
+  node.HoldDisk();
+  node.Receive(2, 4, AppendRequest{Id(2, 1), {E(2, 2), E(4, 3)}, LogIndex(3), Round(1)});
+  EXPECT_EQ(node->commit(), LogIndex(3));
+  for (const Ready& ready : node.taken) {
+    if (ready.hard_state.has_value()) {
+      EXPECT_LE(ready.hard_state->commit, LogIndex(1));
+    }
+  }
+  node.ReleaseDisk();
+  EXPECT_EQ(node.disk_hard_state.commit, LogIndex(1));
+  // It goes along with the next write.
+  node.Receive(2, 4, AppendRequest{Id(4, 3), {E(4, 4)}, LogIndex(3), Round(2)});
+  EXPECT_EQ(node.disk_hard_state.commit, LogIndex(3));
+}
+
 TEST(Node, RoleChangesAreToldOnce) {
   TestNode node(1, Start(Voters({1, 2, 3})));
   node.Elect({2});

@@ -6,6 +6,7 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "raft/host/testing/quorum_bed.h"
+#include "raft/host/wal_recovery.h"
 
 namespace millrace::raft {
 namespace {
@@ -16,6 +17,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using testing::QuorumBed;
+using ::testing::StartsWith;
 
 // Three voters that have a leader.
 class QuorumLogTest : public ::testing::Test {
@@ -132,6 +134,38 @@ TEST_F(QuorumLogTest, AFailedSyncStopsThatVoterAndNoOther) {
   Commit("after");
   bed_.Start(old);
   ASSERT_TRUE(bed_.Settle());
+}
+
+// One record to a group, so that a crash parts what was written as one.
+TEST_F(QuorumLogTest, WhateverACrashLeavesTheCommitIndexIsNotAheadOfTheLog) {
+  bed_.options().wal.group_bytes_max = 1;
+  for (int node : bed_.nodes()) bed_.Crash(node);
+  for (int node : bed_.nodes()) bed_.Start(node);
+  ASSERT_TRUE(bed_.Settle());
+  const int old = bed_.leader();
+  bed_.Isolate(old);
+  for (int i = 0; i < 3; ++i) ASSERT_OK(bed_.log(old).Append(Bytes::Copy("lost")));
+  ASSERT_TRUE(bed_.RunUntil([&] { return bed_.leader() != 0 && bed_.leader() != old; }));
+  for (int i = 0; i < 5; ++i) ASSERT_OK(bed_.Append("kept"));
+  ASSERT_TRUE(bed_.RunUntil([&] { return HasApplied(bed_.leader(), "kept"); }));
+  LogIndex last;
+  sim::SimRandom random(1);
+  bed_.files(old).SetOnCall([&](const sim::SimCall& call) {
+    const auto image = bed_.files(old).CrashImage(sim::CrashMode::kLoseAll, random);
+    ASSERT_OK_AND_ASSIGN(const WalRecovered found, RecoverWal(bed_.options().wal, *image, {}));
+    ASSERT_THAT(found.recovery.entries, Not(IsEmpty()));
+    last = found.recovery.entries.back().index;
+    for (const Entry& entry : found.recovery.entries) {
+      if (entry.index > found.recovery.hard_state.commit) break;
+      EXPECT_THAT(bed_.history()[entry.index],
+                  StartsWith(absl::StrCat(entry.term.value(), ":", entry.index.value(), "=")))
+          << call.ToString();
+    }
+  });
+  bed_.Heal();
+  ASSERT_TRUE(bed_.Settle());
+  bed_.files(old).SetOnCall(nullptr);
+  EXPECT_GT(last, LogIndex(5));
 }
 
 TEST_F(QuorumLogTest, ABatchOfProposalsSharesOneSync) {
@@ -300,7 +334,7 @@ TEST_F(QuorumSnapshotTest, AStartGoesOnFromTheSnapshot) {
   for (int node : bed_.nodes()) bed_.Start(node);
   for (int node : bed_.nodes()) EXPECT_GT(bed_.machine(node).applied, LogIndex(50)) << node;
   ASSERT_TRUE(bed_.Settle());
-  EXPECT_THAT(bed_.machine(1).state, ::testing::StartsWith(state));
+  EXPECT_THAT(bed_.machine(1).state, StartsWith(state));
 }
 
 TEST_F(QuorumSnapshotTest, AFollowerFarBehindIsSentASnapshot) {

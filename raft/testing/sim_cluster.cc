@@ -70,6 +70,12 @@ void SimCluster::Crash(int node) {
     server.disk.Apply(server.writing.front());
     server.writing.pop_front();
   }
+  // A group may end within a Ready: its hard state is there, and the first of its entries.
+  if (!server.writing.empty() && sim::OneIn(random_, 2)) {
+    Ready torn = server.writing.front();
+    torn.entries.resize(random_.Below(torn.entries.size() + 1));
+    server.disk.Apply(torn);
+  }
   server.writing.clear();
   server.reads.clear();
   server.node.reset();
