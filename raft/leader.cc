@@ -188,7 +188,9 @@ void Leader::OnSnapshotResponse(const VoterId& from, const SnapshotResponse& res
   auto it = peers_.find(from);
   if (it == peers_.end()) return;
   it->second.OnContact(response.round, state_.now);
-  if (it->second.snapshot() == response.id) it->second.OnSnapshotReceived(response.received);
+  if (it->second.snapshot() == response.id) {
+    it->second.OnSnapshotReceived(response.received, response.round);
+  }
   ConfirmReads();
 }
 
@@ -402,7 +404,7 @@ void Leader::SendAppend(const VoterId& peer, Progress* progress, LogIndex next,
 void Leader::SendSnapshot(const VoterId& peer, Progress* progress, bool force) {
   const SnapshotOffer* snapshot = state_.snapshots.Find(*progress->snapshot());
   CHECK(snapshot != nullptr) << "SendTo chose one that is kept";
-  if (progress->TakeOfferToSend() || force) {
+  if (progress->TakeOfferToSend(round_ + 1) || force) {
     // Also the heartbeat of this state: the answer says where to go on.
     SnapshotOffer offer = *snapshot;
     offer.round = round_ + 1;

@@ -347,6 +347,37 @@ TEST(Leader, AFollowerBehindTheLogIsSentTheSnapshot) {
   EXPECT_EQ(appends[0].previous, Id(1, 5));
 }
 
+// Each offer is answered, those too that only ask for a round.
+TEST(Leader, APieceOfASnapshotIsNotSentAgainForEachAnswer) {
+  Options options;
+  options.snapshot_chunk_bytes = 6;
+  TestNode node = MakeLeader(options);
+  for (int64_t i = 2; i <= 6; ++i) {
+    ASSERT_OK(node.Propose("a"));
+    node.Acknowledge(2, i);
+  }
+  const SnapshotId id{Id(1, 5), 10, 7};
+  node->SnapshotTaken(SnapshotId{Id(1, 3), 10, 7}, node.now());
+  node->SnapshotTaken(id, node.now());
+  node.Receive(3, 1, AppendResponse{.refused = LogIndex(6), .round = Round(99)});
+  const std::vector<SnapshotOffer> first = node.SentOf<SnapshotOffer>(3);
+  ASSERT_THAT(first, SizeIs(1));
+  node.Receive(3, 1, SnapshotResponse{id, 0, first[0].round});
+  node.Receive(3, 1, SnapshotResponse{id, 0, first[0].round});
+  EXPECT_THAT(node.SentOf<SnapshotChunk>(3), SizeIs(1));
+  ASSERT_OK(node.Read());
+  const std::vector<SnapshotOffer> asked = node.SentOf<SnapshotOffer>(3);
+  ASSERT_THAT(asked, SizeIs(1));
+  node.Receive(3, 1, SnapshotResponse{id, 0, asked[0].round});
+  EXPECT_THAT(node.SentOf<SnapshotChunk>(3), IsEmpty());
+  // The piece was lost.
+  node.TickAtDeadline();
+  const std::vector<SnapshotOffer> again = node.SentOf<SnapshotOffer>(3);
+  ASSERT_THAT(again, SizeIs(1));
+  node.Receive(3, 1, SnapshotResponse{id, 0, again[0].round});
+  EXPECT_THAT(node.SentOf<SnapshotChunk>(3), SizeIs(1));
+}
+
 // S-19: whoever forgot once may have promised anything.
 TEST(Leader, S19AVoterThatLostItsLogIsNotCountedAnyMore) {
   TestNode node = MakeLeader();

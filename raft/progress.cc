@@ -1,6 +1,7 @@
 #include "raft/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::raft {
 
@@ -97,22 +98,33 @@ void Progress::BeginSnapshot(const SnapshotId& id) {
   snapshot_ = id;
   offer_due_ = true;
   chunk_due_.reset();
+  chunk_sent_.reset();
+  chunk_asked_in_.reset();
 }
 
 std::optional<uint64_t> Progress::TakeChunkToSend() {
-  std::optional<uint64_t> due = chunk_due_;
-  chunk_due_.reset();
+  const std::optional<uint64_t> due = std::exchange(chunk_due_, std::nullopt);
+  if (due.has_value()) {
+    chunk_sent_ = due;
+    chunk_asked_in_.reset();
+  }
   return due;
 }
 
-bool Progress::TakeOfferToSend() {
-  const bool due = offer_due_;
-  offer_due_ = false;
+bool Progress::TakeOfferToSend(Round round) {
+  const bool due = std::exchange(offer_due_, false);
+  if (due && !chunk_asked_in_.has_value()) chunk_asked_in_ = round;
   return due;
 }
 
-void Progress::OnSnapshotReceived(uint64_t received) {
-  if (snapshot_.has_value() && received < snapshot_->bytes) chunk_due_ = received;
+// Every offer is answered, those too that only carry a round. Were each answer taken for a wish,
+// each would add one more copy of this piece and so, by the copies' answers, of all after it.
+void Progress::OnSnapshotReceived(uint64_t received, Round round) {
+  if (!snapshot_.has_value() || received >= snapshot_->bytes) return;
+  const bool under_way = chunk_sent_.has_value() && received <= *chunk_sent_;
+  const bool asked_before = !chunk_asked_in_.has_value() || round < *chunk_asked_in_;
+  if (under_way && asked_before) return;
+  chunk_due_ = received;
 }
 
 void Progress::BecomeProbe(LogIndex next) {

@@ -70,13 +70,16 @@ class Progress {
   void OnLostLog(const AppendResponse& response);
   void OnUnreachable();
 
-  // Snapshot: what is being sent, and how much of it the follower has.
+  // Snapshot: what is being sent, and how much of it the follower has. One piece is under way at a
+  // time; it is sent again when an offer that a heartbeat made behind it is answered without it.
   void BeginSnapshot(const SnapshotId& id);
   const std::optional<SnapshotId>& snapshot() const { return snapshot_; }
-  // A piece of the snapshot that should be sent now; at most once each, until it is due again.
+  // The piece that should be sent now, if one is due.
   std::optional<uint64_t> TakeChunkToSend();
-  bool TakeOfferToSend();
-  void OnSnapshotReceived(uint64_t received);
+  // Whether a heartbeat's offer is due; it is sent in `round`.
+  bool TakeOfferToSend(Round round);
+  // The answer to what was sent in `round`.
+  void OnSnapshotReceived(uint64_t received, Round round);
 
  private:
   struct OnItsWay {
@@ -107,6 +110,10 @@ class Progress {
   std::optional<SnapshotId> snapshot_;
   bool offer_due_ = false;
   std::optional<uint64_t> chunk_due_;
+  // Where the piece begins that was sent last...
+  std::optional<uint64_t> chunk_sent_;
+  // ... and the first round after it whose answers tell whether it was lost.
+  std::optional<Round> chunk_asked_in_;
 };
 
 }  // namespace millrace::raft

@@ -121,20 +121,49 @@ TEST(Progress, ASnapshotIsOfferedAndSentPieceByPiece) {
   Progress progress(LogIndex(10), kNow);
   progress.BeginSnapshot(id);
   EXPECT_FALSE(progress.CanSend(Options()));
-  EXPECT_TRUE(progress.TakeOfferToSend());
-  EXPECT_FALSE(progress.TakeOfferToSend());
+  EXPECT_TRUE(progress.TakeOfferToSend(Round(1)));
+  EXPECT_FALSE(progress.TakeOfferToSend(Round(2)));
   EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
-  progress.OnSnapshotReceived(100);
+  progress.OnSnapshotReceived(100, Round(1));
   EXPECT_EQ(progress.TakeChunkToSend(), 100u);
   EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
-  progress.OnSnapshotReceived(300);
+  progress.OnSnapshotReceived(300, Round(2));
   EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
-  // A lost piece or answer is made up for with the heartbeat's offer.
   progress.OnHeartbeatDue();
-  EXPECT_TRUE(progress.TakeOfferToSend());
+  EXPECT_TRUE(progress.TakeOfferToSend(Round(3)));
   progress.OnAccepted(LogIndex(50), Round(1));
   EXPECT_EQ(progress.state(), Progress::State::kReplicate);
   EXPECT_EQ(progress.next(), LogIndex(51));
+}
+
+TEST(Progress, APieceUnderWayIsSentAgainOnlyIfAHeartbeatBehindItIsAnsweredWithoutIt) {
+  Progress progress(LogIndex(10), kNow);
+  progress.BeginSnapshot(SnapshotId{Id(1, 50), 300, 7});
+  EXPECT_TRUE(progress.TakeOfferToSend(Round(1)));
+  progress.OnSnapshotReceived(0, Round(1));
+  EXPECT_EQ(progress.TakeChunkToSend(), 0u);
+  // An answer twice, or to an offer that went out between two heartbeats.
+  progress.OnSnapshotReceived(0, Round(1));
+  progress.OnSnapshotReceived(0, Round(3));
+  EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
+  progress.OnHeartbeatDue();
+  EXPECT_TRUE(progress.TakeOfferToSend(Round(4)));
+  progress.OnSnapshotReceived(0, Round(3));
+  EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
+  progress.OnSnapshotReceived(0, Round(4));
+  EXPECT_EQ(progress.TakeChunkToSend(), 0u);
+  progress.OnSnapshotReceived(0, Round(4));
+  EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
+  // Both copies arrived: the second one's answer adds nothing.
+  progress.OnSnapshotReceived(100, Round(2));
+  EXPECT_EQ(progress.TakeChunkToSend(), 100u);
+  progress.OnSnapshotReceived(100, Round(5));
+  EXPECT_EQ(progress.TakeChunkToSend(), std::nullopt);
+  // The follower lost all of it.
+  progress.OnHeartbeatDue();
+  EXPECT_TRUE(progress.TakeOfferToSend(Round(7)));
+  progress.OnSnapshotReceived(0, Round(7));
+  EXPECT_EQ(progress.TakeChunkToSend(), 0u);
 }
 
 }  // namespace

@@ -539,7 +539,6 @@ $ deliver
 $ deliver
 3>1 t1 received of=1:3 bytes=10
 3>1 t1 accepted match=3
-1>3 t1 chunk of=1:3 bytes=0+10
 $ deliver
 1>3 t1 heartbeat prev=1:3 commit=3
 $ settle
