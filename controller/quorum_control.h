@@ -59,7 +59,9 @@ class QuorumControl {
   virtual void Describe(Described done) = 0;
   // Adds a voter: as a learner, then, when it has caught up, as a voter. `done` after the second
   // change is committed. Errors: INVALID_REQUEST if it is one already; RESOURCE_EXHAUSTED while
-  // another change is open; REQUEST_TIMED_OUT if it does not catch up (it stays a learner).
+  // another change is open; REQUEST_TIMED_OUT if it does not catch up (it stays a learner);
+  // UNSUPPORTED_VERSION if its program does not know the cluster's feature level (a learner too, if
+  // that was not known before).
   virtual void AddVoter(NodeId node, DirectoryId directory, std::string address, Done done) = 0;
   // Errors: INVALID_REQUEST if there is no such voter, or it is the last.
   virtual void RemoveVoter(NodeId node, DirectoryId directory, Done done) = 0;

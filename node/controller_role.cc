@@ -10,6 +10,7 @@
 #include "node/founding_file.h"
 #include "node/program_features.h"
 #include "node/session_decisions.h"
+#include "node/voter_level.h"
 
 namespace millrace::node {
 namespace {
@@ -59,7 +60,8 @@ ControllerRole::ControllerRole(const NodeConfig& config, const Env& env, OpenIma
   if (network_ == nullptr) return;
   replacer_ = std::make_unique<DirectoryReplacer>(
       absl::Milliseconds(config_.settings.controller_quorum_auto_join_wait_ms), env_.clock,
-      env_.controller, [network] { return network->Heard(); });
+      env_.controller, [network] { return network->Heard(); },
+      [this](const raft::VoterId& voter) { return CheckMayVote(voter); });
 }
 
 ControllerRole::~ControllerRole() {
@@ -256,9 +258,15 @@ void ControllerRole::StartHost() {
                  Finish(status);
                });
   quorum_->SetHost(host_.get());
+  quorum_->SetMayVote([this](const raft::VoterId& voter) { return CheckMayVote(voter); });
   leaders_->Subscribe([this, alive = std::weak_ptr<const bool>(alive_)](const LeaderHint& leader) {
     if (!alive.expired()) OnLeadership(leader.leader == config_.node_id);
   });
+}
+
+absl::Status ControllerRole::CheckMayVote(const raft::VoterId& voter) const {
+  return CheckKnowsLevel(voter, network_ == nullptr ? nullptr : network_->FeaturesOf(voter),
+                         host_->committed_image().feature_level());
 }
 
 void ControllerRole::OnLeadership(bool leads) {

@@ -97,6 +97,8 @@ class ControllerRole {
   absl::Status CheckLog();
   // No log directory keeps it from founding a cluster, or having one.
   absl::Status CheckFounds() const;
+  // Whether a controller's program knows the cluster's feature level.
+  absl::Status CheckMayVote(const raft::VoterId& voter) const;
   // What only the leader does begins, or ends.
   void OnLeadership(bool leads);
   // What this node says of itself to its peers.

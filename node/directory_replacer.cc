@@ -31,11 +31,12 @@ absl::string_view NameOf(raft::VoterChange::Kind kind) {
 }  // namespace
 
 DirectoryReplacer::DirectoryReplacer(absl::Duration silence_min, const Clock* clock,
-                                     Executor* executor, Heard heard)
+                                     Executor* executor, Heard heard, MayVote may_vote)
     : silence_min_(silence_min),
       interval_(std::clamp(silence_min / 10, kIntervalMin, kIntervalMax)),
       clock_(clock),
       heard_(std::move(heard)),
+      may_vote_(std::move(may_vote)),
       replacement_(silence_min),
       timer_(executor, [this] { Look(); }) {}
 
@@ -43,6 +44,7 @@ void DirectoryReplacer::OnLed(raft::QuorumLog* log) {
   log_ = log;
   proposed_ = false;
   told_.clear();
+  refused_.clear();
   replacement_.OnLed();
   timer_.Set(clock_->Now() + interval_);
 }
@@ -55,10 +57,29 @@ void DirectoryReplacer::OnLostLeadership() {
 void DirectoryReplacer::Look() {
   if (log_ == nullptr || log_->node().leadership() == nullptr) return;
   timer_.Set(clock_->Now() + interval_);
-  const std::optional<raft::VoterChange> change =
-      replacement_.Next(raft::ViewOf(log_->node(), heard_(), clock_->Now()), clock_->Now());
+  const std::optional<raft::VoterChange> change = replacement_.Next(
+      raft::ViewOf(log_->node(), HeardThatMayVote(), clock_->Now()), clock_->Now());
   LogWaiting();
   if (change.has_value() && !proposed_) Propose(*change);
+}
+
+std::vector<raft::HeardPeer> DirectoryReplacer::HeardThatMayVote() {
+  std::vector<raft::HeardPeer> heard = heard_();
+  for (raft::HeardPeer& peer : heard) {
+    if (!peer.asks_to_join) continue;
+    const absl::Status may_vote = may_vote_(peer.id);
+    if (may_vote.ok()) {
+      refused_.erase(peer.id);
+      continue;
+    }
+    peer.asks_to_join = false;
+    if (!refused_.insert(peer.id).second) continue;
+    LOG_WARN(kComponent, "a controller asks to vote on another directory, and may not",
+             {{"node", peer.id.node.value()},
+              {"directory", peer.id.directory.ToString()},
+              {"error", may_vote.ToString()}});
+  }
+  return heard;
 }
 
 void DirectoryReplacer::LogWaiting() {

@@ -28,11 +28,13 @@ namespace millrace::node {
 class DirectoryReplacer {
  public:
   using Heard = std::function<std::vector<raft::HeardPeer>()>;
+  // Whether the program of a controller may vote (voter_level.h).
+  using MayVote = std::function<absl::Status(const raft::VoterId&)>;
 
-  // `heard`: the processes that have spoken to this one. `silence_min`: see VoterReplacement. All
-  // outlive this.
-  DirectoryReplacer(absl::Duration silence_min, const Clock* clock, Executor* executor,
-                    Heard heard);
+  // `heard`: the processes that have spoken to this one; whoever may not vote does not replace
+  // anything. `silence_min`: see VoterReplacement. All outlive this.
+  DirectoryReplacer(absl::Duration silence_min, const Clock* clock, Executor* executor, Heard heard,
+                    MayVote may_vote);
 
   // This node leads, by `log`, which outlives the leadership.
   void OnLed(raft::QuorumLog* log);
@@ -40,6 +42,8 @@ class DirectoryReplacer {
 
  private:
   void Look();
+  // Those that ask, and may not vote, as if they did not ask.
+  std::vector<raft::HeardPeer> HeardThatMayVote();
   void Propose(const raft::VoterChange& change);
   void LogWaiting();
 
@@ -47,6 +51,7 @@ class DirectoryReplacer {
   const absl::Duration interval_;
   const Clock* const clock_;
   const Heard heard_;
+  const MayVote may_vote_;
   raft::VoterReplacement replacement_;
   // Null unless this node leads.
   raft::QuorumLog* log_ = nullptr;
@@ -54,6 +59,8 @@ class DirectoryReplacer {
   bool proposed_ = false;
   // Whose wait has been logged.
   std::set<raft::VoterId> told_;
+  // Who asks and may not vote has been logged.
+  std::set<raft::VoterId> refused_;
   DeadlineTimer timer_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };

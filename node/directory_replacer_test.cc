@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "node/controller_host.h"
 #include "node/testing/willing_peers.h"
+#include "node/voter_level.h"
 #include "raft/quorum.h"
 
 namespace millrace::node {
@@ -69,7 +70,11 @@ class DirectoryReplacerTest : public ::testing::Test {
   std::unique_ptr<MetadataDir> dir_;
   std::unique_ptr<ControllerHost> host_;
   std::vector<raft::HeardPeer> heard_;
-  DirectoryReplacer replacer_{absl::Seconds(30), &clock_, owner_.get(), [this] { return heard_; }};
+  // Of each program that is heard.
+  raft::ProgramFeatures features_{.level_min = 1, .level_max = 5};
+  DirectoryReplacer replacer_{
+      absl::Seconds(30), &clock_, owner_.get(), [this] { return heard_; },
+      [this](const raft::VoterId& id) { return CheckKnowsLevel(id, &features_, /*level=*/5); }};
 };
 
 TEST_F(DirectoryReplacerTest, S17ALostDirectoryIsReplacedWhileThisNodeLeads) {
@@ -100,6 +105,21 @@ TEST_F(DirectoryReplacerTest, S17ANewcomerThatGoesAgainReplacesNothing) {
   loop_.RunFor(absl::Minutes(5));
   EXPECT_NE(voters().Find(Id(3, 1)), nullptr);
   EXPECT_THAT(log.lines(), Contains(HasSubstr("the old one stays")));
+}
+
+TEST_F(DirectoryReplacerTest, AProgramThatDoesNotKnowTheClustersLevelReplacesNothingBeforeItDoes) {
+  LogCapture log;
+  peers_.silent = Id(3, 1);
+  heard_ = {{.id = Id(3, 2), .address = "three:1", .asks_to_join = true, .connected = true}};
+  features_.level_max = 4;
+  owner_->RunNow([&] { replacer_.OnLed(&host_->log()); });
+  loop_.RunFor(absl::Minutes(5));
+  EXPECT_NE(voters().Find(Id(3, 1)), nullptr);
+  EXPECT_EQ(voters().Find(Id(3, 2)), nullptr);
+  EXPECT_THAT(log.lines(), Contains(HasSubstr("knows feature levels 1 to 4")).Times(1));
+  features_.level_max = 5;
+  loop_.RunFor(absl::Minutes(2));
+  EXPECT_TRUE(raft::IsCountedVoter(voters(), Id(3, 2)));
 }
 
 TEST_F(DirectoryReplacerTest, WhoNoLongerLeadsReplacesNothing) {

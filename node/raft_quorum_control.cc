@@ -110,6 +110,9 @@ void RaftQuorumControl::AddVoter(NodeId node, DirectoryId directory, std::string
                                  Done done) {
   if (!leading()) return std::move(done)(NotLeader());
   const raft::VoterId id{node, directory};
+  // One that was not heard yet may say it as a learner.
+  const absl::Status may_vote = CheckMayVote(id);
+  if (CodeOf(may_vote) == ErrorCode::kUnsupportedVersion) return std::move(done)(may_vote);
   const MonotonicTime deadline = clock_->Now() + kCatchUpBound;
   const raft::Voter* const member = host_->log().node().voters().Find(id);
   const bool is_learner = member != nullptr && member->learner;
@@ -136,20 +139,30 @@ void RaftQuorumControl::Promote(const raft::VoterId& id, MonotonicTime deadline,
   // A directory that asked for its place by itself may have got it meanwhile.
   const bool votes = leading() && raft::IsCountedVoter(host_->log().node().voters(), id);
   if (votes) return std::move(done)(absl::OkStatus());
+  if (const absl::Status may_vote = CheckMayVote(id); leading() && !may_vote.ok()) {
+    return OnPromoted(id, deadline, may_vote, std::move(done));
+  }
   std::weak_ptr<const bool> alive = alive_;
   host_->log().ChangeMembership(
       {raft::VoterChange::Kind::kPromote, id},
       [this, alive, id, deadline, done = std::move(done)](absl::Status status) mutable {
-        if (alive.expired()) return;
-        if (CodeOf(status) != ErrorCode::kResourceExhausted) return std::move(done)(status);
-        if (clock_->Now() >= deadline) {
-          return std::move(done)(NotCaughtUp(id));
-        }
-        executor_->PostAt(clock_->Now() + kCatchUpInterval,
-                          [this, alive, id, deadline, done = std::move(done)]() mutable {
-                            if (!alive.expired()) Promote(id, deadline, std::move(done));
-                          });
+        if (!alive.expired()) OnPromoted(id, deadline, std::move(status), std::move(done));
       });
+}
+
+void RaftQuorumControl::OnPromoted(const raft::VoterId& id, MonotonicTime deadline,
+                                   absl::Status status, Done done) {
+  if (CodeOf(status) != ErrorCode::kResourceExhausted) return std::move(done)(status);
+  if (clock_->Now() >= deadline) return std::move(done)(NotCaughtUp(id));
+  std::weak_ptr<const bool> alive = alive_;
+  executor_->PostAt(clock_->Now() + kCatchUpInterval,
+                    [this, alive, id, deadline, done = std::move(done)]() mutable {
+                      if (!alive.expired()) Promote(id, deadline, std::move(done));
+                    });
+}
+
+absl::Status RaftQuorumControl::CheckMayVote(const raft::VoterId& id) const {
+  return may_vote_ == nullptr ? absl::OkStatus() : may_vote_(id);
 }
 
 absl::Status RaftQuorumControl::NotCaughtUp(const raft::VoterId& id) const {

@@ -1,8 +1,9 @@
 // RaftQuorumControl: describing and changing the quorum, over this node's part in it.
 //
-// A voter is added in two committed steps, as a learner and, when it has caught up, as a voter; a
-// change that this node loses its leadership over has an unknown outcome. What is asked while
-// another node leads is answered NOT_CONTROLLER, and forwarded by whoever asked.
+// A voter is added in two committed steps, as a learner and, when it has caught up and its program
+// is known to know the cluster's feature level, as a voter; a change that this node loses its
+// leadership over has an unknown outcome. What is asked while another node leads is answered
+// NOT_CONTROLLER, and forwarded by whoever asked.
 //
 // Thread: the controller executor.
 // Source: KIP-595, KIP-853; Raft thesis 3.10 (transfer), 4.2.1 (catching up new servers); S-17.
@@ -29,8 +30,13 @@ class RaftQuorumControl final : public controller::QuorumControl {
   // All outlive this.
   RaftQuorumControl(Executor* executor, const Clock* clock, controller::LeaderWatch* leaders);
 
+  // Whether the program of a controller may vote (voter_level.h).
+  using MayVote = std::function<absl::Status(const raft::VoterId&)>;
+
   // Until then NOT_CONTROLLER is all it answers. `host` was started, and outlives this.
   void SetHost(ControllerHost* host) { host_ = host; }
+  // Until then every program may.
+  void SetMayVote(MayVote may_vote) { may_vote_ = std::move(may_vote); }
   // Who beside the voters follows the log, while this node leads.
   void SetObservers(std::function<std::vector<controller::QuorumMember>()> observers) {
     observers_ = std::move(observers);
@@ -56,6 +62,8 @@ class RaftQuorumControl final : public controller::QuorumControl {
   void ChangeAndPromote(raft::VoterChange first, MonotonicTime deadline, Done done);
   // Asks until the learner may be promoted, or time is up.
   void Promote(const raft::VoterId& id, MonotonicTime deadline, Done done);
+  void OnPromoted(const raft::VoterId& id, MonotonicTime deadline, absl::Status status, Done done);
+  absl::Status CheckMayVote(const raft::VoterId& id) const;
   absl::Status NotCaughtUp(const raft::VoterId& id) const;
   void OnLeader(NodeId leader);
   static void AddObservers(std::vector<controller::QuorumMember> observers,
@@ -67,6 +75,7 @@ class RaftQuorumControl final : public controller::QuorumControl {
   const Clock* const clock_;
   controller::LeaderWatch* const leaders_;
   ControllerHost* host_ = nullptr;
+  MayVote may_vote_;
   std::function<std::vector<controller::QuorumMember>()> observers_;
   // Waits for its target to lead; one at a time.
   std::optional<Transfer> transfer_;

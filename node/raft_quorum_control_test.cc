@@ -15,6 +15,7 @@
 #include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
+#include "node/voter_level.h"
 
 namespace millrace::node {
 namespace {
@@ -188,6 +189,45 @@ TEST_F(RaftQuorumControlTest, ALearnerAddedAtAWrongAddressIsMendedByAddingItAtTh
   ASSERT_THAT(description.members, SizeIs(2));
   EXPECT_EQ(description.members[1].role, QuorumMember::Role::kVoter);
   EXPECT_EQ(description.members[1].address, "two:1");
+}
+
+TEST_F(RaftQuorumControlTest, AControllerWhoseProgramDoesNotKnowTheClustersLevelIsNotAdded) {
+  transport_.there = {NodeId(2)};
+  Lead();
+  const raft::ProgramFeatures said{.level_min = 1, .level_max = 4};
+  control_.SetMayVote(
+      [&](const raft::VoterId& id) { return CheckKnowsLevel(id, &said, /*level=*/5); });
+  std::optional<absl::Status> outcome;
+  control_.AddVoter(NodeId(2), DirectoryId(Uuid(2, 2)), "two:1", Into(&outcome));
+  EXPECT_THAT(Await(outcome), IsError(ErrorCode::kUnsupportedVersion,
+                                      "knows feature levels 1 to 4, and the cluster is at 5"));
+  ASSERT_OK_AND_ASSIGN(const auto description, Describe());
+  EXPECT_THAT(description.members, SizeIs(1)) << "nothing was changed";
+}
+
+// What it acknowledges shows that it has the log, and not that it can apply it.
+TEST_F(RaftQuorumControlTest, ALearnerThatSaysLateWhatItKnowsVotesOnlyIfThatIsEnough) {
+  const DirectoryId directory(Uuid(2, 2));
+  transport_.there = {NodeId(2)};
+  Lead();
+  std::optional<raft::ProgramFeatures> said;
+  control_.SetMayVote([&](const raft::VoterId& id) {
+    return CheckKnowsLevel(id, said.has_value() ? &*said : nullptr, /*level=*/5);
+  });
+  std::optional<absl::Status> outcome;
+  control_.AddVoter(NodeId(2), directory, "two:1", Into(&outcome));
+  loop_.RunFor(absl::Seconds(5));
+  EXPECT_EQ(outcome, std::nullopt) << "it has the log, and has not said what it knows";
+  said = raft::ProgramFeatures{.level_min = 1, .level_max = 4};
+  EXPECT_THAT(Await(outcome), HasCode(ErrorCode::kUnsupportedVersion));
+  ASSERT_OK_AND_ASSIGN(const auto description, Describe());
+  ASSERT_THAT(description.members, SizeIs(2));
+  EXPECT_EQ(description.members[1].role, QuorumMember::Role::kLearner);
+  // It was started again with another program.
+  said->level_max = 5;
+  std::optional<absl::Status> again;
+  control_.AddVoter(NodeId(2), directory, "two:1", Into(&again));
+  EXPECT_OK(Await(again));
 }
 
 TEST_F(RaftQuorumControlTest, LeadershipGoesToVotersOnly) {
