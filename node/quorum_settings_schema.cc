@@ -70,7 +70,8 @@ void DeclareQuorum(ConfigSchema<NodeSettings>* schema) {
       .Int(&NodeSettings::metadata_log_max_record_bytes_between_snapshots,
            {.name = "metadata.log.max.record.bytes.between.snapshots",
             .default_value = "20971520",
-            .doc = "A snapshot of the metadata is written after this many bytes of its log.",
+            .doc = "A snapshot of the metadata is written after this many bytes of its log; after "
+                   "64 MiB in any case.",
             .min = 1,
             .max = kMaxLong})
       .Int(&NodeSettings::metadata_log_max_snapshot_interval_ms,

@@ -20,6 +20,11 @@ constexpr size_t kDeliveredAtOnce = 1024;
 // as its leader's window lets through.
 constexpr uint64_t kUnsyncedRoomBytes = 256 << 20;
 
+// The log in memory holds what was committed since the snapshot before the newest, while the next
+// one is written, and what is not committed: with a quarter of its bound from one to the next there
+// is room for all of it.
+constexpr uint64_t kSnapshotsInALog = 4;
+
 absl::Status Foreign(const std::string& directory, absl::string_view whose, const VoterId& self) {
   return MakeError(
       ErrorCode::kInvalidDirectory,
@@ -153,8 +158,9 @@ absl::Status QuorumLog::Begin() {
                                   .snapshot_disk = dependencies_.snapshot_disk,
                                   .snapshots = dependencies_.snapshots,
                                   .machine = dependencies_.machine},
-      options_.snapshot_after_bytes, options_.snapshot_interval,
-      [this](const SnapshotOffer& snapshot) { OnSnapshotTaken(snapshot); });
+      std::min(options_.snapshot_after_bytes, options_.raft.log_bytes_max / kSnapshotsInALog),
+      options_.snapshot_interval,
+      [this](const absl::StatusOr<SnapshotOffer>& snapshot) { OnSnapshotEnded(snapshot); });
   // What the machine had applied is delivered no more, and in no snapshot.
   if (applied_bytes > 0) taker_->OnApplied(applied_bytes, now());
   timer_ = std::make_unique<DeadlineTimer>(dependencies_.wal.owner, [this] {
@@ -198,14 +204,17 @@ void QuorumLog::OnPersisted(Ready ready) {
 }
 
 // The log is kept from the snapshot before it on (S-09).
-void QuorumLog::OnSnapshotTaken(const SnapshotOffer& snapshot) {
-  if (failed() || snapshot.id.last.index <= snapshot_index_) return;
-  node_->SnapshotTaken(snapshot.id, now());
-  const LogIndex before = std::exchange(snapshot_index_, snapshot.id.last.index);
-  wal_->ReleaseBefore(MUTANT("host.wal-released-too-far") ? snapshot_index_ + 1 : before);
-  if (dependencies_.metrics != nullptr) {
-    dependencies_.metrics->OnSnapshot(snapshot.id, dependencies_.wal.clock->WallNow().ms);
+void QuorumLog::OnSnapshotEnded(const absl::StatusOr<SnapshotOffer>& snapshot) {
+  if (failed()) return;
+  if (snapshot.ok() && snapshot->id.last.index > snapshot_index_) {
+    node_->SnapshotTaken(snapshot->id, now());
+    const LogIndex before = std::exchange(snapshot_index_, snapshot->id.last.index);
+    wal_->ReleaseBefore(MUTANT("host.wal-released-too-far") ? snapshot_index_ + 1 : before);
+    if (dependencies_.metrics != nullptr) {
+      dependencies_.metrics->OnSnapshot(snapshot->id, dependencies_.wal.clock->WallNow().ms);
+    }
   }
+  // The next one may be due, or has to be waited for.
   Pump();
 }
 
@@ -312,7 +321,7 @@ void QuorumLog::Pump() {
     LogIndex applied = node_->applied();
     if (MUTANT("host.snapshot-of-an-entry-before")) applied = applied - 1;
     if (const std::optional<Term> term = node_->log().TermAt(applied); term.has_value()) {
-      taker_->Take(EntryId{*term, applied}, node_->state().membership.At(applied));
+      taker_->Take(EntryId{*term, applied}, node_->state().membership.At(applied), now());
     }
   }
   if (dependencies_.metrics != nullptr) dependencies_.metrics->Update(*node_);

@@ -50,7 +50,8 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
     VoterSet founders;
     // Where nodes may be found, beside those that the log names.
     std::vector<Peer> known_peers;
-    // A snapshot is taken after so much was committed.
+    // A snapshot is taken after so much was committed; before the log in memory is full in any
+    // case.
     uint64_t snapshot_after_bytes = 20 << 20;
     // ... or so long after something was, if that comes first.
     absl::Duration snapshot_interval = absl::InfiniteDuration();
@@ -134,7 +135,7 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   void EndChange(const EntryId& id);
   void EndCommittedChanges();
   void OnPersisted(Ready ready);
-  void OnSnapshotTaken(const SnapshotOffer& snapshot);
+  void OnSnapshotEnded(const absl::StatusOr<SnapshotOffer>& snapshot);
   void Send(std::vector<Message> messages);
   void SendChunk(Message message);
   void UpdatePeers();

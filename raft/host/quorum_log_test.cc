@@ -327,6 +327,31 @@ TEST_F(QuorumSnapshotTest, SnapshotsKeepTheLogShort) {
   }
 }
 
+TEST_F(QuorumSnapshotTest, HoweverMuchMayBeCommittedBetweenTwoTheLogIsNeverFull) {
+  bed_.options().snapshot_after_bytes = uint64_t{1} << 40;
+  bed_.options().raft.log_bytes_max = 128 << 10;
+  bed_.options().raft.uncommitted_bytes_max = 64 << 10;
+  for (int node : bed_.nodes()) bed_.Crash(node);
+  for (int node : bed_.nodes()) bed_.Start(node);
+  ASSERT_TRUE(bed_.Settle());
+  CommitMany(300);
+  for (int node : bed_.nodes()) EXPECT_GT(SnapshotOf(node), LogIndex(200)) << node;
+}
+
+TEST_F(QuorumSnapshotTest, OneThatCannotBeWrittenIsTriedAgainWhenNothingElseHappens) {
+  const int node = bed_.leader();
+  bed_.files(node).SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    const bool writes =
+        call.kind == sim::SimCall::Kind::kWrite && call.path.find("snapshots") != std::string::npos;
+    return writes ? std::optional(sim::SimFault::kNoSpace) : std::nullopt;
+  });
+  CommitMany(50);
+  bed_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(SnapshotOf(node), LogIndex());
+  bed_.files(node).ClearFaults();
+  ASSERT_TRUE(bed_.RunUntil([&] { return SnapshotOf(node) > LogIndex(40); }));
+}
+
 TEST_F(QuorumSnapshotTest, AStartGoesOnFromTheSnapshot) {
   CommitMany(100);
   const std::string state = bed_.machine(bed_.leader()).state;

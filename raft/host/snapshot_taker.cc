@@ -1,5 +1,6 @@
 #include "raft/host/snapshot_taker.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,11 +26,11 @@ Written Write(SnapshotStore& store, SnapshotMachine::Encode encode, const EntryI
 }  // namespace
 
 SnapshotTaker::SnapshotTaker(Dependencies dependencies, uint64_t after_bytes,
-                             absl::Duration interval, Taken taken)
+                             absl::Duration interval, Ended ended)
     : dependencies_(std::move(dependencies)),
       after_bytes_(after_bytes),
       interval_(interval),
-      taken_(std::move(taken)) {}
+      ended_(std::move(ended)) {}
 
 void SnapshotTaker::OnApplied(uint64_t bytes, MonotonicTime now) {
   if (bytes_ == 0) since_ = now;
@@ -38,13 +39,16 @@ void SnapshotTaker::OnApplied(uint64_t bytes, MonotonicTime now) {
 
 MonotonicTime SnapshotTaker::deadline() const {
   if (dependencies_.snapshots == nullptr || taking_ || bytes_ == 0) return MonotonicTime::Never();
-  if (bytes_ >= after_bytes_) return since_;
-  return interval_ == absl::InfiniteDuration() ? MonotonicTime::Never() : since_ + interval_;
+  if (bytes_ >= after_bytes_) return std::max(since_, retry_at_);
+  if (interval_ == absl::InfiniteDuration()) return MonotonicTime::Never();
+  return std::max(since_ + interval_, retry_at_);
 }
 
-void SnapshotTaker::Take(const EntryId& last, const VoterSet& voters) {
+void SnapshotTaker::Take(const EntryId& last, const VoterSet& voters, MonotonicTime now) {
   taking_ = true;
-  bytes_ = 0;
+  taken_bytes_ = std::exchange(bytes_, 0);
+  taken_since_ = since_;
+  retry_at_ = now + kRetryAfter;
   std::weak_ptr<const bool> alive = alive_;
   dependencies_.snapshot_disk->Post(
       [this, alive, owner = dependencies_.owner, store = dependencies_.snapshots,
@@ -58,12 +62,15 @@ void SnapshotTaker::Take(const EntryId& last, const VoterSet& voters) {
 
 void SnapshotTaker::OnWritten(const Written& written) {
   taking_ = false;
-  if (!written.ok()) {
+  if (written.ok()) {
+    retry_at_ = MonotonicTime();
+  } else {
     LOG_WARN("raft", "cannot write a snapshot of the metadata; the log grows until one succeeds",
              {{"error", written.status().ToString()}});
-    return;
+    if (taken_bytes_ > 0) since_ = taken_since_;
+    bytes_ += taken_bytes_;
   }
-  taken_(*written);
+  ended_(written);
 }
 
 }  // namespace millrace::raft

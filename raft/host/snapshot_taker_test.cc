@@ -38,7 +38,10 @@ class SnapshotTakerTest : public ::testing::Test {
                                     .snapshot_disk = disk_.get(),
                                     .snapshots = snapshots_,
                                     .machine = &machine_},
-        1000, absl::Hours(1), [this](const SnapshotOffer& offer) { taken_.push_back(offer); });
+        1000, absl::Hours(1), [this](const absl::StatusOr<SnapshotOffer>& ended) {
+          if (ended.ok()) taken_.push_back(*ended);
+          ++ended_;
+        });
   }
 
   const MonotonicTime start_ = MonotonicTime::FromNanos(1'000'000'000);
@@ -49,6 +52,7 @@ class SnapshotTakerTest : public ::testing::Test {
   std::shared_ptr<SnapshotStore> snapshots_;
   SayingMachine machine_;
   std::vector<SnapshotOffer> taken_;
+  int ended_ = 0;
   std::unique_ptr<SnapshotTaker> taker_;
 };
 
@@ -57,7 +61,7 @@ TEST_F(SnapshotTakerTest, OneIsDueWhenEnoughWasCommittedSinceTheLast) {
   EXPECT_FALSE(taker_->due(start_));
   taker_->OnApplied(1, start_);
   EXPECT_TRUE(taker_->due(start_));
-  taker_->Take(At(7), VoterSet());
+  taker_->Take(At(7), VoterSet(), start_);
   taker_->OnApplied(5000, start_);
   EXPECT_FALSE(taker_->due(start_)) << "one at a time";
   ASSERT_TRUE(loop_.RunUntilIdle());
@@ -73,13 +77,13 @@ TEST_F(SnapshotTakerTest, ALittleIsWrittenAfterAWhileAndNothingNever) {
   EXPECT_EQ(taker_->deadline(), start_ + absl::Hours(1));
   EXPECT_FALSE(taker_->due(start_ + absl::Minutes(59)));
   EXPECT_TRUE(taker_->due(start_ + absl::Hours(1)));
-  taker_->Take(At(7), VoterSet());
+  taker_->Take(At(7), VoterSet(), start_);
   ASSERT_TRUE(loop_.RunUntilIdle());
   EXPECT_EQ(taker_->deadline(), MonotonicTime::Never());
 }
 
 TEST_F(SnapshotTakerTest, TheStateIsThatOfTheMomentItWasCaptured) {
-  taker_->Take(At(7), VoterSet());
+  taker_->Take(At(7), VoterSet(), start_);
   machine_.saying = "later";
   ASSERT_TRUE(loop_.RunUntilIdle());
   ASSERT_THAT(taken_, SizeIs(1));
@@ -93,24 +97,27 @@ TEST_F(SnapshotTakerTest, AnInstalledSnapshotBeginsTheCountAnew) {
   EXPECT_FALSE(taker_->due(start_));
 }
 
-TEST_F(SnapshotTakerTest, OneThatCannotBeWrittenIsTriedAgainLater) {
+// By then the log may be full, so that nothing more is committed.
+TEST_F(SnapshotTakerTest, OneThatCannotBeWrittenIsTriedAgainLaterThoughNothingIsCommitted) {
   files_.SetCapacity(10);
   taker_->OnApplied(1000, start_);
-  taker_->Take(At(7), VoterSet());
+  taker_->Take(At(7), VoterSet(), start_);
   ASSERT_TRUE(loop_.RunUntilIdle());
   EXPECT_THAT(taken_, IsEmpty());
-  EXPECT_FALSE(taker_->due(start_));
+  EXPECT_EQ(ended_, 1);
+  EXPECT_EQ(taker_->deadline(), start_ + SnapshotTaker::kRetryAfter);
   files_.SetCapacity(1 << 30);
-  taker_->OnApplied(1000, start_);
-  EXPECT_TRUE(taker_->due(start_));
-  taker_->Take(At(9), VoterSet());
+  taker_->Take(At(7), VoterSet(), start_ + SnapshotTaker::kRetryAfter);
   ASSERT_TRUE(loop_.RunUntilIdle());
   EXPECT_THAT(taken_, SizeIs(1));
+  EXPECT_EQ(taker_->deadline(), MonotonicTime::Never());
+  taker_->OnApplied(1000, start_);
+  EXPECT_TRUE(taker_->due(start_)) << "the next one waits for nothing";
 }
 
 TEST_F(SnapshotTakerTest, ANewerOneFromElsewhereIsNotOvertakenByAnOlder) {
   ASSERT_OK(snapshots_->Write(At(20), VoterSet(), "from the leader"));
-  taker_->Take(At(7), VoterSet());
+  taker_->Take(At(7), VoterSet(), start_);
   ASSERT_TRUE(loop_.RunUntilIdle());
   ASSERT_THAT(taken_, SizeIs(1));
   EXPECT_EQ(taken_[0].id.last, At(20));
