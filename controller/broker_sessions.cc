@@ -20,6 +20,10 @@ void BrokerSessions::Begin(const metadata::Image& image, MonotonicTime now) {
   leading_ = true;
   noted_ = now;
   image.ForEachBroker([&](const BrokerImage& broker) { OnBroker(broker, now); });
+  for (auto& [broker, session] : sessions_) {
+    if (session.deadline == MonotonicTime::Never()) continue;
+    session.deadline = session.deadline + options_.former_leader_max;
+  }
 }
 
 void BrokerSessions::End() {
@@ -120,7 +124,10 @@ void BrokerSessions::OnContact(NodeId broker, BrokerEpoch epoch, MonotonicTime n
   if (session == nullptr || session->stream != SessionStreamId() || !session->breaks.empty()) {
     return;
   }
+  // It may have a stream to the leader before still.
+  const MonotonicTime deadline = session->deadline;
   Renew(session, now);
+  session->deadline = std::max(session->deadline, deadline);
 }
 
 void BrokerSessions::OnStreamBroken(NodeId broker, SessionStreamId stream, MonotonicTime now) {

@@ -6,9 +6,11 @@
 // Silence for the session timeout ends a session; a stream that breaks shortens it to a short
 // grace, because a process that dies is known by its sockets long before its silence. That holds
 // only for a stream of this leader that it did not close itself: after an election every broker has
-// a full session. A link that breaks again and again says nothing about the process behind it: then
-// the full session counts, and who was fenced over it is let back later each time. A pause of the
-// controller is nobody else's silence: whatever it could not hear meanwhile extends all sessions.
+// a full session, and longer by the time for which the leader before may have gone on without
+// knowing of the election: what that one told a broker counts there as contact (S-33). A link that
+// breaks again and again says nothing about the process behind it: then the full session counts,
+// and who was fenced over it is let back later each time. A pause of the controller is nobody
+// else's silence: whatever it could not hear meanwhile extends all sessions.
 //
 // A directory whose disk is much slower than others (disk_speeds.h) is one more such decision.
 //
@@ -39,6 +41,8 @@ namespace millrace::controller {
 struct BrokerSessionOptions {
   // Silence that ends a session: broker.session.timeout.ms.
   absl::Duration timeout = absl::Seconds(3);
+  // How long after an election the leader before may have gone on.
+  absl::Duration former_leader_max = absl::ZeroDuration();
   // What is left of a session whose stream has broken.
   absl::Duration broken_stream_grace = absl::Milliseconds(200);
   // The stream of one process that breaks so often in `breaks_window` has no grace, but a full
@@ -97,7 +101,7 @@ class BrokerSessions {
   // never fenced for silence; zero if there is none. Runs before it are dead, and watched like any.
   BrokerSessions(const BrokerSessionOptions& options, IncarnationId own_run);
 
-  // This node leads: brokers that are not fenced have a full session from now.
+  // This node leads: brokers that are not fenced have a full session from when nobody else does.
   void Begin(const metadata::Image& image, MonotonicTime now);
   // It no longer leads: nothing is watched and nothing is due.
   void End();
@@ -167,7 +171,7 @@ class BrokerSessions {
   Session* Find(NodeId broker, BrokerEpoch epoch);
   // To be called first in whatever tells the time: finds out whether the controller was stalled.
   void NoteTime(MonotonicTime now);
-  // The session lasts in full from now on.
+  // The session lasts in full from now on: the broker is heard by this leader alone.
   void Renew(Session* session, MonotonicTime now);
   bool IsFlapping(Session* session, MonotonicTime now) const;
   // It would be active, were it not for the hold.

@@ -1,5 +1,6 @@
 #include "controller/broker_sessions.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/status.h"
@@ -136,6 +137,28 @@ TEST_F(BrokerSessionsTest, S31_AfterAnElectionEveryBrokerHasAFullSession) {
   EXPECT_THAT(Pass(absl::Milliseconds(2999)), IsEmpty());
   EXPECT_THAT(Of(Pass(absl::Milliseconds(1))),
               ElementsAre(Decided(1, Kind::kFence), Decided(2, Kind::kFence)));
+}
+
+// A leader that was replaced and does not know it yet goes on to tell brokers that they are not
+// fenced. Until they doubt it, nobody else may lead what they lead.
+TEST_F(BrokerSessionsTest, S33_AfterAnElectionASessionOutlastsWhatTheLeaderBeforePromised) {
+  BrokerSessions sessions({.former_leader_max = absl::Milliseconds(1200)}, OwnRun());
+  sessions.Begin(cluster_.image(), now_);
+  const auto due_after = [&, begun = now_](int milliseconds) {
+    for (const MonotonicTime end = begun + absl::Milliseconds(milliseconds); now_ < end;) {
+      now_ = std::min(now_ + absl::Milliseconds(100), end);
+      sessions.OnTime(now_);
+    }
+    return Of(sessions.TakeDecisions());
+  };
+  EXPECT_THAT(due_after(500), IsEmpty());
+  // Heard by way of another, 2 may have its stream to the leader before still; 1 has opened one.
+  sessions.OnContact(NodeId(2), EpochOf(2), now_);
+  sessions.OnStreamOpened(NodeId(1), EpochOf(1), kStream, now_);
+  EXPECT_THAT(due_after(3499), IsEmpty());
+  EXPECT_THAT(due_after(3500), ElementsAre(Decided(1, Kind::kFence)));
+  EXPECT_THAT(due_after(4199), IsEmpty());
+  EXPECT_THAT(due_after(4200), ElementsAre(Decided(2, Kind::kFence)));
 }
 
 TEST_F(BrokerSessionsTest, S31_BrokenStreamLeavesTheGraceAndNoMore) {

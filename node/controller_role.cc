@@ -18,6 +18,8 @@ namespace {
 BrokerSessionServer::Options SessionOptions(const NodeConfig& config, IncarnationId own_run) {
   BrokerSessionServer::Options options;
   options.sessions.timeout = absl::Milliseconds(config.settings.broker_session_timeout_ms);
+  // A leader steps down when it has heard no majority for so long (Leader::LostMajority).
+  if (config.in_quorum()) options.sessions.former_leader_max = config.raft.election_timeout_max;
   options.sessions.disks.slow_min = absl::Milliseconds(config.settings.log_dir_slow_sync_ms);
   // It has no session (LocalSession), and however long its start takes, nothing could be led
   // elsewhere.
