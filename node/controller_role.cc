@@ -93,7 +93,9 @@ absl::Status ControllerRole::Open() {
   }
   QuorumPlace alone;
   alone.founders.voters = {raft::Voter{{config_.node_id, dir_->directory_id()}}};
-  return OpenHost(std::move(alone));
+  RETURN_IF_ERROR(OpenHost(std::move(alone)));
+  host_ = std::move(opened_host_);
+  return absl::OkStatus();
 }
 
 absl::Status ControllerRole::CheckFounds() const {
@@ -155,7 +157,7 @@ absl::Status ControllerRole::OpenHost(QuorumPlace place) {
   if (!host.ok()) {
     return Annotate(host.status(), absl::StrCat("metadata directory '", config_.metadata_dir, "'"));
   }
-  host_ = *std::move(host);
+  opened_host_ = *std::move(host);
   return absl::OkStatus();
 }
 
@@ -232,6 +234,7 @@ void ControllerRole::OnBelongs(absl::StatusOr<raft::FoundingResult> result) {
     // Last: a directory that belongs to a cluster has its log.
     if (opened.ok()) opened = dir_->SetClusterId(cluster_id_);
     env_.controller->Post([this, opened] {
+      host_ = std::move(opened_host_);
       if (!opened.ok()) return Finish(opened);
       network_->SetCluster(cluster_id_, generation_);
       network_->SetOnHello([this, alive = std::weak_ptr<const bool>(alive_)] {

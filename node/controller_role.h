@@ -92,6 +92,7 @@ class ControllerRole {
   void RememberCluster(ClusterId cluster_id);
   void Finish(const absl::Status& status);
 
+  // Blocks. Into opened_host_.
   absl::Status OpenHost(QuorumPlace place);
   // One of a quorum starts with its whole log, or as a newcomer, or not at all.
   absl::Status CheckLog();
@@ -129,6 +130,9 @@ class ControllerRole {
   int64_t generation_ = 0;
   std::unique_ptr<MetadataDir> dir_;
   std::unique_ptr<storage::KvStore> images_;
+  // Opened on the metadata directory's strand, where host_ must be left alone: it is asked for on
+  // the controller executor all the while.
+  std::unique_ptr<ControllerHost> opened_host_;
   std::unique_ptr<ControllerHost> host_;
   Done started_;
   Task belongs_;
