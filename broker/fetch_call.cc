@@ -107,9 +107,11 @@ void FetchCall::OnGroup(std::vector<ShardFetchResult> results, FetchBudget budge
           gather_->NearReplica(*asked_[result.slot].resolved, request_.rack);
     }
     any_failed_ |= !out.outcome.ok();
-    limits_reached_ |= out.outcome.ok() && result.next_offset < result.last_stable_offset;
+    limits_reached_ |=
+        out.outcome.ok() && !result.late && result.next_offset < result.last_stable_offset;
     bytes_read_ += static_cast<int64_t>(result.bytes);
     asked_[result.slot].next_offset = result.next_offset;
+    asked_[result.slot].late = result.late;
   }
   ReadGroup();
 }
@@ -141,8 +143,12 @@ void FetchCall::Park() {
     const std::shared_ptr<Shard>& shard = gather_->ShardOf(partition);
     auto& [owner, items] = by_shard[shard->index()];
     owner = shard;
-    items.push_back(
-        {partition, asked_[i].next_offset, request_.partitions[i].leader_epoch, share, nearby});
+    items.push_back({.topic_partition = partition,
+                     .offset = asked_[i].next_offset,
+                     .leader_epoch = request_.partitions[i].leader_epoch,
+                     .bytes_min = share,
+                     .nearby = nearby,
+                     .late = asked_[i].late});
   }
   if (!std::exchange(timer_set_, true)) {
     gather_->edge()->executor()->PostAt(deadline_, [weak = weak_from_this()] {
@@ -186,6 +192,15 @@ void FetchCall::Cancel() {
   LeaveParks();
 }
 
-void FetchCall::Answer() { std::exchange(done_, nullptr)(std::move(response_)); }
+void FetchCall::Answer() {
+  // Others had something, or time is over: the rest is to be asked for again.
+  for (size_t i = 0; i < asked_.size(); ++i) {
+    if (!asked_[i].late) continue;
+    response_.partitions[i].outcome = api::PartitionOutcome::Of(
+        MakeError(ErrorCode::kRequestTimedOut,
+                  "the disk of this partition has not answered in time; try again"));
+  }
+  std::exchange(done_, nullptr)(std::move(response_));
+}
 
 }  // namespace millrace::broker

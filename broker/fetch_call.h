@@ -5,7 +5,8 @@
 // Fair: each call begins one partition later than the one before, so that with limits smaller than
 // what there is every partition gets its turn. At least one batch is returned, if there is one,
 // even if it is larger than every limit. A failed partition is reported at once, and so is what was
-// read when a limit, not the end of the log, kept it below bytes_min.
+// read when a limit, not the end of the log, kept it below bytes_min. One whose disk does not
+// answer is waited for as one without records is, and REQUEST_TIMED_OUT when the call is answered.
 //
 // Waking: parked with bytes_min/P at each of P partitions, since among them one has that share when
 // the sum is there. Then everything is read again: batches are by reference, from the tail.
@@ -42,6 +43,8 @@ class FetchCall final : public OngoingFetch, public std::enable_shared_from_this
     absl::StatusOr<TopicPartition> resolved = absl::UnknownError("");
     size_t bytes_max = 0;
     Offset next_offset;
+    // Its disk has not answered in time.
+    bool late = false;
   };
   // Consecutive partitions of one shard.
   struct Group {

@@ -1,5 +1,6 @@
 #include "broker/fetch_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::broker {
@@ -20,6 +21,12 @@ void FetchMemory::Share::ShrinkTo(int64_t bytes) {
   if (bytes < reservation_.bytes()) reservation_.Split(reservation_.bytes() - bytes).Release();
 }
 
+void FetchMemory::Share::GiveTo(std::shared_ptr<FetchReader> reader) {
+  reader->shares_.fetch_add(1, std::memory_order_relaxed);
+  reader_->shares_.fetch_sub(1, std::memory_order_relaxed);
+  reader_ = std::move(reader);
+}
+
 void FetchMemory::Strand::Want() {
   wanted_.store(true, std::memory_order_relaxed);
   // Pairs with the fence in OnRelease: either that sees the wish, or the next look sees the room.
@@ -36,6 +43,11 @@ std::shared_ptr<FetchMemory::Strand> FetchMemory::AddStrand(Executor* executor,
                                                             std::function<void()> wake) {
   strands_.push_back(std::make_shared<Strand>(executor, std::move(wake)));
   return strands_.back();
+}
+
+int64_t FetchMemory::DiskReadBytesMax(int reads) const {
+  const auto strands = std::max<int64_t>(1, static_cast<int64_t>(strands_.size()));
+  return std::max<int64_t>(1, budget_->limit_bytes() / 4 / strands / reads);
 }
 
 std::unique_ptr<FetchMemory::Share> FetchMemory::TryTake(int64_t bytes,

@@ -52,10 +52,12 @@ class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
 
     // Gives back what is more than `bytes`.
     void ShrinkTo(int64_t bytes);
+    // From now on it is somebody else's.
+    void GiveTo(std::shared_ptr<FetchReader> reader);
 
    private:
     Reservation reservation_;
-    const std::shared_ptr<FetchReader> reader_;
+    std::shared_ptr<FetchReader> reader_;
     // Not null: this is the one that may exceed the budget.
     const std::shared_ptr<FetchMemory> beyond_;
   };
@@ -84,6 +86,11 @@ class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
 
   // `wake` must be harmless when its owner has gone.
   std::shared_ptr<Strand> AddStrand(Executor* executor, std::function<void()> wake);
+
+  // A read from a disk may take no more than this, of which `reads` are under way or kept for each
+  // directory on every strand: so a disk that hangs keeps at most a quarter of the budget (S-37),
+  // if batches are not larger.
+  int64_t DiskReadBytesMax(int reads) const;
 
   // Null if there is no room now in what all readers share.
   std::unique_ptr<Share> TryTake(int64_t bytes, std::shared_ptr<FetchReader> reader);

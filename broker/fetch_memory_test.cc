@@ -49,6 +49,28 @@ TEST(FetchMemoryTest, AQuarterIsForReadersThatAreOwedNothing) {
   EXPECT_EQ(budget.used_bytes(), 75);
 }
 
+TEST(FetchMemoryTest, AShareIsOfWhomItWasGivenTo) {
+  MemoryBudget budget(100);
+  auto memory = FetchMemory::Create(&budget);
+  const auto one = Reader();
+  const auto other = Reader();
+  auto share = memory->TryTake(10, one);
+  share->GiveTo(other);
+  EXPECT_TRUE(one->is_owed_nothing());
+  EXPECT_FALSE(other->is_owed_nothing());
+  share.reset();
+  EXPECT_TRUE(other->is_owed_nothing());
+}
+
+TEST(FetchMemoryTest, S37_WhatIsReadOfADiskIsAQuarterOfTheBudgetAtMost) {
+  MemoryBudget budget(1000);
+  auto memory = FetchMemory::Create(&budget);
+  EXPECT_EQ(memory->DiskReadBytesMax(5), 50);
+  const ShardFixture f;
+  for (int i = 0; i < 5; ++i) memory->AddStrand(f.executor.get(), [] {});
+  EXPECT_EQ(memory->DiskReadBytesMax(5), 10);
+}
+
 TEST(FetchMemoryTest, OneMayExceedTheBudget) {
   MemoryBudget budget(100);
   auto memory = FetchMemory::Create(&budget);

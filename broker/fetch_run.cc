@@ -37,6 +37,13 @@ void FetchRun::Continue() {
         if (!budget_.nothing_yet || waits_no_more_) break;
         results_.pop_back();
         return Await(shard.get());
+      case Step::kNoRoom:
+        if (!waits_no_more_) {
+          results_.pop_back();
+          return AwaitRoom(shard.get());
+        }
+        result.late = true;
+        break;
       case Step::kDone:
         break;
     }
@@ -49,6 +56,18 @@ void FetchRun::Continue() {
 void FetchRun::Await(Shard* shard) {
   waiting_ = true;
   shard->AwaitMemory(shared_from_this());
+  SetWaitTimer();
+}
+
+void FetchRun::AwaitRoom(Shard* shard) {
+  waiting_ = true;
+  // The latest wait counts: one for memory, or for another disk, may still be called.
+  shard->cold_reads().AwaitRoom(awaited_pool_,
+                                [self = shared_from_this()] { self->StopWaiting(); });
+  SetWaitTimer();
+}
+
+void FetchRun::SetWaitTimer() {
   if (budget_.waits_until == MonotonicTime::Never() || std::exchange(timer_set_, true)) return;
   executor_->PostAt(budget_.waits_until, [weak = weak_from_this()] {
     const std::shared_ptr<FetchRun> self = weak.lock();
@@ -86,27 +105,65 @@ FetchRun::Step FetchRun::TakeRead(Replica* replica, const FetchQuery& query,
   result->log_start_offset = answer.log_start_offset;
   if (!result->outcome.ok()) return Step::kDone;
   const bool cold = !answer.read.result.has_value();
-  const size_t bytes = cold ? query.bytes_max : answer.read.result->bytes;
+  size_t bytes_max = query.bytes_max;
+  const std::shared_ptr<Shard> shard = shard_.lock();
+  ColdReads::Key key;
+  if (cold) {
+    if (bytes_max == 0) return Step::kDone;
+    key = {replica->topic_partition(), query.offset, replica->leader_epoch()};
+    if (const auto step = BeforeCold(*shard, key, answer.read, query, result)) return *step;
+    if (memory_ != nullptr) {
+      bytes_max = std::min(bytes_max, static_cast<size_t>(memory_->DiskReadBytesMax(
+                                          ColdReads::kUnderWayMax + ColdReads::kKeptMax)));
+    }
+  }
   SharePtr share;
+  const size_t bytes = cold ? bytes_max : answer.read.result->bytes;
   if (bytes != 0 && memory_ != nullptr) {
     bool one_batch = false;
     share = TakeShare(static_cast<int64_t>(bytes), &one_batch);
     if (share == nullptr) return Step::kNoMemory;
-    if (one_batch) {
-      FetchQuery least = query;
-      least.bytes_max = 1;
-      answer = replica->Fetch(least);
-      // Between two calls nothing has changed.
-      CHECK(answer.outcome.ok() && answer.read.result.has_value() == !cold);
-    }
+    if (one_batch) bytes_max = 1;
+  }
+  if (bytes_max < query.bytes_max) {
+    FetchQuery less = query;
+    less.bytes_max = bytes_max;
+    answer = replica->Fetch(less);
+    // Between two calls nothing has changed.
+    CHECK(answer.outcome.ok() && answer.read.result.has_value() == !cold);
   }
   if (!cold) {
     Take(*std::move(answer.read.result), std::move(share));
     return Step::kDone;
   }
-  cold_started_ = shard_.lock()->clock().Now();
-  ReadCold(std::move(answer.read), std::move(share));
+  shard->cold_reads().Begin(key, std::move(answer.read), bytes_max, std::move(share),
+                            [self = shared_from_this()](std::optional<ColdReads::Answer> answer) {
+                              self->OnCold(std::move(answer));
+                            });
   return Step::kElsewhere;
+}
+
+std::optional<FetchRun::Step> FetchRun::BeforeCold(Shard& shard, const ColdReads::Key& key,
+                                                   const LogRead& read, const FetchQuery& query,
+                                                   ShardFetchResult* result) {
+  std::optional<ColdReads::Answer> kept =
+      shard.cold_reads().TakeKept(read.cold_reads, key, query.bytes_max, query.at_least_one);
+  if (kept.has_value()) {
+    if (kept->share != nullptr) kept->share->GiveTo(budget_.reader);
+    Take(*std::move(kept->read), std::move(kept->share));
+    return Step::kDone;
+  }
+  switch (shard.cold_reads().RoomFor(read.cold_reads, key.partition)) {
+    case ColdReads::Room::kNow:
+      return std::nullopt;
+    case ColdReads::Room::kBusy:
+      awaited_pool_ = read.cold_reads;
+      return Step::kNoRoom;
+    case ColdReads::Room::kHangs:
+      result->late = true;
+      return Step::kDone;
+  }
+  return std::nullopt;
 }
 
 FetchRun::SharePtr FetchRun::TakeShare(int64_t bytes, bool* one_batch) {
@@ -123,31 +180,18 @@ FetchRun::SharePtr FetchRun::TakeShare(int64_t bytes, bool* one_batch) {
   return memory_->TryTakeFirst(bytes, budget_.reader);
 }
 
-void FetchRun::ReadCold(LogRead read, SharePtr share) {
-  read.cold_reads->Post(
-      [self = shared_from_this(), cold = std::move(read.cold), share = std::move(share)]() mutable {
-        absl::StatusOr<storage::ReadResult> result = std::move(cold)();
-        Executor* const executor = self->executor_;
-        executor->Post([self = std::move(self), result = std::move(result),
-                        share = std::move(share)]() mutable {
-          self->OnCold(std::move(result), std::move(share));
-        });
-      });
-}
-
-void FetchRun::OnCold(absl::StatusOr<storage::ReadResult> read, SharePtr share) {
+void FetchRun::OnCold(std::optional<ColdReads::Answer> answer) {
   const std::shared_ptr<Shard> shard = shard_.lock();
   if (shard == nullptr) return;
-  if (Histogram* const seconds = shard->metrics().cold_read_seconds; seconds != nullptr) {
-    seconds->Record(absl::ToDoubleSeconds(shard->clock().Now() - cold_started_));
-  }
   ShardFetchResult& result = results_.back();
-  if (read.ok()) {
-    Take(*std::move(read), std::move(share));
+  if (!answer.has_value()) {
+    result.late = true;
+  } else if (answer->read.ok()) {
+    Take(*std::move(answer->read), std::move(answer->share));
   } else {
-    result.outcome = api::PartitionOutcome::Of(read.status());
+    result.outcome = api::PartitionOutcome::Of(answer->read.status());
     shard->NoteReadFailure(items_[results_.size() - 1].topic_partition, result.next_offset,
-                           read.status());
+                           answer->read.status());
   }
   shard->metrics().fetch.Answered(result.outcome.code, shard->clock().Now() - started_,
                                   static_cast<int64_t>(result.bytes));

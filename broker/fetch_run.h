@@ -1,6 +1,8 @@
 // FetchRun: one pass of reading over partitions of one shard, in the order given, within a budget
 // of bytes. Reads of the tail are at hand; those that need the disk go to the cold-read pool of
-// their log directory, one at a time, and the pass goes on when they return.
+// their log directory, one at a time, and the pass goes on when they return. One that takes too
+// long is late (cold_reads.h): the pass goes on without it, so that a disk that hangs holds up no
+// reads of others (S-37).
 //
 // What is read holds a share of the memory budget until it is sent. A pass that finds no room ends
 // with what it has, or waits if that is nothing: it never waits while it holds memory.
@@ -20,6 +22,7 @@
 #include "api/partition_name.h"
 #include "base/ids.h"
 #include "base/monotonic_time.h"
+#include "broker/cold_reads.h"
 #include "broker/fetch_memory.h"
 #include "broker/replica.h"
 
@@ -48,6 +51,8 @@ struct ShardFetchResult {
   size_t bytes = 0;
   // Where the next read continues.
   Offset next_offset = kNoOffset;
+  // Not read: the disk has not answered in time. There may be something; the outcome is OK.
+  bool late = false;
 };
 
 // Over all partitions of a call.
@@ -57,7 +62,7 @@ struct FetchBudget {
   bool nothing_yet = true;
   // Who reads; null: somebody who is owed nothing.
   std::shared_ptr<FetchReader> reader = nullptr;
-  // How long a pass waits for memory; then it ends with nothing.
+  // How long a pass waits for memory, or for its turn at a disk; then it goes on without.
   MonotonicTime waits_until = MonotonicTime::Never();
 };
 
@@ -83,12 +88,16 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
     kDone,       // The current result is complete.
     kElsewhere,  // The disk is asked; the pass goes on when it has answered.
     kNoMemory,   // Nothing was read.
+    kNoRoom,     // Nor here: too many reads of that disk are under way.
   };
 
   // Reads on until a read needs the disk, or all is done.
   void Continue();
   // Until there is memory, or the time for that is over.
   void Await(Shard* shard);
+  // The same, for a place among the reads of the disk that the last step named.
+  void AwaitRoom(Shard* shard);
+  void SetWaitTimer();
   void StopWaiting() {
     if (std::exchange(waiting_, false)) Continue();
   }
@@ -97,8 +106,11 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
   Step TakeRead(Replica* replica, const FetchQuery& query, ShardFetchResult* result);
   // Room for `bytes`, or for one batch; null if there is none. Sets *one_batch.
   SharePtr TakeShare(int64_t bytes, bool* one_batch);
-  void ReadCold(LogRead read, SharePtr share);
-  void OnCold(absl::StatusOr<storage::ReadResult> read, SharePtr share);
+  // What precedes a read of the disk; nullopt: it may begin. kDone: what a late one has brought is
+  // taken, or the disk hangs.
+  std::optional<Step> BeforeCold(Shard& shard, const ColdReads::Key& key, const LogRead& read,
+                                 const FetchQuery& query, ShardFetchResult* result);
+  void OnCold(std::optional<ColdReads::Answer> answer);
   // Takes a read into the current result, which holds `share` until its last bytes are let go.
   void Take(storage::ReadResult read, SharePtr share);
 
@@ -112,13 +124,13 @@ class FetchRun : public std::enable_shared_from_this<FetchRun> {
   FetchBudget budget_;
   ShardFetchDone done_;
   std::vector<ShardFetchResult> results_;
-  // It has its turn before those that came later.
+  // For memory: it has its turn before those that came later.
   bool waited_ = false;
   bool waiting_ = false;
   bool timer_set_ = false;
   bool waits_no_more_ = false;
-  // When the read that is under way was sent to the disk.
-  MonotonicTime cold_started_;
+  // Whose turn is awaited.
+  Executor* awaited_pool_ = nullptr;
 };
 
 }  // namespace millrace::broker

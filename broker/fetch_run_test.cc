@@ -80,21 +80,47 @@ TEST_F(FetchRunTest, S37_ADiskThatHangsHoldsUpNoReadOfAnother) {
   hangs->Pause();
   f_.logs[0]->set_cold_reads(hangs.get());
   std::map<int, size_t> bytes;
-  for (int i = 0; i < 2; ++i) {
+  const auto fetch = [&](int i) {
     f_.logs[i]->set_cold(true);
     f_.executor->RunNow([&, i] {
       f_.shard->Fetch(
           {{.topic_partition = f_.Partition(i), .offset = Offset(0), .bytes_max = 1 << 20}},
           {1 << 20, true}, [&bytes, i](const std::vector<ShardFetchResult>& results, FetchBudget) {
+            EXPECT_EQ(results[0].late, results[0].bytes == 0);
+            EXPECT_TRUE(results[0].outcome.ok());
             bytes[i] = results[0].bytes;
           });
     });
-  }
-  f_.loop.RunFor(absl::Minutes(1));
+  };
+  fetch(0);
+  fetch(1);
+  f_.loop.RunFor(absl::Milliseconds(100));
   EXPECT_THAT(bytes, ElementsAre(Pair(1, batch_.size())));
+  f_.loop.RunFor(absl::Minutes(1));
+  EXPECT_THAT(bytes, ElementsAre(Pair(0, 0u), Pair(1, batch_.size()))) << "it is late";
   hangs->Resume();
   f_.loop.RunFor(absl::Seconds(1));
+  // What it has brought after all is at hand.
+  hangs->Pause();
+  fetch(0);
   EXPECT_EQ(bytes[0], batch_.size());
+}
+
+TEST_F(FetchRunTest, S37_APassGoesOnWithoutTheDiskThatHangs) {
+  const auto hangs = f_.loop.MakeExecutor("hangs", &f_.clock);
+  hangs->Pause();
+  for (int i = 0; i < 2; ++i) {
+    f_.logs[i]->set_cold_reads(hangs.get());
+    f_.logs[i]->set_cold(true);
+  }
+  Fetch(1 << 20);
+  f_.loop.RunFor(ColdReads::kPatience + absl::Milliseconds(1));
+  ASSERT_TRUE(results_.has_value());
+  EXPECT_TRUE((*results_)[0].late);
+  EXPECT_TRUE((*results_)[1].late) << "it is not asked for long";
+  EXPECT_FALSE((*results_)[2].late);
+  EXPECT_EQ((*results_)[2].bytes, batch_.size());
+  EXPECT_EQ(hangs->pending(), 1U);
 }
 
 TEST_F(FetchRunTest, AMissingReplicaIsItsOwnError) {

@@ -51,7 +51,8 @@ class FetchStream::Pump : public std::enable_shared_from_this<Pump> {
   void Read(const TopicPartition& partition, Assigned* assigned);
   void OnRead(const TopicPartition& partition, uint64_t generation, int64_t reserved,
               ShardFetchResult result);
-  void Park(const TopicPartition& partition, Assigned* assigned);
+  // `late`: for its disk, not for records.
+  void Park(const TopicPartition& partition, Assigned* assigned, bool late);
   void OnWake(const TopicPartition& partition, ParkId park);
   void Push(api::FetchPartitionResult result);
 
@@ -175,7 +176,7 @@ void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generat
   const Offset from = std::exchange(assigned.offset, result.next_offset);
   const bool at_end = result.outcome.ok() && result.bytes == 0;
   if (at_end) {
-    Park(partition, &assigned);
+    Park(partition, &assigned, result.late);
     return Run();
   }
   api::FetchPartitionResult out;
@@ -199,12 +200,15 @@ void FetchStream::Pump::OnRead(const TopicPartition& partition, uint64_t generat
   Run();
 }
 
-void FetchStream::Pump::Park(const TopicPartition& partition, Assigned* assigned) {
+void FetchStream::Pump::Park(const TopicPartition& partition, Assigned* assigned, bool late) {
   assigned->position = Position::kParked;
   assigned->park = gather_->NewParkId();
   assigned->parked_since = gather_->now();
-  const ParkItem item{partition, assigned->offset, assigned->leader_epoch, 1,
-                      gather_->IsNearby(rack_)};
+  const ParkItem item{.topic_partition = partition,
+                      .offset = assigned->offset,
+                      .leader_epoch = assigned->leader_epoch,
+                      .nearby = gather_->IsNearby(rack_),
+                      .late = late};
   const std::shared_ptr<Shard> shard = gather_->ShardOf(partition);
   gather_->On(shard, [self = shared_from_this(), shard, item, park = assigned->park]() mutable {
     shard->Park(park, {item},

@@ -2,8 +2,9 @@
 // credit in bytes of batches and the transport can take it.
 //
 // Fair: partitions that have something are read in turn, a limited number of bytes each; those at
-// their end are parked, not polled. A partition that fails is reported and no longer assigned. A
-// push may exceed the credit by one batch, since the first batch is always returned.
+// their end are parked, not polled, and so are those whose disk does not answer, until it does:
+// they hold up no others (S-37). A partition that fails is reported and no longer assigned. A push
+// may exceed the credit by one batch, since the first batch is always returned.
 //
 // Thread: its gather's edge, where the sink is called.
 #ifndef BROKER_FETCH_STREAM_H_

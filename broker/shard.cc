@@ -1,6 +1,7 @@
 #include "broker/shard.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -68,7 +69,14 @@ class Shard::Hosted : public storage::Log::Listener {
   absl::Status offline_;
 };
 
-Shard::Shard(const Deps& deps) : deps_(deps), metrics_(deps.metrics) {
+Shard::Shard(const Deps& deps)
+    : deps_(deps),
+      metrics_(deps.metrics),
+      cold_reads_(std::make_shared<ColdReads>(
+          deps.executor, deps.clock, metrics_.cold_read_seconds,
+          [this](const TopicPartition& partition, Offset from, const absl::Status& status) {
+            NoteReadFailure(partition, from, status);
+          })) {
   ShardReplication::Deps replication;
   replication.self = deps.self;
   replication.shard = deps.index;
@@ -93,13 +101,6 @@ std::shared_ptr<Shard> Shard::Create(const Deps& deps) {
         });
   }
   return shard;
-}
-
-// Those that still find no room wait again, in the same order.
-void Shard::ResumeMemoryWaiters() {
-  if (memory_waiters_.empty()) return;
-  for (const std::shared_ptr<FetchRun>& run : std::exchange(memory_waiters_, {})) run->Resume();
-  CountParked();
 }
 
 // --- Metadata ---
@@ -256,6 +257,7 @@ void Shard::CloseAll(absl::AnyInvocable<void(absl::Status) &&> done) {
   }
   closed(absl::OkStatus());
   // They find no replica any more, and are answered with that.
+  cold_reads_->Close();
   ResumeMemoryWaiters();
   if (memory_strand_ != nullptr) memory_strand_->Forget();
   UpdateGauges();
@@ -268,6 +270,7 @@ void Shard::Abandon() {
   const auto pending = std::exchange(pending_, {});
   const auto idle = std::exchange(on_produce_idle_, {});
   const auto waiting = std::exchange(memory_waiters_, {});
+  cold_reads_->Abandon();
   // The callbacks of their closing hold those logs.
   if (abandon_closing_) std::exchange(abandon_closing_, nullptr)();
 }
@@ -410,9 +413,15 @@ void Shard::Park(ParkId id, const std::vector<ParkItem>& items, Task wake) {
       continue;
     }
     parked.partitions.push_back(item.topic_partition);
-    (*replica)->Park(
-        id, {.offset = item.offset, .leader_epoch = item.leader_epoch, .nearby = item.nearby},
-        item.bytes_min, &outbox_);
+    if (item.late) {
+      cold_reads_->AwaitAnswer((*replica)->log().cold_reads(), item.topic_partition, id,
+                               [this, id] { WakeSoon(id); });
+    }
+    // No record wakes one that waits for its disk; another leader does.
+    const Offset offset = item.late ? Offset(std::numeric_limits<int64_t>::max()) : item.offset;
+    (*replica)->Park(id,
+                     {.offset = offset, .leader_epoch = item.leader_epoch, .nearby = item.nearby},
+                     item.bytes_min, &outbox_);
   }
   CountParked();
   Drain();
@@ -427,6 +436,7 @@ void Shard::Unpark(ParkId id) {
       hosted->second->replica_->Unpark(id);
     }
   }
+  cold_reads_->Forget(id);
   parked_.erase(parked);
   CountParked();
 }
@@ -572,14 +582,6 @@ void Shard::Housekeep() {
   next_housekeeping_ = at.monotonic + deps_.housekeeping_interval;
 }
 
-// Once for all that waits already: it looks at every replica, and thousands may come at once.
-void Shard::UpdateGauges() {
-  if (metrics_.replicas == nullptr || std::exchange(gauges_posted_, true)) return;
-  deps_.executor->Post([weak = weak_from_this()] {
-    if (const std::shared_ptr<Shard> self = weak.lock()) self->SetGauges();
-  });
-}
-
 void Shard::SetGauges() {
   gauges_posted_ = false;
   int leaders = 0;
@@ -589,12 +591,6 @@ void Shard::SetGauges() {
     hosted->ServeMetrics();
   }
   metrics_.Holds(static_cast<int>(replicas_.size()), leaders, in_sync_, *partitions_told_);
-}
-
-void Shard::CountParked() {
-  if (metrics_.parked_fetches == nullptr) return;
-  metrics_.parked_fetches->Set(static_cast<double>(parked_.size()));
-  metrics_.awaiting_memory->Set(static_cast<double>(memory_waiters_.size()));
 }
 
 }  // namespace millrace::broker

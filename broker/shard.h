@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -28,6 +29,7 @@
 #include "base/executor.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "broker/cold_reads.h"
 #include "broker/controller_contact.h"
 #include "broker/fetch_memory.h"
 #include "broker/fetch_run.h"
@@ -66,6 +68,8 @@ struct ParkItem {
   int64_t bytes_min = 1;
   // As FetchQuery's.
   bool nearby = false;
+  // As ShardFetchResult's: waits for its disk.
+  bool late = false;
 };
 
 struct ReplicaState {
@@ -213,7 +217,8 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
     return true;
   }
 
-  // --- For fetches under way that find no memory for their answer ---
+  // --- For fetches under way: what they read from disks, and where there is no memory for it ---
+  ColdReads& cold_reads() { return *cold_reads_; }
   // Resumes the waiting ones when some comes back. Ask again whether there is room after this.
   void WantMemory() { memory_strand_->Want(); }
   bool MemoryIsAwaited() const { return !memory_waiters_.empty(); }
@@ -259,15 +264,35 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   void Drain();
   void Answer(ProduceReply reply);
   void WakeParked(ParkId id);
+  void WakeSoon(ParkId id) {
+    deps_.executor->Post([weak = weak_from_this(), id] {
+      if (const std::shared_ptr<Shard> self = weak.lock()) self->WakeParked(id);
+    });
+  }
   void ArmTimer(MonotonicTime when);
   void OnTimer();
   // S-33, while the last contact with the controllers is old, or getting so.
   void AskFollowers(MonotonicTime at);
   void Housekeep();
-  void UpdateGauges();
+  // Once for all that waits already: it looks at every replica, and thousands may come at once.
+  void UpdateGauges() {
+    if (metrics_.replicas == nullptr || std::exchange(gauges_posted_, true)) return;
+    deps_.executor->Post([weak = weak_from_this()] {
+      if (const std::shared_ptr<Shard> self = weak.lock()) self->SetGauges();
+    });
+  }
   void SetGauges();
-  void CountParked();
-  void ResumeMemoryWaiters();
+  void CountParked() {
+    if (metrics_.parked_fetches == nullptr) return;
+    metrics_.parked_fetches->Set(static_cast<double>(parked_.size()));
+    metrics_.awaiting_memory->Set(static_cast<double>(memory_waiters_.size()));
+  }
+  // Those that still find no room wait again, in the same order.
+  void ResumeMemoryWaiters() {
+    if (memory_waiters_.empty()) return;
+    for (const std::shared_ptr<FetchRun>& run : std::exchange(memory_waiters_, {})) run->Resume();
+    CountParked();
+  }
 
   const Deps deps_;
   ShardMetrics metrics_;
@@ -289,6 +314,7 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
   std::map<uint64_t, ImageObserver> observers_;
   uint64_t next_observer_ = 1;
   ProduceId next_produce_{1};
+  const std::shared_ptr<ColdReads> cold_reads_;
   // Null without fetch_memory.
   std::shared_ptr<FetchMemory::Strand> memory_strand_;
   std::vector<std::shared_ptr<FetchRun>> memory_waiters_;
