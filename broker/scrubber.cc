@@ -36,16 +36,19 @@ void Scrubber::SetPace(const ScrubPace& pace) {
   // A pass that is under way goes on by the new one; without one, it ends.
   if (pace_.interval <= absl::ZeroDuration()) {
     left_.clear();
-    return timer_.Clear();
+    if (reading_ == nullptr) timer_.Clear();
+    return;
   }
-  if (!left_.empty()) return;
+  if (!left_.empty() || reading_ != nullptr) return;
   timer_.Set(any_pass_ ? pass_began_ + pace_.interval
                        : started_ + std::min(pace_.interval, kFirstPassAfter));
 }
 
 void Scrubber::OnTimer() {
   const std::shared_ptr<Shard> shard = shard_.lock();
-  if (shard == nullptr || reading_ || pace_.interval <= absl::ZeroDuration()) return;
+  if (shard == nullptr) return;
+  if (reading_ != nullptr) return OnHang();
+  if (pace_.interval <= absl::ZeroDuration()) return;
   if (left_.empty()) BeginPass(*shard);
   ReadNext();
 }
@@ -71,6 +74,10 @@ absl::StatusOr<LogRead> Scrubber::BeginRead(Shard& shard) {
   limits.from_files = true;
   limits.deleted_too = true;
   if (*next_ >= limits.up_to) return MakeError(ErrorCode::kOffsetOutOfRange, "all of it is read");
+  for (const auto& [number, late] : late_) {
+    if (late.cold_reads != log.cold_reads()) continue;
+    return MakeError(ErrorCode::kRequestTimedOut, "its disk does not answer");
+  }
   return log.Read(*next_, limits);
 }
 
@@ -80,32 +87,53 @@ void Scrubber::ReadNext() {
   absl::StatusOr<LogRead> read = absl::UnknownError("");
   while (!left_.empty() && !read.ok()) {
     read = BeginRead(*shard);
-    if (read.ok()) break;
-    left_.pop_back();
-    next_.reset();
+    if (!read.ok()) NextLog();
   }
   if (left_.empty()) return EndPass();
-  reading_ = true;
+  reading_ = read->cold_reads;
   read_began_ = clock_.Now();
-  Executor* const cold_reads = read->cold_reads;
-  cold_reads->Post(
-      [weak = weak_from_this(), executor = executor_, read = *std::move(read)]() mutable {
-        absl::StatusOr<storage::ReadResult> result =
-            read.result ? *std::move(read.result) : std::move(read.cold)();
-        // Nobody needs the bytes.
-        if (result.ok()) result->pieces.clear();
-        executor->Post([weak, result = std::move(result)] {
-          if (const std::shared_ptr<Scrubber> self = weak.lock()) self->OnRead(result);
-        });
-      });
+  timer_.Set(read_began_ + kPatience);
+  reading_->Post([weak = weak_from_this(), executor = executor_, number = ++read_number_,
+                  read = *std::move(read)]() mutable {
+    absl::StatusOr<storage::ReadResult> result =
+        read.result ? *std::move(read.result) : std::move(read.cold)();
+    // Nobody needs the bytes.
+    if (result.ok()) result->pieces.clear();
+    executor->Post([weak, number, result = std::move(result)] {
+      if (const std::shared_ptr<Scrubber> self = weak.lock()) self->OnRead(number, result);
+    });
+  });
 }
 
-void Scrubber::OnRead(const absl::StatusOr<storage::ReadResult>& read) {
-  reading_ = false;
+void Scrubber::OnHang() {
+  Executor* const hangs = std::exchange(reading_, nullptr);
+  if (left_.empty()) {
+    // Turned off meanwhile; and on again, perhaps.
+    late_[read_number_] = {.cold_reads = hangs};
+  } else {
+    late_[read_number_] = {.cold_reads = hangs, .partition = left_.back(), .from = *next_};
+    NextLog();
+  }
+  if (pace_.interval > absl::ZeroDuration()) timer_.Set(clock_.Now() + absl::Milliseconds(1));
+}
+
+void Scrubber::OnLate(uint64_t number, const absl::StatusOr<storage::ReadResult>& read) {
+  const auto late = late_.extract(number);
+  const std::shared_ptr<Shard> shard = shard_.lock();
+  if (late.empty() || shard == nullptr) return;
+  const Late& was = late.mapped();
+  if (was.partition == TopicPartition()) return;
+  shard->NoteReadFailure(was.partition, was.from, read.status());
+}
+
+void Scrubber::OnRead(uint64_t number, const absl::StatusOr<storage::ReadResult>& read) {
+  if (reading_ == nullptr || number != read_number_) return OnLate(number, read);
+  reading_ = nullptr;
   const std::shared_ptr<Shard> shard = shard_.lock();
   if (shard == nullptr) return;
   if (left_.empty()) {
     // Turned off meanwhile; and on again, perhaps.
+    timer_.Clear();
     if (pace_.interval > absl::ZeroDuration()) timer_.Set(clock_.Now() + absl::Milliseconds(1));
     return;
   }
@@ -121,8 +149,7 @@ void Scrubber::OnRead(const absl::StatusOr<storage::ReadResult>& read) {
     SkipSegment(*shard);
     shard->NoteReadFailure(damaged, at, read.status());
   } else if (CodeOf(read.status()) != ErrorCode::kOffsetNotAvailable) {
-    left_.pop_back();
-    next_.reset();
+    NextLog();
   }
   const int64_t rate = std::max<int64_t>(pace_.bytes_per_second, 1);
   // A short rest after each read, whatever the rate: cut logs are asked again.
@@ -138,8 +165,7 @@ void Scrubber::SkipSegment(Shard& shard) {
     next_ = end;
     return;
   }
-  left_.pop_back();
-  next_.reset();
+  NextLog();
 }
 
 void Scrubber::EndPass() {

@@ -3,8 +3,9 @@
 // needs what it hit.
 //
 // Leaders and followers alike, from the first segment's beginning to the high watermark; what lies
-// above is not committed, and is read in the next pass. Each read is checked as every read is. Not
-// here: what is done about damage (repair_queue.h).
+// above is not committed, and is read in the next pass. Each read is checked as every read is. A
+// disk that does not answer is passed over, with all its logs, until it does (S-37). Not here: what
+// is done about damage (repair_queue.h).
 //
 // Thread: its shard's executor.
 #ifndef BROKER_SCRUBBER_H_
@@ -12,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -41,6 +43,8 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
   // The first pass begins this long after the start, or after the interval if that is shorter: a
   // broker that is restarted often is scrubbed all the same.
   static constexpr absl::Duration kFirstPassAfter = absl::Minutes(10);
+  // A disk that takes longer for a read hangs: nobody waits for this one, and it may be busy.
+  static constexpr absl::Duration kPatience = absl::Seconds(30);
 
   // `metrics` may be null. Nothing is read before SetPace.
   Scrubber(const std::shared_ptr<Shard>& shard, MetricRegistry* metrics);
@@ -53,6 +57,12 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
     Counter* bytes = nullptr;
     Counter* passes = nullptr;
   };
+  // A read that is not waited for any more.
+  struct Late {
+    Executor* cold_reads = nullptr;
+    TopicPartition partition;
+    Offset from;
+  };
   static Metrics MakeMetrics(MetricRegistry* registry);
 
   void OnTimer();
@@ -60,7 +70,16 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
   // The next read, if any is left in this pass.
   void ReadNext();
   absl::StatusOr<LogRead> BeginRead(Shard& shard);
-  void OnRead(const absl::StatusOr<storage::ReadResult>& read);
+  void OnRead(uint64_t number, const absl::StatusOr<storage::ReadResult>& read);
+  // The read under way takes too long.
+  void OnHang();
+  // One that was given up has ended.
+  void OnLate(uint64_t number, const absl::StatusOr<storage::ReadResult>& read);
+  // The present log is at its end, as far as this pass goes.
+  void NextLog() {
+    left_.pop_back();
+    next_.reset();
+  }
   void SkipSegment(Shard& shard);
   void EndPass();
 
@@ -78,7 +97,11 @@ class Scrubber : public std::enable_shared_from_this<Scrubber> {
   // Where the next read of it begins; nullopt: at its beginning.
   std::optional<Offset> next_;
   MonotonicTime read_began_;
-  bool reading_ = false;
+  // The read under way, by the pool of its directory; null: there is none.
+  Executor* reading_ = nullptr;
+  uint64_t read_number_ = 0;
+  // By the number of the read; one for each directory that hangs.
+  std::map<uint64_t, Late> late_;
   DeadlineTimer timer_;
 };
 

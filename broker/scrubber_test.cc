@@ -106,6 +106,36 @@ TEST_F(ScrubberTest, ALogThatCannotBeReadIsLeftForTheNextPass) {
   EXPECT_EQ(Read(), f_.logs[1]->size_bytes() + All());
 }
 
+TEST_F(ScrubberTest, S37_ADiskThatHangsIsPassedOverUntilItAnswers) {
+  const auto hangs = f_.loop.MakeExecutor("hangs", &f_.clock);
+  hangs->Pause();
+  f_.logs[0]->set_cold_reads(hangs.get());
+  SetPace(absl::Minutes(1), 100 << 20);
+  f_.loop.RunFor(absl::Minutes(3) + absl::Seconds(45));
+  EXPECT_EQ(Metric("millrace_log_scrub_passes_total"), 3);
+  EXPECT_EQ(Read(), 3 * f_.logs[1]->size_bytes());
+  EXPECT_EQ(hangs->pending(), 1U) << "it is not asked for more";
+  hangs->Resume();
+  f_.loop.RunFor(absl::Minutes(1));
+  EXPECT_EQ(Read(), 3 * f_.logs[1]->size_bytes() + All());
+  EXPECT_THAT(found_, IsEmpty());
+  hangs->Shutdown();
+}
+
+TEST_F(ScrubberTest, DamageThatADiskTellsLateIsToldToo) {
+  const auto hangs = f_.loop.MakeExecutor("hangs", &f_.clock);
+  hangs->Pause();
+  f_.logs[0]->set_cold_reads(hangs.get());
+  f_.logs[0]->set_cold_error(MakeError(ErrorCode::kCorruptLog, "rot"));
+  SetPace(absl::Hours(1), 100 << 20);
+  f_.loop.RunFor(absl::Minutes(12));
+  EXPECT_EQ(Read(), f_.logs[1]->size_bytes());
+  hangs->Resume();
+  f_.loop.RunFor(absl::Seconds(1));
+  EXPECT_THAT(found_, ElementsAre(std::make_pair(f_.Partition(0), Offset(0))));
+  hangs->Shutdown();
+}
+
 TEST_F(ScrubberTest, AReplicaThatGoesMeanwhileIsPassedOver) {
   SetPace(absl::Seconds(1), 100 << 10);
   f_.loop.RunFor(absl::Seconds(3));
