@@ -119,7 +119,7 @@ GrpcLogChannel::~GrpcLogChannel() = default;
 std::shared_ptr<rpc::ClientStream> GrpcLogChannel::Start(
     absl::string_view purpose, const std::string& address, const char* method,
     rpc::ClientStreamHandlerFactory make_handler) {
-  return rpc::StartStream(executor_, channels_.Get(purpose, address),
+  return rpc::StartStream(executor_, ChannelTo(purpose, address),
                           absl::StrCat("/millrace.v1.LogService/", method),
                           {.timeout = absl::InfiniteDuration()}, std::move(make_handler));
 }
@@ -221,7 +221,7 @@ void GrpcLogChannel::NoteProduceLost(const std::string& address) {
 void GrpcLogChannel::OpenProduce(NodeId broker, const std::string& address) {
   const std::string& at = ProduceAt(address);
   // The request of the health check for the server as a whole is an empty message.
-  rpc::StartUnary(executor_, channels_.Get("produce", at), "/grpc.health.v1.Health/Check", {},
+  rpc::StartUnary(executor_, ChannelTo("produce", at), "/grpc.health.v1.Health/Check", {},
                   {.timeout = options_.connect_timeout},
                   [this, broker, at](absl::StatusOr<Bytes> answer) {
                     if (IsReachable(answer.status())) return StartProduce(broker, at);
@@ -273,7 +273,7 @@ void GrpcLogChannel::CloseFetch(NodeId broker) {
 void GrpcLogChannel::ListOffsets(const std::string& address, const api::ListOffsetsRequest& request,
                                  absl::Duration timeout, ListOffsetsCallback done) {
   rpc::StartUnaryTyped<v1::ListOffsetsResponse>(
-      executor_, channels_.Get("fetch", address), "/millrace.v1.LogService/ListOffsets",
+      executor_, ChannelTo("fetch", address), "/millrace.v1.LogService/ListOffsets",
       api::ToProto(request), {.timeout = timeout},
       [done = std::move(done)](absl::StatusOr<v1::ListOffsetsResponse> proto) mutable {
         if (!proto.ok()) return std::move(done)(proto.status());
@@ -285,7 +285,7 @@ void GrpcLogChannel::OffsetForLeaderEpoch(const std::string& address,
                                           const api::OffsetForLeaderEpochRequest& request,
                                           absl::Duration timeout, EpochEndsCallback done) {
   rpc::StartUnaryTyped<v1::OffsetForLeaderEpochResponse>(
-      executor_, channels_.Get("fetch", address), "/millrace.v1.LogService/OffsetForLeaderEpoch",
+      executor_, ChannelTo("fetch", address), "/millrace.v1.LogService/OffsetForLeaderEpoch",
       api::ToProto(request), {.timeout = timeout},
       [done = std::move(done)](absl::StatusOr<v1::OffsetForLeaderEpochResponse> proto) mutable {
         if (!proto.ok()) return std::move(done)(proto.status());
@@ -298,8 +298,8 @@ void GrpcLogChannel::InitProducerId(const std::string& address, const std::strin
   v1::InitProducerIdRequest request;
   request.set_client_id(client_id);
   rpc::StartUnaryTyped<v1::InitProducerIdResponse>(
-      executor_, channels_.Get("produce", ProduceAt(address)),
-      "/millrace.v1.LogService/InitProducerId", request, {.timeout = timeout},
+      executor_, ChannelTo("produce", ProduceAt(address)), "/millrace.v1.LogService/InitProducerId",
+      request, {.timeout = timeout},
       [done = std::move(done)](absl::StatusOr<v1::InitProducerIdResponse> answer) mutable {
         if (!answer.ok()) return std::move(done)(answer.status());
         std::move(done)(

@@ -81,6 +81,10 @@ class GrpcLogChannel final : public LogChannel {
   // The watch numbered `number` has ended; one that was replaced is nobody's loss.
   void WatchEnded(uint64_t number, const absl::Status& why);
   void WatchPushed(uint64_t number, const api::WatchTopicsResponse& push);
+  // Of each purpose a connection of its own.
+  std::shared_ptr<grpc::Channel> ChannelTo(absl::string_view purpose, const std::string& address) {
+    return channels_.GetGrowing(purpose, address, executor_->clock().Now());
+  }
   std::shared_ptr<rpc::ClientStream> Start(absl::string_view purpose, const std::string& address,
                                            const char* method,
                                            rpc::ClientStreamHandlerFactory make_handler);

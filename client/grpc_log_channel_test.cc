@@ -5,6 +5,7 @@
 #include "base/status_matchers.h"
 #include "base/system_clock.h"
 #include "client/fake_log_server.h"
+#include "rpc/testing/slow_link.h"
 #include "rpc/wakeup.h"
 
 namespace millrace::client {
@@ -224,6 +225,25 @@ TEST_F(GrpcLogChannelTest, LookupsAreAnsweredOrFail) {
   ask("127.0.0.1:1");
   ASSERT_TRUE(Await([&] { return answers.size() == 2; }));
   EXPECT_THAT(answers[1], HasCode(ErrorCode::kBrokerNotAvailable));
+}
+
+// KIP-601. Each of them opens again, as the cores do.
+TEST_F(GrpcLogChannelTest, ConnectionsThatTakeLongToBeMadeAreGivenTheTime) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  const rpc::testdata::SlowLink link(server.port(), absl::Milliseconds(1200));
+  Open({link.address()});
+  Run([&] { channel_->Watch({"t"}); });
+  EXPECT_TRUE(Await([&] { return !heard_.pushes.empty(); }));
+  size_t downs = 0;
+  Run([&] { channel_->OpenProduce(NodeId(1), link.address()); });
+  EXPECT_TRUE(Await([&] {
+    if (heard_.downs.size() > downs) {
+      downs = heard_.downs.size();
+      channel_->OpenProduce(NodeId(1), link.address());
+    }
+    return heard_.ups > 0;
+  }));
 }
 
 }  // namespace

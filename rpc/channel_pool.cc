@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace millrace::rpc {
 namespace {
@@ -21,7 +22,41 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
   const std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<grpc::Channel>& channel =
       channels_[{std::string(address), std::string(purpose), connect_timeout}];
-  if (channel != nullptr) return channel;
+  if (channel == nullptr) channel = Make(std::string(address), connect_timeout);
+  return channel;
+}
+
+std::shared_ptr<grpc::Channel> ChannelPool::GetGrowing(absl::string_view purpose,
+                                                       absl::string_view address,
+                                                       MonotonicTime now) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Growing& growing = growing_[{std::string(address), std::string(purpose)}];
+  const auto begin = [&](absl::Duration connect_timeout) {
+    growing = {.channel = Make(std::string(address), connect_timeout),
+               .connect_timeout = connect_timeout,
+               .tried_since = now};
+    return growing.channel;
+  };
+  if (growing.channel == nullptr) return begin(options_.connect_timeout);
+  const grpc_connectivity_state state = growing.channel->GetState(/*try_to_connect=*/false);
+  if (state == GRPC_CHANNEL_READY) {
+    growing.connected = true;
+    return growing.channel;
+  }
+  // Its connection was lost, or nobody needed one: the time for another one runs from now on.
+  if (std::exchange(growing.connected, false) || state == GRPC_CHANNEL_IDLE) {
+    growing.tried_since = now;
+    return growing.channel;
+  }
+  // Nearly, since gRPC's clock is another one.
+  if (now - growing.tried_since < growing.connect_timeout * 9 / 10) return growing.channel;
+  return begin(growing.connect_timeout < kConnectMax
+                   ? std::min(growing.connect_timeout * 2, kConnectMax)
+                   : options_.connect_timeout);
+}
+
+std::shared_ptr<grpc::Channel> ChannelPool::Make(const std::string& address,
+                                                 absl::Duration connect_timeout) const {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options_.keepalive_time));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options_.keepalive_timeout));
@@ -46,11 +81,10 @@ std::shared_ptr<grpc::Channel> ChannelPool::Get(absl::string_view purpose,
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Equal targets would else share a connection between channels.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  channel = grpc::CreateCustomChannel(
-      std::string(address),
+  return grpc::CreateCustomChannel(
+      address,
       options_.credentials != nullptr ? options_.credentials : grpc::InsecureChannelCredentials(),
       arguments);
-  return channel;
 }
 
 void ChannelPool::Drop(absl::string_view address) {
@@ -59,6 +93,10 @@ void ChannelPool::Drop(absl::string_view address) {
   auto entry = channels_.lower_bound({key, std::string(), -absl::InfiniteDuration()});
   while (entry != channels_.end() && std::get<0>(entry->first) == key) {
     entry = channels_.erase(entry);
+  }
+  auto growing = growing_.lower_bound({key, std::string()});
+  while (growing != growing_.end() && growing->first.first == key) {
+    growing = growing_.erase(growing);
   }
 }
 

@@ -1,12 +1,18 @@
 #include "rpc/channel_pool.h"
 
+#include <chrono>
+#include <functional>
 #include <future>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status_matchers.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/listen_socket.h"
 #include "rpc/testing/echo_server.h"
+#include "rpc/testing/slow_link.h"
 
 namespace millrace::rpc {
 namespace {
@@ -55,6 +61,63 @@ TEST(ChannelPool, AnAttemptToConnectHasTheTimeThatItIsGiven) {
   const absl::Duration usual = TimeUntilUnreachable(absl::ZeroDuration());
   EXPECT_GE(usual, absl::Milliseconds(400));
   EXPECT_GE(TimeUntilUnreachable(usual * 2), usual * 2 - absl::Milliseconds(100));
+}
+
+// One call after the other, until one is answered; each with what it asks the pool for.
+absl::Status CallUntilAnswered(
+    const std::function<std::shared_ptr<grpc::Channel>(MonotonicTime now)>& channel) {
+  const testdata::SteadyClock clock;
+  CompletionQueueExecutor executor(&clock, "client");
+  const MonotonicTime end = clock.Now() + absl::Seconds(20);
+  absl::Status status = absl::UnknownError("not asked");
+  while (!status.ok() && clock.Now() < end) {
+    std::promise<absl::Status> ended;
+    StartUnary(&executor, channel(clock.Now()), "/millrace.rpc.testdata.EchoService/Echo", {}, {},
+               [&](absl::StatusOr<Bytes> answer) { ended.set_value(answer.status()); });
+    status = ended.get_future().get();
+  }
+  executor.Shutdown();
+  return status;
+}
+
+TEST(ChannelPool, AWayOnWhichConnectingTakesLongIsFoundInTheEnd) {
+  testdata::EchoServer server;
+  testdata::SlowLink link(server.server().listeners().front().port, absl::Milliseconds(1200));
+  ChannelPool pool{ChannelOptions{}};
+  EXPECT_OK(CallUntilAnswered(
+      [&](MonotonicTime now) { return pool.GetGrowing("data", link.address(), now); }));
+  // What has helped stays.
+  const testdata::SteadyClock clock;
+  const auto channel = pool.GetGrowing("data", link.address(), clock.Now());
+  EXPECT_EQ(pool.GetGrowing("data", link.address(), clock.Now() + absl::Hours(1)), channel);
+}
+
+TEST(ChannelPool, AttemptsGrowOnlyWhereTheirTimeWasNotEnough) {
+  const auto silent = Listen({.name = "SILENT", .host = "127.0.0.1", .port = 0});
+  ASSERT_OK(silent);
+  const std::string address = HostPort("127.0.0.1", silent->front().address.port);
+  ChannelPool pool{ChannelOptions{}};
+  MonotonicTime now = MonotonicTime::FromNanos(1'000'000'000);
+  auto channel = pool.GetGrowing("data", address, now);
+  // Idle: its time has not begun.
+  now = now + absl::Hours(1);
+  EXPECT_EQ(pool.GetGrowing("data", address, now), channel);
+  std::vector<int64_t> times_ms;
+  for (int i = 0; i < 7; ++i) {
+    channel->GetState(/*try_to_connect=*/true);
+    ASSERT_TRUE(channel->WaitForStateChange(
+        GRPC_CHANNEL_IDLE, std::chrono::system_clock::now() + testdata::kPatience));
+    const MonotonicTime began = now;
+    auto next = channel;
+    while (next == channel) {
+      now = now + absl::Milliseconds(10);
+      next = pool.GetGrowing("data", address, now);
+    }
+    times_ms.push_back(absl::ToInt64Milliseconds(now - began));
+    channel = next;
+  }
+  // The last one begins anew.
+  EXPECT_THAT(times_ms, testing::ElementsAre(450, 900, 1800, 3600, 7200, 9000, 450));
 }
 
 TEST(ChannelPool, PurposesDoNotShareAConnection) {

@@ -171,7 +171,7 @@ std::weak_ptr<rpc::ClientCall> GrpcForwardChannel::Start(const std::string& addr
                      done = std::move(done)]() mutable { std::move(done)(std::move(status)); });
     return {};
   }
-  return rpc::StartUnary(executor_, channels_->Get(kCalls, address), absl::StrCat(kService, method),
+  return rpc::StartUnary(executor_, ChannelTo(kCalls, address), absl::StrCat(kService, method),
                          request, Options(timeout),
                          [open = OpenCall(open), address, changes = kind == Kind::kChange,
                           done = std::move(done)](absl::StatusOr<Bytes> answer) mutable {
@@ -239,7 +239,7 @@ std::unique_ptr<ForwardStream> GrpcForwardChannel::OpenProduceStream(
     return std::make_unique<RefusedStream>(std::move(ended));
   }
   std::shared_ptr<rpc::ClientStream> stream = rpc::StartStream(
-      executor_, channels_->Get(kStreams, address), absl::StrCat(kService, "ProduceStream"),
+      executor_, ChannelTo(kStreams, address), absl::StrCat(kService, "ProduceStream"),
       Options(absl::InfiniteDuration()),
       [address, sink = std::move(sink), ended, open](std::shared_ptr<rpc::ClientStream> opened) {
         return std::make_unique<ProduceHandler>(address, sink, std::move(opened), ended,

@@ -67,6 +67,9 @@ class GrpcForwardChannel final : public ForwardChannel {
   std::weak_ptr<rpc::ClientCall> Start(const std::string& address, absl::string_view method,
                                        const rpc::BytesList& request, absl::Duration timeout,
                                        Kind kind, Done<Bytes> done);
+  std::shared_ptr<grpc::Channel> ChannelTo(absl::string_view purpose, const std::string& address) {
+    return channels_->GetGrowing(purpose, address, executor_->clock().Now());
+  }
   // Shared with the calls that are counted, which may outlive this.
   std::shared_ptr<int> OpenCount(const std::string& purpose, const std::string& address);
 

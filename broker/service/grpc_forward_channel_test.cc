@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "broker/service/testing/log_service_fixture.h"
+#include "rpc/testing/slow_link.h"
 
 namespace millrace::broker {
 namespace {
@@ -73,6 +74,14 @@ TEST_P(GrpcForwardChannelTest, CallsArriveAndAreAnswered) {
         channel_.DeleteRecords(Address(), deletion, absl::Seconds(20), std::move(done));
       }));
   EXPECT_EQ(deleted.partitions.at(0).log_start_offset, Offset(1));
+}
+
+// KIP-601.
+TEST_P(GrpcForwardChannelTest, AConnectionThatTakesLongToBeMadeIsGivenTheTime) {
+  const rpc::testdata::SlowLink link(server_->listeners()[0].port, absl::Milliseconds(1200));
+  absl::StatusOr<api::ProduceResponse> produced = absl::UnknownError("not asked");
+  for (int i = 0; i < 10 && !produced.ok(); ++i) produced = Produce(link.address());
+  EXPECT_OK(produced.status());
 }
 
 // One connection has a limited number of streams: what nobody waits for must not hold them.

@@ -41,7 +41,8 @@ void GrpcRepairChannel::ReadRange(const std::string& address, const RangeQuery& 
   request.set_max_bytes(
       static_cast<int32_t>(std::min<size_t>(query.bytes_max, std::numeric_limits<int32_t>::max())));
   rpc::StartUnaryTyped<internal::v1::ReadRangeResponse>(
-      *queue, channels_.Get("repair", address), kReadRange, request, {.timeout = timeout},
+      *queue, channels_.GetGrowing("repair", address, (*queue)->clock().Now()), kReadRange, request,
+      {.timeout = timeout},
       [done = std::move(done)](absl::StatusOr<internal::v1::ReadRangeResponse> answer) mutable {
         if (!answer.ok()) return std::move(done)(answer.status());
         std::move(done)(Bytes::FromString(std::move(*answer->mutable_batches())));

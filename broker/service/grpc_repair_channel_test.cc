@@ -3,6 +3,7 @@
 #include "broker/service/testing/replica_wire.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rpc/testing/slow_link.h"
 
 namespace millrace::broker {
 namespace {
@@ -34,6 +35,18 @@ TEST(GrpcRepairChannelTest, ARefusalKeepsItsCode) {
   ReplicaWire wire;
   wire.range = MakeError(ErrorCode::kCorruptLog, "damaged here too");
   EXPECT_THAT(wire.ReadRange(SampleQuery()), HasCode(ErrorCode::kCorruptLog));
+}
+
+// KIP-601.
+TEST(GrpcRepairChannelTest, AConnectionThatTakesLongToBeMadeIsGivenTheTime) {
+  ReplicaWire wire;
+  wire.range = Bytes::Copy("records");
+  const rpc::testdata::SlowLink link(wire.port(), absl::Milliseconds(1200));
+  absl::StatusOr<Bytes> answer = absl::UnknownError("not asked");
+  for (int i = 0; i < 10 && !answer.ok(); ++i) {
+    answer = wire.ReadRange(SampleQuery(), link.address());
+  }
+  EXPECT_OK(answer.status());
 }
 
 TEST(GrpcRepairChannelTest, WhereNobodyListensThatIsTheAnswer) {

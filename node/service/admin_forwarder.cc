@@ -102,7 +102,7 @@ class AdminForwarder::RoutedCall : public std::enable_shared_from_this<RoutedCal
     const absl::Duration timeout =
         deadline_ == MonotonicTime::Never() ? forwarder_->options_.forward_max : deadline_ - Now();
     std::shared_ptr<rpc::ClientCall> call = rpc::StartUnary(
-        forwarder_->queue_, forwarder_->channels_.Get("admin", address), call_.method,
+        forwarder_->queue_, forwarder_->channels_.GetGrowing("admin", address, Now()), call_.method,
         {call_.request}, {.timeout = timeout, .forwarded = true},
         [weak = weak_from_this(), attempt = attempt_](absl::StatusOr<Bytes> answer) {
           auto self = weak.lock();

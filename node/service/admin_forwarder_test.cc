@@ -20,6 +20,7 @@
 #include "node/service/routed_method.h"
 #include "rpc/server.h"
 #include "rpc/status_mapping.h"
+#include "rpc/testing/slow_link.h"
 
 namespace millrace::node {
 namespace {
@@ -82,9 +83,8 @@ class TestNode {
     server_.StopQueues();
   }
 
-  std::string address() const {
-    return absl::StrCat("127.0.0.1:", server_.listeners().front().port);
-  }
+  int port() const { return server_.listeners().front().port; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port()); }
   LeaderHint AsLeader(int term) const {
     return {.leader = NodeId(9), .leader_epoch = LeaderEpoch(term), .address = address()};
   }
@@ -180,6 +180,18 @@ TEST(AdminForwarder, S40AnyNodeAnswersWhoeverLeads) {
   EXPECT_OK(leader.Describe());
   EXPECT_FALSE(marked);
   EXPECT_EQ(follower.asked(), 1);
+}
+
+// KIP-601.
+TEST(AdminForwarder, AConnectionThatTakesLongToBeMadeIsGivenTheTime) {
+  TestNode leader(2, Leads());
+  const rpc::testdata::SlowLink link(leader.port(), absl::Milliseconds(1200));
+  TestNode follower(
+      1, Refuses({.leader = NodeId(9), .leader_epoch = LeaderEpoch(3), .address = link.address()}));
+  absl::StatusOr<int> answer = absl::UnknownError("not asked");
+  for (int i = 0; i < 10 && !answer.ok(); ++i) answer = follower.Describe();
+  ASSERT_OK(answer.status());
+  EXPECT_EQ(*answer, 2);
 }
 
 TEST(AdminForwarder, TheLeadersErrorArrivesUnchanged) {

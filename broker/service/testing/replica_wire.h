@@ -127,7 +127,8 @@ class ReplicaWire {
     answered.wait(false);
     return answer;
   }
-  std::string address() const { return absl::StrCat("127.0.0.1:", server_->listeners()[0].port); }
+  int port() const { return server_->listeners()[0].port; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port()); }
   Executor* shard() { return server_->queue(0); }
 
   // Of what comes in at the leader.
