@@ -87,7 +87,7 @@ struct Sender {
   std::unique_ptr<client::Producer> producer;
   // Written by one thread, read by another for progress.
   std::atomic<int64_t> acknowledged{0};
-  int64_t errors = 0;
+  std::atomic<int64_t> errors{0};
   absl::Status error;
   LatencyHistogram latency;
   // Of the sending thread: what Send itself refused.
@@ -104,7 +104,11 @@ struct Sender {
       error.Update(status);
     }
   }
-  void Send(const std::string& topic, std::string value, int64_t due_ns) {
+  // False: nothing is to be expected of the next one either, which may take as long: Send itself
+  // has refused this one while no other was accepted, or nothing but errors came back so far.
+  bool Send(const std::string& topic, std::string value, int64_t due_ns) {
+    const int64_t before = acknowledged.load(std::memory_order_relaxed);
+    if (before == 0 && errors.load(std::memory_order_relaxed) > 0) return false;
     client::Record record;
     record.value = std::move(value);
     const absl::Status status =
@@ -112,9 +116,10 @@ struct Sender {
                        [this, due_ns](const client::DeliveryReport& report) {
                          OnDelivery(report.status, due_ns);
                        });
-    if (status.ok()) return;
+    if (status.ok()) return true;
     ++refused;
     refusal.Update(status);
+    return acknowledged.load(std::memory_order_relaxed) > before;
   }
 };
 
@@ -155,7 +160,7 @@ int64_t Acknowledged(const Senders& senders) {
 void CollectErrors(const Senders& senders, PerfResult* result) {
   for (const auto& sender : senders) {
     sender->producer.reset();
-    result->errors += sender->errors + sender->refused;
+    result->errors += sender->errors.load() + sender->refused;
     result->error.Update(sender->error);
     result->error.Update(sender->refusal);
   }
@@ -235,8 +240,7 @@ absl::StatusOr<PerfResult> PerfProduce(const PerfOptions& options) {
     threads.push_back(std::async(std::launch::async, [&, k] {
       Sender* const sender = senders[static_cast<size_t>(k)].get();
       SendShare(options, k, start_ns, [&](int64_t i, int64_t due) {
-        sender->Send(options.topic, values.Value(i), due);
-        return true;
+        return sender->Send(options.topic, values.Value(i), due);
       });
       sender->refusal.Update(sender->producer->Close(absl::InfiniteDuration()));
     }));
@@ -293,16 +297,15 @@ absl::StatusOr<PerfResult> PerfEndToEnd(const PerfOptions& options) {
   const int64_t run = start_ns;
   int64_t last_ns = start_ns;
   const auto send = [&](int k, int64_t i, int64_t due) {
-    senders[static_cast<size_t>(k)]->Send(options.topic, Stamped(values.Value(i), run, due), due);
+    return senders[static_cast<size_t>(k)]->Send(options.topic, Stamped(values.Value(i), run, due),
+                                                 due);
   };
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int k = 0; options.rate > 0 && k < options.producers; ++k) {
     threads.emplace_back([&, k] {
-      SendShare(options, k, start_ns, [&](int64_t i, int64_t due) {
-        send(k, i, due);
-        return !stop;
-      });
+      SendShare(options, k, start_ns,
+                [&](int64_t i, int64_t due) { return send(k, i, due) && !stop; });
     });
   }
   if (options.rate <= 0) send(0, 0, NowNs());
@@ -329,7 +332,8 @@ absl::StatusOr<PerfResult> PerfEndToEnd(const PerfOptions& options) {
   for (std::thread& thread : threads) thread.join();
   Finish(cpu, start_ns, last_ns, &result);
   CollectErrors(senders, &result);
-  RETURN_IF_ERROR(status);
+  // What was refused cannot come: that is said, and not that nothing came.
+  if (!status.ok()) return result.error.ok() ? status : result.error;
   result.bytes = result.records * options.size;
   return result;
 }

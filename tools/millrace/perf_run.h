@@ -52,7 +52,7 @@ struct PerfResult {
   LatencyHistogram latency;
 };
 
-// Latency: until the record is acknowledged.
+// Latency: until the record is acknowledged. A producer ends early where nothing is accepted.
 absl::StatusOr<PerfResult> PerfProduce(const PerfOptions& options);
 // Reads from the beginning of all partitions. Errors: REQUEST_TIMED_OUT if fewer than
 // options.records come.

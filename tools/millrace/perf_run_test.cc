@@ -50,6 +50,21 @@ TEST_F(PerfRunTest, RefusedRecordsAreErrorsAndNotTimed) {
   EXPECT_EQ(result.latency.count(), 0);
 }
 
+TEST_F(PerfRunTest, WhereNothingIsAcceptedItEnds) {
+  options_.records = 1'000'000;
+  options_.rate = 1000;
+  server_.RefuseProduce(1'000'000, ErrorCode::kInvalidRecord);
+  ASSERT_OK_AND_ASSIGN(PerfResult result, PerfProduce(options_));
+  EXPECT_THAT(result.error, HasCode(ErrorCode::kInvalidRecord));
+  EXPECT_EQ(result.records, 0);
+  // Each takes as long as Send may: nobody waits for a second one.
+  options_.topic = "missing";
+  options_.producer["max.block.ms"] = "300";
+  ASSERT_OK_AND_ASSIGN(result, PerfProduce(options_));
+  EXPECT_EQ(result.errors, 1);
+  EXPECT_FALSE(result.error.ok());
+}
+
 TEST_F(PerfRunTest, ConsumeReadsAsManyAsAskedForAndSaysWhenThereAreFewer) {
   options_.records = 50;
   options_.size = 10;
