@@ -59,13 +59,30 @@ struct ConsumeOptions {
   bool given(const std::string& option) const { return command->count(option) != 0; }
 };
 
-absl::StatusOr<int64_t> ParseTime(const std::string& text) {
+// Kafka's names for the ends of a log among its times.
+constexpr int64_t kTimeOfLatest = -1;
+constexpr int64_t kTimeOfEarliest = -2;
+
+client::Position AtTime(int64_t ms) {
+  return {.kind = client::Position::Kind::kTimestamp, .timestamp_ms = ms};
+}
+
+absl::StatusOr<client::Position> ParseTime(const std::string& text) {
   int64_t ms = 0;
-  if (absl::SimpleAtoi(text, &ms)) return ms;
+  if (absl::SimpleAtoi(text, &ms)) {
+    if (ms == kTimeOfLatest) return client::Position{.kind = client::Position::Kind::kLatest};
+    if (ms == kTimeOfEarliest) return client::Position{.kind = client::Position::Kind::kEarliest};
+    if (ms >= 0) return AtTime(ms);
+    return MakeError(ErrorCode::kInvalidRequest,
+                     absl::StrCat("--time: ", ms,
+                                  " is no time; a negative one may be -1, the end of the log, or "
+                                  "-2, its beginning"),
+                     {.name = "--time", .value = text});
+  }
   absl::Time time;
   std::string error;
   for (const char* form : {"%Y-%m-%d%ET%H:%M:%E*S%Ez", "%Y-%m-%d %H:%M:%E*S", "%Y-%m-%d"}) {
-    if (absl::ParseTime(form, text, &time, &error)) return absl::ToUnixMillis(time);
+    if (absl::ParseTime(form, text, &time, &error)) return AtTime(absl::ToUnixMillis(time));
   }
   return MakeError(ErrorCode::kInvalidRequest,
                    absl::StrCat("--time: '", text,
@@ -80,10 +97,7 @@ absl::StatusOr<client::Position> StartPosition(const ConsumeOptions& options) {
     return client::Position{.kind = client::Position::Kind::kOffset,
                             .offset = Offset(options.offset)};
   }
-  if (!options.time.empty()) {
-    ASSIGN_OR_RETURN(const int64_t ms, ParseTime(options.time));
-    return client::Position{.kind = client::Position::Kind::kTimestamp, .timestamp_ms = ms};
-  }
+  if (!options.time.empty()) return ParseTime(options.time);
   // Following without a starting point shows what comes from now on; otherwise all there is.
   const bool latest = options.follow && !options.from_beginning;
   return client::Position{.kind = latest ? client::Position::Kind::kLatest
@@ -426,7 +440,9 @@ void AddConsumeCommand(CLI::App* app, GlobalOptions* global) {
       command->add_option("--offset", options->offset, "Begin at this offset in every partition")
           ->check(WholeNumber(0));
   CLI::Option* time = command->add_option(
-      "--time", options->time, "Begin at the first record at or after this time (ms or RFC 3339)");
+      "--time", options->time,
+      "Begin at the first record at or after this time (ms or RFC 3339; -1: at the end, -2: "
+      "at the beginning)");
   CLI::Option* state = command->add_option(
       "--state", options->state, "File that keeps the positions: begin there, and save them there");
   beginning->excludes(offset)->excludes(time);

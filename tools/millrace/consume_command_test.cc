@@ -57,6 +57,16 @@ TEST_F(ConsumeCommandTest, BeginsAtAnOffsetAndStopsAfterACount) {
   EXPECT_EQ(json["value"], "value 4");
 }
 
+TEST_F(ConsumeCommandTest, TheEndsOfALogHaveKafkasTimes) {
+  EXPECT_EQ(Run({"--time", "-2", "-n", "1"}).out, "value 0\n");
+  const LineResult latest = Run({"--time", "-1"});
+  EXPECT_EQ(latest.exit_code, kExitOk) << latest.err;
+  EXPECT_EQ(latest.out, "");
+  const LineResult other = Run({"--time", "-3"});
+  EXPECT_EQ(other.exit_code, kExitFailed);
+  EXPECT_THAT(other.err, HasSubstr("--time: -3 is no time"));
+}
+
 TEST_F(ConsumeCommandTest, GoesOnWhereTheStateFileSays) {
   const std::string state = JoinPath(testing::TempDir(), "consume_command_test.position");
   PosixFileSystem files;
