@@ -182,6 +182,10 @@ absl::Status AlterOne(const State& state, const FoundResource& resource,
   const std::string& name = alteration.name();
   const std::optional<ConfigKey> key = FindKey(state, resource, name);
   if (!key.has_value()) return UnknownConfigKey(KeysOf(state, resource), name);
+  // The metadata does not know all of them.
+  if (!resource.is_topic() && !key->dynamic && !values->contains(name)) {
+    return metadata::ReadAtStartOnly(name, alteration.value());
+  }
   if (alteration.value().size() > kConfigValueBytesMax) {
     return Invalid(name,
                    absl::StrCat("the value has ", alteration.value().size(), " bytes; at most ",

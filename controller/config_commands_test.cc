@@ -1,5 +1,6 @@
 #include "controller/config_commands.h"
 
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -143,6 +144,25 @@ TEST_F(ConfigCommandsTest, UnknownResourcesAndKeysAreNamed) {
               HasSubstr("did you mean 'retention.ms'"));
   ExpectRefused(Topic("t"), "retention.sm", "1", "did you mean 'retention.ms'");
   ExpectRefused(Broker(""), "retention.ms", "1", "did you mean 'log.retention.ms'");
+}
+
+TEST_F(ConfigCommandsTest, AKeyThatIsReadAtTheStartOnlyIsRefusedAsThat) {
+  Settings settings = *cluster_.state().settings;
+  settings.node_keys = {{.name = "a.node.key"}};
+  State state = cluster_.state();
+  state.settings = std::make_shared<const Settings>(settings);
+  for (const std::string broker : {"", "1"}) {
+    for (const auto operation : {v1::CONFIG_OPERATION_SET, v1::CONFIG_OPERATION_DELETE}) {
+      v1::IncrementalAlterConfigsRequest request;
+      *request.add_resources() = With(Broker(broker), "a.node.key", operation, "1");
+      const auto decision = IncrementalAlterConfigs(state, request);
+      ASSERT_OK(decision.reply);
+      EXPECT_EQ(decision.reply->resources(0).code(), v1::ERROR_CODE_INVALID_CONFIG);
+      EXPECT_THAT(decision.reply->resources(0).message(),
+                  HasSubstr("'a.node.key' cannot be changed on a running broker; set it in the "
+                            "broker's file and restart it"));
+    }
+  }
 }
 
 TEST_F(ConfigCommandsTest, WhatADescriptionNamesIsBounded) {

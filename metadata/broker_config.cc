@@ -163,16 +163,18 @@ absl::Status CheckDynamicBrokerConfigs(const ConfigValues& values) {
   for (const auto& [name, value] : values) {
     const ConfigKey* key = FindKey(name);
     if (key == nullptr) return UnknownConfigKey(BrokerMetadataKeys(), name);
-    if (!key->dynamic) {
-      return MakeError(ErrorCode::kInvalidConfig,
-                       absl::StrCat("config key '", name,
-                                    "' cannot be changed on a running broker; set it in the "
-                                    "broker's file and restart it"),
-                       {.name = name, .value = value});
-    }
+    if (!key->dynamic) return ReadAtStartOnly(name, value);
     RETURN_IF_ERROR(CheckBrokerValue(*key, value));
   }
   return absl::OkStatus();
+}
+
+absl::Status ReadAtStartOnly(const std::string& name, const std::string& value) {
+  return MakeError(ErrorCode::kInvalidConfig,
+                   absl::StrCat("config key '", name,
+                                "' cannot be changed on a running broker; set it in the broker's "
+                                "file and restart it"),
+                   {.name = name, .value = value});
 }
 
 absl::Status CheckStaticBrokerConfigs(const ConfigValues& values) {

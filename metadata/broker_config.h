@@ -48,6 +48,9 @@ const std::vector<ConfigKey>& BrokerMetadataKeys();
 // unknown key, a value out of range, or a key that only a restart can change.
 absl::Status CheckDynamicBrokerConfigs(const ConfigValues& values);
 
+// INVALID_CONFIG, for a key that a broker reads when it starts, and not again.
+absl::Status ReadAtStartOnly(const std::string& name, const std::string& value);
+
 // Checks those of `values`, from a file, whose keys are in BrokerMetadataKeys(); others are
 // skipped.
 absl::Status CheckStaticBrokerConfigs(const ConfigValues& values);
