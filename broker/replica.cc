@@ -298,14 +298,31 @@ absl::StatusOr<TimeLookup> Replica::ListOffsets(const api::ListOffsetsPartition&
       return TimeLookup();
     }
     case api::OffsetPosition::kTimestamp:
-      return held_.log->OffsetForTimestamp(request.timestamp_ms, last_stable_offset());
+      return FirstSince(request, now);
     case api::OffsetPosition::kMaxTimestamp:
+      RETURN_IF_ERROR(LatestOffset(request.leader_epoch, now).status());
       return held_.log->OffsetOfMaxTimestamp(last_stable_offset());
     default:
       return MakeError(
           ErrorCode::kInvalidRequest, "position is earliest, latest, timestamp or max_timestamp",
           {.name = "position", .value = absl::StrCat(static_cast<int>(request.position))});
   }
+}
+
+// KIP-207: what is found below the high watermark is the first for good. That there is none may be
+// said by those only who may say what is the latest (S-38, S-33).
+absl::StatusOr<TimeLookup> Replica::FirstSince(const api::ListOffsetsPartition& request,
+                                               MonotonicTime now) const {
+  absl::Status latest = LatestOffset(request.leader_epoch, now).status();
+  ASSIGN_OR_RETURN(TimeLookup lookup,
+                   held_.log->OffsetForTimestamp(request.timestamp_ms, last_stable_offset()));
+  if (latest.ok()) return lookup;
+  return TimeLookup([lookup = std::move(lookup), latest = std::move(latest)]() mutable
+                    -> absl::StatusOr<std::optional<storage::TimestampAndOffset>> {
+    absl::StatusOr<std::optional<storage::TimestampAndOffset>> found = std::move(lookup)();
+    if (found.ok() && !*found) return latest;
+    return found;
+  });
 }
 
 absl::StatusOr<storage::EpochEnd> Replica::EndOfEpoch(std::optional<LeaderEpoch> current,
@@ -315,13 +332,18 @@ absl::StatusOr<storage::EpochEnd> Replica::EndOfEpoch(std::optional<LeaderEpoch>
 }
 
 void Replica::DeleteRecords(const DeletionEvent& event, MonotonicTime now, Outbox* outbox) {
-  const absl::StatusOr<Offset> start = CheckDeletion(event.before);
+  const absl::StatusOr<Offset> start = CheckDeletion(event.before, now);
   if (!start.ok()) return RefuseDeletion(held_, event.id, start.status(), outbox);
   leader_role_.DeleteBefore(event, *start, now, outbox);
 }
 
-absl::StatusOr<Offset> Replica::CheckDeletion(Offset before) const {
+absl::StatusOr<Offset> Replica::CheckDeletion(Offset before, MonotonicTime now) const {
   RETURN_IF_ERROR(CheckLeader(std::nullopt));
+  // What is committed may lie beyond the high watermark as far as it is known here: neither may
+  // less be deleted than all of it, nor may an offset there be called out of range.
+  if (before == kNoOffset || before > high_watermark()) {
+    RETURN_IF_ERROR(LatestOffset(std::nullopt, now).status());
+  }
   if (before == kNoOffset) return high_watermark();
   if (before < Offset(0) || before > high_watermark()) {
     return MakeError(ErrorCode::kOffsetOutOfRange,

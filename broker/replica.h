@@ -130,8 +130,8 @@ class Replica {
   // election until the high watermark has reached the log end of then (S-38).
   absl::StatusOr<Offset> LatestOffset(std::optional<LeaderEpoch> leader_epoch,
                                       MonotonicTime now) const;
-  // Fills the offset that `request` asks for, or gives the lookup that finds it. Errors: as for
-  // LatestOffset; INVALID_REQUEST.
+  // Fills the offset that `request` asks for, or gives the lookup that finds it. Errors, also of
+  // the lookup: as for LatestOffset; INVALID_REQUEST.
   absl::StatusOr<TimeLookup> ListOffsets(const api::ListOffsetsPartition& request,
                                          MonotonicTime now,
                                          api::ListOffsetsPartitionResult* result);
@@ -168,9 +168,11 @@ class Replica {
   bool Leads(LeaderEpoch leader_epoch) const {
     return status_.ok() && leads_ && leader_epoch == held_.leader_epoch;
   }
-  // As CheckLeader; OK also if this follower may serve a reader nearby.
+  absl::StatusOr<TimeLookup> FirstSince(const api::ListOffsetsPartition& request,
+                                        MonotonicTime now) const;
   // Where the log would start then.
-  absl::StatusOr<Offset> CheckDeletion(Offset before) const;
+  absl::StatusOr<Offset> CheckDeletion(Offset before, MonotonicTime now) const;
+  // As CheckLeader; OK also if this follower may serve a reader nearby.
   absl::Status CheckReader(const FetchQuery& query) const;
   absl::Status CheckEpoch(std::optional<LeaderEpoch> leader_epoch) const;
   api::PartitionOutcome OutOfRange(Offset offset) const;

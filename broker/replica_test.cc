@@ -61,6 +61,31 @@ class ReplicaTest : public ::testing::Test {
     log_->Sync();
     replica_->OnAdvanced(MonotonicTime(), &outbox_);
   }
+  // By ListOffsets; kNoOffset: there is none.
+  absl::StatusOr<Offset> Listed(const api::ListOffsetsPartition& request,
+                                MonotonicTime now = MonotonicTime()) {
+    api::ListOffsetsPartitionResult result;
+    ASSIGN_OR_RETURN(TimeLookup lookup, replica_->ListOffsets(request, now, &result));
+    ASSIGN_OR_RETURN(const auto found, std::move(lookup)());
+    return found ? found->offset : kNoOffset;
+  }
+  absl::StatusOr<Offset> OffsetSince(int64_t timestamp_ms, MonotonicTime now = MonotonicTime()) {
+    return Listed(
+        {.name = {}, .position = api::OffsetPosition::kTimestamp, .timestamp_ms = timestamp_ms},
+        now);
+  }
+  absl::StatusOr<Offset> OffsetOfMaxTimestamp(MonotonicTime now = MonotonicTime()) {
+    return Listed({.name = {}, .position = api::OffsetPosition::kMaxTimestamp}, now);
+  }
+  // The refusal of a deletion, or none.
+  ErrorCode Deletion(Offset before, MonotonicTime now = MonotonicTime()) {
+    const ProduceId id(next_id_++);
+    replica_->DeleteRecords({id, before, MonotonicTime::Never()}, now, &outbox_);
+    for (const DeletionReply& reply : std::exchange(outbox_.deleted, {})) {
+      if (reply.id == id) return reply.outcome.code;
+    }
+    return ErrorCode::kNone;
+  }
   std::vector<ProduceReply> Replies() { return std::exchange(outbox_.produced, {}); }
   std::vector<ParkId> Woken() { return std::exchange(outbox_.woken, {}); }
 
@@ -286,6 +311,40 @@ TEST_F(ReplicaTest, LatestIsNotAvailableUntilTheHighWatermarkReachesTheElection_
               HasCode(ErrorCode::kOffsetNotAvailable));
   Sync();
   EXPECT_EQ(*replica_->LatestOffset(std::nullopt, MonotonicTime()), Offset(4));
+}
+
+TEST_F(ReplicaTest, ThatNothingIsYoungerIsNotSaidUntilTheHighWatermarkReachesTheElection_S38) {
+  Lead(5);
+  Produce(MakeBatch(2, 10, 1000));
+  Sync();
+  Produce(MakeBatch(2, 10, kWall.ms));
+  Write();
+  Lead(6);
+  EXPECT_EQ(*OffsetSince(1000), Offset(0)) << "what is found below the high watermark stays found";
+  EXPECT_THAT(OffsetSince(2000), HasCode(ErrorCode::kOffsetNotAvailable));
+  EXPECT_THAT(OffsetOfMaxTimestamp(), HasCode(ErrorCode::kOffsetNotAvailable));
+  Sync();
+  EXPECT_EQ(*OffsetSince(2000), Offset(2));
+  EXPECT_EQ(*OffsetSince(kWall.ms + 1), kNoOffset);
+  EXPECT_EQ(*OffsetOfMaxTimestamp(), Offset(2));
+}
+
+TEST_F(ReplicaTest, NothingIsDeletedUpToAHighWatermarkThatIsNotKnownYet_S38) {
+  Lead(5);
+  Produce(MakeBatch(2));
+  Sync();
+  Produce(MakeBatch(2));
+  Write();
+  Lead(6);
+  // Both may be committed already, by the leader of before.
+  EXPECT_EQ(Deletion(kNoOffset), ErrorCode::kOffsetNotAvailable);
+  EXPECT_EQ(Deletion(Offset(4)), ErrorCode::kOffsetNotAvailable) << "asked again, it succeeds";
+  EXPECT_EQ(log_->log_start_offset(), Offset(0));
+  EXPECT_EQ(Deletion(Offset(1)), ErrorCode::kNone);
+  Sync();
+  EXPECT_EQ(Deletion(kNoOffset), ErrorCode::kNone);
+  EXPECT_EQ(log_->log_start_offset(), Offset(4));
+  EXPECT_EQ(Deletion(Offset(5)), ErrorCode::kOffsetOutOfRange);
 }
 
 // --- Roles ---
@@ -690,13 +749,8 @@ TEST_F(ReplicaTest, RecordsAreDeletedUpToTheHighWatermarkOnly) {
   Produce(MakeBatch(2));
   Sync();
   Produce(MakeBatch(2));
-  const auto refusal = [&](Offset before) {
-    replica_->DeleteRecords({ProduceId(90), before}, MonotonicTime(), &outbox_);
-    const std::vector<DeletionReply> replies = std::exchange(outbox_.deleted, {});
-    return replies.size() == 1 ? replies[0].outcome.code : ErrorCode::kNone;
-  };
-  EXPECT_EQ(refusal(Offset(3)), ErrorCode::kOffsetOutOfRange);
-  EXPECT_EQ(refusal(Offset(-2)), ErrorCode::kOffsetOutOfRange);
+  EXPECT_EQ(Deletion(Offset(3)), ErrorCode::kOffsetOutOfRange);
+  EXPECT_EQ(Deletion(Offset(-2)), ErrorCode::kOffsetOutOfRange);
   EXPECT_EQ(log_->log_start_offset(), Offset(0));
   replica_->DeleteRecords({ProduceId(91), Offset(1)}, MonotonicTime(), &outbox_);
   EXPECT_EQ(log_->log_start_offset(), Offset(1));
@@ -741,7 +795,13 @@ TEST_F(ReplicaCutOffTest, S33_TheEndIsServedOnlyWhileTheFollowersConfirm) {
   EXPECT_EQ(FetchAt(2), ErrorCode::kNotLeaderOrFollower);
   EXPECT_EQ(FetchAt(9), ErrorCode::kNotLeaderOrFollower) << "another may have as much by now";
   EXPECT_THAT(replica_->LatestOffset(std::nullopt, now_), HasCode(ErrorCode::kNotLeaderOrFollower));
+  EXPECT_EQ(*OffsetSince(kWall.ms, now_), Offset(0));
+  EXPECT_THAT(OffsetSince(kWall.ms + 1, now_), HasCode(ErrorCode::kNotLeaderOrFollower));
+  EXPECT_THAT(OffsetOfMaxTimestamp(now_), HasCode(ErrorCode::kNotLeaderOrFollower));
+  EXPECT_EQ(Deletion(kNoOffset, now_), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(Deletion(Offset(3), now_), ErrorCode::kNotLeaderOrFollower);
   Confirm();
+  EXPECT_EQ(*OffsetSince(kWall.ms + 1, now_), kNoOffset);
   EXPECT_EQ(FetchAt(2), ErrorCode::kNone);
   EXPECT_EQ(FetchAt(9), ErrorCode::kOffsetOutOfRange);
   EXPECT_EQ(*replica_->LatestOffset(std::nullopt, now_), Offset(2));

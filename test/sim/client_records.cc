@@ -27,7 +27,7 @@ SimBatch BuildSimBatch(History* history, SimRandom* random, const TopicPartition
   const int count = 1 + static_cast<int>(random->Below(6));
   for (int i = 0; i < count; ++i) {
     const size_t filling = OneIn(*random, 32) ? random->Below(60000) : random->Below(100);
-    const int64_t number = history->OnSent(partition, lane, filling);
+    const int64_t number = history->OnSent(partition, lane, filling, timestamp_ms);
     const std::string value = history->ValueOf(number);
     const std::optional<std::string> key = history->KeyOf(number);
     builder.Add(timestamp_ms, key ? absl::optional<Slice>(*key) : absl::nullopt,

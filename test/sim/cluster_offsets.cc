@@ -51,6 +51,8 @@ void ClusterOffsets::ListOffsets(const TopicPartition& partition) {
        .position = position,
        .timestamp_ms = SimClock::kWallOrigin + world_.loop.now().nanos() / 1'000'000 -
                        static_cast<int64_t>(random.Below(kBackMsMax))});
+  const api::ListOffsetsPartition asked = request.partitions[0];
+  const Offset since = world_.history.FirstSince(partition, asked.timestamp_ms);
   world_.Ask<api::ListOffsetsPartitionResult>(
       calls_.LeaderOf(partition), kCallTimeout,
       [request, shard = random.Next()](SimServer& server,
@@ -61,8 +63,8 @@ void ClusterOffsets::ListOffsets(const TopicPartition& partition) {
               [reply](const api::ListOffsetsResponse& response) { reply(response.partitions[0]); });
         });
       },
-      [this, partition, position,
-       before = Before{latest_[partition], deletions_.promised(partition)}](
+      [this, partition, asked,
+       before = Before{latest_[partition], deletions_.promised(partition), since}](
           const absl::StatusOr<api::ListOffsetsPartitionResult>& result) {
         if (!result.ok()) return calls_.Forget(partition);
         calls_.Learn(partition, result->outcome);
@@ -70,19 +72,30 @@ void ClusterOffsets::ListOffsets(const TopicPartition& partition) {
           return world_.Reached(absl::StrCat("offsets-", ErrorCodeName(result->outcome.code)));
         }
         if (!world_.history.may_have_lost(partition)) {
-          OnListed(partition, position, before, *result);
+          OnListed(partition, asked, before, *result);
         }
       });
 }
 
-void ClusterOffsets::OnListed(const TopicPartition& partition, api::OffsetPosition position,
-                              const Before& before, const api::ListOffsetsPartitionResult& result) {
-  switch (position) {
+void ClusterOffsets::OnListed(const TopicPartition& partition,
+                              const api::ListOffsetsPartition& asked, const Before& before,
+                              const api::ListOffsetsPartitionResult& result) {
+  switch (asked.position) {
     case api::OffsetPosition::kEarliest:
       world_.Reached("offsets-earliest");
       return deletions_.OnStart(partition, before.promise, result.leader_epoch, result.offset);
     case api::OffsetPosition::kTimestamp:
-      if (result.offset == kNoOffset) return;
+      if (result.offset == kNoOffset) {
+        world_.Reached("offsets-none-by-time");
+        // It may have been deleted, or lost by a topic that promises less, while this was asked.
+        const bool there = before.since != kNoOffset &&
+                           world_.history.FirstSince(partition, asked.timestamp_ms) == before.since;
+        if (!there) return;
+        return Violation(partition,
+                         absl::StrCat("S-38: the leader of epoch ", result.leader_epoch.value(),
+                                      " finds none from ", asked.timestamp_ms, " on, and ",
+                                      before.since.value(), " was committed before"));
+      }
       world_.Reached("offsets-by-time");
       return world_.Note(world_.history.OnHighWatermark(partition, Offset(0), result.offset + 1));
     default:

@@ -3,7 +3,8 @@
 // with what they were told before, and with what was read.
 //
 // - "Latest" and what is found by time is committed: it must be there in the end. "Latest" does not
-//   fall, within a leader epoch or with a later one (S-38).
+//   fall, within a leader epoch or with a later one, and what is known to be committed is found by
+//   its time (S-38).
 // - In a leader's log the epochs before its own end where they end, whenever it is asked; and what
 //   was read of an epoch lies below its end there, if it was read in that leader's epoch or before.
 //
@@ -54,9 +55,11 @@ class ClusterOffsets {
   struct Before {
     Latest latest;
     ClusterDeletions::Promise promise;
+    // What is there from the time asked for; kNoOffset: nothing that is known.
+    Offset since = kNoOffset;
   };
-  void OnListed(const TopicPartition& partition, api::OffsetPosition position, const Before& before,
-                const api::ListOffsetsPartitionResult& result);
+  void OnListed(const TopicPartition& partition, const api::ListOffsetsPartition& asked,
+                const Before& before, const api::ListOffsetsPartitionResult& result);
   void AskForEpoch(const TopicPartition& partition);
   void OnEpochEnd(const TopicPartition& partition, LeaderEpoch current, LeaderEpoch asked,
                   const ReadUpTo& read, const EpochEnd& told);

@@ -180,6 +180,7 @@ TEST_P(ClusterSeeds, NoAcknowledgedRecordIsLostAndEverythingHeals) {
                            "offsets-by-time",
                            "offsets-earliest",
                            "offsets-latest",
+                           "offsets-none-by-time",
                            "partition-added",
                            "pause",
                            "power-loss-keep",

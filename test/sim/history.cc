@@ -30,10 +30,13 @@ int64_t NumberOf(const ReadRecord& record) {
 
 }  // namespace
 
-int64_t History::OnSent(const TopicPartition& partition, Lane lane, size_t filling) {
+int64_t History::OnSent(const TopicPartition& partition, Lane lane, size_t filling,
+                        int64_t timestamp_ms) {
   const auto number = static_cast<int64_t>(sent_.size());
-  sent_.push_back(
-      {.partition = partition, .lane = lane, .filling = static_cast<uint32_t>(filling)});
+  sent_.push_back({.partition = partition,
+                   .lane = lane,
+                   .filling = static_cast<uint32_t>(filling),
+                   .timestamp_ms = timestamp_ms});
   if (lane != 0) partitions_[partition].lanes[lane].push_back(number);
   return number;
 }
@@ -145,6 +148,17 @@ void History::OnElectedWithoutProof(const TopicPartition& partition, LeaderEpoch
     sent_[static_cast<size_t>(number)].offset = kNoOffset;
     it = known.taken.erase(it);
   }
+}
+
+Offset History::FirstSince(const TopicPartition& partition, int64_t timestamp_ms) {
+  const Partition& known = partitions_[partition];
+  // Any of them may be gone.
+  if (known.trimmed || known.damaged) return kNoOffset;
+  for (auto at = known.taken.lower_bound(known.start_max);
+       at != known.taken.end() && at->first < known.high_watermark; ++at) {
+    if (sent_[static_cast<size_t>(at->second)].timestamp_ms >= timestamp_ms) return at->first;
+  }
+  return kNoOffset;
 }
 
 absl::Status History::OnHighWatermark(const TopicPartition& partition, Offset floor,

@@ -39,7 +39,8 @@ class History {
   using Lane = int64_t;
 
   // A record is on its way; returns its number. Its value and key follow from that.
-  int64_t OnSent(const TopicPartition& partition, Lane lane, size_t filling);
+  int64_t OnSent(const TopicPartition& partition, Lane lane, size_t filling,
+                 int64_t timestamp_ms = 0);
   std::string ValueOf(int64_t number) const;
   std::optional<std::string> KeyOf(int64_t number) const;
 
@@ -94,6 +95,10 @@ class History {
   absl::Status OnHighWatermark(const TopicPartition& partition, Offset floor,
                                Offset high_watermark);
 
+  // The first record from this time on of those that are known to be there, below what clients were
+  // told to be the high watermark; kNoOffset: none is.
+  Offset FirstSince(const TopicPartition& partition, int64_t timestamp_ms);
+
   // One record that was read. Errors: it was never sent there, was refused, is not as it was sent,
   // or the offset is taken by another record.
   absl::Status CheckRead(const TopicPartition& partition, const ReadRecord& record);
@@ -110,6 +115,7 @@ class History {
     TopicPartition partition;
     Lane lane = 0;
     uint32_t filling = 0;
+    int64_t timestamp_ms = 0;
     Fate fate = Fate::kUnknown;
     Offset offset = kNoOffset;
   };
