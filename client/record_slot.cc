@@ -45,6 +45,7 @@ RecordSlot::Added RecordSlot::Add(const Record& record, DeliveryCallback done,
     added.full = added.ended = true;
   }
   added.notify = added.began || added.full;
+  bool has_full = !state->full.empty();
   // Sequentially consistent, as in Take: of "stored" and "wanted" one is seen by the other side.
   State* expected = nullptr;
   while (!state_.compare_exchange_strong(expected, state.get())) {
@@ -55,10 +56,14 @@ RecordSlot::Added RecordSlot::Add(const Record& record, DeliveryCallback done,
     if (!older->builder.empty()) older->CloseOpen();
     state->full.insert(state->full.begin(), std::make_move_iterator(older->full.begin()),
                        std::make_move_iterator(older->full.end()));
-    added.full = added.notify = true;
+    added.full = added.notify = has_full = true;
   }
   state.release();
-  if (wanted_.load() && wanted_.exchange(false)) added.notify = true;
+  if (wanted_.load() && wanted_.exchange(false)) {
+    // What the strand looked for it was told of before, and takes for gone by now.
+    added.notify = true;
+    added.full = has_full;
+  }
   return added;
 }
 

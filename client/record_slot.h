@@ -52,7 +52,7 @@ class RecordSlot {
   // What the strand is to be told after an Add.
   struct Added {
     bool notify = false;
-    // There is a full batch.
+    // There is a full batch that the strand does not know of.
     bool full = false;
     // The record was the first of its batch.
     bool began = false;

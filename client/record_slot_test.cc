@@ -93,6 +93,51 @@ TEST(RecordSlot, TakingFromAnEmptySlotLeavesANote) {
   EXPECT_FALSE(AddValue(&slot, "b", 1000).notify);
 }
 
+// What looks into a slot when a callback is moved for the `moves`th time: so the strand may look
+// while Add, which moves it, has the state in hand.
+struct Look {
+  RecordSlot* slot = nullptr;
+  int moves = 0;
+  bool done = false;
+  std::vector<SlotBatch> found;
+};
+class LooksWhenMoved {
+ public:
+  explicit LooksWhenMoved(Look* look) : look_(look) {}
+  LooksWhenMoved(LooksWhenMoved&& other) noexcept : look_(other.look_) {
+    if (--look_->moves != 0) return;
+    look_->slot->Take(/*open_too=*/false, &look_->found);
+    look_->done = true;
+  }
+  void operator()(const DeliveryReport&) {}
+
+ private:
+  Look* const look_;
+};
+
+TEST(RecordSlot, AFullBatchThatWasInTheCallersHandIsToldOfAgain) {
+  RecordSlot slot(record::Compression::kNone);
+  Look look{.slot = &slot};
+  DeliveryCallback done = LooksWhenMoved(&look);
+  ASSERT_TRUE(AddValue(&slot, std::string(2000, 'a'), 1000).full);
+  const RecordSlot::Record record{.timestamp_ms = 1,
+                                  .key = absl::nullopt,
+                                  .value = Slice("b"),
+                                  .headers = {},
+                                  .bytes_max = 100};
+  // Into the call, and into the batch.
+  look.moves = 2;
+  const RecordSlot::Added added =
+      slot.Add(record, std::move(done), 1000, MonotonicTime::FromNanos(5));
+  ASSERT_TRUE(look.done);
+  ASSERT_TRUE(look.found.empty()) << "the state was not in hand";
+  EXPECT_TRUE(added.notify);
+  EXPECT_TRUE(added.full);
+  std::vector<SlotBatch> batches;
+  EXPECT_TRUE(slot.Take(/*open_too=*/false, &batches));
+  EXPECT_EQ(batches.size(), 1u);
+}
+
 // The caller adds while the strand takes, at random: every record arrives once, in order, and none
 // is left behind without the strand having been told.
 TEST(RecordSlot, RecordsKeepTheirOrderWhileBothSidesWork) {
