@@ -77,6 +77,7 @@ void ProducerCore::OnRecords(SlotIndex slot, bool full, MonotonicTime now) {
   if (!partition.has_open) {
     partition.open_since = now;
     partition.lingered = options_.linger == absl::ZeroDuration();
+    partition.overdue = false;
   }
   partition.has_open = true;
   partition.has_full = partition.has_full || full;
@@ -285,8 +286,9 @@ bool ProducerCore::MayTakeOpen(const Partition& partition, const Broker& broker,
   if (!partition.has_open) return false;
   if (flushing_) return true;
   if (!partition.lingered && now < partition.open_since + options_.linger) return false;
-  // The pipe is busy: the batch may as well fill until it is not.
-  return broker.requests.empty();
+  // The pipe is busy: the batch may as well fill until it is not. But what is under way may be
+  // other partitions', whose answers can be long in coming: that is not waited for.
+  return broker.requests.empty() || (partition.in_flight == 0 && now >= OverdueAt(partition));
 }
 
 ProducerCore::Batch* ProducerCore::NextBatch(SlotIndex slot, const Broker& broker,
@@ -429,6 +431,7 @@ void ProducerCore::OnTime(MonotonicTime now) {
   for (Partition& partition : partitions_) {
     if (now >= partition.retry_at) partition.retry_at = MonotonicTime();
     if (now >= partition.open_since + options_.linger) partition.lingered = true;
+    if (now >= OverdueAt(partition)) partition.overdue = true;
   }
   if (now >= identity_retry_at_) identity_retry_at_ = MonotonicTime();
   if (watch_doubt_.TakeConfirmed(now)) output_.change_watch = true;
@@ -501,6 +504,7 @@ MonotonicTime ProducerCore::next_deadline() const {
     if (partition.has_open) {
       next = std::min(next, partition.open_since + options_.delivery_timeout);
       if (!partition.lingered) next = std::min(next, partition.open_since + options_.linger);
+      if (!partition.overdue) next = std::min(next, OverdueAt(partition));
     }
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
     next = std::min(next, CallBackAt(partition));

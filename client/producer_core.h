@@ -10,6 +10,7 @@
 //     and so they do before the first goes to a new leader.
 //   - With linger 0 an open batch leaves as soon as nothing is in flight to its broker, and fills
 //     meanwhile; a full batch leaves as soon as a request may. A linger only makes open ones wait.
+//     Other partitions' answers are not waited for longer than open_wait_max.
 //   - An idempotent producer numbers its batches when they first leave (batch_sequence.h), so that
 //     one whose answer was lost is sent again and kept once. Without an id nothing leaves.
 //   - A broker that does not answer is suspected of being stopped. What was in flight to one that
@@ -69,6 +70,9 @@ class BatchSource {
 struct ProducerCoreOptions {
   api::Acks acks = api::Acks::kAll;
   absl::Duration linger;
+  // How long an open batch that has lingered fills while only other partitions' batches are in
+  // flight to its broker.
+  absl::Duration open_wait_max = absl::Milliseconds(5);
   absl::Duration delivery_timeout = absl::Seconds(120);
   absl::Duration request_timeout = absl::Seconds(30);
   absl::Duration retry_backoff = absl::Milliseconds(100);
@@ -190,6 +194,8 @@ class ProducerCore {
     MonotonicTime open_since;
     // The linger of what is open has passed.
     bool lingered = false;
+    // And it has filled for open_wait_max since.
+    bool overdue = false;
   };
   // Which batches of a request are unanswered: by slot, with the token.
   struct Request {
@@ -214,6 +220,10 @@ class ProducerCore {
     return partitions_[static_cast<size_t>(slot.value())];
   }
   SlotIndex SlotNamed(const api::PartitionName& name) const;
+  // When what is open does not wait for other partitions' answers any more.
+  MonotonicTime OverdueAt(const Partition& partition) const {
+    return partition.open_since + options_.linger + options_.open_wait_max;
+  }
   bool MayTakeOpen(const Partition& partition, const Broker& broker, MonotonicTime now) const;
   void SendReady(MonotonicTime now);
   void SendTo(NodeId id, Broker* broker, MonotonicTime now);

@@ -262,6 +262,39 @@ TEST(ProducerCore, LingerThatPassedWhileThePipeIsBusyIsNoDeadline) {
   EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b1@0 | send 1#2 p0:b2");
 }
 
+// The answer of one may be long in coming: its in-sync set is too small, say, or its disk hangs.
+TEST(ProducerCore, AnOpenBatchDoesNotWaitLongForOtherPartitionsAnswers) {
+  Trace t = Trace::Led();
+  EXPECT_EQ(t.Open(0), "send 1#1 p0:b1");
+  EXPECT_EQ(t.Open(1), "");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(5));
+  EXPECT_EQ(t.After(absl::Milliseconds(5)), "send 1#2 p1:b2");
+  EXPECT_EQ(t.Open(1), "") << "it waits for its own partition's answer, and fills";
+  EXPECT_EQ(t.After(absl::Milliseconds(5)), "");
+  EXPECT_GT(t.until_deadline(), absl::Milliseconds(500));
+  EXPECT_EQ(t.Ack(kA, 2, 1, 0), "done b2@0 | send 1#3 p1:b3");
+}
+
+TEST(ProducerCore, AnOpenBatchIsNotStarvedByAPartitionThatIsNeverIdle) {
+  Trace t = Trace::Led({.linger = absl::Milliseconds(10)});
+  EXPECT_EQ(t.Full(0), "send 1#1 p0:b1");
+  EXPECT_EQ(t.Open(1), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(10)), "");
+  EXPECT_EQ(t.Full(0), "send 1#2 p0:b3");
+  EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b1@0");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(5));
+  EXPECT_EQ(t.After(absl::Milliseconds(5)), "send 1#3 p1:b2");
+}
+
+TEST(ProducerCore, MaxInFlightHoldsForOpenBatchesToo) {
+  Trace t = Trace::Led({.max_in_flight = 1});
+  EXPECT_EQ(t.Open(0), "send 1#1 p0:b1");
+  EXPECT_EQ(t.Open(1), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(5)), "");
+  EXPECT_GT(t.until_deadline(), absl::Milliseconds(500));
+  EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b1@0 | send 1#2 p1:b2");
+}
+
 TEST(ProducerCore, FlushSendsOpenBatchesBehindThoseInFlight) {
   Trace t = Trace::Led();
   t.Open(0);
