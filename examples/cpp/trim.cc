@@ -21,7 +21,13 @@ absl::Status Trim(const std::string& server, const std::string& topic, int64_t b
   ASSIGN_OR_RETURN(const auto consumer, client::Consumer::Create({{"bootstrap.servers", server}}));
   ASSIGN_OR_RETURN(const auto indexes, consumer->Partitions(topic, kTimeout));
   std::map<client::NamedPartition, int64_t> times_ms;
-  for (PartitionIndex index : indexes) times_ms[{topic, index}] = before_ms;
+  std::vector<client::NamedPartition> partitions;
+  for (PartitionIndex index : indexes) {
+    partitions.push_back({topic, index});
+    times_ms[{topic, index}] = before_ms;
+  }
+  // The ends first: what is written from now on may be young enough, and lies behind them.
+  ASSIGN_OR_RETURN(const auto ends, consumer->EndOffsets(partitions, kTimeout));
   ASSIGN_OR_RETURN(const auto kept, consumer->OffsetsForTimes(times_ms, kTimeout));
 
   ASSIGN_OR_RETURN(const auto admin, client::Admin::Create({server}, kTimeout));
@@ -30,9 +36,10 @@ absl::Status Trim(const std::string& server, const std::string& topic, int64_t b
     v1::DeleteRecordsPartition* partition = request.add_partitions();
     partition->set_topic(name.topic);
     partition->set_partition(name.partition.value());
-    // -1: where no record is to be kept, all that are there go.
+    // Where no record was to be kept, all go that were there then.
     const auto first_kept = kept.find(name);
-    partition->set_before_offset(first_kept == kept.end() ? -1 : first_kept->second.offset.value());
+    const Offset before = first_kept == kept.end() ? ends.at(name) : first_kept->second.offset;
+    partition->set_before_offset(before.value());
   }
   ASSIGN_OR_RETURN(const auto response, admin->DeleteRecords(request));
   for (const v1::DeleteRecordsPartitionResult& result : response.partitions()) {
