@@ -22,8 +22,9 @@
 namespace millrace::http {
 namespace {
 
-// A client that stalls holds one of few threads for this long at most.
-constexpr char kRequestTimeoutMs[] = "5000";
+// A client that stalls holds one of few threads for this long at most, and those behind it wait. It
+// is time enough for the one packet of a request, also if that has to be sent again.
+constexpr char kRequestTimeoutMs[] = "1000";
 
 void Answer(mg_connection* connection, int code, absl::string_view reason,
             absl::string_view content_type, absl::string_view body, bool with_body) {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/status_matchers.h"
@@ -27,9 +28,12 @@ int Connect(int port) {
   return -1;
 }
 
-// The whole answer to one request.
-std::string Request(int port, const std::string& method, const std::string& path) {
+// The whole answer to one request, or what came of it before it stood still for `timeout_s`.
+std::string Request(int port, const std::string& method, const std::string& path,
+                    int timeout_s = 60) {
   const int fd = Connect(port);
+  const timeval timeout{.tv_sec = timeout_s, .tv_usec = 0};
+  EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
   const std::string request = method + " " + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
   EXPECT_EQ(send(fd, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
   std::string answer;
@@ -105,6 +109,19 @@ TEST(HttpServer, StalledClientDoesNotStopOthers) {
   EXPECT_EQ(send(stalled, "GET /met", 8, 0), 8);
   EXPECT_THAT(Request(server->port(), "GET", "/healthz"), StartsWith("HTTP/1.1 200 OK\r\n"));
   close(stalled);
+}
+
+TEST(HttpServer, ClientsThatAllStallDoNotKeepAProbeFromItsAnswer) {
+  MetricRegistry metrics;
+  ASSERT_OK_AND_ASSIGN(auto server, HttpServer::Start({}, &metrics, Ok, Ok));
+  int stalled[4];
+  for (int& fd : stalled) {
+    fd = Connect(server->port());
+    EXPECT_EQ(send(fd, "GET /met", 8, 0), 8);
+  }
+  EXPECT_THAT(Request(server->port(), "GET", "/healthz", /*timeout_s=*/6),
+              StartsWith("HTTP/1.1 200 OK\r\n"));
+  for (int fd : stalled) close(fd);
 }
 
 // Debian builds civetweb without IPv6.
