@@ -28,6 +28,7 @@ void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_
   partition->question = 0;
   partition->retry_at = MonotonicTime();
   partition->looking.reset();
+  partition->resetting = false;
   partition->checked = kNoLeaderEpoch;
   partition->near_replica = kNoNode;
   partition->late_at = MonotonicTime::Never();
@@ -80,6 +81,10 @@ void ConsumerCore::Pause(const NamedPartition& name, uint64_t generation, Monoto
   Detach(name, &found->second);
   found->second.paused = true;
   found->second.generation = generation;
+  // What is asked about the position is about records that the caller may not have taken, and that
+  // are forgotten now: an answer would lead him past them. Only where he has no position yet it is
+  // his.
+  if (!found->second.looking || found->second.resetting) found->second.question = 0;
   Advance(now);
 }
 
@@ -283,6 +288,7 @@ void ConsumerCore::Reset(const NamedPartition& name, Partition* partition,
                          const api::PartitionOutcome& outcome) {
   if (options_.reset.has_value()) {
     partition->looking = Position{.kind = *options_.reset};
+    partition->resetting = true;
     return;
   }
   Fail(name, partition,
@@ -343,6 +349,7 @@ void ConsumerCore::OnOffset(const NamedPartition& name, Partition* partition,
     return;
   }
   partition->looking.reset();
+  partition->resetting = false;
   // What lies before it is of the leader's epoch at most.
   partition->position = {.next = result.offset, .epoch = result.leader_epoch};
   partition->checked = partition->leader_epoch;

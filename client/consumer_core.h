@@ -133,8 +133,8 @@ class ConsumerCore {
   // Replaces the assignment.
   void Assign(const std::map<NamedPartition, Position>& partitions, uint64_t generation,
               MonotonicTime now);
-  // All three do nothing for a partition that is not assigned. A pause forgets what was fetched;
-  // Resume goes on at `from`.
+  // All three do nothing for a partition that is not assigned. A pause forgets what was fetched,
+  // and what was asked about it; Resume goes on at `from`.
   void Seek(const NamedPartition& partition, Position to, uint64_t generation, MonotonicTime now);
   void Pause(const NamedPartition& partition, uint64_t generation, MonotonicTime now);
   void Resume(const NamedPartition& partition, Position from, uint64_t generation,
@@ -169,6 +169,8 @@ class ConsumerCore {
     LeaderEpoch leader_epoch = kNoLeaderEpoch;
     // Where to begin, until it is looked up.
     std::optional<Position> looking;
+    // It is looked up by the reset policy: the caller has a position.
+    bool resetting = false;
     // The lookup or check under way; 0: none.
     uint64_t question = 0;
     // What to fetch next; valid unless looking.

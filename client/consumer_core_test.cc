@@ -473,6 +473,40 @@ TEST(ConsumerCore, WithAResetPolicyItGoesOnWhereTheLogsPart) {
   EXPECT_EQ(t.Push(kB, 3, 0, Batch(12, 3, LeaderEpoch(2))), "fetched p0 g1");
 }
 
+// What was fetched ahead may be more than the caller has taken: where that goes on is not where he
+// does.
+TEST(ConsumerCore, APauseMakesACheckUnderWayVoid) {
+  Trace t({.reset = Position::Kind::kLatest, .prefetch_bytes = 1000});
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 20, LeaderEpoch(1)));
+  t.Leader(kB, 2);
+  EXPECT_EQ(t.Pause(0), "");
+  EXPECT_EQ(t.EpochEnd(1, 0, 1, 12), "");
+  EXPECT_EQ(t.Resume(0, At(5, 1)), "check 2 n2 p0e1");
+  EXPECT_EQ(t.EpochEnd(2, 0, 1, 12), "connect 2 | send 2#3 +p0@5 c1000");
+}
+
+TEST(ConsumerCore, APauseMakesALookupOfTheResetPolicyVoid) {
+  Trace t({.reset = Position::Kind::kLatest, .prefetch_bytes = 1000});
+  t.Assign({{Named(0), At(0)}});
+  t.Leader(kA, 1);
+  t.Push(kA, 1, 0, Batch(0, 20));
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange), "send 1#2 -p0 | lookup 1 n1 p0");
+  EXPECT_EQ(t.Pause(0), "");
+  EXPECT_EQ(t.Offsets(1, 0, 12), "");
+  EXPECT_EQ(t.Resume(0, At(5)), "send 1#3 +p0@5");
+}
+
+TEST(ConsumerCore, APauseKeepsTheLookupOfWhereReadingBegins) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kLatest}}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Pause(0), "");
+  EXPECT_EQ(t.Offsets(1, 0, 12), "at p0@12");
+  EXPECT_EQ(t.Resume(0, At(12)), "connect 1 | send 1#1 +p0@12 c1000");
+}
+
 TEST(ConsumerCore, APositionThatWasKeptIsCheckedBeforeAnythingIsRead) {
   Trace t;
   t.Assign({{Named(0), At(20, 3)}, {Named(1), At(20, 5)}});
