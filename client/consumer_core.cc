@@ -28,7 +28,7 @@ void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_
   partition->question = 0;
   partition->retry_at = MonotonicTime();
   partition->looking.reset();
-  partition->resetting = false;
+  partition->resetting = partition->has_end = false;
   partition->checked = kNoLeaderEpoch;
   partition->near_replica = kNoNode;
   partition->late_at = MonotonicTime::Never();
@@ -343,17 +343,19 @@ void ConsumerCore::OnOffset(const NamedPartition& name, Partition* partition,
                             const api::ListOffsetsPartitionResult& result, NodeId from,
                             MonotonicTime now) {
   if (!result.outcome.ok()) return Refuse(name, partition, result.outcome, from, now);
-  if (result.offset == kNoOffset) {
-    // No record is so young: reading begins with those to come.
-    partition->looking = Position{.kind = Position::Kind::kLatest};
-    return;
+  const bool is_end = partition->looking->kind == Position::Kind::kTimestamp && !partition->has_end;
+  // No record is so young: reading begins with those that came after the end was asked for.
+  const bool is_none = result.offset == kNoOffset && partition->has_end;
+  if (!is_none) {
+    // What lies before it is of the leader's epoch at most.
+    partition->position = {.next = result.offset, .epoch = result.leader_epoch};
+    partition->checked = partition->leader_epoch;
   }
+  partition->has_end = is_end;
+  if (is_end) return;
   partition->looking.reset();
   partition->resetting = false;
-  // What lies before it is of the leader's epoch at most.
-  partition->position = {.next = result.offset, .epoch = result.leader_epoch};
-  partition->checked = partition->leader_epoch;
-  output_.resolved.push_back({name, partition->generation, result.offset});
+  output_.resolved.push_back({name, partition->generation, partition->position.next});
 }
 
 void ConsumerCore::OnEpochEnds(uint64_t number,
@@ -485,8 +487,12 @@ void ConsumerCore::LookUp(MonotonicTime now) {
       lookup.broker = partition.leader;
       lookup.request.isolation_level = options_.isolation_level;
     }
+    const bool asks_end =
+        partition.looking->kind == Position::Kind::kTimestamp && !partition.has_end;
     lookup.request.partitions.push_back({.name = WireName(name, partition),
-                                         .position = WirePosition(partition.looking->kind),
+                                         .position = asks_end
+                                                         ? api::OffsetPosition::kLatest
+                                                         : WirePosition(partition.looking->kind),
                                          .timestamp_ms = partition.looking->timestamp_ms,
                                          .leader_epoch = partition.leader_epoch});
     NoteQuestion(lookup.number, name, &partition);

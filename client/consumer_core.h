@@ -11,6 +11,8 @@
 //     right. Positions are looked up and checked at the leader.
 //   - Each stream is granted `prefetch_bytes` of credit, and gets back what the caller has taken or
 //     what was dropped.
+//   - Where a time is looked up the end is asked for first: reading begins there if no record is so
+//     young, and so with the first that came after it was asked.
 //   - Retriable failures are tried again after the back-off; a new leader, by hint or push and by
 //     the higher epoch only (S-40), at once. Others stop the partition until the caller seeks.
 //   - In a new leader epoch the leader is first asked where the epoch of the last record read ends
@@ -171,9 +173,12 @@ class ConsumerCore {
     std::optional<Position> looking;
     // It is looked up by the reset policy: the caller has a position.
     bool resetting = false;
+    // Of a time that is looked up: the position is the end of before, where reading begins if no
+    // record is so young.
+    bool has_end = false;
     // The lookup or check under way; 0: none.
     uint64_t question = 0;
-    // What to fetch next; valid unless looking.
+    // What to fetch next; valid unless looking, or if it is known as the end.
     ReadPosition position;
     // The position is known to lie on the log of this epoch's leader.
     LeaderEpoch checked = kNoLeaderEpoch;

@@ -30,8 +30,9 @@ Bytes Batch(int64_t base, int records, LeaderEpoch epoch = kNoLeaderEpoch) {
 
 // Drives a core by hand and writes down what it wants done:
 //   connect 1 | send 1#3 +p0@5 -p1 c100 (broker, assignment number, assigned at, unassigned,
-//   credit) | lookup 1 n1 p0 | check 1 n1 p0e3 (broker, number, asked epoch) | fetched p0 g1 |
-//   at p0@5 | failed p0 CODE | watch elsewhere
+//   credit) | lookup 1 n1 p0 p1end p2t5 (broker, number, the earliest, the end, of a time) |
+//   check 1 n1 p0e3 (broker, number, asked epoch) | fetched p0 g1 | at p0@5 | failed p0 CODE |
+//   watch elsewhere
 class Trace {
  public:
   explicit Trace(ConsumerCoreOptions options = {.prefetch_bytes = 1000})
@@ -166,6 +167,9 @@ class Trace {
       std::string word = absl::StrCat("lookup ", lookup.broker.value(), " n", lookup.number);
       for (const auto& p : lookup.request.partitions) {
         absl::StrAppend(&word, " p", p.name.partition.value());
+        if (p.position == api::OffsetPosition::kTimestamp)
+          absl::StrAppend(&word, "t", p.timestamp_ms);
+        if (p.position == api::OffsetPosition::kLatest) absl::StrAppend(&word, "end");
       }
       words.push_back(word);
     }
@@ -278,21 +282,43 @@ TEST(ConsumerCore, HintOfANewLeaderIsFollowedAtOnceAndARefusalWithoutOneWaits) {
 TEST(ConsumerCore, PositionsAreLookedUpTogetherAndToldToTheCaller) {
   Trace t;
   t.Assign({{Named(0), {}}, {Named(1), {.kind = Position::Kind::kLatest}}});
-  EXPECT_EQ(t.Leader(kA, 1), "lookup 1 n1 p0 p1");
+  EXPECT_EQ(t.Leader(kA, 1), "lookup 1 n1 p0 p1end");
   // One answer does not mention the other partition, which is asked for again.
   EXPECT_EQ(t.Offsets(1, 0, 42), "connect 1 | send 1#1 +p0@42 c1000 | at p0@42");
-  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n2 p1");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n2 p1end");
   EXPECT_EQ(t.LookupFailed(2, ErrorCode::kBrokerNotAvailable), "");
-  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n3 p1");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n3 p1end");
   EXPECT_EQ(t.LookupFailed(3, ErrorCode::kAuthorizationFailed), "failed p1 AUTHORIZATION_FAILED");
 }
 
-TEST(ConsumerCore, TimeWithoutARecordMeansTheEnd) {
+TEST(ConsumerCore, TimeIsLookedUpOnceTheEndIsKnown) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kTimestamp, .timestamp_ms = 5}}});
+  EXPECT_EQ(t.Leader(kA, 1), "lookup 1 n1 p0end");
+  EXPECT_EQ(t.Offsets(1, 0, 9), "lookup 1 n2 p0t5");
+  EXPECT_EQ(t.Offsets(2, 0, 3), "connect 1 | send 1#1 +p0@3 c1000 | at p0@3");
+}
+
+// What came after the end was asked for is not passed over.
+TEST(ConsumerCore, TimeWithoutARecordMeansTheEndOfBeforeItWasLookedUp) {
   Trace t;
   t.Assign({{Named(0), {.kind = Position::Kind::kTimestamp, .timestamp_ms = 5}}});
   t.Leader(kA, 1);
-  EXPECT_EQ(t.Offsets(1, 0, -1), "lookup 1 n2 p0");
-  EXPECT_EQ(t.Offsets(2, 0, 9), "connect 1 | send 1#1 +p0@9 c1000 | at p0@9");
+  t.Offsets(1, 0, 9, /*epoch=*/1);
+  EXPECT_EQ(t.Offsets(2, 0, -1), "connect 1 | send 1#1 +p0@9 c1000 | at p0@9");
+  // A later one for a time begins with the end anew.
+  EXPECT_EQ(t.Seek(0, {.kind = Position::Kind::kTimestamp, .timestamp_ms = 7}),
+            "send 1#2 -p0 | lookup 1 n3 p0end");
+}
+
+TEST(ConsumerCore, TheEndOfAFormerLeaderIsCheckedBeforeItIsReadFrom) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kTimestamp, .timestamp_ms = 5}}});
+  t.Leader(kA, 1);
+  t.Offsets(1, 0, 9, /*epoch=*/1);
+  EXPECT_EQ(t.Leader(kB, 2), "lookup 2 n3 p0t5");
+  EXPECT_EQ(t.Offsets(3, 0, -1), "check 2 n4 p0e1 | at p0@9");
+  EXPECT_EQ(t.EpochEnd(4, 0, 1, 9), "connect 2 | send 2#1 +p0@9 c1000");
 }
 
 TEST(ConsumerCore, ASeekMakesALookupUnderWayVoid) {
@@ -308,7 +334,7 @@ TEST(ConsumerCore, OutOfRangeIsResetIfThereIsAPolicyAndElseFails) {
   lenient.Assign({{Named(0), At(5)}});
   lenient.Leader(kA, 1);
   EXPECT_EQ(lenient.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange),
-            "send 1#2 -p0 | lookup 1 n1 p0");
+            "send 1#2 -p0 | lookup 1 n1 p0end");
   EXPECT_EQ(lenient.Offsets(1, 0, 77), "send 1#3 +p0@77 | at p0@77");
 
   Trace strict;
@@ -492,7 +518,7 @@ TEST(ConsumerCore, APauseMakesALookupOfTheResetPolicyVoid) {
   t.Assign({{Named(0), At(0)}});
   t.Leader(kA, 1);
   t.Push(kA, 1, 0, Batch(0, 20));
-  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange), "send 1#2 -p0 | lookup 1 n1 p0");
+  EXPECT_EQ(t.Refuse(kA, 1, 0, ErrorCode::kOffsetOutOfRange), "send 1#2 -p0 | lookup 1 n1 p0end");
   EXPECT_EQ(t.Pause(0), "");
   EXPECT_EQ(t.Offsets(1, 0, 12), "");
   EXPECT_EQ(t.Resume(0, At(5)), "send 1#3 +p0@5");
