@@ -6,51 +6,29 @@
 set -euo pipefail
 
 source "$PWD/test/cluster/cluster_of_processes.sh"
-source "$PWD/test/cluster/equal_replicas.sh"
-readonly check="$PWD/tools/bench/probe/delivery_check"
-
-checkers=()
-before_clean_up() { ((${#checkers[@]} == 0)) || kill -9 "${checkers[@]}" 2>/dev/null || true; }
+source "$PWD/test/cluster/checked_load.sh"
 
 start_cluster --controllers 3 --brokers 3
-
-topic() { # EXPRESSION: what it says of the description of the topic
-  ask topic describe events -o json |
-    /usr/bin/python3 -c "import json, sys; ps = json.load(sys.stdin)['topics'][0]['partitions']; print($1)"
-}
-await_topic() { # WHAT EXPRESSION
-  local deadline=$(($(date +%s) + 90))
-  until [[ "$(topic "$2" 2>/dev/null)" == True ]]; do
-    (($(date +%s) < deadline)) || fail "$1: $(ask topic describe events -o json)"
-    sleep 0.1
-  done
-}
-readonly whole="all(len(p['isr']) == 3 and p['leader'] in p['isr'] for p in ps)"
 
 for name in events once; do
   ask topic create "$name" --partitions 6 --replication-factor 3 >/dev/null || fail 'a topic cannot be created'
 done
-await_topic 'not all replicas are in sync at first' "$whole"
+await 90 'not all replicas are in sync at first' in_sync events
 
-"$check" --bootstrap "$bootstrap" --topic events --rate 500 --delivery-timeout-ms 5000 >"$work/events" 2>"$work/check.err" &
-checkers+=($!)
-"$check" --bootstrap "$bootstrap" --topic once --rate 500 --once >"$work/once" 2>"$work/once.err" &
-checkers+=($!)
+start_load events 500 --delivery-timeout-ms 5000
+start_load once 500 --once
 for round in 1 2 3; do
-  victim="$(topic "ps[$round]['leader']")"
-  cluster stop "$victim" 2>/dev/null || fail "broker $victim does not stop cleanly"
-  await_topic "stopped broker $victim still leads" "all(p['leader'] not in ($victim, -1) for p in ps)"
-  cluster start >/dev/null 2>"$work/start.log" || fail "broker $victim does not come back: $(cat "$work/start.log")"
-  await_topic "after the stop of $victim not all replicas are in sync again" "$whole"
-  kill -0 "${checkers[@]}" 2>/dev/null || fail "a checker ended: $(cat "$work/events" "$work/once")"
+  victim="$(topic events "ps[$round]['leader']")"
+  cluster stop "$victim" || fail "broker $victim does not stop cleanly"
+  await 90 "stopped broker $victim still leads" others_lead events "$victim"
+  bring_back "broker $victim"
+  await 90 "after the stop of $victim not all replicas are in sync again" in_sync events
+  load_goes_on events
+  load_goes_on once
 done
-kill -TERM "${checkers[@]}"
-status=0
-for checker in "${checkers[@]}"; do wait "$checker" || status=$?; done
-checkers=()
-cat "$work/events" "$work/once"
-((status == 0)) || fail 'the records are not what was acknowledged'
-/usr/bin/python3 - "$work/events" "$work/once" <<'PYTHON' || fail "records failed at the producer"
+end_load events
+end_load once
+/usr/bin/python3 - "$work/events.report" "$work/once.report" <<'PYTHON' || fail "records failed at the producer"
 import json, sys
 events, once = (json.load(open(path)) for path in sys.argv[1:])
 told = {"NOT_LEADER_OR_FOLLOWER", "OUTCOME_UNKNOWN", "SHUTTING_DOWN"}

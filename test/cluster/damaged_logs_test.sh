@@ -9,20 +9,6 @@ source "$PWD/test/cluster/cluster_of_processes.sh"
 start_cluster --controllers 3 --brokers 3
 
 ask_options=(--timeout 60)
-topic() { # EXPRESSION
-  ask topic describe t -o json |
-    /usr/bin/python3 -c "import json, sys; d = json.load(sys.stdin); p = d['topics'][0]['partitions'][0]; print($1)"
-}
-# Waits until a command succeeds.
-await() { # WHAT SECONDS COMMAND...
-  local what="$1" deadline=$(($(date +%s%3N) + $2 * 1000))
-  shift 2
-  until "$@" >"$work/awaited" 2>&1; do
-    (($(date +%s%3N) < deadline)) || fail "$what: $(cat "$work/awaited")"
-    sleep 0.1
-  done
-}
-all_in_sync() { [[ "$(topic 'sorted(p["isr"])')" == '[101, 102, 103]' ]]; }
 # Where the first segment of a broker's replica is, and its bytes as they should be.
 segment() { printf '%s' "$data/node-$1/data/logs/t-0/00000000000000000000.log"; }
 is_whole() { cmp "$work/healthy" "$(segment "$1")"; }
@@ -44,9 +30,9 @@ reads_all() { diff <(seq 1 "$1") <(ask consume t --from-beginning --until-end); 
 ask topic create t --partitions 1 --replication-factor 3 --config min.insync.replicas=2 \
   --config segment.bytes=1048576 --config index.interval.bytes=1024 >/dev/null
 seq 1 400000 | ask produce t --acks all >/dev/null || fail 'acks=all is not acknowledged by three'
-await 'not all are in sync' 20 all_in_sync
-leader="$(topic 'p["leader"]')"
-followers=($(topic '*(r for r in p["isr"] if r != p["leader"])'))
+await 20 'not all are in sync' in_sync t
+leader="$(topic t 'p["leader"]')"
+followers=($(topic t '" ".join(str(r) for r in p["isr"] if r != p["leader"])'))
 cp "$(segment "$leader")" "$work/healthy"
 for follower in "${followers[@]}"; do
   cmp -n 100000 "$work/healthy" "$(segment "$follower")" || fail "broker $follower has other bytes"
@@ -59,21 +45,21 @@ cp "$(segment "$follower")" "$work/healthy"
 damage "$follower" 5000
 ask log scrub t >"$work/scrubbed" 2>"$work/scrub.err" && fail "damage is not found: $(cat "$work/scrubbed")"
 grep -q "^$follower " "$work/scrubbed" || fail "damage is told otherwise: $(cat "$work/scrubbed")"
-await "broker $follower is not repaired" 30 is_whole "$follower"
+await 30 "broker $follower is not repaired" is_whole "$follower"
 grep -q 'a damaged log was repaired' "$data/node-$follower/log" || fail 'the log does not tell of the repair'
-await 'not all are in sync after a repair' 30 all_in_sync
+await 30 'not all are in sync after a repair' in_sync t
 ask log scrub t >"$work/scrubbed" || fail "damage is left: $(cat "$work/scrubbed")"
 ask partition verify t >"$work/verified" || fail "the replicas are not alike: $(cat "$work/verified")"
 
 # The leader, by the scrub.
-leader="$(topic 'p["leader"]')"
+leader="$(topic t 'p["leader"]')"
 cp "$(segment "$leader")" "$work/healthy"
 damage "$leader" 20000
 damage "$leader" 90000
 ask config alter brokers --set log.scrub.interval.ms=1000 >/dev/null || fail 'the scrub cannot be configured'
-await "broker $leader is not repaired" 60 is_whole "$leader"
-await 'not all are in sync after the second repair' 30 all_in_sync
-[[ "$(topic 'p["leader"]')" != "$leader" ]] || fail "broker $leader led on with a damaged log"
+await 60 "broker $leader is not repaired" is_whole "$leader"
+await 30 'not all are in sync after the second repair' in_sync t
+[[ "$(topic t 'p["leader"]')" != "$leader" ]] || fail "broker $leader led on with a damaged log"
 seq 400001 410000 | ask produce t --acks all >/dev/null || fail 'acks=all is not acknowledged after a repair'
 ask partition verify t >"$work/verified" || fail "the replicas are not alike: $(cat "$work/verified")"
 
@@ -85,14 +71,14 @@ for node in 101 102 103; do
   cp "$work/healthy-$node" "$work/healthy"
   damage "$node" $(((node - 100) * 50000))
 done
-cluster start >/dev/null 2>"$work/start.log" || fail "the nodes do not come back: $(cat "$work/start.log")"
-await 'a consumer does not get what was damaged' 60 reads_all 410000
+bring_back 'the nodes'
+await 60 'a consumer does not get what was damaged' reads_all 410000
 ask log scrub t >/dev/null 2>&1 || true
 for node in 101 102 103; do
   cp "$work/healthy-$node" "$work/healthy"
-  await "broker $node is not repaired" 60 is_whole "$node"
+  await 60 "broker $node is not repaired" is_whole "$node"
 done
-await 'not all are in sync at the end' 60 all_in_sync
+await 60 'not all are in sync at the end' in_sync t
 ask partition verify t >"$work/verified" || fail "the replicas are not alike: $(cat "$work/verified")"
 seq 410001 410010 | ask produce t --acks all >/dev/null || fail 'acks=all is not acknowledged at the end'
 reads_all 410010 >/dev/null || fail 'records are missing'

@@ -8,10 +8,6 @@ source "$PWD/test/cluster/cluster_of_processes.sh"
 
 start_cluster --controllers 3 --brokers 3
 
-# The nodes' ports for metrics, as tools/local_cluster.sh says.
-port_of() { if (($1 > 100)); then printf '%s' $((base + 210 + $1 - 101)); else printf '%s' $((base + 200 + $1 - 1)); fi; }
-metrics_of() { /usr/bin/python3 -c 'import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())' "http://127.0.0.1:$(port_of "$1")/metrics"; }
 # Its series, of all the nodes, added up.
 value() { # METRIC NODE...
   local name="$1" node
@@ -19,17 +15,11 @@ value() { # METRIC NODE...
   for node in "$@"; do metrics_of "$node"; done |
     awk -v name="$name" '$1 == name || index($1, name "{") == 1 {sum += $2} END {printf "%d", sum}'
 }
-now_ms() { date +%s%3N; }
 await_value() { # METRIC VALUE NODE...
-  local name="$1" wanted="$2" deadline=$(($(now_ms) + 60000)) is
+  local name="$1" wanted="$2"
   shift 2
-  until is="$(value "$name" "$@")" && [[ "$is" == "$wanted" ]]; do
-    (($(now_ms) < deadline)) || fail "$name of nodes $* is $is, not $wanted: $(ask topic describe t)"
-    sleep 0.1
-  done
+  await 60 "$name of nodes $* is not $wanted" says "$wanted" value "$name" "$@"
 }
-lead_by() { ask topic describe t -o json | /usr/bin/python3 -c "import json, sys
-print(sum(p['leader'] == $1 for p in json.load(sys.stdin)['topics'][0]['partitions']))"; }
 # Partitions with too few replicas in sync: in all, at min.insync.replicas and below it.
 await_missing() { # UNDER-REPLICATED AT-MIN UNDER-MIN BROKER...
   local under="$1" at_min="$2" under_min="$3"
@@ -46,11 +36,11 @@ await_missing 0 0 0 101 102 103
 await_without_leader 0
 await_value millrace_broker_leaders $partitions 101 102 103
 
-led="$(lead_by 102)"
+led="$(topic t "sum(p['leader'] == 102 for p in ps)")"
 shrinks="$(value millrace_isr_shrinks_total 101 103)"
 elections="$(value millrace_controller_leader_elections_total 1)"
 ((led > 0)) || fail 'broker 102 leads nothing'
-cluster kill 102 2>/dev/null
+cluster kill 102
 await_missing $partitions $partitions 0 101 103
 await_without_leader 0
 await_value millrace_broker_leaders $partitions 101 103
@@ -60,14 +50,14 @@ elected=$(($(value millrace_controller_leader_elections_total 1) - elections))
 ((shrunk >= partitions - led)) || fail "$shrunk replicas left in-sync sets, of $((partitions - led)) whose leaders stayed"
 ((elected >= led)) || fail "$elected leaders were elected, for $led of broker 102"
 
-cluster kill 103 2>/dev/null
+cluster kill 103
 await_missing $partitions 0 $partitions 101
 await_without_leader 0
 
-cluster kill 101 2>/dev/null
+cluster kill 101
 await_without_leader $partitions
 
-cluster start >/dev/null 2>"$work/start.log" || fail "the brokers do not come back: $(cat "$work/start.log")"
+bring_back 'the brokers'
 await_missing 0 0 0 101 102 103
 await_without_leader 0
 await_value millrace_broker_leaders $partitions 101 102 103
@@ -81,15 +71,12 @@ sed -nE 's/^\| `([a-z_]+)` \| (counter|gauge|histogram).*/\1 \2/p' "$PWD/docs/me
 # What only nodes with others serve; the rest is held to the same by metrics_table_test.
 grep -E '^(millrace_raft_|millrace_quorum_follower_|millrace_replication_follower_lag_)' "$work/documented" >"$work/between" ||
   fail 'no metrics between nodes'
-deadline=$(($(now_ms) + 30000))
-while
+# Some are looked at once a second.
+all_are_served() {
+  local node
   for node in 1 2 3 101 102 103; do metrics_of "$node"; done | sed -n 's/^# TYPE //p' | sort -u >"$work/served"
-  comm -23 "$work/between" "$work/served" >"$work/missing"
-  [[ -s "$work/missing" ]]
-do
-  # Some are looked at once a second.
-  (($(now_ms) < deadline)) || fail "in docs/metrics.md, and not served: $(xargs <"$work/missing")"
-  sleep 0.2
-done
+  ! comm -23 "$work/between" "$work/served" | grep .
+}
+await 30 'in docs/metrics.md, and not served' all_are_served
 comm -23 "$work/served" "$work/documented" >"$work/untold"
 [[ ! -s "$work/untold" ]] || fail "served, and not in docs/metrics.md: $(xargs <"$work/untold")"

@@ -8,7 +8,6 @@ source "$PWD/test/cluster/cluster_of_processes.sh"
 readonly base=$((20000 + (RANDOM % 400) * 100))
 readonly one="127.0.0.1:$base" two="127.0.0.1:$((base + 1))" quorum="127.0.0.1:$((base + 2))"
 pids=()
-before_clean_up() { kill -9 "${pids[@]}" 2>/dev/null || true; }
 
 start() { # NAME OPTIONS...
   local name="$1"
@@ -20,19 +19,11 @@ stop() { # the last one that was started
   kill "${pids[-1]}"
   wait "${pids[-1]}" || fail 'it does not stop cleanly'
 }
-await() { # WHAT COMMAND...
-  local what="$1" deadline=$(($(date +%s) + 60))
-  shift
-  until "$@" >"$work/last" 2>&1; do
-    (($(date +%s) < deadline)) || fail "$what: $(cat "$work/last")"
-    sleep 0.1
-  done
-}
 
 bootstrap="$one"
 ask_options=(--timeout 5)
 start one --listen "$one" --set node.id=1
-await 'the process alone does not serve' ask topic create before
+await 60 'the process alone does not serve' ask topic create before
 printf 'kept\n' | ask produce before >/dev/null
 stop
 
@@ -45,7 +36,7 @@ start_one
 start two --listen "$two" --set node.id=2 --set process.roles=broker "${joint[@]}"
 bootstrap="$two"
 ask_options=(--timeout 20)
-await 'broker 2 does not join' ask topic create both --replication-factor 2 --partitions 2
+await 60 'broker 2 does not join' ask topic create both --replication-factor 2 --partitions 2
 [[ "$(ask consume before --from-beginning)" == kept ]] || fail 'what was there before is gone'
 seq 10 | ask produce both >/dev/null
 ask quorum describe | grep -q "$quorum" || fail 'the address of the controller is not in its log'
@@ -54,5 +45,5 @@ ask quorum describe | grep -q "$quorum" || fail 'the address of the controller i
 kill -9 "${pids[-2]}"
 wait "${pids[-2]}" 2>/dev/null || true
 start_one
-await 'the controller does not come back' ask topic create after --replication-factor 2
+await 60 'the controller does not come back' ask topic create after --replication-factor 2
 [[ "$(ask consume both --from-beginning | sort -n | tr '\n' ' ')" == "$(seq -s ' ' 10) " ]] || fail 'records are gone'

@@ -12,9 +12,6 @@ start_cluster --controllers 1 --brokers 1
 readonly broker=101
 port="${bootstrap##*:}"
 
-flood=''
-before_clean_up() { [[ -z "$flood" ]] || kill -9 "$flood" 2>/dev/null || true; }
-
 # Keeps as many connections as it gets, of those asked for; says how many, once nothing more comes, and waits for its end.
 begin_flood() { # CONNECTIONS
   # Not what the one before has said.
@@ -37,17 +34,11 @@ print(len(kept), flush=True)
 signal.pause()
 PYTHON
   flood=$!
-  local waited
-  for ((waited = 0; waited < 600; ++waited)); do
-    [[ ! -s "$work/flood" ]] || return 0
-    sleep 0.1
-  done
-  fail 'the flood does not end'
+  await 60 'the flood does not end' test -s "$work/flood"
 }
 end_flood() {
   kill "$flood"
   wait "$flood" 2>/dev/null || true
-  flood=''
 }
 offline() { metric "$broker" millrace_log_dir_offline; }
 
@@ -77,11 +68,7 @@ begin_flood 20
 kept="$(cat "$work/flood")"
 ((kept <= 5)) || fail "$kept connections were let in, and max.connections is 5"
 end_flood
-waited=0
-until ask config alter "broker:$broker" --delete max.connections >/dev/null 2>&1; do
-  ((waited++ < 100)) || fail 'nobody is let in again'
-  sleep 0.1
-done
+await 60 'nobody is let in again' ask config alter "broker:$broker" --delete max.connections
 begin_flood 20
 [[ "$(cat "$work/flood")" == 20 ]] || fail "only $(cat "$work/flood") of 20 connections were let in again"
 end_flood

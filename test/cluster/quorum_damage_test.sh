@@ -8,17 +8,6 @@ readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
 
 start_cluster --controllers 3 --phantom-brokers 3 --phantoms "$phantoms"
 
-json() { /usr/bin/python3 -c "import json, sys; it = json.load(sys.stdin); print($1)"; }
-topics() { "$millrace" topic list --timeout 20 --bootstrap "$1" -o json |
-  json '"\n".join(sorted(t["name"] for t in it["topics"]))'; }
-await() { # WHAT COMMAND...
-  local what="$1" deadline=$(($(date +%s) + 60))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    (($(date +%s) < deadline)) || fail "$what"
-    sleep 0.1
-  done
-}
 # Flips one bit in the group that lies this far in the log of a controller that is down.
 flip() { # NODE PERCENT
   "$millrace" log dump "$data/node-$1/data/metadata/wal" -o json >"$work/dump"
@@ -39,7 +28,6 @@ with open(path, "r+b") as file:
     file.write(bytes([byte ^ 4]))
 PYTHON
 }
-directory_of() { sed -n 's/^directory.id=//p' "$data/node-$1/data/metadata/meta.properties"; }
 
 : >"$work/acknowledged"
 create() {
@@ -56,29 +44,28 @@ for percent in 0 50 100; do
   cluster kill "$victim"
   create "while-$victim-is-down"
   flip "$victim" "$percent"
-  cluster start >/dev/null 2>"$work/start.log" &
-  starter=$!
-  await "controller $victim does not set its log aside" test -e "$data/node-$victim/data/metadata/damaged-$old/wal"
+  begin_start
+  await 60 "controller $victim does not set its log aside" test -e "$data/node-$victim/data/metadata/damaged-$old/wal"
   changed() { [[ "$(directory_of "$victim")" != "$old" ]]; }
-  await "controller $victim keeps its identity" changed
+  await 60 "controller $victim keeps its identity" changed
   # It is no voter: the others go on without it.
   create "while-$victim-waits"
   ask quorum remove "$victim" --directory-id "$old" || fail "the damaged voter is not removed"
   "$millrace" quorum add "$victim" --bootstrap "$bootstrap" --directory-id "$(directory_of "$victim")" \
     --address "127.0.0.1:$((base + 100 + victim - 1))" --timeout 60 || fail "controller $victim is not added again"
-  wait "$starter" || fail "controller $victim does not answer: $(cat "$work/start.log")"
+  end_start "controller $victim"
   grep -q 'CORRUPT_LOG\|is damaged and was set aside' "$data/node-$victim/log" || fail 'the damage is not told'
   # It counts again: one of the others may be lost now.
   other=$((victim % 3 + 1))
   cluster kill "$other"
   create "without-$other"
-  cluster start >/dev/null 2>&1 || fail "controller $other does not come back"
+  bring_back "controller $other"
 done
 
 sort "$work/acknowledged" >"$work/expected"
 IFS=',' read -r -a addresses <<<"$bootstrap"
 for address in "${addresses[@]}"; do
-  topics "$address" >"$work/there"
+  bootstrap="$address" topics >"$work/there"
   cmp "$work/expected" "$work/there" || fail "at $address: $(diff "$work/expected" "$work/there")"
 done
 cluster stop || fail 'the controllers do not stop cleanly'

@@ -9,29 +9,8 @@ readonly phantoms="$PWD/tools/bench/probe/phantom_brokers"
 
 readonly topic_clients="$PWD/test/cluster/topic_clients"
 
-creator='' changers=''
-before_clean_up() {
-  [[ -z "$creator$changers" ]] || kill $creator $changers 2>/dev/null || true
-}
-
 start_cluster --controllers 3 --phantom-brokers 3 --phantoms "$phantoms"
 IFS=',' read -r -a addresses <<<"$bootstrap"
-
-describe() { "$millrace" quorum describe --timeout 20 --bootstrap "$bootstrap" -o json; }
-field() { /usr/bin/python3 -c "import json, sys; quorum = json.load(sys.stdin); print($1)"; }
-leader() { describe | field 'quorum["leader"]'; }
-topics_at() { "$millrace" topic list --timeout 20 --bootstrap "$1" -o json |
-  /usr/bin/python3 -c 'import json, sys; print("\n".join(sorted(t["name"] for t in json.load(sys.stdin)["topics"])))'; }
-
-# Waits until a condition holds.
-await() { # WHAT COMMAND...
-  local what="$1" deadline=$(($(date +%s) + 60))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    (($(date +%s) < deadline)) || fail "$what"
-    sleep 0.1
-  done
-}
 
 # Creates topics one after the other, through each controller in turn; only what was acknowledged counts.
 create_topics() {
@@ -47,34 +26,31 @@ create_topics &
 creator=$!
 acknowledged() { wc -l <"$work/acknowledged"; }
 more_than() { (($(acknowledged) > $1)); }
-await 'no topic is created' more_than 2
+await 60 'no topic is created' more_than 2
 
 # Others change a few topics as well, all at once; what they are told is checked for linearizability.
 "$topic_clients" "$bootstrap" >"$work/history" 2>"$work/history.err" &
 changers=$!
 
-follower() { describe | field 'next(m["node"] for m in quorum["members"] if m["node"] != quorum["leader"])'; }
 for step in 'kill leader' 'pause follower' 'pause leader' 'kill follower' 'kill leader' 'pause leader' 'kill leader'; do
   read -r fault role <<<"$step"
-  victim="$($role)"
+  victim="$("quorum_$role")"
   cluster "$fault" "$victim"
-  await "nobody leads after '$fault $victim', the $role" more_than $(($(acknowledged) + 3))
+  await 60 "nobody leads after '$fault $victim', the $role" more_than $(($(acknowledged) + 3))
   if [[ "$fault" == pause ]]; then
-    [[ "$role" == follower || "$(leader)" != "$victim" ]] || fail "a paused controller leads"
+    [[ "$role" == follower || "$(quorum_leader)" != "$victim" ]] || fail "a paused controller leads"
     cluster resume "$victim"
   else
-    cluster start >/dev/null 2>&1 || fail "controller $victim does not come back"
+    bring_back "controller $victim"
   fi
 done
 touch "$work/enough"
 wait "$creator"
-creator=''
 kill -TERM "$changers"
 wait "$changers" || fail "no order explains what clients were told: $(head -c 2000 "$work/history.err")"
-changers=''
 
 for address in "${addresses[@]}"; do
-  topics_at "$address" >"$work/there"
+  bootstrap="$address" topics >"$work/there"
   sort "$work/acknowledged" | comm -23 - "$work/there" >"$work/lost"
   [[ ! -s "$work/lost" ]] || fail "acknowledged and not at $address: $(cat "$work/lost")"
   [[ -e "$work/first" ]] || cp "$work/there" "$work/first"
@@ -84,26 +60,25 @@ printf 'quorum_test: %s topics were acknowledged, all of them are there; refused
   "$(wc -l <"$work/refused")" "$(cat "$work/history")"
 
 # A follower's disk is lost.
-lost="$(describe | field 'next(m["node"] for m in quorum["members"] if m["node"] != quorum["leader"])')"
-member() { describe | field "next((m['$2'] for m in quorum['members'] if m['node'] == $1 and m['role'] == 'voter'), '')"; }
+lost="$(quorum_follower)"
+member() { quorum "next((m['$2'] for m in it['members'] if m['node'] == $1 and m['role'] == 'voter'), '')"; } # NODE FIELD
 old="$(member "$lost" directory_id)"
 address="$(member "$lost" address)"
 cluster kill "$lost"
 rm -rf "$data/node-$lost/data"
 # It answers once it belongs to the quorum, which the start waits for.
-cluster start >/dev/null 2>"$work/start.log" &
-starter=$!
-readonly properties="$data/node-$lost/data/metadata/meta.properties"
-await 'a controller with an empty disk does not start' grep -q '^cluster.id=' "$properties"
-new="$(sed -n 's/^directory.id=//p' "$properties")"
+begin_start
+await 60 'a controller with an empty disk does not start' grep '^cluster.id=' \
+  "$data/node-$lost/data/metadata/meta.properties"
+new="$(directory_of "$lost")"
 [[ -n "$new" && "$new" != "$old" ]] || fail "the empty directory has id '$new', the lost one had '$old'"
 "$millrace" quorum remove "$lost" --directory-id "$old" --timeout 30 --bootstrap "$bootstrap"
 "$millrace" quorum add "$lost" --directory-id "$new" --address "$address" --timeout 60 --bootstrap "$bootstrap"
-wait "$starter" || fail "it does not answer: $(cat "$work/start.log")"
+end_start "controller $lost"
 [[ "$(member "$lost" directory_id)" == "$new" ]] || fail "the new directory does not vote"
-"$millrace" topic create afterwards --timeout 20 --bootstrap "$bootstrap" >/dev/null
+ask topic create afterwards >/dev/null
 
 # Leadership is handed over when asked for, and at a clean stop.
-"$millrace" quorum transfer "$lost" --timeout 20 --bootstrap "$bootstrap"
-[[ "$(leader)" == "$lost" ]] || fail "controller $lost was to lead"
+ask quorum transfer "$lost"
+[[ "$(quorum_leader)" == "$lost" ]] || fail "controller $lost was to lead"
 cluster stop || fail "the controllers do not stop cleanly"

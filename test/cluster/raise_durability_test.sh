@@ -5,61 +5,44 @@
 set -euo pipefail
 
 source "$PWD/test/cluster/cluster_of_processes.sh"
-source "$PWD/test/cluster/one_partition.sh"
-source "$PWD/test/cluster/equal_replicas.sh"
-readonly check="$PWD/tools/bench/probe/delivery_check"
-
-checker=''
-before_clean_up() {
-  [[ -z "$checker" ]] || kill -9 "$checker" 2>/dev/null || true
-  for n in 101 102 103; do cluster resume "$n" >/dev/null 2>&1 || true; done
-}
+source "$PWD/test/cluster/checked_load.sh"
 
 start_cluster --controllers 3 --brokers 3
 
 ask topic create t --partitions 1 --replication-factor 3 --config durability=replicated >/dev/null ||
   fail 'the topic cannot be created'
-await 'not all are in sync at first' 30 holds 'len(p["isr"]) == 3'
+await 30 'not all are in sync at first' in_sync t
 
-# Sends until it is told to stop; its report is the verdict.
-"$check" --bootstrap "$bootstrap" --topic t --rate 1000 >"$work/report" 2>"$work/check.err" &
-checker=$!
-readonly end='sum(r["end_offset"] for r in json.load(sys.stdin)["partitions"][0]["replicas"])'
-grown() { (($(ask partition verify t -o json | /usr/bin/python3 -c "import json, sys; print($end)") > 0)); }
-await 'nothing is acknowledged' 20 grown
-
-leader="$(topic 'p["leader"]')"
-paused="$(topic 'next(r for r in p["replicas"] if r != p["leader"])')"
-cluster pause "$paused" 2>/dev/null
-ask topic alter t --config durability=durable >/dev/null || fail 'the durability cannot be raised'
-is_told() {
-  ask topic describe t >"$work/described"
-  grep -q 'the durability of 1 partition(s) is being raised' "$work/described"
+start_load t 1000
+grown() {
+  ask partition verify t -o json | json_holds 'any(r["end_offset"] > 0 for r in it["partitions"][0]["replicas"])'
 }
-await 'it is not said to be raised' 4 is_told
-holds 'p["raising_durability"] and len(p["isr"]) == 3' || fail 'raised at once, though one member stands still'
+await 20 'nothing is acknowledged' grown
+
+leader="$(topic t 'p["leader"]')"
+paused="$(topic t 'next(r for r in p["replicas"] if r != p["leader"])')"
+cluster pause "$paused"
+ask topic alter t --config durability=durable >/dev/null || fail 'the durability cannot be raised'
+described() { ask topic describe t | tee "$work/described"; }
+is_told() { described && grep -q 'the durability of 1 partition(s) is being raised' "$work/described"; }
+await 4 'it is not said to be raised' is_told
+topic_holds t 'p["raising_durability"] and len(p["isr"]) == 3' || fail 'raised at once, though one member stands still'
 
 # It falls out of the set, which then has all on disk.
-await 'it is being raised for ever' 30 holds "not p['raising_durability'] and $paused not in p['isr']"
-ask topic describe t >"$work/described"
-if grep -q 'is being raised' "$work/described"; then fail "said to be raised still: $(cat "$work/described")"; fi
-cluster resume "$paused" 2>/dev/null
-await 'the paused follower does not come back' 30 holds 'len(p["isr"]) == 3'
+await 30 'it is being raised for ever' topic_holds t "not p['raising_durability'] and $paused not in p['isr']"
+if described | grep 'is being raised'; then fail 'it is said to be raised still'; fi
+cluster resume "$paused"
+await 30 'the paused follower does not come back' in_sync t
 
-cluster kill "$leader" 2>/dev/null
-await "killed broker $leader still leads" 30 holds "p['leader'] not in ($leader, -1)"
-cluster start >/dev/null 2>"$work/start.log" || fail "broker $leader does not come back: $(cat "$work/start.log")"
-await 'not all are in sync again' 60 holds 'len(p["isr"]) == 3'
+cluster kill "$leader"
+await 30 "killed broker $leader still leads" others_lead t "$leader"
+bring_back "broker $leader"
+await 60 'not all are in sync again' in_sync t
 
 # Down, and up again with nobody in the way.
 ask topic alter t --config durability=replicated >/dev/null || fail 'the durability cannot be lowered'
 ask topic alter t --config durability=durable >/dev/null || fail 'the durability cannot be raised again'
-await 'it is being raised for ever' 20 holds 'not p["raising_durability"] and len(p["isr"]) == 3'
+await 20 'it is being raised for ever' topic_holds t 'not p["raising_durability"] and len(p["isr"]) == 3'
 
-kill -TERM "$checker"
-status=0
-wait "$checker" || status=$?
-checker=''
-cat "$work/report"
-((status == 0)) || fail 'the records are not what was acknowledged'
+end_load t
 replicas_are_equal t 1

@@ -8,26 +8,16 @@ source "$PWD/test/cluster/cluster_of_processes.sh"
 
 start_cluster --controllers 1 --brokers 3
 
-of_json() { /usr/bin/python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
-replicas() { ask topic describe bulk -o json | of_json "d['topics'][0]['partitions'][0]['$1']"; }
-state() { ask partition reassign --status -o json | of_json "$1"; }
-now_ms() { date +%s%3N; }
+replicas() { topic bulk "p['$1']"; }
+state() { ask partition reassign --status -o json | json "$1"; }
 fill() { ask perf produce bulk --records "$1" --size 1000 --acks all >/dev/null || fail 'records are not taken'; }
-await() { # WHAT SECONDS COMMAND...
-  local what="$1" deadline=$(($(now_ms) + $2 * 1000))
-  shift 2
-  until "$@"; do
-    (($(now_ms) < deadline)) || fail "$what: $(ask partition reassign --status)"
-    sleep 0.1
-  done
-}
-nothing_moves() { [[ "$(state "len(d['reassignments'])")" == 0 ]]; }
-no_throttle() { [[ "$(metric 101 millrace_replication_throttle_bytes_per_second)" == 0 ]]; }
+throttle() { metric 101 millrace_replication_throttle_bytes_per_second; }
+nothing_moves() { ask partition reassign --status -o json | json_holds "not it['reassignments']"; }
 
 ask topic create bulk --partitions 1 --replication-factor 2 >/dev/null || fail 'the topic cannot be created'
 # Broker 101 leads, 102 follows, 103 is to come.
 ask partition reassign bulk:0 --replicas 101,102 >/dev/null || fail 'the partition cannot be placed'
-await 'the partition is not placed' 30 nothing_moves
+await 30 'the partition is not placed' nothing_moves
 ask partition elect bulk:0 >/dev/null || true
 [[ "$(replicas leader)" == 101 && "$(replicas replicas)" == '[101, 102]' ]] || fail "$(ask topic describe bulk)"
 fill 12000
@@ -36,7 +26,7 @@ readonly rate=1000000
 before="$(metric 103 millrace_replication_bytes_in_total)"
 began="$(now_ms)"
 ask partition reassign bulk:0 --replicas 101,102,103 --throttle "$rate" >/dev/null || fail 'the partition cannot be moved'
-[[ "$(state "d['reassignments'][0]['throttle_bytes_per_s']")" == "$rate" ]] || fail 'the throttle is not told'
+[[ "$(state "it['reassignments'][0]['throttle_bytes_per_s']")" == "$rate" ]] || fail 'the throttle is not told'
 ask partition reassign --status | grep -q 'at most 0.95 MiB/s' || fail 'the progress does not name the throttle'
 while (($(now_ms) < began + 4000)); do sleep 0.2; done
 came=$(($(metric 103 millrace_replication_bytes_in_total) - before))
@@ -57,7 +47,7 @@ printf 'reassignment_throttle_test: 6 MB with acks=all took %s ms meanwhile\n' "
 
 # Taken back, and given again: the throttle goes and comes with it.
 ask partition cancel bulk:0 >/dev/null || fail 'the reassignment cannot be taken back'
-await 'the throttle outlives a reassignment that was taken back' 20 no_throttle
+await 20 'the throttle outlives a reassignment that was taken back' says 0 throttle
 ask partition reassign bulk:0 --replicas 101,102,103 --throttle 10000 >/dev/null || fail 'the partition cannot be moved again'
 sleep 1
 [[ "$(replicas isr)" == '[101, 102]' ]] || fail "it is over too soon: $(ask topic describe bulk)"
@@ -65,10 +55,10 @@ sleep 1
 # Another rate counts at once, whatever is owed.
 began="$(now_ms)"
 ask partition reassign bulk:0 --replicas 101,102,103 --throttle 200000000 >/dev/null || fail 'the rate cannot be changed'
-await 'the reassignment does not end at the higher rate' 20 nothing_moves
+await 20 'the reassignment does not end at the higher rate' nothing_moves
 printf 'reassignment_throttle_test: done %s ms after the rate was raised\n' "$(($(now_ms) - began))"
 [[ "$(replicas isr)" == '[101, 102, 103]' && "$(replicas replicas)" == '[101, 102, 103]' ]] || fail "$(ask topic describe bulk)"
-await 'the throttle outlives its reassignment' 20 no_throttle
+await 20 'the throttle outlives its reassignment' says 0 throttle
 
 throttled="$(metric 101 millrace_replication_throttled_bytes_out_total)"
 fill 3000

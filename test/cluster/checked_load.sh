@@ -1,4 +1,28 @@
-# For scripts that have `ask` (a command about the cluster), `fail` and $work; they source it.
+# Records that are sent to a cluster without pause, and what must have become of them; for scripts that source
+# cluster_of_processes.sh.
+
+declare -A load=()
+
+# Sends to a topic, with acks=all, and reads what it sent. Its report is in $work/TOPIC.report when it ends.
+start_load() { # TOPIC RECORDS-PER-SECOND OPTION...
+  local topic="$1" rate="$2"
+  shift 2
+  "$PWD/tools/bench/probe/delivery_check" --bootstrap "$bootstrap" --topic "$topic" --rate "$rate" "$@" \
+    >"$work/$topic.report" 2>"$work/$topic.err" &
+  load[$topic]=$!
+}
+load_goes_on() { # TOPIC
+  kill -0 "${load[$1]}" 2>/dev/null || fail "the load of $1 has ended: $(cat "$work/$1.report")"
+}
+# Every acknowledged record is there, once, at its offset and in order.
+end_load() { # TOPIC
+  load_goes_on "$1"
+  kill -TERM "${load[$1]}"
+  local status=0
+  wait "${load[$1]}" || status=$?
+  cat "$work/$1.report"
+  ((status == 0)) || fail "the records of $1 are not what was acknowledged"
+}
 
 # All replicas of all partitions hold the same bytes, to the end of each, as their brokers tell while they run. A follower
 # learns of the end with what is pushed to it next, so the comparison is made again until it reaches the end; a difference is
