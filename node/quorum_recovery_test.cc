@@ -5,17 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "base/sim/sim_clock.h"
-#include "base/sim/sim_executor.h"
 #include "base/sim/sim_file_system.h"
-#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "metadata/image_snapshot.h"
 #include "metadata/test_image.h"
-#include "node/controller_host.h"
 #include "node/founding_file.h"
+#include "node/testing/controller_fixture.h"
+#include "node/testing/silent_network.h"
 #include "raft/host/wal.h"
 #include "rsm/entry_codec.h"
 
@@ -24,19 +22,11 @@ namespace {
 
 using metadata::Image;
 
-// Nobody is there.
-class NoTransport final : public raft::Transport {
- public:
-  void SetReceiver(raft::TransportReceiver*) override {}
-  void SetPeers(std::vector<raft::Peer>) override {}
-  void Send(std::vector<raft::Message>) override {}
-};
-
 // Node 1 of three, whose log has five entries of term 3, three of them known to be committed.
-class QuorumRecoveryTest : public ::testing::Test {
+class QuorumRecoveryTest : public ControllerFixture {
  protected:
   QuorumRecoveryTest() {
-    auto dir = MetadataDir::Open(files_.get(), "m", NodeId(1), &random_).value();
+    auto dir = MetadataDir::Open(&files_, "m", NodeId(1), &random_).value();
     self_ = {NodeId(1), dir->directory_id()};
     founders_.voters = {{self_, "one:1"},
                         {{NodeId(2), Directory(2)}, "two:1"},
@@ -45,11 +35,11 @@ class QuorumRecoveryTest : public ::testing::Test {
     founded.phase = raft::FoundingPhase::kFounded;
     founded.voters = founders_.voters;
     founded.cluster_id = raft::FoundingClusterId(founded.voters);
-    EXPECT_OK(WriteFoundingFile(*files_, "m", founded));
+    EXPECT_OK(WriteFoundingFile(files_, "m", founded));
     EXPECT_OK(dir->SetClusterId(founded.cluster_id));
     cluster_id_ = founded.cluster_id;
     WriteLog();
-    files_->SyncAll();
+    files_.SyncAll();
   }
   static DirectoryId Directory(uint64_t n) { return DirectoryId(Uuid(50, n)); }
 
@@ -57,7 +47,7 @@ class QuorumRecoveryTest : public ::testing::Test {
     raft::WalRecovery found;
     auto wal = raft::Wal::Open(
                    {.directory = "m/wal"},
-                   {.files = files_.get(),
+                   {.files = &files_,
                     .clock = &clock_,
                     .random = &random_,
                     .owner = owner_.get(),
@@ -93,22 +83,9 @@ class QuorumRecoveryTest : public ::testing::Test {
                          ReadFoundingFile(*files, "m", dir_->cluster_id()));
     QuorumPlace place;
     place.founders.voters = founding.voters;
-    place.transport = &transport_;
-    ASSERT_OK_AND_ASSIGN(
-        host_, ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
-                                    std::move(place),
-                                    {.files = files,
-                                     .clock = &clock_,
-                                     .random = &random_,
-                                     .metrics = &metrics_,
-                                     .owner = owner_.get(),
-                                     .disk = disk_.get(),
-                                     .image_disk = disk_.get(),
-                                     .leaders = &leaders_,
-                                     .election_random = std::make_unique<sim::SimRandom>(3)}));
-    bool led = false;
-    owner_->RunNow([&] { host_->Start([&] { led = true; }, [](const absl::Status&) {}); });
-    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+    place.transport = &network_.transport();
+    ASSERT_NO_FATAL_FAILURE(OpenHost(files, std::move(place)));
+    ControllerFixture::Lead();
   }
   void Stop() {
     host_.reset();
@@ -116,25 +93,15 @@ class QuorumRecoveryTest : public ::testing::Test {
     ASSERT_TRUE(loop_.RunUntilIdle());
   }
 
-  sim::SimLoop loop_{1};
-  sim::SimClock clock_{loop_.time()};
-  sim::SimRandom random_{1};
-  MetricRegistry metrics_;
-  controller::LeaderWatch leaders_;
-  NoTransport transport_;
-  std::unique_ptr<sim::SimFileSystem> files_ = std::make_unique<sim::SimFileSystem>();
-  std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
-  std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
+  SilentNetwork network_;
   raft::VoterId self_;
   raft::VoterSet founders_;
   ClusterId cluster_id_;
   Image image_;
-  std::unique_ptr<MetadataDir> dir_;
-  std::unique_ptr<ControllerHost> host_;
 };
 
 TEST_F(QuorumRecoveryTest, SaysWhatIsKnownAndWhatMayBeLost) {
-  ASSERT_OK_AND_ASSIGN(const auto recovery, QuorumRecovery::Open(files_.get(), "m"));
+  ASSERT_OK_AND_ASSIGN(const auto recovery, QuorumRecovery::Open(&files_, "m"));
   const QuorumRecovery::Findings& found = recovery->findings();
   EXPECT_EQ(found.self, self_);
   EXPECT_EQ(found.cluster_id, cluster_id_);
@@ -144,19 +111,19 @@ TEST_F(QuorumRecoveryTest, SaysWhatIsKnownAndWhatMayBeLost) {
   EXPECT_EQ(found.voters.voters.size(), 3u);
   EXPECT_EQ(found.topics, 2u);
   // Servers stay out.
-  EXPECT_THAT(MetadataDir::Open(files_.get(), "m", NodeId(1), &random_),
+  EXPECT_THAT(MetadataDir::Open(&files_, "m", NodeId(1), &random_),
               HasCode(ErrorCode::kDirectoryLocked));
 }
 
 TEST_F(QuorumRecoveryTest, S20ItLeadsAloneAsAnotherVoterWithAllThatItHad) {
   raft::VoterId recovered;
   {
-    ASSERT_OK_AND_ASSIGN(const auto recovery, QuorumRecovery::Open(files_.get(), "m"));
+    ASSERT_OK_AND_ASSIGN(const auto recovery, QuorumRecovery::Open(&files_, "m"));
     ASSERT_OK_AND_ASSIGN(recovered, recovery->Recover(&random_));
   }
   EXPECT_NE(recovered.directory, self_.directory);
   for (int start = 0; start < 2; ++start) {
-    ASSERT_NO_FATAL_FAILURE(Lead(files_.get()));
+    ASSERT_NO_FATAL_FAILURE(Lead(&files_));
     EXPECT_EQ(dir_->directory_id(), recovered.directory);
     EXPECT_GT(host_->term(), Term(4));
     const Image& image = host_->committed_image();
@@ -176,38 +143,38 @@ TEST_F(QuorumRecoveryTest, S20ItLeadsAloneAsAnotherVoterWithAllThatItHad) {
     EXPECT_EQ(voters.voters[0], (raft::Voter{recovered, "one:1"}));
     Stop();
   }
-  EXPECT_EQ(ReadFoundingFile(*files_, "m", cluster_id_)->generation, 1);
+  EXPECT_EQ(ReadFoundingFile(files_, "m", cluster_id_)->generation, 1);
 }
 
 TEST_F(QuorumRecoveryTest, TheOnlyVoterNeedsNoRecovery) {
-  ASSERT_OK(QuorumRecovery::Open(files_.get(), "m").value()->Recover(&random_).status());
-  EXPECT_THAT(QuorumRecovery::Open(files_.get(), "m"),
+  ASSERT_OK(QuorumRecovery::Open(&files_, "m").value()->Recover(&random_).status());
+  EXPECT_THAT(QuorumRecovery::Open(&files_, "m"),
               IsError(ErrorCode::kInvalidDirectory, "only voter"));
 }
 
 TEST_F(QuorumRecoveryTest, WhatIsNoVotersDirectoryIsRefused) {
-  EXPECT_THAT(QuorumRecovery::Open(files_.get(), "nowhere"),
+  EXPECT_THAT(QuorumRecovery::Open(&files_, "nowhere"),
               IsError(ErrorCode::kInvalidDirectory, "no metadata directory"));
-  ASSERT_OK(MetadataDir::Open(files_.get(), "n", NodeId(9), &random_).status());
-  EXPECT_THAT(QuorumRecovery::Open(files_.get(), "n"),
+  ASSERT_OK(MetadataDir::Open(&files_, "n", NodeId(9), &random_).status());
+  EXPECT_THAT(QuorumRecovery::Open(&files_, "n"),
               IsError(ErrorCode::kInvalidDirectory, "belongs to no cluster"));
   // A node that came back under another directory.
-  ASSERT_OK(MetadataDir::OpenExisting(files_.get(), "m").value()->BecomeDirectory(Directory(77)));
-  const absl::Status status = QuorumRecovery::Open(files_.get(), "m").status();
+  ASSERT_OK(MetadataDir::OpenExisting(&files_, "m").value()->BecomeDirectory(Directory(77)));
+  const absl::Status status = QuorumRecovery::Open(&files_, "m").status();
   EXPECT_THAT(status, IsError(ErrorCode::kInvalidDirectory, "no voter"));
 }
 
 // Whatever a crash leaves is the old voter's directory, or what another run finishes.
 TEST_F(QuorumRecoveryTest, S20ACrashAnywhereIsTheOldVoterOrIsFinishedByAnotherRun) {
   std::vector<std::unique_ptr<sim::SimFileSystem>> images;
-  auto recovery = QuorumRecovery::Open(files_.get(), "m").value();
-  files_->SetOnCall([&](const sim::SimCall&) {
+  auto recovery = QuorumRecovery::Open(&files_, "m").value();
+  files_.SetOnCall([&](const sim::SimCall&) {
     for (const auto mode : {sim::CrashMode::kKeepAll, sim::CrashMode::kLoseAll}) {
-      images.push_back(files_->CrashImage(mode, random_));
+      images.push_back(files_.CrashImage(mode, random_));
     }
   });
   ASSERT_OK(recovery->Recover(&random_).status());
-  files_->SetOnCall(nullptr);
+  files_.SetOnCall(nullptr);
   recovery.reset();
   EXPECT_GE(images.size(), 20u);
   for (const auto& image : images) {

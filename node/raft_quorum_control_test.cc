@@ -1,20 +1,16 @@
 #include "node/raft_quorum_control.h"
 
 #include <algorithm>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "base/sim/sim_clock.h"
-#include "base/sim/sim_executor.h"
-#include "base/sim/sim_file_system.h"
-#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
+#include "node/testing/controller_fixture.h"
+#include "node/testing/willing_peers.h"
 #include "node/voter_level.h"
 
 namespace millrace::node {
@@ -24,88 +20,36 @@ using controller::QuorumMember;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-// Nobody is there (what a learner that never answers looks like) but those that a test names, where
-// it names them: voters who agree to everything.
-class ScriptedTransport final : public raft::Transport {
+// Nobody is there (what a learner that never answers looks like) but those that a test names, or
+// names with the address where they are.
+class ScriptedTransport final : public WillingPeers {
  public:
-  explicit ScriptedTransport(Executor* executor) : executor_(executor) {}
-  void SetReceiver(raft::TransportReceiver* receiver) override { receiver_ = receiver; }
+  using WillingPeers::WillingPeers;
+
   void SetPeers(std::vector<raft::Peer> peers) override { peers_ = std::move(peers); }
-  void Send(std::vector<raft::Message> messages) override {
-    for (const raft::Message& message : messages) {
-      if (there.contains(message.to.node) || IsThereAt(message.to.node)) Answer(message);
-    }
-  }
 
   std::set<NodeId> there;
-  // Who is found only where these say.
   std::vector<raft::Peer> there_at;
-  // Who was asked to take over.
-  std::set<NodeId> asked;
 
  private:
-  bool IsThereAt(NodeId node) const {
-    return std::any_of(there_at.begin(), there_at.end(), [&](const raft::Peer& peer) {
-      return peer.node == node && std::find(peers_.begin(), peers_.end(), peer) != peers_.end();
-    });
-  }
-  void Answer(const raft::Message& message) {
-    raft::Message answer{message.to, message.from, message.term, {}};
-    if (const auto* vote = std::get_if<raft::VoteRequest>(&message.body)) {
-      answer.body = raft::VoteResponse{vote->pre_vote, vote->campaign_term, true};
-    } else if (const auto* append = std::get_if<raft::AppendRequest>(&message.body)) {
-      answer.body = raft::AppendResponse{
-          .accepted = true,
-          .match = append->previous.index + static_cast<int64_t>(append->entries.size()),
-          .round = append->round};
-    } else {
-      if (std::holds_alternative<raft::TimeoutNow>(message.body)) asked.insert(message.to.node);
-      return;
-    }
-    executor_->Post([this, answer] {
-      if (receiver_ != nullptr) receiver_->OnMessage(answer);
-    });
+  bool Hears(const raft::VoterId& voter) const override {
+    return there.contains(voter.node) ||
+           std::any_of(there_at.begin(), there_at.end(), [&](const raft::Peer& peer) {
+             return peer.node == voter.node &&
+                    std::find(peers_.begin(), peers_.end(), peer) != peers_.end();
+           });
   }
 
-  Executor* const executor_;
-  raft::TransportReceiver* receiver_ = nullptr;
   std::vector<raft::Peer> peers_;
 };
 
 // A lone voter, which others may be added to.
-class RaftQuorumControlTest : public ::testing::Test {
+class RaftQuorumControlTest : public ControllerFixture {
  protected:
-  void SetUp() override { Open({}); }
-  void Open(std::vector<raft::Voter> others) {
-    ASSERT_OK_AND_ASSIGN(dir_, MetadataDir::Open(&files_, "m", NodeId(1), &random_));
-    self_ = {NodeId(1), dir_->directory_id()};
-    QuorumPlace place;
-    place.founders.voters = {raft::Voter{self_, "here:1"}};
-    for (raft::Voter& other : others) place.founders.voters.push_back(std::move(other));
-    place.transport = &transport_;
-    ASSERT_OK_AND_ASSIGN(
-        host_, ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
-                                    std::move(place),
-                                    {.files = &files_,
-                                     .clock = &clock_,
-                                     .random = &random_,
-                                     .metrics = &metrics_,
-                                     .owner = owner_.get(),
-                                     .disk = disk_.get(),
-                                     .image_disk = disk_.get(),
-                                     .leaders = &leaders_,
-                                     .election_random = std::make_unique<sim::SimRandom>(3)}));
-  }
-  void TearDown() override {
-    host_.reset();
-    owner_->Shutdown();
-    disk_->Shutdown();
-  }
+  void SetUp() override { Open("here:1", {}, &transport_); }
   void Lead() {
-    bool led = false;
-    host_->Start([&] { led = true; }, [](const absl::Status&) {});
     control_.SetHost(host_.get());
-    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+    ControllerFixture::Lead();
   }
   controller::QuorumControl::Done Into(std::optional<absl::Status>* outcome) {
     return [outcome](absl::Status status) { *outcome = std::move(status); };
@@ -120,25 +64,14 @@ class RaftQuorumControlTest : public ::testing::Test {
     return *described;
   }
 
-  sim::SimLoop loop_{1};
-  sim::SimClock clock_{loop_.time()};
-  sim::SimRandom random_{1};
-  sim::SimFileSystem files_;
-  MetricRegistry metrics_;
-  std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
-  std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
   ScriptedTransport transport_{owner_.get()};
-  controller::LeaderWatch leaders_;
   RaftQuorumControl control_{owner_.get(), &clock_, &leaders_};
-  std::unique_ptr<MetadataDir> dir_;
-  raft::VoterId self_;
-  std::unique_ptr<ControllerHost> host_;
 };
 
 TEST_F(RaftQuorumControlTest, BeforeThereIsAHostNothingIsKnown) {
   EXPECT_THAT(Describe().status(), HasCode(ErrorCode::kNotController));
   std::optional<absl::Status> outcome;
-  control_.RemoveVoter(NodeId(1), self_.directory, Into(&outcome));
+  control_.RemoveVoter(NodeId(1), dir_->directory_id(), Into(&outcome));
   EXPECT_THAT(Await(outcome), HasCode(ErrorCode::kNotController));
 }
 
@@ -156,7 +89,7 @@ TEST_F(RaftQuorumControlTest, ALoneVoterDescribesItself) {
 TEST_F(RaftQuorumControlTest, TheLastVoterIsNotRemoved) {
   Lead();
   std::optional<absl::Status> outcome;
-  control_.RemoveVoter(NodeId(1), self_.directory, Into(&outcome));
+  control_.RemoveVoter(NodeId(1), dir_->directory_id(), Into(&outcome));
   EXPECT_THAT(Await(outcome), HasCode(ErrorCode::kInvalidRequest));
 }
 
@@ -249,10 +182,7 @@ TEST_F(RaftQuorumControlTest, ALoneLeaderHasNobodyToHandOverTo) {
 
 class RaftQuorumOfThreeTest : public RaftQuorumControlTest {
  protected:
-  void SetUp() override {
-    Open({{{NodeId(2), DirectoryId(Uuid(2, 2))}, "two:1"},
-          {{NodeId(3), DirectoryId(Uuid(3, 3))}, "three:1"}});
-  }
+  void SetUp() override { Open("here:1", {{Id(2), "two:1"}, {Id(3), "three:1"}}, &transport_); }
 };
 
 TEST_F(RaftQuorumOfThreeTest, LeadershipIsHandedOverToOneThatAnswers) {
@@ -263,7 +193,7 @@ TEST_F(RaftQuorumOfThreeTest, LeadershipIsHandedOverToOneThatAnswers) {
   std::optional<absl::Status> outcome;
   control_.HandOver(Into(&outcome));
   ASSERT_TRUE(loop_.RunUntil([&] { return outcome.has_value(); }, absl::Minutes(5)));
-  EXPECT_THAT(transport_.asked, ElementsAre(NodeId(2))) << "3 has as much, and is gone";
+  EXPECT_THAT(transport_.asked_to_lead, ElementsAre(Id(2))) << "3 has as much, and is gone";
 }
 
 TEST_F(RaftQuorumControlTest, WhoeverFollowsBesideTheVotersIsAnObserver) {

@@ -1,16 +1,12 @@
 #include "node/session_decisions.h"
 
-#include <memory>
 #include <optional>
 #include <utility>
 
-#include "base/sim/sim_clock.h"
-#include "base/sim/sim_executor.h"
-#include "base/sim/sim_file_system.h"
-#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "node/testing/controller_fixture.h"
 
 namespace millrace::node {
 namespace {
@@ -22,27 +18,11 @@ using Kind = SessionDecision::Kind;
 const DirectoryId kDirectory(Uuid(5, 5));
 
 // A lone controller that leads, with broker 7 registered.
-class SessionDecisionsTest : public ::testing::Test {
+class SessionDecisionsTest : public ControllerFixture {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(dir_, MetadataDir::Open(&files_, "m", NodeId(1), &random_));
-    QuorumPlace alone;
-    alone.founders.voters = {raft::Voter{{NodeId(1), dir_->directory_id()}}};
-    ASSERT_OK_AND_ASSIGN(
-        host_, ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
-                                    std::move(alone),
-                                    {.files = &files_,
-                                     .clock = &clock_,
-                                     .random = &random_,
-                                     .metrics = &metrics_,
-                                     .owner = owner_.get(),
-                                     .disk = disk_.get(),
-                                     .image_disk = disk_.get(),
-                                     .leaders = &leaders_,
-                                     .election_random = std::make_unique<sim::SimRandom>(3)}));
-    bool led = false;
-    owner_->RunNow([&] { host_->Start([&] { led = true; }, [](const absl::Status&) {}); });
-    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(10)));
+    ASSERT_NO_FATAL_FAILURE(Open());
+    ASSERT_NO_FATAL_FAILURE(Lead());
     ASSERT_OK(Ask(controller::FoundClusterCommand{ClusterId(Uuid(1, 1))}));
     internal::v1::RegisterBrokerRequest request;
     request.set_broker_id(7);
@@ -55,11 +35,6 @@ class SessionDecisionsTest : public ::testing::Test {
     request.set_feature_level_min(metadata::kFeatureLevelMin);
     request.set_feature_level_max(metadata::kFeatureLevelMax);
     ASSERT_OK(Ask(request));
-  }
-  void TearDown() override {
-    host_.reset();
-    owner_->Shutdown();
-    disk_->Shutdown();
   }
 
   template <class Request>
@@ -89,17 +64,6 @@ class SessionDecisionsTest : public ::testing::Test {
     EXPECT_TRUE(loop_.RunUntil([&] { return outcome.has_value(); }, absl::Seconds(10)));
     return *outcome;
   }
-
-  sim::SimLoop loop_{1};
-  sim::SimClock clock_{loop_.time()};
-  sim::SimRandom random_{1};
-  sim::SimFileSystem files_;
-  MetricRegistry metrics_;
-  controller::LeaderWatch leaders_;
-  std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
-  std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
-  std::unique_ptr<MetadataDir> dir_;
-  std::unique_ptr<ControllerHost> host_;
 };
 
 TEST_F(SessionDecisionsTest, EachDecisionIsACommandAndItsOutcomeComesBack) {

@@ -1,18 +1,13 @@
 #include "node/voter_addresses.h"
 
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
-#include "base/sim/sim_clock.h"
-#include "base/sim/sim_executor.h"
-#include "base/sim/sim_file_system.h"
-#include "base/sim/sim_random.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
-#include "node/controller_host.h"
+#include "node/testing/controller_fixture.h"
 #include "node/testing/willing_peers.h"
 
 namespace millrace::node {
@@ -49,40 +44,13 @@ class Directory final : public raft::FoundingChannel {
 };
 
 // Node 1 of three; the others are played by the transport.
-class VoterAddressesTest : public ::testing::Test {
+class VoterAddressesTest : public ControllerFixture {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(dir_, MetadataDir::Open(&files_, "m", NodeId(1), &random_));
-    QuorumPlace place;
-    place.founders.voters = {raft::Voter{Self(), "one:1"}, raft::Voter{Id(2), "two:1"},
-                             raft::Voter{Id(3), "three:1"}};
-    place.transport = &peers_;
-    ASSERT_OK_AND_ASSIGN(
-        host_, ControllerHost::Open(*dir_, NodeId(1), std::make_shared<controller::Settings>(),
-                                    std::move(place),
-                                    {.files = &files_,
-                                     .clock = &clock_,
-                                     .random = &random_,
-                                     .metrics = &metrics_,
-                                     .owner = owner_.get(),
-                                     .disk = disk_.get(),
-                                     .image_disk = disk_.get(),
-                                     .leaders = &leaders_,
-                                     .election_random = std::make_unique<sim::SimRandom>(3)}));
-    bool led = false;
-    host_->Start([&] { led = true; }, [](const absl::Status&) {});
-    ASSERT_TRUE(loop_.RunUntil([&] { return led; }, absl::Seconds(20)));
-  }
-  void TearDown() override {
-    host_.reset();
-    owner_->Shutdown();
-    disk_->Shutdown();
+    ASSERT_NO_FATAL_FAILURE(Open("one:1", {{Id(2), "two:1"}, {Id(3), "three:1"}}, &peers_));
+    Lead();
   }
 
-  raft::VoterId Self() const { return {NodeId(1), dir_->directory_id()}; }
-  static raft::VoterId Id(int node, uint64_t directory = 1) {
-    return {NodeId(node), DirectoryId(Uuid(static_cast<uint64_t>(node), directory))};
-  }
   static raft::FoundingState StateOf(const raft::VoterId& id, const std::string& address) {
     return {.self = id,
             .address = address,
@@ -94,26 +62,16 @@ class VoterAddressesTest : public ::testing::Test {
     channel_.at[address] = StateOf(id, address);
     heard_.push_back({.id = id, .address = address, .connected = true});
   }
-  void Lead(const std::string& own_address = "one:1") {
+  void TellItLeads(const std::string& own_address = "one:1") {
     owner_->RunNow([&] { addresses_.OnLed(&host_->log(), StateOf(Self(), own_address)); });
   }
   std::string AddressOf(const raft::VoterId& id) const {
-    const raft::Voter* const voter = host_->log().node().voters().Find(id);
+    const raft::Voter* const voter = voters().Find(id);
     return voter == nullptr ? "" : voter->address;
   }
 
-  sim::SimLoop loop_{1};
-  sim::SimClock clock_{loop_.time()};
-  sim::SimRandom random_{1};
-  sim::SimFileSystem files_;
-  MetricRegistry metrics_;
-  std::unique_ptr<sim::SimExecutor> owner_ = loop_.MakeExecutor("owner", &clock_);
-  std::unique_ptr<sim::SimExecutor> disk_ = loop_.MakeExecutor("disk", &clock_);
   WillingPeers peers_{owner_.get()};
   Directory channel_{owner_.get()};
-  controller::LeaderWatch leaders_;
-  std::unique_ptr<MetadataDir> dir_;
-  std::unique_ptr<ControllerHost> host_;
   std::vector<raft::HeardPeer> heard_;
   VoterAddresses addresses_{&clock_, owner_.get(), &channel_, [this] { return heard_; }};
 };
@@ -124,7 +82,7 @@ TEST_F(VoterAddressesTest, AQuorumThatMovedHasItsNewAddressesInTheLog) {
   channel_.at["one:2"] = StateOf(Self(), "one:2");
   loop_.RunFor(absl::Seconds(20));
   EXPECT_THAT(channel_.asked, IsEmpty()) << "it does not lead";
-  Lead("one:2");
+  TellItLeads("one:2");
   loop_.RunFor(absl::Seconds(20));
   EXPECT_EQ(AddressOf(Self()), "one:2");
   EXPECT_EQ(AddressOf(Id(2)), "two:2");
@@ -135,7 +93,7 @@ TEST_F(VoterAddressesTest, AQuorumThatMovedHasItsNewAddressesInTheLog) {
 }
 
 TEST_F(VoterAddressesTest, AVoterThatMovesWhileThisNodeLeadsIsNoticedByItsHello) {
-  Lead();
+  TellItLeads();
   loop_.RunFor(absl::Seconds(20));
   Move(Id(2), "two:2");
   owner_->RunNow([&] { addresses_.OnHello(); });
@@ -150,7 +108,7 @@ TEST_F(VoterAddressesTest, AnAddressWhereTheVoterIsNotFoundIsNotTaken) {
   // Another node, another directory, another cluster.
   heard_.push_back({.id = Id(3), .address = "three:2", .connected = true});
   channel_.at["three:2"] = StateOf(Id(3, 2), "three:2");
-  Lead("one:2");
+  TellItLeads("one:2");
   channel_.at["one:2"] = StateOf(Self(), "one:2");
   channel_.at["one:2"].cluster_id = ClusterId(Uuid(8, 8));
   loop_.RunFor(absl::Minutes(1));
@@ -171,7 +129,7 @@ TEST_F(VoterAddressesTest, AnAddressWhereTheVoterIsNotFoundIsNotTaken) {
 TEST_F(VoterAddressesTest, StrangersAndThoseThatAreGoneAreNotAskedFor) {
   Move(Id(2, 2), "two:2");
   heard_.push_back({.id = Id(3), .address = "three:2", .connected = false});
-  Lead();
+  TellItLeads();
   loop_.RunFor(absl::Minutes(1));
   EXPECT_THAT(channel_.asked, IsEmpty());
 }
@@ -179,7 +137,7 @@ TEST_F(VoterAddressesTest, StrangersAndThoseThatAreGoneAreNotAskedFor) {
 TEST_F(VoterAddressesTest, WhoNoLongerLeadsChangesNothing) {
   Move(Id(2), "two:2");
   channel_.at.clear();
-  Lead();
+  TellItLeads();
   loop_.RunFor(absl::Seconds(10));
   owner_->RunNow([&] { addresses_.OnLostLeadership(); });
   channel_.at["two:2"] = StateOf(Id(2), "two:2");

@@ -5,6 +5,7 @@
 #ifndef NODE_TESTING_WILLING_PEERS_H_
 #define NODE_TESTING_WILLING_PEERS_H_
 
+#include <set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -16,7 +17,7 @@
 namespace millrace::node {
 
 // Answers for the other voters at once: they have whatever they are sent.
-class WillingPeers final : public raft::Transport {
+class WillingPeers : public raft::Transport {
  public:
   explicit WillingPeers(Executor* owner) : owner_(owner) {}
 
@@ -24,7 +25,7 @@ class WillingPeers final : public raft::Transport {
   void SetPeers(std::vector<raft::Peer>) override {}
   void Send(std::vector<raft::Message> messages) override {
     for (const raft::Message& message : messages) {
-      if (message.to == silent) continue;
+      if (!Hears(message.to)) continue;
       raft::Message answer{message.to, message.from, message.term, {}};
       if (const auto* vote = std::get_if<raft::VoteRequest>(&message.body)) {
         answer.body = raft::VoteResponse{vote->pre_vote, vote->campaign_term, true};
@@ -33,6 +34,9 @@ class WillingPeers final : public raft::Transport {
         accepted.match = append->previous.index + static_cast<int64_t>(append->entries.size());
         answer.body = accepted;
       } else {
+        if (std::holds_alternative<raft::TimeoutNow>(message.body)) {
+          asked_to_lead.insert(message.to);
+        }
         continue;
       }
       owner_->Post([this, answer] {
@@ -43,8 +47,12 @@ class WillingPeers final : public raft::Transport {
 
   // Gone, and never heard again.
   raft::VoterId silent;
+  // Voters to whom leadership was handed, which they do not take.
+  std::set<raft::VoterId> asked_to_lead;
 
  private:
+  virtual bool Hears(const raft::VoterId& voter) const { return voter != silent; }
+
   Executor* const owner_;
   raft::TransportReceiver* receiver_ = nullptr;
 };
