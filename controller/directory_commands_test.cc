@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "controller/testing/test_cluster.h"
+#include "controller/testing/two_disks_fixture.h"
 
 namespace millrace::controller {
 namespace {
@@ -13,39 +13,12 @@ using metadata::PartitionImage;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const DirectoryId kSecondDisk(Uuid(4000, 1));
-
-// Broker 1 with two directories, 2 and 3 with one each; topic "a" with two partitions on all three,
-// led by 1, where the one lies in the one directory and the other in the other.
-class DirectoryCommandsTest : public ::testing::Test {
+class DirectoryCommandsTest : public TwoDisksFixture {
  protected:
-  DirectoryCommandsTest() {
-    EXPECT_OK(cluster_.Run(
-        TestCluster::Registration(1, 1, {{TestCluster::DirectoryOf(1)}, {kSecondDisk}})));
-    cluster_.Activate(1);
-    cluster_.Start(2, 1);
-    cluster_.Start(3, 1);
-    // Two partitions of one topic: placement takes the directories in turn.
-    CreateTopicsCommand command = cluster_.Creation("a", 0, 0);
-    for (int partition = 0; partition < 2; ++partition) {
-      auto* assignment = command.request.mutable_topics(0)->add_assignments();
-      assignment->set_partition(partition);
-      for (const int broker : {1, 2, 3}) assignment->add_replicas(broker);
-    }
-    EXPECT_OK(cluster_.Run(command));
-    first_ = cluster_.Partition("a", 0).DirectoryOf(NodeId(1));
-    EXPECT_NE(cluster_.Partition("a", 1).DirectoryOf(NodeId(1)), first_);
-  }
-
-  BrokerEpoch EpochOf(int id) const { return cluster_.image().FindBroker(NodeId(id))->epoch; }
   absl::StatusOr<FailDirectoriesReply> Fail(int broker, std::set<DirectoryId> directories) {
     return cluster_.Run(
         FailDirectoriesCommand{NodeId(broker), EpochOf(broker), std::move(directories)});
   }
-
-  TestCluster cluster_;
-  // Of broker 1, where partition 0 lies.
-  DirectoryId first_;
 };
 
 TEST_F(DirectoryCommandsTest, KIP858_OnlyWhatLiesInTheDirectoryMovesInOneEntry) {

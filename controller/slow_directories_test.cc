@@ -3,7 +3,7 @@
 #include <set>
 
 #include "controller/leader_election.h"
-#include "controller/testing/test_cluster.h"
+#include "controller/testing/two_disks_fixture.h"
 #include "metadata/record_types.h"
 
 namespace millrace::controller {
@@ -12,46 +12,20 @@ namespace {
 using metadata::BrokerState;
 using ::testing::ElementsAre;
 
-const DirectoryId kSecondDisk(Uuid(4000, 1));
-
-// Broker 1 with two directories, 2 and 3 with one each; topic "a" with two partitions on all three,
-// led by 1, one of them in each of its directories.
-class SlowDirectoriesTest : public ::testing::Test {
+class SlowDirectoriesTest : public TwoDisksFixture {
  protected:
-  SlowDirectoriesTest() {
-    EXPECT_OK(cluster_.Run(
-        TestCluster::Registration(1, 1, {{TestCluster::DirectoryOf(1)}, {kSecondDisk}})));
-    cluster_.Activate(1);
-    cluster_.Start(2, 1);
-    cluster_.Start(3, 1);
-    CreateTopicsCommand command = cluster_.Creation("a", 0, 0);
-    for (int partition = 0; partition < 2; ++partition) {
-      auto* assignment = command.request.mutable_topics(0)->add_assignments();
-      assignment->set_partition(partition);
-      for (const int broker : {1, 2, 3}) assignment->add_replicas(broker);
-    }
-    EXPECT_OK(cluster_.Run(command));
-    first_ = cluster_.Partition("a", 0).DirectoryOf(NodeId(1));
-    EXPECT_NE(cluster_.Partition("a", 1).DirectoryOf(NodeId(1)), first_);
-  }
-
   MarkSlowDirectoriesReply Mark(int broker, std::set<DirectoryId> directories) {
     const auto reply = cluster_.Run(
         MarkSlowDirectoriesCommand{NodeId(broker), EpochOf(broker), std::move(directories)});
     EXPECT_OK(reply);
     return reply.ok() ? *reply : MarkSlowDirectoriesReply();
   }
-  BrokerEpoch EpochOf(int id) const { return cluster_.image().FindBroker(NodeId(id))->epoch; }
   int Leader(int partition = 0) const { return cluster_.Partition("a", partition).leader.value(); }
   int Balance() {
     const auto reply = cluster_.Run(BalanceLeadersCommand());
     EXPECT_OK(reply);
     return reply->elections;
   }
-
-  TestCluster cluster_;
-  // Of broker 1, where partition 0 lies.
-  DirectoryId first_;
 };
 
 TEST_F(SlowDirectoriesTest, OnlyWhatIsLedInTheDirectoryGoesToOthersInOneEntry) {
