@@ -8,54 +8,56 @@
 namespace millrace::storage {
 namespace {
 
-TEST(PartitionsJournalTest, ReplicasAndNumbersSurviveRewrites) {
-  sim::SimFileSystem files;
-  SyncJournal syncs(&files, "s", 1 << 20);
-  ASSERT_OK(syncs.Rewrite());
-  PartitionsJournal journal(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(journal.Rewrite());
+class PartitionsJournalTest : public ::testing::Test {
+ protected:
+  PartitionsJournalTest() {
+    EXPECT_OK(syncs_.Rewrite());
+    EXPECT_OK(journal_.Rewrite());
+  }
+
+  sim::SimFileSystem files_;
+  SyncJournal syncs_{&files_, "s", 1 << 20};
+  PartitionsJournal journal_{&files_, "p", 1 << 20, &syncs_};
+  // Of the same file, as the next start reads it.
+  PartitionsJournal read_{&files_, "p", 1 << 20, &syncs_};
+};
+
+TEST_F(PartitionsJournalTest, ReplicasAndNumbersSurviveRewrites) {
   const TopicPartition one{TopicId(Uuid(1, 1)), PartitionIndex(0)};
   const TopicPartition two{TopicId(Uuid(2, 2)), PartitionIndex(5)};
-  const uint32_t first = journal.Create(one, "one");
-  const uint32_t second = journal.Create(two, "two");
-  journal.SetHasData(first);
-  journal.SetLogStart(first, Offset(9));
-  ASSERT_OK(journal.Flush());
-  journal.Delete(second);
-  ASSERT_OK(journal.Flush());
-  PartitionsJournal read(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(read.Load());
-  EXPECT_EQ(read.replicas(), journal.replicas());
-  ASSERT_EQ(read.deleted().size(), 1u);
-  EXPECT_EQ(read.deleted()[0].topic_name, "two");
-  ASSERT_OK(read.Rewrite());
-  PartitionsJournal again(&files, "p", 1 << 20, &syncs);
+  const uint32_t first = journal_.Create(one, "one");
+  const uint32_t second = journal_.Create(two, "two");
+  journal_.SetHasData(first);
+  journal_.SetLogStart(first, Offset(9));
+  ASSERT_OK(journal_.Flush());
+  journal_.Delete(second);
+  ASSERT_OK(journal_.Flush());
+  ASSERT_OK(read_.Load());
+  EXPECT_EQ(read_.replicas(), journal_.replicas());
+  ASSERT_EQ(read_.deleted().size(), 1u);
+  EXPECT_EQ(read_.deleted()[0].topic_name, "two");
+  ASSERT_OK(read_.Rewrite());
+  PartitionsJournal again(&files_, "p", 1 << 20, &syncs_);
   ASSERT_OK(again.Load());
-  EXPECT_EQ(again.replicas(), journal.replicas());
+  EXPECT_EQ(again.replicas(), journal_.replicas());
   // A number is never used again.
   EXPECT_GT(again.Create(two, "two"), second);
 }
 
-TEST(PartitionsJournalTest, AReplicaIsFoundByItsTopicAndByItsNameWhileItIsNotSetAside) {
-  sim::SimFileSystem files;
-  SyncJournal syncs(&files, "s", 1 << 20);
-  ASSERT_OK(syncs.Rewrite());
-  PartitionsJournal journal(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(journal.Rewrite());
+TEST_F(PartitionsJournalTest, AReplicaIsFoundByItsTopicAndByItsNameWhileItIsNotSetAside) {
   const TopicPartition one{TopicId(Uuid(1, 1)), PartitionIndex(0)};
   const TopicPartition successor{TopicId(Uuid(2, 2)), PartitionIndex(0)};
-  const uint32_t first = journal.Create(one, "topic");
-  EXPECT_EQ(journal.Find(one)->number, first);
-  EXPECT_EQ(journal.FindByName("topic-0")->number, first);
-  EXPECT_EQ(journal.Find(successor), nullptr);
-  journal.SetStray(first);
-  EXPECT_EQ(journal.Find(one)->number, first);
-  EXPECT_EQ(journal.FindByName("topic-0"), nullptr);
-  const uint32_t second = journal.Create(successor, "topic");
-  ASSERT_OK(journal.Flush());
-  PartitionsJournal read(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(read.Load());
-  for (PartitionsJournal* each : {&journal, &read}) {
+  const uint32_t first = journal_.Create(one, "topic");
+  EXPECT_EQ(journal_.Find(one)->number, first);
+  EXPECT_EQ(journal_.FindByName("topic-0")->number, first);
+  EXPECT_EQ(journal_.Find(successor), nullptr);
+  journal_.SetStray(first);
+  EXPECT_EQ(journal_.Find(one)->number, first);
+  EXPECT_EQ(journal_.FindByName("topic-0"), nullptr);
+  const uint32_t second = journal_.Create(successor, "topic");
+  ASSERT_OK(journal_.Flush());
+  ASSERT_OK(read_.Load());
+  for (PartitionsJournal* each : {&journal_, &read_}) {
     EXPECT_EQ(each->FindByName("topic-0")->number, second);
     // The old one's end takes nothing from its successor.
     each->Delete(first);
@@ -66,38 +68,26 @@ TEST(PartitionsJournalTest, AReplicaIsFoundByItsTopicAndByItsNameWhileItIsNotSet
   }
 }
 
-TEST(PartitionsJournalTest, AReplicaThatIsTakenBackHasItsNameAgain) {
-  sim::SimFileSystem files;
-  SyncJournal syncs(&files, "s", 1 << 20);
-  ASSERT_OK(syncs.Rewrite());
-  PartitionsJournal journal(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(journal.Rewrite());
+TEST_F(PartitionsJournalTest, AReplicaThatIsTakenBackHasItsNameAgain) {
   const TopicPartition one{TopicId(Uuid(1, 1)), PartitionIndex(0)};
-  const uint32_t number = journal.Create(one, "topic");
-  journal.SetStray(number);
-  journal.TakeBack(number);
-  ASSERT_OK(journal.Flush());
-  PartitionsJournal read(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(read.Load());
-  EXPECT_EQ(read.replicas(), journal.replicas());
-  for (PartitionsJournal* each : {&journal, &read}) {
+  const uint32_t number = journal_.Create(one, "topic");
+  journal_.SetStray(number);
+  journal_.TakeBack(number);
+  ASSERT_OK(journal_.Flush());
+  ASSERT_OK(read_.Load());
+  EXPECT_EQ(read_.replicas(), journal_.replicas());
+  for (PartitionsJournal* each : {&journal_, &read_}) {
     EXPECT_FALSE(each->Find(one)->stray);
     EXPECT_EQ(each->FindByName("topic-0")->number, number);
   }
 }
 
-TEST(PartitionsJournalTest, LossOfASyncedLastFrameIsNoticed) {
-  sim::SimFileSystem files;
-  SyncJournal syncs(&files, "s", 1 << 20);
-  ASSERT_OK(syncs.Rewrite());
-  PartitionsJournal journal(&files, "p", 1 << 20, &syncs);
-  ASSERT_OK(journal.Rewrite());
-  journal.Create({TopicId(Uuid(1, 1)), PartitionIndex(0)}, "topic");
-  ASSERT_OK(journal.Flush());
-  ASSERT_OK_AND_ASSIGN(const std::string bytes, ReadWholeFile(files, "p", 1 << 20));
-  files.FlipBit("p", bytes.find("topic") * 8);
-  PartitionsJournal read(&files, "p", 1 << 20, &syncs);
-  EXPECT_THAT(read.Load(), HasCode(ErrorCode::kCorruptLog));
+TEST_F(PartitionsJournalTest, LossOfASyncedLastFrameIsNoticed) {
+  journal_.Create({TopicId(Uuid(1, 1)), PartitionIndex(0)}, "topic");
+  ASSERT_OK(journal_.Flush());
+  ASSERT_OK_AND_ASSIGN(const std::string bytes, ReadWholeFile(files_, "p", 1 << 20));
+  files_.FlipBit("p", bytes.find("topic") * 8);
+  EXPECT_THAT(read_.Load(), HasCode(ErrorCode::kCorruptLog));
 }
 
 }  // namespace
