@@ -158,6 +158,15 @@ struct DirectoriesFixture : BrokerFixture {
   bool at_once = false;
 };
 
+// With records in partition 0 of topic t.
+struct FilledFixture : DirectoriesFixture {
+  FilledFixture() {
+    Start();
+    CreateTopic("t");
+    Produce("t", MakeBatch(5));
+  }
+};
+
 TEST(ReconcilerTest, ConfigsTakeEffectWithoutARestart) {
   BrokerFixture f;
   f.Start();
@@ -314,10 +323,7 @@ TEST(ReconcilerTest, WhereAReplicaLiesIsToldWhenTheMetadataSaysSomethingElse) {
 }
 
 TEST(ReconcilerTest, AStrayReplicaIsTakenBackWhenItIsAssignedHereAgain_S20) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   const std::vector<std::string> before = f.PathsOfCopies();
   ASSERT_THAT(before, SizeIs(1));
   f.UnassignUnseen();
@@ -336,11 +342,8 @@ TEST(ReconcilerTest, AStrayReplicaIsTakenBackWhenItIsAssignedHereAgain_S20) {
 }
 
 TEST(ReconcilerTest, AReplicaThatComesBackWhileItOpensKeepsWhatItHas) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
+  FilledFixture f;
   const DirectoryId here = f.noting.assigned.at(0);
-  f.Produce("t", MakeBatch(5));
   f.UnassignUnseen();
   f.at_once = true;
   f.Follow(here, {2});
@@ -353,10 +356,7 @@ TEST(ReconcilerTest, AReplicaThatComesBackWhileItOpensKeepsWhatItHas) {
 }
 
 TEST(ReconcilerTest, WhatIsAbsentFromTheMetadataIsSetAsideAndNotDeleted_S20) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   ASSERT_THAT(f.PathsOfCopies(), SizeIs(1));
   f.LoseFromMetadata();
   f.Run(absl::Minutes(10));
@@ -365,10 +365,7 @@ TEST(ReconcilerTest, WhatIsAbsentFromTheMetadataIsSetAsideAndNotDeleted_S20) {
 }
 
 TEST(ReconcilerTest, WhatAWholeImagePlacesElsewhereIsSetAsideAndNotDeleted_S20) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   const DirectoryId here = f.noting.assigned.at(0);
   f.Follow(here, {2, 1});
   f.UnassignWhole();
@@ -381,10 +378,7 @@ TEST(ReconcilerTest, WhatAWholeImagePlacesElsewhereIsSetAsideAndNotDeleted_S20) 
 }
 
 TEST(ReconcilerTest, AReplicaWhoseTopicIsDeletedWhileItIsSetAsideGoes) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   f.Follow(f.noting.assigned.at(0), {2, 1});
   f.at_once = true;
   f.UnassignWhole();
@@ -396,10 +390,7 @@ TEST(ReconcilerTest, AReplicaWhoseTopicIsDeletedWhileItIsSetAsideGoes) {
 
 // Nothing says so but that it is elsewhere.
 TEST(ReconcilerTest, AChangeOfAPartitionThatIsBeingSetAsideDeletesNothing_S20) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   f.Follow(f.noting.assigned.at(0), {2, 1});
   f.at_once = true;
   f.UnassignWhole();
@@ -412,10 +403,7 @@ TEST(ReconcilerTest, AChangeOfAPartitionThatIsBeingSetAsideDeletesNothing_S20) {
 }
 
 TEST(ReconcilerTest, WhatARecordTakesFromThisBrokerIsDeleted) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   f.Follow(f.noting.assigned.at(0), {2, 1});
   f.Unassign();
   f.Run(absl::Seconds(1));
@@ -424,10 +412,7 @@ TEST(ReconcilerTest, WhatARecordTakesFromThisBrokerIsDeleted) {
 }
 
 TEST(ReconcilerTest, AStrayReplicaGoesOnlyWithARecordThatDeletesItsTopic_S20) {
-  DirectoriesFixture f;
-  f.Start();
-  f.CreateTopic("t");
-  f.Produce("t", MakeBatch(5));
+  FilledFixture f;
   f.UnassignUnseen();
   f.Restart({"a", "b"});
   f.Run(absl::Minutes(10));
