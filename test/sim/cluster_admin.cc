@@ -132,16 +132,11 @@ void ClusterAdmin::DeleteTopic() {
 void ClusterAdmin::AskToDelete(const std::shared_ptr<ClusterTopic>& topic) {
   v1::DeleteTopicsRequest request;
   request.add_topic_ids(topic->id.ToBytes());
-  using Answer = absl::StatusOr<v1::DeleteTopicsResponse>;
-  world_.Ask<Answer>(
-      AnyController(), absl::Seconds(5),
-      [request](SimServer& server, std::function<void(Answer)> reply) {
-        server.node().Submit(request,
-                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
-      },
-      [this, topic](const absl::StatusOr<Answer>& answer) {
-        if (answer.ok() && answer->ok()) {
-          const auto code = static_cast<ErrorCode>((*answer)->topics(0).code());
+  AskController<v1::DeleteTopicsResponse>(
+      &world_, AnyController(), absl::Seconds(5), request,
+      [this, topic](const absl::StatusOr<v1::DeleteTopicsResponse>& answer) {
+        if (answer.ok()) {
+          const auto code = static_cast<ErrorCode>(answer->topics(0).code());
           // One whose answer was lost has been deleted before.
           if (code == ErrorCode::kNone || code == ErrorCode::kUnknownTopicId) {
             return world_.Reached("topic-deleted");
@@ -191,16 +186,11 @@ void ClusterAdmin::AlterDurability() {
 void ClusterAdmin::AwaitRaised(const std::shared_ptr<ClusterTopic>& topic) {
   v1::DescribeTopicsRequest request;
   request.add_topic_ids(topic->id.ToBytes());
-  using Answer = absl::StatusOr<v1::DescribeTopicsResponse>;
-  world_.Ask<Answer>(
-      AnyController(), absl::Seconds(5),
-      [request](SimServer& server, std::function<void(Answer)> reply) {
-        server.node().Submit(request,
-                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
-      },
-      [this, topic](const absl::StatusOr<Answer>& answer) {
-        if (answer.ok() && answer->ok()) {
-          const v1::TopicDescription& now = (*answer)->topics(0);
+  AskController<v1::DescribeTopicsResponse>(
+      &world_, AnyController(), absl::Seconds(5), request,
+      [this, topic](const absl::StatusOr<v1::DescribeTopicsResponse>& answer) {
+        if (answer.ok()) {
+          const v1::TopicDescription& now = answer->topics(0);
           if (now.code() != 0) return;  // Deleted.
           if (std::none_of(now.partitions().begin(), now.partitions().end(),
                            [](const auto& partition) { return partition.raising_durability(); })) {
@@ -226,21 +216,17 @@ void ClusterAdmin::Alter(const ClusterTopic& topic, const std::string& name,
   alteration->set_name(name);
   alteration->set_operation(v1::CONFIG_OPERATION_SET);
   alteration->set_value(value);
-  using Answer = absl::StatusOr<v1::IncrementalAlterConfigsResponse>;
-  world_.Ask<Answer>(
-      AnyController(), absl::Seconds(5),
-      [request](SimServer& server, std::function<void(Answer)> reply) {
-        server.node().Submit(request,
-                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
-      },
-      [this, done = std::move(done)](const absl::StatusOr<Answer>& answer) {
-        const bool refused = answer.ok() && CodeOf(answer->status()) == ErrorCode::kNotController;
-        if (!refused && (!answer.ok() || !answer->ok())) {
+  AskController<v1::IncrementalAlterConfigsResponse>(
+      &world_, AnyController(), absl::Seconds(5), request,
+      [this,
+       done = std::move(done)](const absl::StatusOr<v1::IncrementalAlterConfigsResponse>& answer) {
+        const bool refused = CodeOf(answer.status()) == ErrorCode::kNotController;
+        if (!answer.ok() && !refused) {
           world_.Reached("alter-unanswered");
           return done(std::nullopt);
         }
         const ErrorCode code = refused ? ErrorCode::kNotController
-                                       : static_cast<ErrorCode>((*answer)->resources(0).code());
+                                       : static_cast<ErrorCode>(answer->resources(0).code());
         if (code != ErrorCode::kNone) world_.Reached(absl::StrCat("alter-", ErrorCodeName(code)));
         done(code);
       });
@@ -263,16 +249,11 @@ void ClusterAdmin::Reassign() {
   if (OneIn(random, 2)) {
     wanted->set_throttle_bytes_per_s(20'000 + static_cast<int64_t>(random.Below(200'000)));
   }
-  using Answer = absl::StatusOr<v1::AlterPartitionReassignmentsResponse>;
-  world_.Ask<Answer>(
-      AnyController(), absl::Seconds(2),
-      [command](SimServer& server, std::function<void(Answer)> reply) {
-        server.node().Submit(command,
-                             [reply](Answer response, LogIndex) { reply(std::move(response)); });
-      },
-      [this, count](const absl::StatusOr<Answer>& answer) {
-        if (!answer.ok() || !answer->ok()) return world_.Reached("reassign-unanswered");
-        const v1::PartitionReassignmentResult& result = (*answer)->results(0);
+  AskController<v1::AlterPartitionReassignmentsResponse>(
+      &world_, AnyController(), absl::Seconds(2), command,
+      [this, count](const absl::StatusOr<v1::AlterPartitionReassignmentsResponse>& answer) {
+        if (!answer.ok()) return world_.Reached("reassign-unanswered");
+        const v1::PartitionReassignmentResult& result = answer->results(0);
         const bool refused = result.code() != v1::ERROR_CODE_UNSPECIFIED;
         world_.Reached(refused             ? absl::StrCat("reassign-",
                                                           ErrorCodeName(static_cast<ErrorCode>(result.code())))

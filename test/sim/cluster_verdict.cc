@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "record/batch_view.h"
 #include "test/sim/client_records.h"
+#include "test/sim/cluster_commands.h"
 #include "test/sim/cluster_logs.h"
 
 namespace millrace::sim {
@@ -43,17 +44,11 @@ std::optional<v1::DescribeTopicsResponse> ClusterVerdict::Describe() {
   v1::DescribeTopicsRequest request;
   for (const auto& topic : world_.topics) request.add_topic_ids(topic->id.ToBytes());
   for (int host = 1; host <= world_.options.controllers; ++host) {
-    using Answer = absl::StatusOr<v1::DescribeTopicsResponse>;
-    std::optional<absl::StatusOr<Answer>> answer;
-    world_.Ask<Answer>(
-        host, absl::Seconds(1),
-        [request](SimServer& server, std::function<void(Answer)> reply) {
-          server.node().Submit(request,
-                               [reply](Answer response, LogIndex) { reply(std::move(response)); });
-        },
-        [&](absl::StatusOr<Answer> response) { answer = std::move(response); });
+    std::optional<absl::StatusOr<v1::DescribeTopicsResponse>> answer;
+    AskController<v1::DescribeTopicsResponse>(&world_, host, absl::Seconds(1), request,
+                                              [&](const auto& said) { answer = said; });
     if (!world_.loop.RunUntil([&] { return answer.has_value(); }, absl::Seconds(3))) continue;
-    if (answer->ok() && (*answer)->ok()) return ***answer;
+    if (answer->ok()) return **answer;
   }
   return std::nullopt;
 }
