@@ -17,8 +17,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
   }
   ASSIGN_OR_RETURN(
       const std::shared_ptr<const rpc::Tls> tls,
-      rpc::Tls::Create({.keystore = security.keystore, .truststore = security.truststore},
-                       /*renews=*/false));
+      rpc::Tls::Create({.keystore = security.keystore, .truststore = security.truststore}));
   return tls->ForServersByName();
 }
 

@@ -4,9 +4,10 @@
 // Clients know a server by its name, as on the web. Nodes of a cluster know each other by a URI
 // that an authority has put into their certificates, "millrace://CLUSTER/node/ID": under which name
 // or address they are found does not matter. A node's files are read again every minute, so that
-// certificates are renewed without a restart. Not here: who may call what (peer_identity.h).
+// certificates are renewed without a restart, and what is wrong with them is found before a
+// handshake needs them (certificate_files.h). Not here: who may call what (peer_identity.h).
 //
-// Thread: any; immutable.
+// Thread: any; immutable. What is read again is so by a thread of its own.
 // Source: RFC 5280 (subject alternative names), SPIFFE (identity as a URI); Kafka's KIP-651 (PEM).
 #ifndef RPC_TLS_H_
 #define RPC_TLS_H_
@@ -19,18 +20,13 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/counters.h"
 #include "base/ids.h"
+#include "rpc/certificate_files.h"
 
 namespace millrace::rpc {
-
-struct TlsFiles {
-  // A private key, its certificate and what stands between that and an authority. Empty: nothing is
-  // shown, as most clients do; a server needs it.
-  std::string keystore;
-  // Certificates of the authorities that are believed. Empty: those of the system, for a client; a
-  // server then asks its clients for no certificate.
-  std::string truststore;
-};
 
 // Whom a channel between nodes must reach.
 struct ExpectedNode {
@@ -39,25 +35,53 @@ struct ExpectedNode {
   NodeId node = kNoNode;
 };
 
+struct TlsRenewal {
+  // How often the files are read again.
+  absl::Duration checked_every = absl::Seconds(50);
+  // And how often gRPC looks for what that has found; whole seconds, at least one. Both together
+  // are the minute in which a new file is in use.
+  absl::Duration handed_on_every = absl::Seconds(10);
+  // The URI that other nodes know this one by; empty: there are none.
+  std::string own_uri = {};
+  // Null: the system's.
+  const Clock* clock = nullptr;
+};
+
 class Tls {
  public:
-  // Reads the files. `renews`: they are read again every minute. Errors: INVALID_CONFIG naming the
-  // key and the file that cannot be read or holds no PEM of what it should.
-  static absl::StatusOr<std::shared_ptr<const Tls>> Create(const TlsFiles& files, bool renews);
+  // Reads the files, once.
+  // Errors: INVALID_CONFIG naming the key, the file and what is wrong with it: it cannot be read,
+  // is no PEM of what it should be or not whole, its key does not fit, its certificate has expired.
+  static absl::StatusOr<std::shared_ptr<const Tls>> Create(const TlsFiles& files);
+
+  // As Create, and reads them again; of what is wrong later the log and the metrics tell.
+  // REQUIRES: a keystore.
+  static absl::StatusOr<std::shared_ptr<const Tls>> CreateRenewed(const TlsFiles& files,
+                                                                  const TlsRenewal& renewal);
 
   // Asks clients for a certificate, believes none but those of the authorities, and takes clients
   // without one: what those may do is decided for each call. REQUIRES: a keystore.
   std::shared_ptr<grpc::ServerCredentials> ForServer() const;
-  // To a server whose certificate has the name or address that it was found by.
+  // To a server whose certificate has the name or address that it was found by. REQUIRES: files are
+  // not read again.
   std::shared_ptr<grpc::ChannelCredentials> ForServersByName() const;
   // To a node. A connection to another one fails with what was expected and found.
   std::shared_ptr<grpc::ChannelCredentials> ForNode(const ExpectedNode& expected) const;
 
- private:
-  Tls(TlsFiles files, std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider)
-      : files_(std::move(files)), provider_(std::move(provider)) {}
+  // Serves what there is to know of the files. `metrics` may outlive
+  // this.
+  void AddMetrics(MetricRegistry* metrics) const;
 
-  const TlsFiles files_;
+ private:
+  // What gRPC's side refers to as well, which may live longer.
+  class Shared;
+
+  Tls(std::shared_ptr<Shared> shared,
+      std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider);
+  static absl::StatusOr<std::shared_ptr<Shared>> Open(const TlsFiles& files,
+                                                      const TlsRenewal& renewal);
+
+  const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider_;
 };
 

@@ -3,33 +3,49 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "base/counters.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "rpc/peer_identity.h"
 #include "rpc/status_mapping.h"
 #include "rpc/testing/echo_server.h"
+#include "rpc/testing/tls_files.h"
 
 namespace millrace::rpc {
 namespace {
 
+using testdata::CertificateOf;
 using testdata::EchoServer;
 using testdata::EchoText;
+using testdata::KeyOf;
 using testdata::OpenLogged;
+using testdata::ReadTlsFile;
 using testdata::StreamLog;
+using testdata::TlsFile;
 using testdata::Watched;
+using testdata::WrittenFile;
 using Callers = ListenerSecurity::Callers;
-
-std::string File(const std::string& name) { return "rpc/testing/tls/" + name; }
 
 std::shared_ptr<const Tls> Load(const std::string& keystore,
                                 const std::string& truststore = "authority.pem") {
   absl::StatusOr<std::shared_ptr<const Tls>> tls =
-      Tls::Create({.keystore = keystore.empty() ? "" : File(keystore),
-                   .truststore = truststore.empty() ? "" : File(truststore)},
-                  /*renews=*/false);
+      Tls::Create({.keystore = keystore.empty() ? "" : TlsFile(keystore),
+                   .truststore = truststore.empty() ? "" : TlsFile(truststore)});
+  EXPECT_OK(tls);
+  return *tls;
+}
+
+// One that reads its files again as often as can be.
+std::shared_ptr<const Tls> LoadRenewed(const std::string& keystore_path) {
+  absl::StatusOr<std::shared_ptr<const Tls>> tls = Tls::CreateRenewed(
+      {.keystore = keystore_path, .truststore = TlsFile("authority.pem")},
+      {.checked_every = absl::Milliseconds(20), .handed_on_every = absl::Seconds(1)});
   EXPECT_OK(tls);
   return *tls;
 }
@@ -37,9 +53,10 @@ std::shared_ptr<const Tls> Load(const std::string& keystore,
 // Node 1 of the cluster "test".
 class TlsTest : public ::testing::Test {
  protected:
-  void Serve(Callers callers, absl::Duration handshake = absl::Seconds(10)) {
+  void Serve(Callers callers, absl::Duration handshake = absl::Seconds(10),
+             std::shared_ptr<const Tls> tls = nullptr) {
     ServerOptions options;
-    options.tls = Load("node1.pem");
+    options.tls = tls == nullptr ? Load("node1.pem") : std::move(tls);
     options.cluster = "test";
     options.handshake_timeout = handshake;
     options.listeners.push_back(
@@ -147,19 +164,62 @@ TEST_F(TlsTest, AConnectionThatSaysNothingIsClosedInTime) {
   EXPECT_EQ(server_->server().open_connections(), 0);
 }
 
-TEST_F(TlsTest, FilesAreReadAgainWithoutAFaultInBetween) {
-  absl::StatusOr<std::shared_ptr<const Tls>> renewed = Tls::Create(
-      {.keystore = File("node2.pem"), .truststore = File("authority.pem")}, /*renews=*/true);
-  ASSERT_OK(renewed);
-  Serve(Callers::kNodes);
-  EXPECT_OK(Call((*renewed)->ForNode({.cluster = "test", .node = NodeId(1)})));
+// The value of a metric, or of one of several with that name.
+double ValueOf(const MetricRegistry& metrics, const std::string& name, const std::string& file) {
+  for (const MetricSample& sample : metrics.Collect()) {
+    if (sample.name != name) continue;
+    if (file.empty() || sample.labels == MetricLabels{{"file", file}}) return sample.value;
+  }
+  ADD_FAILURE() << "there is no " << name;
+  return -1;
+}
+
+// Whether it comes true while one connection after the other is made, none of which may fail to
+// find a node 1 or 2.
+bool AwaitConnecting(const std::function<bool()>& condition, const std::function<void()>& connect) {
+  const auto deadline = std::chrono::steady_clock::now() + testdata::kPatience;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (condition()) return true;
+    connect();
+  }
+  return false;
+}
+
+TEST_F(TlsTest, ABadFileKeepsNobodyOutAndAGoodOneIsTakenUp) {
+  WrittenFile keystore(ReadTlsFile("node1.pem"));
+  const std::shared_ptr<const Tls> tls = LoadRenewed(keystore.path());
+  MetricRegistry metrics;
+  tls->AddMetrics(&metrics);
+  const auto refused = [&] { return ValueOf(metrics, "millrace_tls_file_refused", "keystore"); };
+  Serve(Callers::kNodes, absl::Seconds(10), tls);
+  // Both ends show what they read again.
+  const auto connects = [&](int node) {
+    return Call(tls->ForNode({.cluster = "test", .node = NodeId(node)})).ok();
+  };
+  const auto must_connect = [&] { EXPECT_TRUE(connects(1)) << "with the file that was good"; };
+  EXPECT_EQ(ValueOf(metrics, "millrace_tls_certificate_expiry_timestamp_seconds", ""),
+            4733510400);  // 2120-01-01
+  must_connect();
+  EXPECT_EQ(refused(), 0);
+
+  keystore.Write(KeyOf(ReadTlsFile("node1.pem")) + CertificateOf(ReadTlsFile("node2.pem")));
+  ASSERT_TRUE(AwaitConnecting([&] { return refused() == 1; }, must_connect));
+  // gRPC looks twice in this time.
+  const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(2200);
+  ASSERT_TRUE(
+      AwaitConnecting([&] { return std::chrono::steady_clock::now() > enough; }, must_connect));
+  EXPECT_EQ(refused(), 1);
+
+  keystore.Write(ReadTlsFile("node2.pem"));
+  ASSERT_TRUE(AwaitConnecting([&] { return connects(2); }, [] {})) << "with the new file";
+  EXPECT_EQ(refused(), 0);
 }
 
 TEST(TlsFilesTest, WhatIsWrongWithAFileIsSaid) {
-  const auto status = [](const TlsFiles& files) { return Tls::Create(files, false).status(); };
+  const auto status = [](const TlsFiles& files) { return Tls::Create(files).status(); };
   EXPECT_THAT(status({.keystore = "/no/such"}),
               IsError(ErrorCode::kInvalidConfig, "ssl.keystore.location: '/no/such' cannot be"));
-  EXPECT_THAT(status({.keystore = File("authority.pem")}),
+  EXPECT_THAT(status({.keystore = TlsFile("authority.pem")}),
               IsError(ErrorCode::kInvalidConfig, "holds no private key"));
   EXPECT_THAT(status({.truststore = "/dev/null"}),
               IsError(ErrorCode::kInvalidConfig, "holds no certificate"));

@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
   # Build.
   bazel-bootstrap clang-14 lld-14 libclang-rt-14-dev g++ pkg-config protobuf-compiler protobuf-compiler-grpc
-  libabsl-dev libgrpc++-dev libprotobuf-dev librocksdb-dev prometheus-cpp-dev libcivetweb-dev liburing-dev
+  libabsl-dev libgrpc++-dev libprotobuf-dev librocksdb-dev prometheus-cpp-dev libcivetweb-dev libssl-dev liburing-dev
   liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libspdlog-dev libfmt-dev libcli11-dev libre2-dev
   libyaml-cpp-dev nlohmann-json3-dev
   # Tests and checks.

@@ -20,6 +20,16 @@ ask consume events --from-beginning --count 1000 >"$work/out" || fail 'records a
 sort -n "$work/out" | cmp - "$work/in" || fail 'other records are read'
 await 60 'the replicas are not in sync' in_sync events
 
+# ---- What nodes say of their files and handshakes is in the table of metrics. ----
+
+sed -nE 's/^\| `(millrace_tls_[a-z_]+)` .*/\1/p' "$PWD/docs/metrics.md" >"$work/documented"
+[[ -s "$work/documented" ]] || fail 'no metrics of TLS'
+while read -r name; do
+  for node in 1 101; do metric "$node" "$name" >/dev/null || fail "node $node does not serve $name"; done
+done <"$work/documented"
+[[ "$(metric 1 millrace_tls_file_refused)" == 0 ]] || fail 'a good file is not taken'
+(($(metric 1 millrace_tls_certificate_expiry_timestamp_seconds) > $(date +%s))) || fail 'a certificate has expired'
+
 # ---- Who connects in another way is told so. ----
 
 refused 'takes TLS only' "$millrace" topic list --timeout 5 --bootstrap "$bootstrap"
@@ -31,6 +41,14 @@ refused 'no certificate was shown' "$millrace" quorum describe --tls-ca "$author
   --bootstrap "127.0.0.1:$((base + 100))"
 refused 'is for the nodes of millrace://local/node/' "$millrace" quorum describe --tls-ca "$authority" --timeout 5 \
   --bootstrap "127.0.0.1:$((base + 100))"
+
+# ---- A key and a certificate that do not fit are no start. ----
+
+sed '/BEGIN CERTIFICATE/,$d' "$data/tls/node-1.pem" >"$work/mixed.pem"
+sed -n '/BEGIN CERTIFICATE/,$p' "$data/tls/node-2.pem" >>"$work/mixed.pem"
+refused "'$work/mixed.pem' holds a private key and a certificate (CN=node-2) that do not belong together" \
+  "$millrace" server --data-dir "$work/none" --set listeners=SSL://127.0.0.1:0 \
+  --set "ssl.keystore.location=$work/mixed.pem"
 
 # ---- A process with another node's certificate is nobody. ----
 
@@ -44,6 +62,7 @@ begin_start
 await 60 'the impostor is not refused' any_log \
   'a controller says that it is node 3 and has shown the certificate of millrace://local/node/2'
 await 60 'who connects to the impostor does not see it' any_log 'wrong certificate: expected millrace://local/node/3'
+await 60 'the impostor does not know it by itself' grep 'the certificate is not this node' "$data/node-3/log"
 await 60 'the impostor is not told' grep 'a peer does not take part in this quorum' "$data/node-3/log"
 ask topic create without-3 >/dev/null || fail 'the others do not go on'
 cluster kill 3 2>/dev/null || true

@@ -1,6 +1,7 @@
 #include "tools/millrace/process_security.h"
 
 #include "base/status.h"
+#include "rpc/peer_identity.h"
 
 namespace millrace::tools {
 
@@ -16,10 +17,15 @@ ProcessSecurity::ProcessSecurity(const node::NodeConfig& config)
 absl::StatusOr<ProcessSecurity> ProcessSecurity::Create(const node::NodeConfig& config) {
   ProcessSecurity security(config);
   if (!config.uses_tls()) return security;
+  rpc::TlsRenewal renewal;
+  if (config.in_quorum() || config.has_remote_session()) {
+    const bool by_tls = security.controllers_by_tls_ || security.brokers_by_tls_;
+    if (by_tls) renewal.own_uri = rpc::NodeUri({security.cluster_, config.node_id});
+  }
   ASSIGN_OR_RETURN(security.tls_,
-                   rpc::Tls::Create({.keystore = config.settings.ssl_keystore_location,
-                                     .truststore = config.settings.ssl_truststore_location},
-                                    /*renews=*/true));
+                   rpc::Tls::CreateRenewed({.keystore = config.settings.ssl_keystore_location,
+                                            .truststore = config.settings.ssl_truststore_location},
+                                           renewal));
   return security;
 }
 
@@ -36,6 +42,10 @@ void ProcessSecurity::AddListeners(const std::vector<metadata::Listener>& listen
                                   .port = listener.port,
                                   .security = security});
   }
+}
+
+void ProcessSecurity::AddMetrics(MetricRegistry* metrics) const {
+  if (tls_ != nullptr) tls_->AddMetrics(metrics);
 }
 
 std::shared_ptr<grpc::ChannelCredentials> ProcessSecurity::ToNode(bool by_tls, NodeId node) const {

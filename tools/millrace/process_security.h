@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/counters.h"
 #include "node/config.h"
 #include "rpc/server.h"
 #include "rpc/tls.h"
@@ -26,6 +27,9 @@ class ProcessSecurity {
   // Listeners as the server takes them. `nodes_only`: they are the quorum's.
   void AddListeners(const std::vector<metadata::Listener>& listeners, bool nodes_only,
                     rpc::ServerOptions* options) const;
+
+  // Serves what there is to know of the PEM files; nothing without TLS.
+  void AddMetrics(MetricRegistry* metrics) const;
 
   // For connections to controllers; `node`: who must be there, kNoNode for any node of the cluster.
   // Null: plaintext.

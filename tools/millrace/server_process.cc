@@ -336,6 +336,7 @@ class Process {
                            return static_cast<double>(inbound_budget_.limit_bytes() +
                                                       outbound_budget_.limit_bytes());
                          });
+    security_->AddMetrics(&metrics_);
   }
 
   // The one line that people and scripts wait for.

@@ -97,6 +97,7 @@ _NOWHERE = []
 
 LIBRARIES = [
     ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], _GRPC),
+    ("OpenSSL", ["openssl/*"], ["rpc/pem_check*"]),
     ("gRPC's own services", ["rpc_status.pb.h", "health.*pb.h", "reflection.*pb.h"], ["rpc/*", "test/cluster/*"]),
     ("the echo service of rpc's tests", ["echo.*pb.h"], ["rpc/testing/*", "rpc/*_test.cc"]),
     ("Protocol Buffers", ["google/protobuf/*", "google/rpc/*"],
