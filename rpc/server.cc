@@ -137,8 +137,9 @@ absl::Status Server::Start() {
   host->policy = PolicyOf(options_);
   acceptor_ = std::make_unique<Acceptor>(
       std::move(sockets_), &limits_, options_.handshake_timeout, clock_, metrics_,
-      [plaintext = hand_over_.get(), with_tls = hand_over_tls_.get()](int listener_fd, int fd,
-                                                                      bool tls) {
+      [plaintext = hand_over_.get(), with_tls = hand_over_tls_.get(), shown = options_.tls.get()](
+          int listener_fd, int fd, bool tls) {
+        if (tls) shown->CountHandshake();
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
         connection.listener_fd = listener_fd;
         connection.fd = fd;

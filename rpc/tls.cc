@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -49,6 +50,8 @@ class Tls::Shared {
 
   const SystemClock clock{};
   std::unique_ptr<CertificateFiles> files;
+  std::atomic<int64_t> handshakes_begun{0};
+  std::atomic<int64_t> handshakes_completed{0};
 
  private:
   std::mutex mutex_;
@@ -62,6 +65,25 @@ namespace {
 namespace ge = grpc::experimental;
 
 std::string Text(grpc::string_ref text) { return std::string(text.data(), text.size()); }
+
+// Asked for each handshake of a server's that has come to its end; takes all of them.
+class CompletedHandshakes final : public ge::ExternalCertificateVerifier {
+ public:
+  // `count` lives as long as `owner`, as do the files that gRPC reads for these handshakes.
+  CompletedHandshakes(std::atomic<int64_t>* count, std::shared_ptr<void> owner)
+      : count_(count), owner_(std::move(owner)) {}
+
+  bool Verify(ge::TlsCustomVerificationCheckRequest*, std::function<void(grpc::Status)>,
+              grpc::Status*) override {
+    count_->fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  void Cancel(ge::TlsCustomVerificationCheckRequest*) override {}
+
+ private:
+  std::atomic<int64_t>* const count_;
+  const std::shared_ptr<void> owner_;
+};
 
 // Lets a handshake go on only with the node that is meant.
 class NodeVerifier final : public ge::ExternalCertificateVerifier {
@@ -147,7 +169,8 @@ std::shared_ptr<grpc::ServerCredentials> Tls::ForServer() const {
     options.watch_root_certs();
     options.set_cert_request_type(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
   }
-  options.set_certificate_verifier(std::make_shared<ge::NoOpCertificateVerifier>());
+  options.set_certificate_verifier(ge::ExternalCertificateVerifier::Create<CompletedHandshakes>(
+      &shared_->handshakes_completed, shared_));
   options.set_check_call_host(false);
   return ge::TlsServerCredentials(options);
 }
@@ -173,6 +196,10 @@ std::shared_ptr<grpc::ChannelCredentials> Tls::ForNode(const ExpectedNode& expec
   return ge::TlsCredentials(options);
 }
 
+void Tls::CountHandshake() const {
+  shared_->handshakes_begun.fetch_add(1, std::memory_order_relaxed);
+}
+
 void Tls::AddMetrics(MetricRegistry* metrics) const {
   using Kind = MetricSample::Kind;
   metrics->AddCallback(
@@ -189,6 +216,17 @@ void Tls::AddMetrics(MetricRegistry* metrics) const {
       kRefused, kRefusedHelp, Kind::kGauge,
       [shared = shared_] { return shared->files->truststore_refused() ? 1.0 : 0.0; },
       {{"file", "truststore"}});
+  metrics->AddCallback(
+      "millrace_tls_handshakes_begun_total",
+      "Connections to listeners with TLS that began with a handshake.", Kind::kCounter,
+      [shared = shared_] {
+        return static_cast<double>(shared->handshakes_begun.load(std::memory_order_relaxed));
+      });
+  metrics->AddCallback(
+      "millrace_tls_handshakes_completed_total", "Handshakes of theirs that came to their end.",
+      Kind::kCounter, [shared = shared_] {
+        return static_cast<double>(shared->handshakes_completed.load(std::memory_order_relaxed));
+      });
 }
 
 }  // namespace millrace::rpc

@@ -7,7 +7,7 @@
 // certificates are renewed without a restart, and what is wrong with them is found before a
 // handshake needs them (certificate_files.h). Not here: who may call what (peer_identity.h).
 //
-// Thread: any; immutable. What is read again is so by a thread of its own.
+// Thread: any; immutable but for what is counted. What is read again is so by a thread of its own.
 // Source: RFC 5280 (subject alternative names), SPIFFE (identity as a URI); Kafka's KIP-651 (PEM).
 #ifndef RPC_TLS_H_
 #define RPC_TLS_H_
@@ -68,7 +68,10 @@ class Tls {
   // To a node. A connection to another one fails with what was expected and found.
   std::shared_ptr<grpc::ChannelCredentials> ForNode(const ExpectedNode& expected) const;
 
-  // Serves what there is to know of the files. `metrics` may outlive
+  // A connection of a server's begins with a handshake.
+  void CountHandshake() const;
+
+  // Serves what there is to know of the files and of servers' handshakes. `metrics` may outlive
   // this.
   void AddMetrics(MetricRegistry* metrics) const;
 

@@ -215,6 +215,28 @@ TEST_F(TlsTest, ABadFileKeepsNobodyOutAndAGoodOneIsTakenUp) {
   EXPECT_EQ(refused(), 0);
 }
 
+TEST_F(TlsTest, HandshakesAreCountedWhenTheyBeginAndWhenTheyAreDone) {
+  const std::shared_ptr<const Tls> tls = Load("node1.pem");
+  MetricRegistry metrics;
+  tls->AddMetrics(&metrics);
+  const auto begun = [&] { return ValueOf(metrics, "millrace_tls_handshakes_begun_total", ""); };
+  const auto completed = [&] {
+    return ValueOf(metrics, "millrace_tls_handshakes_completed_total", "");
+  };
+  Serve(Callers::kAnyone, absl::Seconds(10), tls);
+  ASSERT_OK(Call(Load("")->ForServersByName()));
+  EXPECT_EQ(begun(), 1);
+  EXPECT_EQ(completed(), 1);
+  // In plaintext there is none.
+  EXPECT_FALSE(Call(nullptr).ok());
+  EXPECT_EQ(begun(), 1);
+  // This server's authority is not believed, nor is that of the client.
+  EXPECT_FALSE(Call(Load("", "stranger.pem")->ForServersByName()).ok());
+  EXPECT_FALSE(CallNode("stranger1.pem", "test", 1).ok());
+  EXPECT_GE(begun(), 3);
+  EXPECT_EQ(completed(), 1);
+}
+
 TEST(TlsFilesTest, WhatIsWrongWithAFileIsSaid) {
   const auto status = [](const TlsFiles& files) { return Tls::Create(files).status(); };
   EXPECT_THAT(status({.keystore = "/no/such"}),

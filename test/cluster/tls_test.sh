@@ -29,6 +29,7 @@ while read -r name; do
 done <"$work/documented"
 [[ "$(metric 1 millrace_tls_file_refused)" == 0 ]] || fail 'a good file is not taken'
 (($(metric 1 millrace_tls_certificate_expiry_timestamp_seconds) > $(date +%s))) || fail 'a certificate has expired'
+(($(metric 1 millrace_tls_handshakes_completed_total) > 0)) || fail 'no handshake is counted'
 
 # ---- Who connects in another way is told so. ----
 

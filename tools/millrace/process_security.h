@@ -28,7 +28,7 @@ class ProcessSecurity {
   void AddListeners(const std::vector<metadata::Listener>& listeners, bool nodes_only,
                     rpc::ServerOptions* options) const;
 
-  // Serves what there is to know of the PEM files; nothing without TLS.
+  // Serves what there is to know of the PEM files and of handshakes; nothing without TLS.
   void AddMetrics(MetricRegistry* metrics) const;
 
   // For connections to controllers; `node`: who must be there, kNoNode for any node of the cluster.
