@@ -73,6 +73,7 @@ class Server {
          MetricRegistry* metrics);
   ~Server();
 
+  const Clock* clock() const { return clock_; }
   int queue_count() const { return static_cast<int>(queues_.size()); }
   CompletionQueueExecutor* queue(int i) { return queues_[i].get(); }
 

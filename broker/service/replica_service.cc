@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/log.h"
 #include "base/status.h"
 #include "broker/codec/replication_decoder.h"
 #include "broker/codec/replication_encoder.h"
@@ -43,8 +42,9 @@ class Stream final : public LeaderStream {
 // Carries what happens to a stream from its queue to its shard.
 class FollowHandler final : public rpc::StreamHandler {
  public:
-  FollowHandler(const ReplicaIntake* intake, std::shared_ptr<rpc::ServerStream> stream)
-      : intake_(*intake), stream_(std::move(stream)) {}
+  FollowHandler(const ReplicaIntake* intake, rpc::RefusalLog* refusals,
+                std::shared_ptr<rpc::ServerStream> stream)
+      : intake_(*intake), refusals_(refusals), stream_(std::move(stream)) {}
 
   // Taken in piece by piece instead.
   void OnMessage(Bytes) override {}
@@ -66,7 +66,7 @@ class FollowHandler final : public rpc::StreamHandler {
     if (absl::Status is_it =
             rpc::CheckClaim(stream_->context(), request->hello->follower.broker, "a follower");
         !is_it.ok()) {
-      LOG_WARN("replica", "refused a follower", {{"reason", is_it.message()}});
+      refusals_->Refused(stream_->context(), is_it);
       return stream_->Finish(std::move(is_it));
     }
     shard_ = intake_.executor_of(*request->hello);
@@ -110,6 +110,7 @@ class FollowHandler final : public rpc::StreamHandler {
   }
 
   const ReplicaIntake& intake_;
+  rpc::RefusalLog* const refusals_;
   const std::shared_ptr<rpc::ServerStream> stream_;
   // Null before the hello.
   Executor* shard_ = nullptr;
@@ -129,13 +130,14 @@ rpc::ServerOptions ReplicaService::Configure(rpc::ServerOptions options) {
 
 void ReplicaService::Register(rpc::Server* server) {
   server->AddService(&service_, V1::service_full_name());
+  refusals_ = std::make_unique<rpc::RefusalLog>(server->clock(), "replica", "refused a follower");
   for (int i = 0; i < server->queue_count(); ++i) {
     // Positions do not wait behind what is produced: a disk that hangs, and keeps all of that,
     // would stop the partitions on the others (S-37).
     RegisterStream(
         server, server->queue(i), &service_, &Service::RequestFollow,
-        [intake = &intake_](std::shared_ptr<rpc::ServerStream> stream) {
-          return std::make_unique<FollowHandler>(intake, std::move(stream));
+        [intake = &intake_, refusals = refusals_.get()](std::shared_ptr<rpc::ServerStream> stream) {
+          return std::make_unique<FollowHandler>(intake, refusals, std::move(stream));
         },
         rpc::AtGate::kPasses);
     rpc::RegisterParsed<internal::v1::ReadRangeRequest, internal::v1::ReadRangeResponse>(

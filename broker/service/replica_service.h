@@ -8,10 +8,12 @@
 #ifndef BROKER_SERVICE_REPLICA_SERVICE_H_
 #define BROKER_SERVICE_REPLICA_SERVICE_H_
 
+#include <memory>
 #include <utility>
 
 #include "broker/replica_channel.h"
 #include "millrace/internal/v1/replica_service.grpc.pb.h"
+#include "rpc/refusal_log.h"
 #include "rpc/server.h"
 #include "rpc/unary_call.h"
 
@@ -37,6 +39,7 @@ class ReplicaService {
 
   const ReplicaIntake intake_;
   Service service_;
+  std::unique_ptr<rpc::RefusalLog> refusals_;
 };
 
 }  // namespace millrace::broker

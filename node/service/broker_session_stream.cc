@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/log.h"
 #include "base/status.h"
 #include "millrace/internal/v1/controller_service.pb.h"
 #include "node/service/authorize.h"
@@ -90,15 +89,16 @@ void Link::Open() { id_ = server_->Open(std::make_unique<SessionStream>(shared_f
 
 class SessionHandler final : public rpc::StreamHandler {
  public:
-  SessionHandler(std::shared_ptr<Link> link, std::shared_ptr<rpc::ServerStream> stream)
-      : link_(std::move(link)), stream_(std::move(stream)) {}
+  SessionHandler(std::shared_ptr<Link> link, rpc::RefusalLog* refusals,
+                 std::shared_ptr<rpc::ServerStream> stream)
+      : link_(std::move(link)), refusals_(refusals), stream_(std::move(stream)) {}
 
   void OnMessage(Bytes message) override {
     absl::StatusOr<BrokerSessionRequest> request = rpc::ParseMessage<BrokerSessionRequest>(message);
     absl::Status status = request.status();
     if (status.ok()) {
       status = rpc::CheckClaim(stream_->context(), NodeId(request->broker_id()), "a node");
-      if (!status.ok()) LOG_WARN("node", "refused a session", {{"reason", status.message()}});
+      if (!status.ok()) refusals_->Refused(stream_->context(), status);
     }
     if (!status.ok()) return stream_->Finish(std::move(status));
     link_->Tell([request = *std::move(request)](BrokerSessionServer* server,
@@ -116,6 +116,7 @@ class SessionHandler final : public rpc::StreamHandler {
 
  private:
   const std::shared_ptr<Link> link_;
+  rpc::RefusalLog* const refusals_;
   const std::shared_ptr<rpc::ServerStream> stream_;
 };
 
@@ -131,6 +132,7 @@ class RefusedHandler final : public rpc::StreamHandler {
 
 std::unique_ptr<rpc::StreamHandler> ServeBrokerSession(BrokerSessionServer* server, Executor* owner,
                                                        const metadata::Authorizer* authorizer,
+                                                       rpc::RefusalLog* refusals,
                                                        std::shared_ptr<rpc::ServerStream> stream) {
   const absl::Status allowed =
       AuthorizeOnCluster(*authorizer, stream->context(), metadata::Operation::kClusterAction);
@@ -140,7 +142,7 @@ std::unique_ptr<rpc::StreamHandler> ServeBrokerSession(BrokerSessionServer* serv
   }
   auto link = std::make_shared<Link>(server, owner, stream);
   owner->Post([link] { link->Open(); });
-  return std::make_unique<SessionHandler>(std::move(link), std::move(stream));
+  return std::make_unique<SessionHandler>(std::move(link), refusals, std::move(stream));
 }
 
 }  // namespace millrace::node

@@ -13,13 +13,16 @@
 #include "base/executor.h"
 #include "metadata/authorizer.h"
 #include "node/broker_session_server.h"
+#include "rpc/refusal_log.h"
 #include "rpc/stream_call.h"
 
 namespace millrace::node {
 
-// All that is pointed to outlives the stream's queue; `owner` is the server's executor.
+// All that is pointed to outlives the stream's queue; `owner` is the server's executor. `refusals`
+// hears of brokers that are not who they say.
 std::unique_ptr<rpc::StreamHandler> ServeBrokerSession(BrokerSessionServer* server, Executor* owner,
                                                        const metadata::Authorizer* authorizer,
+                                                       rpc::RefusalLog* refusals,
                                                        std::shared_ptr<rpc::ServerStream> stream);
 
 }  // namespace millrace::node

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "base/log.h"
 #include "base/sim/sim_clock.h"
 #include "base/sim/sim_executor.h"
 #include "base/status_matchers.h"
@@ -18,6 +19,8 @@ namespace {
 
 using internal::v1::BrokerSessionRequest;
 using internal::v1::BrokerSessionResponse;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 // The server's end of a stream, without a client.
@@ -36,6 +39,10 @@ class FakeStream final : public rpc::ServerStream {
   void PauseReading() override {}
   void ResumeReading() override {}
   const rpc::CallContext& context() const override { return context_; }
+  void ShowCertificateOf(NodeId node) {
+    context_.encrypted = true;
+    context_.node = node;
+  }
 
   std::vector<std::string> written;
   std::optional<absl::Status> finished;
@@ -58,7 +65,7 @@ class BrokerSessionStreamTest : public ::testing::Test {
     owner_->RunNow([&] { server_.OnLed(Term(1)); });
   }
   std::unique_ptr<rpc::StreamHandler> Open() {
-    return ServeBrokerSession(&server_, owner_.get(), &authorizer_, stream_);
+    return ServeBrokerSession(&server_, owner_.get(), &authorizer_, &refusals_, stream_);
   }
   void Say(rpc::StreamHandler* handler) {
     BrokerSessionRequest request;
@@ -80,6 +87,7 @@ class BrokerSessionStreamTest : public ::testing::Test {
   MetricRegistry metrics_;
   controller::LeaderWatch leaders_;
   metadata::AllowAllAuthorizer authorizer_;
+  rpc::RefusalLog refusals_{&clock_, "node", "refused a session"};
   std::shared_ptr<FakeStream> stream_ = std::make_shared<FakeStream>(queue_.get());
   BrokerSessionServer server_;
 };
@@ -131,6 +139,21 @@ TEST_F(BrokerSessionStreamTest, AMessageThatIsNoneEndsTheStream) {
   const auto handler = Open();
   handler->OnMessage(Bytes::FromString("\xff\xff"));
   EXPECT_THAT(*stream_->finished, HasCode(ErrorCode::kInvalidRequest));
+}
+
+// A broker with another one's certificate tries again and again.
+TEST_F(BrokerSessionStreamTest, ABrokerThatIsNotWhoItSaysIsRefusedWithoutALineEachTime) {
+  Lead();
+  const LogCapture log;
+  for (int i = 0; i < 10; ++i) {
+    stream_ = std::make_shared<FakeStream>(queue_.get());
+    stream_->ShowCertificateOf(NodeId(6));
+    const auto handler = Open();
+    Say(handler.get());
+    EXPECT_THAT(*stream_->finished, IsError(ErrorCode::kAuthorizationFailed, "node 5"));
+    handler->OnDone(true);
+  }
+  EXPECT_THAT(log.lines(), ElementsAre(HasSubstr("refused a session")));
 }
 
 TEST_F(BrokerSessionStreamTest, AStreamThatHasGoneTakesNothingMore) {

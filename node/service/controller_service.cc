@@ -54,6 +54,7 @@ void ControllerService::Register(rpc::Server* server) {
   server->AddService(&service_, V1::service_full_name());
   forwarder_ =
       std::make_unique<AdminForwarder>(ForwarderOptions(quorum_), quorum_.self, server->queue(0));
+  refusals_ = std::make_unique<rpc::RefusalLog>(server->clock(), "node", "refused a session");
   const RoutedMethods methods{.service = V1::service_full_name(),
                               .server = server,
                               .queue = server->queue(0),
@@ -82,9 +83,9 @@ void ControllerService::Register(rpc::Server* server) {
       methods, &service_, &Service::RequestReportLastCopies, "ReportLastCopies", Access::kChange,
       Command<api::ReportLastCopiesRequest, api::ReportLastCopiesResponse>(node_, authorizer_));
   rpc::RegisterStream(server, server->queue(0), &service_, &Service::RequestBrokerSession,
-                      [node = node_, owner = quorum_.executor,
-                       authorizer = authorizer_](std::shared_ptr<rpc::ServerStream> stream) {
-                        return ServeBrokerSession(&node->sessions(), owner, authorizer,
+                      [node = node_, owner = quorum_.executor, authorizer = authorizer_,
+                       refusals = refusals_.get()](std::shared_ptr<rpc::ServerStream> stream) {
+                        return ServeBrokerSession(&node->sessions(), owner, authorizer, refusals,
                                                   std::move(stream));
                       });
   FollowLeader(quorum_, forwarder_.get());

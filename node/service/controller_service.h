@@ -15,6 +15,7 @@
 #include "node/node.h"
 #include "node/service/admin_forwarder.h"
 #include "node/service/quorum_access.h"
+#include "rpc/refusal_log.h"
 #include "rpc/server.h"
 
 namespace millrace::node {
@@ -40,6 +41,7 @@ class ControllerService {
   const QuorumAccess quorum_;
   Service service_;
   std::unique_ptr<AdminForwarder> forwarder_;
+  std::unique_ptr<rpc::RefusalLog> refusals_;
 };
 
 }  // namespace millrace::node
