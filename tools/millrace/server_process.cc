@@ -39,6 +39,7 @@
 #include "node/service/grpc_controller_link.h"
 #include "rpc/channel_pool.h"
 #include "rpc/completion_queue_executor.h"
+#include "rpc/grpc_log.h"
 #include "rpc/read_gate.h"
 #include "rpc/server.h"
 #include "storage/kv_rocksdb.h"
@@ -414,6 +415,7 @@ absl::Status RunServerProcess(node::NodeConfig config) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const Signals signals;
   InitLogging(LogLevel::kInfo);
+  rpc::TakeGrpcLog();
   RETURN_IF_ERROR(SetLogLevel(config.settings.log_level));
   for (const std::string& warning : config.warnings) LOG_WARN("server", warning, {});
   ASSIGN_OR_RETURN(ProcessSecurity security, ProcessSecurity::Create(config));
