@@ -22,7 +22,7 @@ fail() {
 before_clean_up() { :; }
 clean_up() {
   before_clean_up
-  kill -KILL $(jobs -p) 2>/dev/null || true
+  kill -KILL $(jobs -pr) 2>/dev/null || true
   # Paused nodes as well.
   cluster stop >/dev/null 2>&1 || true
   rm -rf "$work"
