@@ -65,6 +65,8 @@ class ClusterDisks {
 
   absl::Duration TimeOf(int host, const SimCall& call, SimRandom* random);
   void GiveRoom(int host);
+  // A directory of it may be offline from its next start on.
+  void Ail(int host);
   void JudgeAfterRoom(int host, const Full& full);
 
   ClusterState& world_;
