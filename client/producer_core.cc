@@ -291,6 +291,12 @@ bool ProducerCore::MayTakeOpen(const Partition& partition, const Broker& broker,
   return broker.requests.empty() || (partition.in_flight == 0 && now >= OverdueAt(partition));
 }
 
+bool ProducerCore::WaitsForOthers(const Partition& partition) const {
+  const auto broker = brokers_.find(partition.leader);
+  return partition.in_flight == 0 && !partition.overdue && broker != brokers_.end() &&
+         !broker->second.requests.empty();
+}
+
 ProducerCore::Batch* ProducerCore::NextBatch(SlotIndex slot, const Broker& broker,
                                              MonotonicTime now) {
   Partition& partition = At(slot);
@@ -302,7 +308,10 @@ ProducerCore::Batch* ProducerCore::NextBatch(SlotIndex slot, const Broker& broke
   if (!partition.has_full && !open_too) return nullptr;
   const size_t first = partition.batches.size();
   TakeFromSource(slot, open_too);
-  return partition.batches.size() > first ? &partition.batches[first] : nullptr;
+  if (partition.batches.size() == first) return nullptr;
+  partition.taken_at = now;
+  partition.overdue = false;
+  return &partition.batches[first];
 }
 
 void ProducerCore::TakeFromSource(SlotIndex slot, bool open_too) {
@@ -504,7 +513,7 @@ MonotonicTime ProducerCore::next_deadline() const {
     if (partition.has_open) {
       next = std::min(next, partition.open_since + options_.delivery_timeout);
       if (!partition.lingered) next = std::min(next, partition.open_since + options_.linger);
-      if (!partition.overdue) next = std::min(next, OverdueAt(partition));
+      if (WaitsForOthers(partition)) next = std::min(next, OverdueAt(partition));
     }
     if (partition.retry_at != MonotonicTime()) next = std::min(next, partition.retry_at);
     next = std::min(next, CallBackAt(partition));

@@ -26,6 +26,7 @@
 #ifndef CLIENT_PRODUCER_CORE_H_
 #define CLIENT_PRODUCER_CORE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -194,8 +195,9 @@ class ProducerCore {
     MonotonicTime open_since;
     // The linger of what is open has passed.
     bool lingered = false;
-    // And it has filled for open_wait_max since.
+    // And it has filled for open_wait_max since, and since full ones were taken before it.
     bool overdue = false;
+    MonotonicTime taken_at;
   };
   // Which batches of a request are unanswered: by slot, with the token.
   struct Request {
@@ -222,8 +224,11 @@ class ProducerCore {
   SlotIndex SlotNamed(const api::PartitionName& name) const;
   // When what is open does not wait for other partitions' answers any more.
   MonotonicTime OverdueAt(const Partition& partition) const {
-    return partition.open_since + options_.linger + options_.open_wait_max;
+    return std::max(partition.open_since + options_.linger, partition.taken_at) +
+           options_.open_wait_max;
   }
+  // Whether that time is still to come, and matters.
+  bool WaitsForOthers(const Partition& partition) const;
   bool MayTakeOpen(const Partition& partition, const Broker& broker, MonotonicTime now) const;
   void SendReady(MonotonicTime now);
   void SendTo(NodeId id, Broker* broker, MonotonicTime now);

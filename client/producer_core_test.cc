@@ -286,6 +286,19 @@ TEST(ProducerCore, AnOpenBatchIsNotStarvedByAPartitionThatIsNeverIdle) {
   EXPECT_EQ(t.After(absl::Milliseconds(5)), "send 1#3 p1:b2");
 }
 
+// Else a partition that is busy would send small ones all the time.
+TEST(ProducerCore, AnOpenBatchBehindFullOnesBeginsToFillWhenTheyLeave) {
+  Trace t = Trace::Led();
+  EXPECT_EQ(t.Full(1), "send 1#1 p1:b1");
+  EXPECT_EQ(t.Open(0), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(4)), "");
+  EXPECT_EQ(t.Full(0), "send 1#2 p0:b3");
+  EXPECT_EQ(t.After(absl::Milliseconds(4)), "");
+  EXPECT_EQ(t.Ack(kA, 2, 0, 0), "done b3@0");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(1));
+  EXPECT_EQ(t.After(absl::Milliseconds(1)), "send 1#3 p0:b2");
+}
+
 TEST(ProducerCore, MaxInFlightHoldsForOpenBatchesToo) {
   Trace t = Trace::Led({.max_in_flight = 1});
   EXPECT_EQ(t.Open(0), "send 1#1 p0:b1");
