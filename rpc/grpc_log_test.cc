@@ -13,6 +13,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(GrpcLogTest, WhatGrpcSaysAgainAndAgainIsOneLineOfOurs) {
+  // As gRPC does at its first use.
+  gpr_log_verbosity_init();
   TakeGrpcLog();
   const LogCapture log;
   for (int i = 0; i < 10; ++i) gpr_log(GPR_ERROR, "Handshake failed: %s", "no certificate");
