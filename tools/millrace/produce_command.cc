@@ -112,8 +112,10 @@ absl::Status SendAll(const ProduceOptions& options, RecordInput* input, client::
   int64_t read = 0;
   for (;;) {
     ASSIGN_OR_RETURN(const Slice piece, input->Read());
-    if (StopRequested()) return Stopped();
-    if (piece.empty()) break;
+    if (piece.empty()) {
+      if (StopRequested()) return Stopped();
+      break;
+    }
     RETURN_IF_ERROR(splitter.Feed(piece, send));
     if (deliveries->failed.load() != 0) return deliveries->first_error;
     read += static_cast<int64_t>(piece.size());

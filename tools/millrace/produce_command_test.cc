@@ -1,5 +1,9 @@
 #include "tools/millrace/produce_command.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <string>
 
 #include "base/posix_file_system.h"
@@ -98,6 +102,27 @@ TEST_F(ProduceCommandTest, ARefusedRecordIsTheErrorOfTheCommand) {
   const LineResult result = Run({"--file", FileWith("one")});
   EXPECT_EQ(result.exit_code, kExitFailed);
   EXPECT_THAT(result.err, HasSubstr("MESSAGE_TOO_LARGE"));
+}
+
+// The kernel is asked for SIGTERM as soon as somebody has read from the pipe: it comes when read(2)
+// returns, before anything is done with what was read.
+TEST_F(ProduceCommandTest, ASignalAfterAReadTakesNothingFromWhatWasRead) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string text = "one\ntwo\nincomplete";
+  ASSERT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  const f_owner_ex reader = {.type = F_OWNER_TID, .pid = ::gettid()};
+  ASSERT_EQ(::fcntl(ends[1], F_SETOWN_EX, &reader), 0);
+  ASSERT_EQ(::fcntl(ends[1], F_SETSIG, SIGTERM), 0);
+  ASSERT_EQ(::fcntl(ends[1], F_SETFL, O_ASYNC), 0);
+  const LineResult result = Run({"--file", absl::StrCat("/dev/fd/", ends[0])});
+  ::close(ends[1]);
+  ::close(ends[0]);
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  EXPECT_EQ(result.exit_code, kExitFailed);
+  EXPECT_THAT(result.err, HasSubstr("complete records that were read are sent"));
+  EXPECT_THAT(server_.Values("t", 0), ElementsAre("one", "two"));
 }
 
 TEST_F(ProduceCommandTest, SaysWhatIsWrongWithTheInput) {
