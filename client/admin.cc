@@ -12,6 +12,7 @@
 #include "base/system_random.h"
 #include "base/uuid.h"
 #include "client/bootstrap_servers.h"
+#include "client/connect_time.h"
 #include "rpc/channel_pool.h"
 #include "rpc/client_call.h"
 #include "rpc/completion_queue_executor.h"
@@ -31,11 +32,6 @@ bool IsUnreachable(const absl::Status& status) {
   const ErrorCode code = CodeOf(status);
   return code == ErrorCode::kBrokerNotAvailable || code == ErrorCode::kShuttingDown;
 }
-
-// What an attempt to connect is given while there are other servers to try.
-constexpr absl::Duration kConnectSoon = absl::Milliseconds(500);
-// The most that an attempt to connect is given (KIP-601).
-constexpr absl::Duration kConnectMax = absl::Seconds(10);
 
 // What a call may do; a change whose outcome is not known is not sent again, unless it has an id.
 enum class Access { kRead, kChange };
@@ -64,7 +60,7 @@ class GrpcAdmin final : public Admin {
         timeout_(timeout),
         client_id_(DrawClientId()),
         channels_(rpc::ChannelOptions{.credentials = std::move(credentials)}),
-        connect_max_(ConnectMaxAtFirst()) {}
+        connect_time_(servers_.size(), timeout) {}
   ~GrpcAdmin() override { executor_.Shutdown(); }
 
   absl::StatusOr<v1::CreateTopicsResponse> CreateTopics(
@@ -226,7 +222,7 @@ class GrpcAdmin final : public Admin {
         }
         if (IsUnreachable(response.status())) {
           // No more than nearly: gRPC's clock is another one.
-          silent |= clock_.Now() - asked >= connect_max_ * 9 / 10;
+          silent |= clock_.Now() - asked >= connect_time_.max() * 9 / 10;
           unreachable.push_back(
               absl::StrCat(servers_[server], " (", response.status().message(), ")"));
         } else {
@@ -236,8 +232,11 @@ class GrpcAdmin final : public Admin {
       if (refused.ok() && unknown.ok()) {
         // Nobody is there: waiting is the caller's choice, not ours. Unless it is the way that is
         // long.
-        if (silent && GrowConnectMax(deadline)) continue;
-        connect_max_ = std::min(connect_max_, ConnectMaxAtFirst());
+        const absl::Duration left = deadline - clock_.Now();
+        if (silent && connect_time_.GrowWithin(left / static_cast<int64_t>(servers_.size()))) {
+          continue;
+        }
+        connect_time_.Reset();
         return Unavailable(unreachable);
       }
       if (clock_.Now() + kRetryBackoff >= deadline) {
@@ -246,25 +245,6 @@ class GrpcAdmin final : public Admin {
       rpc::Wakeup never;
       never.WaitFor(kRetryBackoff);
     }
-  }
-
-  // Of what one attempt may take, so that the answer still finds time.
-  static absl::Duration ConnectMaxWithin(absl::Duration time) {
-    return std::min(kConnectMax, time * 8 / 10);
-  }
-
-  // Where there is nobody else to ask, nothing is gained by giving up early.
-  absl::Duration ConnectMaxAtFirst() const {
-    return servers_.size() > 1 ? kConnectSoon : std::max(kConnectSoon, ConnectMaxWithin(timeout_));
-  }
-
-  // For another round over all servers before the deadline. False: it would not be longer.
-  bool GrowConnectMax(MonotonicTime deadline) {
-    const absl::Duration share = (deadline - clock_.Now()) / static_cast<int64_t>(servers_.size());
-    const absl::Duration next = std::min(connect_max_ * 2, ConnectMaxWithin(share));
-    if (next <= connect_max_) return false;
-    connect_max_ = next;
-    return true;
   }
 
   // The server had the request, or may have had, when the connection broke or it shut down.
@@ -288,8 +268,9 @@ class GrpcAdmin final : public Admin {
                                       absl::Duration timeout, Access access) {
     auto answer = std::make_shared<Answer<Response>>();
     const std::shared_ptr<rpc::ClientCall> call = rpc::StartUnaryTyped<Response>(
-        &executor_, channels_.Get("admin", server, connect_max_), absl::StrCat(service, method),
-        request, {.timeout = std::max(timeout, absl::ZeroDuration())},
+        &executor_, channels_.Get("admin", server, connect_time_.max()),
+        absl::StrCat(service, method), request,
+        {.timeout = std::max(timeout, absl::ZeroDuration())},
         [answer](absl::StatusOr<Response> response) {
           answer->response = std::move(response);
           answer->arrived.Signal();
@@ -346,9 +327,7 @@ class GrpcAdmin final : public Admin {
   const std::string client_id_;
   int64_t last_sequence_ = 0;
   rpc::ChannelPool channels_;
-  // How long an attempt to connect may take. It grows where nobody answers, while one that is off
-  // does not keep the others waiting for long; what has helped once stays.
-  absl::Duration connect_max_;
+  ConnectTime connect_time_;
   // The server to begin with.
   size_t preferred_ = 0;
   rpc::CompletionQueueExecutor executor_{&clock_, "admin-client"};
