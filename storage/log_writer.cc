@@ -95,13 +95,7 @@ absl::Status LogWriter::RunQueue() {
     RETURN_IF_ERROR(CreateFiles(queue_));
     std::vector<Queued> queue = std::exchange(queue_, {});
     for (size_t i = 0; i < queue.size(); ++i) {
-      absl::Status status = CarryOut(queue[i]);
-      if (CodeOf(status) == ErrorCode::kStorageFull && !appends_.empty()) {
-        // What is gathered holds files open: written, it makes room for others among them.
-        status = Commit();
-        if (status.ok()) status = CarryOut(queue[i]);
-      }
-      if (!status.ok()) {
+      if (absl::Status status = CarryOut(queue[i]); !status.ok()) {
         // The rest waits for room, or is dropped by whoever fails the writer.
         queue_.assign(std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(i)),
                       std::make_move_iterator(queue.end()));
@@ -113,6 +107,16 @@ absl::Status LogWriter::RunQueue() {
 }
 
 absl::Status LogWriter::CarryOut(Queued& queued) {
+  absl::Status status = TryToCarryOut(queued);
+  if (CodeOf(status) != ErrorCode::kStorageFull) return status;
+  // Perhaps among the files that may be open, of which what is gathered holds some until it is
+  // written.
+  if (!appends_.empty()) RETURN_IF_ERROR(Commit());
+  ASSIGN_OR_RETURN(const bool closed, CloseOthers());
+  return closed ? TryToCarryOut(queued) : status;
+}
+
+absl::Status LogWriter::TryToCarryOut(Queued& queued) {
   LogOp& op = queued.op;
   files_open_ = true;
   if (!op.log->gone && op.kind != LogOp::Kind::kAppend) {

@@ -146,7 +146,9 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   void PostRound();
   void RunRound();
   absl::Status RunQueue();
+  // Where there is no room, once more when files were closed for it.
   absl::Status CarryOut(Queued& queued);
+  absl::Status TryToCarryOut(Queued& queued);
   absl::Status Gather(const LogOp& op);
   absl::Status Commit();
   absl::Status WriteAppends(bool sync);
@@ -168,8 +170,11 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   absl::Status CreateFiles(const std::vector<Queued>& queue);
   // As DiskLog's. Where there is no room, others' files are closed for it.
   absl::Status OpenActive(DiskLog& log, Offset base);
-  // Closes the files of all logs that have nothing to be written or synced. False: there are none.
+  // Closes the files of all logs that have nothing to be written or synced; where there are none,
+  // of some that have to be synced. False: there are none either.
   absl::StatusOr<bool> CloseOthers();
+  // Syncs what is unsynced before, and reports it.
+  absl::Status CloseFiles(DiskLog& log);
   void ScheduleIdleClose();
   absl::Status CloseIdle();
 

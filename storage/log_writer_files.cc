@@ -17,6 +17,8 @@ namespace {
 
 // Each is open once more while it is made.
 constexpr size_t kCreatedTogetherMax = 256;
+// Each costs a sync.
+constexpr int kUnsyncedClosedMax = 64;
 
 }  // namespace
 
@@ -59,10 +61,26 @@ absl::StatusOr<bool> LogWriter::CloseOthers() {
   bool any = false;
   for (const auto& [number, log] : logs_) {
     if (log->log_file == nullptr || log->unsynced || append_of_.contains(number)) continue;
-    RETURN_IF_ERROR(log->CloseFiles());
+    RETURN_IF_ERROR(CloseFiles(*log));
     any = true;
   }
-  return any;
+  if (any) return true;
+  int count = 0;
+  for (const auto& [number, log] : logs_) {
+    if (log->log_file == nullptr || append_of_.contains(number)) continue;
+    RETURN_IF_ERROR(CloseFiles(*log));
+    if (++count == kUnsyncedClosedMax) break;
+  }
+  return count > 0;
+}
+
+absl::Status LogWriter::CloseFiles(DiskLog& log) {
+  const bool was_unsynced = log.unsynced;
+  RETURN_IF_ERROR(log.CloseFiles());
+  if (!was_unsynced) return absl::OkStatus();
+  Vouch(log);
+  ReportProgress(log, std::nullopt, absl::OkStatus());
+  return absl::OkStatus();
 }
 
 void LogWriter::ScheduleIdleClose() {
@@ -83,12 +101,7 @@ absl::Status LogWriter::CloseIdle() {
   const MonotonicTime before = clock_->Now() - options_.idle_close_delay;
   for (const auto& [number, log] : logs_) {
     if (log->log_file == nullptr || log->last_append > before) continue;
-    const bool was_unsynced = log->unsynced;
-    RETURN_IF_ERROR(log->CloseFiles());
-    if (was_unsynced) {
-      Vouch(*log);
-      ReportProgress(*log, std::nullopt, absl::OkStatus());
-    }
+    RETURN_IF_ERROR(CloseFiles(*log));
   }
   SendReports();
   ScheduleSeal();

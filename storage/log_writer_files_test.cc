@@ -13,7 +13,10 @@ namespace {
 
 class LogWriterFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { Start(Durability::kDurable); }
+  void Start(Durability durability) {
+    world_.config.durability = durability;
+    world_.config.retention_ms = 3'600'000;
     ASSERT_OK(world_.Open());
     ASSERT_OK(world_.Begin(1));
     for (int i = 0; i < 100; ++i) {
@@ -61,6 +64,20 @@ TEST_F(LogWriterFilesTest, MoreLogsThanFilesMayBeOpenAreWrittenOneAfterTheOther)
   EXPECT_FALSE(world_.dir->failed());
 }
 
+// A roll opens what it seals, and then the next segment.
+TEST_F(LogWriterFilesTest, MoreLogsThanFilesMayBeOpenAreRolledOneAfterTheOther) {
+  ASSERT_NO_FATAL_FAILURE(StageOneToEach());
+  world_.Run(absl::Hours(2));
+  AllowMoreOpenFiles(20);
+  for (const auto& log : logs_) {
+    log->SetHighWatermark(log->end_offset());
+    ASSERT_EQ(log->Housekeep(world_.Now()), 1);
+  }
+  world_.Run(absl::Seconds(1));
+  for (const auto& log : logs_) ASSERT_EQ(log->durable_log_start(), Offset(1));
+  EXPECT_FALSE(world_.dir->failed());
+}
+
 TEST_F(LogWriterFilesTest, WhereNotOneLogsFilesCanBeOpenAllWaitUntilTheyCan) {
   AllowMoreOpenFiles(2);
   ASSERT_NO_FATAL_FAILURE(StageOneToEach());
@@ -70,6 +87,28 @@ TEST_F(LogWriterFilesTest, WhereNotOneLogsFilesCanBeOpenAllWaitUntilTheyCan) {
   AllowMoreOpenFiles(3);
   world_.Run(absl::Seconds(1));
   for (const auto& log : logs_) ASSERT_EQ(log->durable_offset(), Offset(1));
+}
+
+// What they have written is not synced, and the next one is not to wait for that.
+class LogWriterUnsyncedFilesTest : public LogWriterFilesTest {
+ protected:
+  void SetUp() override { Start(Durability::kReplicated); }
+};
+
+TEST_F(LogWriterUnsyncedFilesTest, MoreLogsThanFilesMayBeOpenAreWrittenOneAfterTheOther) {
+  AllowMoreOpenFiles(20);
+  for (int64_t end = 1; end <= 2; ++end) {
+    ASSERT_NO_FATAL_FAILURE(StageOneToEach());
+    world_.Run(absl::Seconds(1));
+    for (const auto& log : logs_) ASSERT_EQ(log->written_offset(), Offset(end));
+  }
+  EXPECT_FALSE(world_.dir->failed());
+  // Those that were closed for others are synced, and their owners know.
+  const auto durable = std::count_if(logs_.begin(), logs_.end(), [](const auto& log) {
+    return log->durable_offset() == Offset(2);
+  });
+  EXPECT_GE(durable, 90);
+  EXPECT_LT(durable, 100) << "the last ones are still open";
 }
 
 }  // namespace
