@@ -202,8 +202,10 @@ class Log {
   // By segment.ms, and by retention.ms.
   bool IsOld(const Segment& segment, WallTime now) const;
   bool Expired(const Segment& segment, WallTime now) const;
-  // Closes the active segment if it is to go after the `going` before it, which are all.
-  bool RollExpired(int going, WallTime now);
+  // Whether the active segment is to be closed: for its age, or since it is the last one to go.
+  bool IsActiveDue(WallTime now) const;
+  // Deletes by retention, of what is not active. Returns how many segments.
+  int DeleteClosed(WallTime now);
   void OnProgress(LogProgress& progress);
   void OnTruncated(LogProgress& progress);
   void OnLogStartDurable(Offset start, uint64_t generation);

@@ -69,25 +69,15 @@ bool Log::Expired(const Segment& segment, WallTime now) const {
   return now.ms - newest > config_.retention_ms;
 }
 
-bool Log::RollExpired(int going, WallTime now) {
-  if (static_cast<size_t>(going) + 1 != segments_.size()) return false;
+bool Log::IsActiveDue(WallTime now) const {
+  if (segments_.empty()) return false;
   const Segment& active = *segments_.back();
-  if (active.end_offset == active.base_offset || active.end_offset > high_watermark_) return false;
-  if (!Expired(active, now)) return false;
-  Roll(now);
-  return true;
+  if (active.end_offset == active.base_offset) return false;
+  if (active.created.ms >= 0 && IsOld(active, now)) return true;
+  return segments_.size() == 1 && active.end_offset <= high_watermark_ && Expired(active, now);
 }
 
-int Log::Housekeep(WallTime now) {
-  if (!status_.ok()) return 0;
-  for (const auto& segment : segments_) {
-    // Recovered, with records that tell no time: it counts from now on, not from 1970.
-    if (segment->created.ms < 0 && segment->max_timestamp_ms < 0) segment->created = now;
-  }
-  if (!segments_.empty() && segments_.back()->end_offset > segments_.back()->base_offset &&
-      segments_.back()->created.ms >= 0 && IsOld(*segments_.back(), now)) {
-    Roll(now);
-  }
+int Log::DeleteClosed(WallTime now) {
   int64_t bytes = size_bytes();
   Offset start = log_start_;
   int count = 0;
@@ -101,13 +91,24 @@ int Log::Housekeep(WallTime now) {
     start = segment.end_offset;
     ++count;
   }
-  if (RollExpired(count, now)) {
-    start = end_;
-    ++count;
-  }
   // One that was active when all of it was deleted may have been closed since.
   const bool left_over = segments_.size() > 1 && segments_[1]->base_offset <= log_start_;
   if (count > 0 || left_over) RaiseLogStart(start, nullptr);
+  return count;
+}
+
+int Log::Housekeep(WallTime now) {
+  if (!status_.ok()) return 0;
+  for (const auto& segment : segments_) {
+    // Recovered, with records that tell no time: it counts from now on, not from 1970.
+    if (segment->created.ms < 0 && segment->max_timestamp_ms < 0) segment->created = now;
+  }
+  // Before the active one is closed: a roll needs room, and where the disk is full this makes some.
+  int count = DeleteClosed(now);
+  if (IsActiveDue(now)) {
+    Roll(now);
+    count += DeleteClosed(now);
+  }
   producers_.Expire(now, config_.producer_id_expiration_ms);
   // An idle log keeps nothing in memory that the disk has.
   if (!appended_since_housekeeping_ && written_ == end_) ReleaseCache();

@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -37,6 +41,32 @@ class LogWriterRoomTest : public testing::Test {
       world_.RunBriefly();
     }
     ASSERT_TRUE(Waits());
+  }
+  // What holds several closed segments and an active one, all of which can be deleted in an hour.
+  std::unique_ptr<Log> OpenLogThatExpires() {
+    const LogConfig before = world_.config;
+    world_.config.segment_bytes = 50'000;
+    world_.config.retention_ms = 3'600'000;
+    world_.config.file_delete_delay_ms = 24 * 3'600'000;
+    absl::StatusOr<std::unique_ptr<Log>> other = world_.OpenLog(1);
+    world_.config = before;
+    EXPECT_OK(other);
+    if (!other.ok()) return nullptr;
+    for (int i = 0; i < 10; ++i) {
+      Buffer batch = MakeBatch(std::string(20'000, 'o'), 1, world_.Now().ms);
+      EXPECT_OK((*other)->StageAsLeader(std::move(batch), LeaderEpoch(1), world_.Now()));
+      world_.RunBriefly();
+    }
+    (*other)->SetHighWatermark((*other)->end_offset());
+    EXPECT_GT(SegmentsOfOther(), 3);
+    return *std::move(other);
+  }
+  int SegmentsOfOther() {
+    const auto entries = world_.files->ListDirectory("data/topic-1");
+    EXPECT_OK(entries);
+    return static_cast<int>(std::count_if(
+        entries->begin(), entries->end(),
+        [](const DirectoryEntry& entry) { return absl::EndsWith(entry.name, ".log"); }));
   }
   bool Waits() const { return log_->durable_offset() < log_->end_offset(); }
   void MakeRoom() { world_.files->SetCapacity(world_.files->used_bytes() + 10'000'000); }
@@ -133,6 +163,24 @@ TEST_F(LogWriterRoomTest, ADeletedReplicaMakesRoomForTheOthers) {
     world_.dir->DeleteReplica(LogFixture::Partition(0), world_.shard.get(), std::move(done));
   }));
   ExpectAllWritten();
+}
+
+// To delete all of it, its active segment has to be closed, and that needs room.
+TEST_F(LogWriterRoomTest, WhatIsClosedOfALogThatExpiresAsAWholeIsDeletedWithoutRoom) {
+  const std::unique_ptr<Log> other = OpenLogThatExpires();
+  const int segments = SegmentsOfOther();
+  world_.Run(absl::Hours(2));
+  world_.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    return call.kind == sim::SimCall::Kind::kCreate ? std::optional(sim::SimFault::kNoSpace)
+                                                    : std::nullopt;
+  });
+  EXPECT_EQ(other->Housekeep(world_.Now()), segments);
+  world_.Run(absl::Seconds(2));
+  EXPECT_EQ(SegmentsOfOther(), 1) << "the active one";
+  world_.files->SetFaults(nullptr);
+  world_.Run(absl::Seconds(2));
+  EXPECT_FALSE(world_.dir->failed());
+  EXPECT_EQ(other->durable_log_start(), other->end_offset());
 }
 
 TEST_F(LogWriterRoomTest, ADeletedReplicaTakesWhatWaitedForRoomWithIt) {
