@@ -48,6 +48,7 @@ bool IsFinal(const absl::Status& status) {
 BrokerSession::BrokerSession(BrokerSessionOptions options, Random* random, MonotonicTime now)
     : options_(std::move(options)), random_(random), seek_at_(now) {
   CHECK(!options_.controllers.empty());
+  for (const raft::Peer& controller : options_.controllers) words_[controller.address] = {};
   // Not all brokers at the same one.
   next_ = random_->Below(options_.controllers.size());
   Seek(now);
@@ -98,15 +99,15 @@ void BrokerSession::OnStreamEnded(uint64_t stream, const absl::Status& status, M
     tried_.clear();
     // A break may be the connection's alone.
     if (CodeOf(status) != ErrorCode::kNotController) preferred_ = left;
-    named_.clear();
+    ForgetNamed();
   }
   if (CodeOf(status) == ErrorCode::kNotController) {
     if (!Tried(left.address)) tried_.push_back(left.address);
-    if (const std::optional<LeaderHint> hint = DetailOf(status).leader; hint.has_value()) {
-      AdoptHint(*hint);
-    } else {
-      named_.clear();
+    const LeaderHint hint = DetailOf(status).leader.value_or(LeaderHint());
+    if (const auto word = words_.find(left.address); word != words_.end()) {
+      word->second = {.names = hint.leader == kNoNode ? "" : hint.address};
     }
+    AdoptHint(hint, /*own_voter=*/false);
   }
   Seek(now);
 }
@@ -134,7 +135,7 @@ void BrokerSession::OnLeader(const LeaderHint& leader, MonotonicTime now) {
   if (connected() && current_->address == leader.address) return;
   // A term that is not above the one heard of last is older news.
   if (established_ && leader.leader_epoch.value() <= term_.value()) return;
-  AdoptHint(leader);
+  AdoptHint(leader, /*own_voter=*/true);
   std::erase(tried_, leader.address);
   Close();
   Seek(now);
@@ -153,6 +154,7 @@ void BrokerSession::Tick(MonotonicTime now) {
     if (established_ && now - established_at_ >= kLasting) {
       rounds_failed_ = 0;
       tried_ = {current_->address};
+      ForgetNamed();
     }
     if (!established_) CountSilence();
     Close();
@@ -271,7 +273,7 @@ void BrokerSession::Heard(MonotonicTime now) {
   if (established_) return;
   established_ = heard_somebody_ = true;
   established_at_ = now;
-  refused_.clear();
+  for (auto& [address, word] : words_) word = {};
   rounds_silent_ = named_silent_ = 0;
   if (want_registration_ && now >= register_at_) AskRegistration();
 }
@@ -345,10 +347,16 @@ bool BrokerSession::Tried(const std::string& address) const {
   return std::find(tried_.begin(), tried_.end(), address) != tried_.end();
 }
 
-void BrokerSession::AdoptHint(const LeaderHint& hint) {
-  if (hint.leader == kNoNode || hint.address.empty()) return;
+void BrokerSession::AdoptHint(const LeaderHint& hint, bool own_voter) {
+  if (hint.leader == kNoNode || hint.address.empty()) return ForgetNamed();
   preferred_ = raft::Peer{.node = hint.leader, .address = hint.address};
   if (std::exchange(named_, hint.address) != hint.address) named_silent_ = 0;
+  named_by_own_voter_ = own_voter;
+}
+
+void BrokerSession::ForgetNamed() {
+  named_.clear();
+  named_by_own_voter_ = false;
 }
 
 absl::Duration BrokerSession::ConnectMax() const {
@@ -370,11 +378,15 @@ void BrokerSession::CountSilence() {
 bool BrokerSession::IsOfOurCluster(const absl::Status& refusal) {
   const bool may_be_astray = CodeOf(refusal) == ErrorCode::kInconsistentClusterId ||
                              CodeOf(refusal) == ErrorCode::kAuthorizationFailed;
-  if (!may_be_astray || established_ || current_->address == named_) return true;
-  refused_.insert(current_->address);
-  return std::all_of(
-      options_.controllers.begin(), options_.controllers.end(),
-      [this](const raft::Peer& controller) { return refused_.contains(controller.address); });
+  if (!may_be_astray || established_) return true;
+  if (named_by_own_voter_ && current_->address == named_) return true;
+  bool all = true;
+  for (auto& [address, word] : words_) {
+    // Who names it is of its cluster, whichever that is.
+    word.refuses |= address == current_->address || word.names == current_->address;
+    all &= word.refuses;
+  }
+  return all;
 }
 
 void BrokerSession::AskRegistration() {

@@ -19,7 +19,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -168,15 +167,18 @@ class BrokerSession {
   void Seek(MonotonicTime now);
   std::optional<raft::Peer> NextUntried() const;
   bool Tried(const std::string& address) const;
-  void AdoptHint(const LeaderHint& hint);
+  // Of another controller, or of this node's own voter.
+  void AdoptHint(const LeaderHint& hint, bool own_voter);
+  void ForgetNamed();
   // How long the present controller may take to say something.
   absl::Duration ConnectMax() const;
   absl::Duration Doubled(int times) const;
   // It did not.
   void CountSilence();
   // Whether who refuses for good speaks for the cluster. A process at a controller's address that
-  // is of another cluster, or takes TLS only, must not stop a broker that the others take in: it
-  // does not unless another one has named it as the leader, or all refuse.
+  // is of another cluster, or takes TLS only, must not stop a broker that the others take in, nor
+  // must the leader that it names, which is of the other cluster too. It ends only if all refuse or
+  // name as the leader one that does, or if this node's own voter has named it.
   bool IsOfOurCluster(const absl::Status& refusal);
   void AskRegistration();
   void Fail(const absl::Status& status);
@@ -209,8 +211,16 @@ class BrokerSession {
   // Unless those who answer go on to name it, which they do not for long of one that is off.
   std::string named_;
   int named_silent_ = 0;
-  // Those that refused for good since somebody last spoke for the cluster.
-  std::set<std::string> refused_;
+  // It is of the cluster for certain.
+  bool named_by_own_voter_ = false;
+  // What a controller said last, since somebody last spoke for the cluster.
+  struct Word {
+    // For good: itself, or the leader that it named.
+    bool refuses = false;
+    std::string names;
+  };
+  // Of those in the options, by address.
+  std::map<std::string, Word> words_;
   // When there is no stream: of the next round.
   MonotonicTime seek_at_;
   std::string last_failure_;

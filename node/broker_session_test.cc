@@ -34,6 +34,9 @@ absl::Status Refused() { return MakeError(ErrorCode::kBrokerNotAvailable, "conne
 
 class BrokerSessionTest : public ::testing::Test {
  protected:
+  explicit BrokerSessionTest(BrokerSessionOptions options = Options())
+      : session_(std::move(options), &random_, now_) {}
+
   static BrokerSessionOptions Options() {
     BrokerSessionOptions options;
     options.controllers = {{NodeId(1), "c1:1"}, {NodeId(2), "c2:1"}, {NodeId(3), "c3:1"}};
@@ -88,10 +91,18 @@ class BrokerSessionTest : public ::testing::Test {
     Take();
     ASSERT_EQ(session_.state(), State::kActive);
   }
+  // By the own voter, in a term above that of the session; where it is asked then.
+  std::string SayThatAnotherLeads() {
+    const int other = address_ == "c2:1" ? 3 : 2;
+    session_.OnLeader({NodeId(other), LeaderEpoch(6), absl::StrCat("c", other, ":1")}, now_);
+    EXPECT_TRUE(Take().open.has_value());
+    EXPECT_EQ(address_, absl::StrCat("c", other, ":1"));
+    return address_;
+  }
 
   MonotonicTime now_ = MonotonicTime::FromNanos(1'000'000'000'000);
   sim::SimRandom random_{1};
-  BrokerSession session_{Options(), &random_, now_};
+  BrokerSession session_;
   BrokerSessionReady::Open opened_;
   uint64_t stream_ = 0;
   std::string address_;
@@ -418,6 +429,84 @@ TEST_F(BrokerSessionTest, WhomAnotherNamesAsTheLeaderSpeaksForTheCluster) {
                            : NotController(3));
   }
   EXPECT_EQ(session_.state(), State::kEnded);
+}
+
+// A follower of the other cluster leads to its leader, which refuses as well: both speak for
+// theirs.
+TEST_F(BrokerSessionTest, TheLeaderThatAnAstrayFollowerNamesEndsNothing) {
+  const absl::Status names =
+      MakeError(ErrorCode::kNotController, "another leads",
+                {.leader = LeaderHint{
+                     .leader = NodeId(7), .leader_epoch = LeaderEpoch(7), .address = "d2:1"}});
+  int asked = 0;
+  for (const absl::Status& other : {NotController(), Refused()}) {
+    for (int i = 0; i < 20; ++i) {
+      UntilOpened();
+      if (address_ == "d2:1") {
+        ++asked;
+        End(MakeError(ErrorCode::kInconsistentClusterId, "not here"));
+      } else {
+        End(address_ == "c3:1" ? names : other);
+      }
+      ASSERT_OK(session_.failure());
+    }
+  }
+  EXPECT_GT(asked, 4);
+}
+
+class BrokerSessionOfFiveTest : public BrokerSessionTest {
+ protected:
+  BrokerSessionOfFiveTest() : BrokerSessionTest(OfFive()) {}
+  static BrokerSessionOptions OfFive() {
+    BrokerSessionOptions options = Options();
+    options.controllers.push_back({NodeId(4), "c4:1"});
+    options.controllers.push_back({NodeId(5), "c5:1"});
+    return options;
+  }
+};
+
+TEST_F(BrokerSessionOfFiveTest, WhomAllNameAsTheLeaderSpeaksForTheCluster) {
+  for (int i = 0; i < 20 && session_.failure().ok(); ++i) {
+    UntilOpened();
+    End(address_ == "c3:1" ? MakeError(ErrorCode::kInconsistentClusterId, "not here")
+                           : NotController(3));
+  }
+  EXPECT_EQ(session_.state(), State::kEnded);
+}
+
+TEST_F(BrokerSessionTest, WhomTheOwnVoterNamesAsTheLeaderSpeaksForTheCluster) {
+  BecomeActive();
+  SayThatAnotherLeads();
+  End(MakeError(ErrorCode::kInconsistentClusterId, "not here"));
+  EXPECT_EQ(session_.state(), State::kEnded);
+}
+
+// Its place has been taken by another process since.
+TEST_F(BrokerSessionTest, WhomTheOwnVoterNamedBeforeItFellSilentIsNotBelievedForThat) {
+  BecomeActive();
+  const std::string there = SayThatAnotherLeads();
+  Answer(BrokerState::kActive);
+  Pass(absl::Seconds(1));
+  Answer(BrokerState::kActive);
+  Pass(absl::Milliseconds(1500));
+  for (int i = 0; i < 20; ++i) {
+    UntilOpened();
+    End(address_ == there ? MakeError(ErrorCode::kInconsistentClusterId, "not here") : Refused());
+    ASSERT_OK(session_.failure());
+  }
+}
+
+TEST_F(BrokerSessionTest, WhomTheOwnVoterNamedBeforeOthersKnewNoLeaderIsNotBelievedForThat) {
+  BecomeActive();
+  const std::string there = SayThatAnotherLeads();
+  End(Refused());
+  for (int i = 0; i < 20; ++i) {
+    UntilOpened();
+    End(address_ == there
+            ? MakeError(ErrorCode::kInconsistentClusterId, "not here")
+            : MakeError(ErrorCode::kNotController, "nobody leads", {.leader = LeaderHint()}));
+    ASSERT_OK(session_.failure());
+  }
 }
 
 TEST_F(BrokerSessionTest, FencedBrokerAsksToBeActiveAgain) {
