@@ -43,6 +43,22 @@ bool IsFinal(const absl::Status& status) {
   }
 }
 
+// Whether a process that is no controller of this cluster may have said it.
+bool MayBeAstray(const absl::Status& refusal) {
+  switch (CodeOf(refusal)) {
+    case ErrorCode::kInconsistentClusterId:
+    case ErrorCode::kAuthorizationFailed:
+    // There is no such service: a client's port, or another program's.
+    case ErrorCode::kUnsupportedVersion:
+      return true;
+    case ErrorCode::kInvalidRequest:
+      // A controller names what it refuses; gRPC itself does not.
+      return DetailOf(refusal).name.empty();
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 BrokerSession::BrokerSession(BrokerSessionOptions options, Random* random, MonotonicTime now)
@@ -79,8 +95,8 @@ void BrokerSession::OnAnswer(uint64_t stream, const SessionAnswer& answer, Monot
 
 void BrokerSession::OnStreamEnded(uint64_t stream, const absl::Status& status, MonotonicTime now) {
   if (stream != stream_ || !connected()) return;
-  if (IsFinal(status) && IsOfOurCluster(status)) return Fail(status);
   const raft::Peer left = *current_;
+  if (IsFinal(status) && IsOfOurCluster(status)) return Fail(Annotate(status, left.address));
   const bool lasted = established_ && now - established_at_ >= kLasting;
   last_failure_ = absl::StrCat(left.address, ": ", status.message());
   // What is refused is so sooner: no connection was made in time.
@@ -117,7 +133,7 @@ void BrokerSession::OnRegistered(uint64_t attempt, const absl::StatusOr<BrokerEp
   if (attempt != attempt_ || !registering_) return;
   registering_ = false;
   if (!epoch.ok()) {
-    if (IsFinal(epoch.status())) return Fail(epoch.status());
+    if (IsFinal(epoch.status())) return Fail(Annotate(epoch.status(), current_->address));
     last_failure_ = absl::StrCat("registration: ", epoch.status().message());
     register_at_ = now + kRegisterAgainAfter;
     return;
@@ -376,9 +392,7 @@ void BrokerSession::CountSilence() {
 }
 
 bool BrokerSession::IsOfOurCluster(const absl::Status& refusal) {
-  const bool may_be_astray = CodeOf(refusal) == ErrorCode::kInconsistentClusterId ||
-                             CodeOf(refusal) == ErrorCode::kAuthorizationFailed;
-  if (!may_be_astray || established_) return true;
+  if (!MayBeAstray(refusal) || established_) return true;
   if (named_by_own_voter_ && current_->address == named_) return true;
   bool all = true;
   for (auto& [address, word] : words_) {

@@ -176,9 +176,10 @@ class BrokerSession {
   // It did not.
   void CountSilence();
   // Whether who refuses for good speaks for the cluster. A process at a controller's address that
-  // is of another cluster, or takes TLS only, must not stop a broker that the others take in, nor
-  // must the leader that it names, which is of the other cluster too. It ends only if all refuse or
-  // name as the leader one that does, or if this node's own voter has named it.
+  // is of another cluster, takes TLS only, or is no controller must not stop a broker that the
+  // others take in, nor must the leader that it names, which is of the other cluster too. It ends
+  // only if all refuse or name as the leader one that does, or if this node's own voter has named
+  // it.
   bool IsOfOurCluster(const absl::Status& refusal);
   void AskRegistration();
   void Fail(const absl::Status& status);

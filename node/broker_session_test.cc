@@ -385,23 +385,35 @@ TEST_F(BrokerSessionTest, RegistrationIsTriedAgainAfterATransientRefusal) {
 }
 
 TEST_F(BrokerSessionTest, RefusalForGoodEndsTheSession) {
-  for (const ErrorCode code : {ErrorCode::kUnsupportedVersion, ErrorCode::kStaleBrokerEpoch,
-                               ErrorCode::kBrokerIdNotRegistered}) {
+  // The last one: this node has lost what was committed (S-20).
+  for (const absl::Status& refusal :
+       {MakeError(ErrorCode::kStaleBrokerEpoch, "never"),
+        MakeError(ErrorCode::kBrokerIdNotRegistered, "never"),
+        MakeError(ErrorCode::kInvalidRequest, "never", {.name = "applied_index"})}) {
     BrokerSession session(Options(), &random_, now_);
-    const uint64_t stream = session.TakeReady().open->stream;
-    session.OnStreamEnded(stream, MakeError(code, "never"), now_);
-    EXPECT_EQ(session.state(), State::kEnded) << code;
-    EXPECT_EQ(CodeOf(session.failure()), code);
+    const BrokerSessionReady::Open open = *session.TakeReady().open;
+    session.OnStreamEnded(open.stream, refusal, now_);
+    EXPECT_EQ(session.state(), State::kEnded) << refusal;
+    EXPECT_THAT(session.failure(), IsError(CodeOf(refusal), open.address + ": never"));
     EXPECT_EQ(session.next_deadline(), MonotonicTime::Never());
     session.Tick(now_ + absl::Hours(1));
     EXPECT_FALSE(session.TakeReady().open.has_value());
   }
 }
 
-// A follower's place is taken by a process of another cluster, or by one that takes TLS only.
+// A controller whose metadata this program does not understand.
+TEST_F(BrokerSessionTest, WhatIsRefusedAfterItsMetadataCameEndsTheSession) {
+  Take();
+  session_.OnMetadata(stream_, LogIndex(0), now_);
+  End(MakeError(ErrorCode::kUnsupportedVersion, "a record of a newer level"));
+  EXPECT_EQ(session_.state(), State::kEnded);
+}
+
+// A follower's place is taken by a process of another cluster, by one that takes TLS only, or by
+// one that is no controller.
 TEST_F(BrokerSessionTest, OneControllerThatIsAstrayEndsNothing) {
-  for (const ErrorCode code :
-       {ErrorCode::kInconsistentClusterId, ErrorCode::kAuthorizationFailed}) {
+  for (const ErrorCode code : {ErrorCode::kInconsistentClusterId, ErrorCode::kAuthorizationFailed,
+                               ErrorCode::kUnsupportedVersion, ErrorCode::kInvalidRequest}) {
     // The others do not lead either, or do not answer.
     for (const absl::Status& other : {NotController(), Refused()}) {
       for (int i = 0; i < 20; ++i) {
@@ -420,6 +432,16 @@ TEST_F(BrokerSessionTest, WhereAllAreOfAnotherClusterItEnds) {
     End(MakeError(ErrorCode::kInconsistentClusterId, "not here"));
   }
   EXPECT_EQ(session_.state(), State::kEnded);
+}
+
+TEST_F(BrokerSessionTest, WhereNoneIsAControllerItEndsAndSaysWhere) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(session_.failure());
+    UntilOpened();
+    End(MakeError(ErrorCode::kUnsupportedVersion, "no such service"));
+  }
+  EXPECT_THAT(session_.failure(),
+              IsError(ErrorCode::kUnsupportedVersion, address_ + ": no such service"));
 }
 
 TEST_F(BrokerSessionTest, WhomAnotherNamesAsTheLeaderSpeaksForTheCluster) {

@@ -180,6 +180,8 @@ void RemoteSession::OnReceived(uint64_t stream,
   if (const absl::Status applied = Apply(*response); !applied.ok()) {
     LOG_ERROR("node", "the controller's metadata cannot be followed",
               {{"applied", follower_.applied().value()}, {"error", applied.ToString()}});
+    // What sends metadata is a controller: it, and not a stray one, is what cannot be followed.
+    core_.OnMetadata(stream, follower_.applied(), now);
     return EndStream(applied);
   }
   core_.OnMetadata(stream, follower_.applied(), now);

@@ -243,6 +243,30 @@ TEST_F(RemoteSessionTest, RecordOfAnUnknownFeatureLevelEndsTheSession) {
   EXPECT_EQ(CodeOf(*ended_), ErrorCode::kUnsupportedVersion);
 }
 
+// By the first that it hears: no other controller has other metadata.
+TEST_F(RemoteSessionTest, MetadataOfAnUnknownFeatureLevelEndsTheSessionOfOneAmongSeveral) {
+  FakeControllerLink link;
+  RemoteSession::Deps deps = Deps();
+  deps.link = &link;
+  RemoteSessionOptions options = Options();
+  options.session.controllers.push_back({NodeId(102), "d:1"});
+  RemoteSession session(options, deps);
+  std::optional<absl::Status> ended;
+  session.SetOnEnded([&](const absl::Status& status) { ended = status; });
+  internal::v1::BrokerSessionResponse response;
+  internal::v1::MetadataEntry* entry = response.mutable_entries()->add_entries();
+  entry->set_index(1);
+  rsm::Record record = metadata::TopicMade(2, "u");
+  record.type = rsm::RecordType(999);
+  entry->set_payload(rsm::EncodeEntry({&record, 1})->ToString());
+  On([&] {
+    session.Start([](const LeaderHint&) {});
+    link.Send(response);
+  });
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_EQ(CodeOf(*ended), ErrorCode::kUnsupportedVersion);
+}
+
 TEST_F(RemoteSessionTest, ReplacedBrokerIsTold) {
   BecomeActive();
   End(MakeError(ErrorCode::kStaleBrokerEpoch, "another process has taken over"));

@@ -185,5 +185,22 @@ TEST_F(GrpcControllerLinkTest, UnreachableControllerIsAnErrorForBoth) {
   EXPECT_THAT(refused.Get(), HasCode(ErrorCode::kBrokerNotAvailable));
 }
 
+// A client's port. BrokerSession takes it for one that is astray.
+TEST_F(GrpcControllerLinkTest, AServerThatIsNoControllerIsAnUnsupportedVersion) {
+  rpc::Server other({.listeners = {{.name = "C", .host = "127.0.0.1", .port = 0}}}, &clock_,
+                    nullptr, &metrics_);
+  ASSERT_OK(other.Start());
+  Told<absl::Status> ended;
+  Run([&] {
+    stream_ =
+        link_.OpenSession(absl::StrCat("127.0.0.1:", other.listeners()[0].port), Applied(0),
+                          absl::Seconds(1), [&](auto response) { ended.Set(response.status()); });
+  });
+  EXPECT_THAT(ended.Get(), HasCode(ErrorCode::kUnsupportedVersion));
+  Run([&] { stream_.reset(); });
+  other.Shutdown(absl::ZeroDuration());
+  other.StopQueues();
+}
+
 }  // namespace
 }  // namespace millrace::node
