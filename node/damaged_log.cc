@@ -7,7 +7,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/check.h"
 #include "base/status.h"
 #include "node/founding_file.h"
@@ -62,6 +64,16 @@ absl::StatusOr<raft::VoterSet> NewestReadableVoters(FileSystem& files, const std
   return newest;
 }
 
+// The rest is the id of the directory that it was.
+constexpr absl::string_view kAsidePrefix = "damaged-";
+
+absl::StatusOr<bool> WasSetAside(FileSystem& files, const MetadataDir& dir) {
+  ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(dir.path()));
+  return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {
+    return absl::StartsWith(entry.name, kAsidePrefix);
+  });
+}
+
 bool HasOthers(const std::vector<raft::Voter>& voters, NodeId self) {
   return std::any_of(voters.begin(), voters.end(), [self](const raft::Voter& voter) {
     return voter.id.node != self && !voter.learner;
@@ -97,7 +109,9 @@ absl::StatusOr<bool> OthersVote(FileSystem& files, const MetadataDir& dir,
   ASSIGN_OR_RETURN(const raft::FoundingRecord founding,
                    ReadFoundingFile(files, dir.path(), dir.cluster_id()));
   // A quorum that grew out of this node alone has more configured than founded it.
-  return HasOthers(founding.voters, dir.node_id()) || configured.size() > 1;
+  if (HasOthers(founding.voters, dir.node_id()) || configured.size() > 1) return true;
+  // What said so was set aside, and has got no log since.
+  return founding.voters.empty() ? WasSetAside(files, dir) : false;
 }
 
 absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* dir,
@@ -106,12 +120,19 @@ absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* d
   ASSIGN_OR_RETURN(raft::FoundingRecord founding,
                    ReadFoundingFile(files, dir->path(), dir->cluster_id()));
   const DirectoryId before = dir->directory_id();
+  const std::string aside = JoinPath(dir->path(), absl::StrCat(kAsidePrefix, before.ToString()));
+  // Before anything that says who votes is gone: it tells the next start, if this one gets no
+  // further than that, even where there is no log to be kept in it.
+  ASSIGN_OR_RETURN(const bool again, WasSetAside(files, *dir));
+  if (!again) {
+    RETURN_IF_ERROR(files.CreateDirectory(aside));
+    RETURN_IF_ERROR(files.SyncDirectory(dir->path()));
+  }
   // In this order: a log that is gone under the old identity would be a forgotten vote.
   founding.voters.clear();
   founding.replaced.clear();
   RETURN_IF_ERROR(WriteFoundingFile(files, dir->path(), founding));
   RETURN_IF_ERROR(dir->BecomeDirectory(DirectoryId::Draw(*random)));
-  const std::string aside = JoinPath(dir->path(), absl::StrCat("damaged-", before.ToString()));
   // Snapshots without their log would be taken for an installation that had just begun.
   for (const absl::string_view name : {"snapshots", "wal"}) {
     const std::string from = JoinPath(dir->path(), name);

@@ -29,16 +29,16 @@ namespace millrace::node {
 absl::Status CheckVotersLog(FileSystem& files, const MetadataDir& dir);
 
 // Whether voters of other nodes can add this one to its quorum, by the newest set that can still be
-// read in `dir`; where there is none, by the founding set and `configured` voters. In doubt false:
-// who is alone and set aside is lost, and who is refused says so. Errors: those of ReadFoundingFile
-// and of the disk.
+// read in `dir`; where there is none, by the founding set and `configured` voters, or because a log
+// was set aside for that and there is no set since. In doubt false: who is alone and set aside is
+// lost, and who is refused says so. Errors: those of ReadFoundingFile and of the disk.
 absl::StatusOr<bool> OthersVote(FileSystem& files, const MetadataDir& dir,
                                 const std::vector<raft::Peer>& configured);
 
 // Makes `dir` another directory of its cluster, and moves log and snapshots, as far as there are
 // any, into a directory in it that is named after the one it was: that path is the result. After a
-// crash in between the log is found damaged again, or is gone. REQUIRES: `dir` belongs to a
-// cluster.
+// crash in between the log is found damaged again, or is gone, and others vote as before. REQUIRES:
+// `dir` belongs to a cluster.
 absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* dir, Random* random);
 
 }  // namespace millrace::node

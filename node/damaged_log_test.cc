@@ -133,6 +133,22 @@ TEST_F(DamagedLogTest, WithoutAnySetTheFoundersAndTheConfigSayWhetherOthersVote)
   EXPECT_TRUE(OthersVote(*files_, *dir_, {{NodeId(1), "one:1"}, {NodeId(2), "two:1"}}).value());
 }
 
+// It grew out of a quorum of one, or its config names itself only; nothing is left to be kept.
+TEST_F(DamagedLogTest, S17WhoseLogIsLostIsSetAsideAgainAfterACrash) {
+  ASSERT_OK(RemoveTree(*files_, "m/wal"));
+  ASSERT_TRUE(OthersVote(*files_, *dir_, {{NodeId(1), "one:1"}}).value());
+  ASSERT_OK(SetDamagedLogAside(*files_, dir_.get(), &random_).status());
+  dir_.reset();
+  for (int i = 0; i < 3; ++i) {
+    files_ = files_->CrashImage(sim::CrashMode::kLoseAll, random_);
+    dir_ = MetadataDir::Open(files_.get(), "m", NodeId(1), &random_).value();
+    EXPECT_THAT(CheckVotersLog(*files_, *dir_), HasCode(ErrorCode::kInvalidDirectory));
+    ASSERT_TRUE(OthersVote(*files_, *dir_, {{NodeId(1), "one:1"}}).value());
+    ASSERT_OK(SetDamagedLogAside(*files_, dir_.get(), &random_).status());
+    dir_.reset();
+  }
+}
+
 TEST_F(DamagedLogTest, S35FlippedBitsAreFoundBeforeAnyVote) {
   // Groups of one page each; the head of the segment has the hard state and the voters.
   int found = 0;
@@ -181,6 +197,7 @@ TEST_F(DamagedLogTest, S17ACrashInBetweenLeavesNoVoterWithoutItsLog) {
     auto dir = MetadataDir::Open(image.get(), "m", NodeId(1), &random_).value();
     // Found damaged or gone again: the next start sets it aside once more.
     const bool is_before = dir->directory_id() == before_;
+    EXPECT_TRUE(OthersVote(*image, *dir, {{NodeId(1), "one:1"}}).value());
     EXPECT_THAT(CheckVotersLog(*image, *dir), HasCode(is_before || image->Exists("m/wal").value()
                                                           ? ErrorCode::kCorruptLog
                                                           : ErrorCode::kInvalidDirectory));
