@@ -27,7 +27,6 @@ constexpr const char* kMutants[] = {
     "raft.change-before-own-term",
     "raft.commit-beyond-match",
     "raft.commit-old-term",
-    "raft.commit-written-ahead",
     "raft.directory-ignored",
     "raft.install-without-voters",
     "raft.learner-counts",

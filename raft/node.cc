@@ -347,7 +347,6 @@ void Node::TakeWrites(Ready* ready) {
 // state without the entries, and the old entries in their place are not what was committed. What is
 // left out here is written with a later Ready; a start without it learns it from the leader.
 LogIndex Node::CommitOnDisk() const {
-  if (MUTANT("raft.commit-written-ahead")) return state_.commit();
   // A snapshot to be installed is on the disk before anything of its Ready is in the log's files.
   return std::max(std::min(state_.commit(), state_.log.stable()), state_.log.start().index);
 }
