@@ -313,17 +313,22 @@ TEST(Leader, S36ALeaderWhoseDiskHangsHandsOver) {
 
 // ---- Snapshots: paper 7 ----
 
+// Commits up to 6 without voter 3, with `newest` of all but the last, and one before it.
+void TakeSnapshots(TestNode* node, const SnapshotId& newest) {
+  for (int64_t i = 2; i <= 6; ++i) {
+    ASSERT_OK(node->Propose("a"));
+    node->Acknowledge(2, i);
+  }
+  (*node)->SnapshotTaken(SnapshotId{Id(1, 3), 10, 7}, node->now());
+  (*node)->SnapshotTaken(newest, node->now());
+}
+
 TEST(Leader, AFollowerBehindTheLogIsSentTheSnapshot) {
   Options options;
   options.snapshot_chunk_bytes = 6;
   TestNode node = MakeLeader(options);
-  for (int64_t i = 2; i <= 6; ++i) {
-    ASSERT_OK(node.Propose("a"));
-    node.Acknowledge(2, i);
-  }
   const SnapshotId id{Id(1, 5), 10, 7};
-  node->SnapshotTaken(SnapshotId{Id(1, 3), 10, 7}, node.now());
-  node->SnapshotTaken(id, node.now());
+  ASSERT_NO_FATAL_FAILURE(TakeSnapshots(&node, id));
   EXPECT_EQ(node->log().start(), Id(1, 3));
   node.Sent();
   // Its disk was replaced by hand: it has nothing at all, which is below what it acknowledged.
@@ -352,13 +357,8 @@ TEST(Leader, APieceOfASnapshotIsNotSentAgainForEachAnswer) {
   Options options;
   options.snapshot_chunk_bytes = 6;
   TestNode node = MakeLeader(options);
-  for (int64_t i = 2; i <= 6; ++i) {
-    ASSERT_OK(node.Propose("a"));
-    node.Acknowledge(2, i);
-  }
   const SnapshotId id{Id(1, 5), 10, 7};
-  node->SnapshotTaken(SnapshotId{Id(1, 3), 10, 7}, node.now());
-  node->SnapshotTaken(id, node.now());
+  ASSERT_NO_FATAL_FAILURE(TakeSnapshots(&node, id));
   node.Receive(3, 1, AppendResponse{.refused = LogIndex(6), .round = Round(99)});
   const std::vector<SnapshotOffer> first = node.SentOf<SnapshotOffer>(3);
   ASSERT_THAT(first, SizeIs(1));
