@@ -5,8 +5,9 @@ With --define=precompiled_headers=on (the configs of CI set it) every source sta
 include what they use: builds without it, and tools/tidy, need that.
 """
 
-# What is tested is optimised as the configuration says; the test's own code runs once and need not be.
-TEST_COPTS = ["-O0", "-g0"]
+# What is tested is optimised and checked as the configuration says; the test's own code runs once, and is only watched for
+# what it does to memory.
+TEST_COPTS = ["-O0", "-g0", "-fno-sanitize=undefined"]
 
 def _with_precompiled(kind, wanted, copts, deps, kwargs):
     if not wanted:
