@@ -97,6 +97,11 @@ class DiskLog {
   // The snapshot of an earlier recovery point, unless a segment begins there.
   absl::Status RemovePassingSnapshot(Offset offset);
 
+  // It lies before the active segment.
+  bool IsSealed(const Segment& segment) const {
+    return active_base.has_value() && segment.base_offset < *active_base;
+  }
+
   // The base offsets of the segments that are there, rising.
   absl::StatusOr<std::vector<Offset>> ListSegments() const;
 

@@ -186,6 +186,8 @@ class LogWriter : public std::enable_shared_from_this<LogWriter> {
   // Does ahead of what waits what frees room, or needs nothing but the journal.
   absl::Status GoAhead();
   bool MayGoAhead(size_t position) const;
+  // Of a deletion what needs no roll; the rest stays in `op`, and has nobody to tell.
+  static LogOp TakeSealed(LogOp& op);
   // Forgets the appends that are written, and those of logs that are gone.
   void DropAppends();
   absl::Status Perform(LogOp& op);

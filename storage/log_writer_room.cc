@@ -82,8 +82,14 @@ absl::Status LogWriter::GoAhead() {
       ++i;
       continue;
     }
-    RETURN_IF_ERROR(Perform(queue_[i].op));
-    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
+    LogOp& op = queue_[i].op;
+    LogOp sealed = TakeSealed(op);
+    RETURN_IF_ERROR(Perform(sealed));
+    if (op.segments.empty()) {
+      queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      ++i;
+    }
   }
   RETURN_IF_ERROR(partitions_->Flush());
   FinishWaiting();
@@ -93,17 +99,31 @@ absl::Status LogWriter::GoAhead() {
 bool LogWriter::MayGoAhead(size_t position) const {
   const LogOp& op = queue_[position].op;
   const DiskLog& log = *op.log;
-  // Of a log as its files are now: what is deleted is sealed, and there is a log end behind it.
+  // Of a log as its files are now: there is a log end behind it.
   if (op.kind != LogOp::Kind::kLogStart || log.gone || op.to > log.end) return false;
-  for (const auto& segment : op.segments) {
-    if (!log.active_base.has_value() || segment->base_offset >= *log.active_base) return false;
-  }
-  // Appends and rolls leave that as it is.
-  return std::none_of(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(position),
-                      [&](const Queued& before) {
-                        return before.op.log == op.log && before.op.kind != LogOp::Kind::kAppend &&
-                               before.op.kind != LogOp::Kind::kRoll;
-                      });
+  // Else it did before, and waits for its active segment to be sealed.
+  if (!op.done && !op.segments.empty() && !log.IsSealed(*op.segments.front())) return false;
+  // These leave that as it is.
+  return std::all_of(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(position),
+                     [&](const Queued& before) {
+                       return before.op.log != op.log || before.op.kind == LogOp::Kind::kAppend ||
+                              before.op.kind == LogOp::Kind::kRoll ||
+                              before.op.kind == LogOp::Kind::kCheckpoint;
+                     });
+}
+
+LogOp LogWriter::TakeSealed(LogOp& op) {
+  LogOp sealed;
+  sealed.kind = op.kind;
+  sealed.log = op.log;
+  sealed.to = op.to;
+  sealed.delete_delay_ms = op.delete_delay_ms;
+  sealed.done = std::exchange(op.done, nullptr);
+  const auto rest = std::find_if(op.segments.begin(), op.segments.end(),
+                                 [&](const auto& segment) { return !op.log->IsSealed(*segment); });
+  sealed.segments.assign(op.segments.begin(), rest);
+  op.segments.erase(op.segments.begin(), rest);
+  return sealed;
 }
 
 void LogWriter::DropAppends() {

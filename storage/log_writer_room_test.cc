@@ -183,6 +183,31 @@ TEST_F(LogWriterRoomTest, WhatIsClosedOfALogThatExpiresAsAWholeIsDeletedWithoutR
   EXPECT_EQ(other->durable_log_start(), other->end_offset());
 }
 
+TEST_F(LogWriterRoomTest, WhatIsClosedIsDeletedThoughTheRollOfTheLastWaitsForRoom) {
+  const std::unique_ptr<Log> other = OpenLogThatExpires();
+  LogConfig config = world_.config;
+  config.segment_ms = 60'000;
+  other->SetConfig(config);
+  world_.Run(absl::Minutes(2));
+  world_.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    return call.kind == sim::SimCall::Kind::kCreate ? std::optional(sim::SimFault::kNoSpace)
+                                                    : std::nullopt;
+  });
+  EXPECT_EQ(other->Housekeep(world_.Now()), 0);
+  world_.Run(absl::Seconds(2));
+  std::optional<absl::Status> done;
+  other->RaiseLogStart(other->end_offset(), [&](absl::Status status) { done = std::move(status); });
+  world_.Run(absl::Seconds(2));
+  EXPECT_EQ(SegmentsOfOther(), 1) << "the last one";
+  ASSERT_TRUE(done.has_value());
+  EXPECT_OK(*done);
+  world_.files->SetFaults(nullptr);
+  world_.Run(absl::Seconds(2));
+  EXPECT_FALSE(world_.dir->failed());
+  EXPECT_EQ(other->durable_log_start(), other->end_offset());
+  EXPECT_EQ(other->size_bytes(), 0);
+}
+
 TEST_F(LogWriterRoomTest, ADeletedReplicaTakesWhatWaitedForRoomWithIt) {
   FillUp();
   log_.reset();
