@@ -113,6 +113,7 @@ void Scrubber::OnHang() {
   } else {
     late_[read_number_] = {.cold_reads = hangs, .partition = left_.back(), .from = *next_};
     NextLog();
+    if (left_.empty()) return EndPass();
   }
   if (pace_.interval > absl::ZeroDuration()) timer_.Set(clock_.Now() + absl::Milliseconds(1));
 }
@@ -151,6 +152,7 @@ void Scrubber::OnRead(uint64_t number, const absl::StatusOr<storage::ReadResult>
   } else if (CodeOf(read.status()) != ErrorCode::kOffsetNotAvailable) {
     NextLog();
   }
+  if (left_.empty()) return EndPass();
   const int64_t rate = std::max<int64_t>(pace_.bytes_per_second, 1);
   // A short rest after each read, whatever the rate: cut logs are asked again.
   const absl::Duration rest = std::max(

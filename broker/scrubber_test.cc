@@ -122,6 +122,23 @@ TEST_F(ScrubberTest, S37_ADiskThatHangsIsPassedOverUntilItAnswers) {
   hangs->Shutdown();
 }
 
+// The next pass begins when it is due, not when the last log is passed over.
+TEST_F(ScrubberTest, TheLastLogOfAPassFailsOrHangsAsAnyOther) {
+  f_.logs[1]->set_cold_error(MakeError(ErrorCode::kStorageError, "no disk"));
+  SetPace(absl::Minutes(1), 100 << 20);
+  f_.loop.RunFor(absl::Seconds(90));
+  EXPECT_EQ(Metric("millrace_log_scrub_passes_total"), 1);
+  EXPECT_EQ(Read(), f_.logs[0]->size_bytes());
+  f_.logs[1]->set_cold_error(absl::OkStatus());
+  const auto hangs = f_.loop.MakeExecutor("hangs", &f_.clock);
+  hangs->Pause();
+  f_.logs[1]->set_cold_reads(hangs.get());
+  f_.loop.RunFor(absl::Seconds(75));
+  EXPECT_EQ(Metric("millrace_log_scrub_passes_total"), 2);
+  EXPECT_EQ(Read(), 2 * f_.logs[0]->size_bytes());
+  hangs->Shutdown();
+}
+
 TEST_F(ScrubberTest, DamageThatADiskTellsLateIsToldToo) {
   const auto hangs = f_.loop.MakeExecutor("hangs", &f_.clock);
   hangs->Pause();
