@@ -25,6 +25,10 @@ void FetchMemory::Share::GiveTo(std::shared_ptr<FetchReader> reader) {
   reader->shares_.fetch_add(1, std::memory_order_relaxed);
   reader_->shares_.fetch_sub(1, std::memory_order_relaxed);
   reader_ = std::move(reader);
+  if (beyond_ == nullptr) return;
+  const std::shared_ptr<FetchMemory> memory = std::exchange(beyond_, nullptr);
+  memory->beyond_out_.store(false, std::memory_order_release);
+  memory->OnRelease();
 }
 
 void FetchMemory::Strand::Want() {

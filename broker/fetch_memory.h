@@ -52,14 +52,14 @@ class FetchMemory : public std::enable_shared_from_this<FetchMemory> {
 
     // Gives back what is more than `bytes`.
     void ShrinkTo(int64_t bytes);
-    // From now on it is somebody else's.
+    // From now on it is somebody else's; and if it may exceed the budget, another one may, too.
     void GiveTo(std::shared_ptr<FetchReader> reader);
 
    private:
     Reservation reservation_;
     std::shared_ptr<FetchReader> reader_;
     // Not null: this is the one that may exceed the budget.
-    const std::shared_ptr<FetchMemory> beyond_;
+    std::shared_ptr<FetchMemory> beyond_;
   };
 
   // Where reads wait: one per shard.

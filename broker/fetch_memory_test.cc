@@ -62,6 +62,18 @@ TEST(FetchMemoryTest, AShareIsOfWhomItWasGivenTo) {
   EXPECT_TRUE(other->is_owed_nothing());
 }
 
+// What a disk that hangs keeps is given to nobody.
+TEST(FetchMemoryTest, S37_AShareBeyondTheBudgetThatIsGivenAwayLetsAnotherOneGoBeyond) {
+  MemoryBudget budget(100);
+  auto memory = FetchMemory::Create(&budget);
+  const auto all = memory->TryTakeFirst(100, Reader());
+  const auto beyond = memory->TryTakeFirst(10, Reader());
+  ASSERT_NE(beyond, nullptr);
+  EXPECT_EQ(memory->TryTakeFirst(10, Reader()), nullptr);
+  beyond->GiveTo(Reader());
+  EXPECT_NE(memory->TryTakeFirst(10, Reader()), nullptr);
+}
+
 TEST(FetchMemoryTest, S37_WhatIsReadOfADiskIsAQuarterOfTheBudgetAtMost) {
   MemoryBudget budget(1000);
   auto memory = FetchMemory::Create(&budget);
