@@ -4,13 +4,14 @@
 
 #include <cstdio>
 
+#include "base/sim/sample_step.h"
 #include "base/sim/seeds.h"
 #include "gtest/gtest.h"
 
 namespace millrace::broker {
 namespace {
 
-constexpr uint64_t kSeeds = 3000;
+const uint64_t kSeeds = sim::SampledSeeds(3000);
 
 TEST(ReplicaWorldTest, EverySeedKeepsWhatIsAcknowledgedAndComesIntoSync) {
   ReplicaWorld::Result sum;

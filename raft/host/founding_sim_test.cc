@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sim/sample_step.h"
 #include "base/sim/seeds.h"
 #include "gtest/gtest.h"
 
@@ -17,17 +18,13 @@ namespace {
 using testing::FoundingSimResult;
 using testing::RunFoundingSeed;
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr uint64_t kSeeds = 2'000;
-#else
 constexpr uint64_t kSeeds = 20'000;
-#endif
 
 TEST(FoundingSim, S18SeedsNeverFoundTwoClustersAndAlwaysFoundOne) {
   std::map<std::string, int64_t> reached;
   int64_t events = 0;
   // A seed that finds a bug goes into the braces.
-  const std::vector<uint64_t> seeds = sim::SeedsToRun({}, {.count = kSeeds});
+  const std::vector<uint64_t> seeds = sim::SeedsToRun({}, {.count = sim::SampledSeeds(kSeeds)});
   for (const uint64_t seed : seeds) {
     const FoundingSimResult result = RunFoundingSeed(seed);
     ASSERT_EQ(result.violation, "") << "seed " << seed;

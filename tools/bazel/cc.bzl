@@ -5,9 +5,11 @@ With --define=precompiled_headers=on (the configs of CI set it) every source sta
 include what they use: builds without it, and tools/tidy, need that.
 """
 
-# What is tested is optimised and checked as the configuration says; the test's own code runs once, and is only watched for
-# what it does to memory.
-TEST_COPTS = ["-O0", "-g0", "-fno-sanitize=undefined"]
+# What is tested is checked as the configuration says; what tests it is only watched for what it does to memory.
+TESTONLY_COPTS = ["-fno-sanitize=undefined"]
+
+# And a test's own code runs once: it need not be optimised.
+TEST_COPTS = TESTONLY_COPTS + ["-O0", "-g0"]
 
 def _with_precompiled(kind, wanted, copts, deps, kwargs):
     if not wanted:
@@ -33,6 +35,8 @@ def cc_library(name, copts = [], deps = [], precompiled = True, **kwargs):
     All is linked statically (.bazelrc), so no library is also linked as a shared one that nobody uses.
     """
     kwargs.setdefault("linkstatic", True)
+    if kwargs.get("testonly"):
+        copts = copts + TESTONLY_COPTS
     native.cc_library(name = name, **_with_precompiled("code", precompiled, copts, deps, kwargs))
 
 def cc_binary(name, copts = [], deps = [], precompiled = True, **kwargs):
