@@ -208,6 +208,15 @@ TEST_F(LogWriterRoomTest, WhatIsClosedIsDeletedThoughTheRollOfTheLastWaitsForRoo
   EXPECT_EQ(other->size_bytes(), 0);
 }
 
+// However long it has waited until then: to try again takes no room.
+TEST_F(LogWriterRoomTest, RoomThatRetentionMakesIsForWhatWaits) {
+  const std::unique_ptr<Log> other = OpenLogThatExpires();
+  FillUp();
+  world_.Run(absl::Hours(2));
+  EXPECT_GT(other->Housekeep(world_.Now()), 0);
+  ExpectAllWritten();
+}
+
 TEST_F(LogWriterRoomTest, ADeletedReplicaTakesWhatWaitedForRoomWithIt) {
   FillUp();
   log_.reset();

@@ -83,12 +83,14 @@ absl::Status SyncJournal::Rewrite() {
   }
   RETURN_IF_ERROR(journal_.Rewrite(entries));
   dirty_.clear();
+  told_round_ends_.clear();
   return absl::OkStatus();
 }
 
 void SyncJournal::SetDurable(uint32_t number, Offset end) {
   marks_[number] = end;
   dirty_[number] = end;
+  told_round_ends_.erase(number);
 }
 
 void SyncJournal::AddEpoch(uint32_t number, const EpochEntry& entry) {
@@ -100,6 +102,9 @@ void SyncJournal::AddEpoch(uint32_t number, const EpochEntry& entry) {
 }
 
 void SyncJournal::SetRoundEnd(uint32_t number, const RoundEnd& round) {
+  const auto [told, first] = told_round_ends_.try_emplace(number, round);
+  if (!first && told->second == round) return;
+  told->second = round;
   AddDirty();
   std::string entry;
   AppendLittle<uint8_t>(kRoundEnd, &entry);
@@ -124,6 +129,7 @@ void SyncJournal::Forget(uint32_t number) {
   dirty_.erase(number);
   epochs_.erase(number);
   round_ends_.erase(number);
+  told_round_ends_.erase(number);
   if (marks_.erase(number) == 0) return;
   std::string entry;
   AppendLittle<uint8_t>(kForget, &entry);

@@ -66,7 +66,9 @@ class SyncJournal {
   void SetDurable(uint32_t number, Offset end);
   // Batches of the log from `start` on, which are synced, carry this epoch. In the next frame.
   void AddEpoch(uint32_t number, const EpochEntry& entry);
-  // The round of the next frame will end there. Behind the ends of earlier rounds.
+  // The round of the next frame will end there. Behind the ends of earlier rounds. Nothing is added
+  // for a round that is written again because it found no room: it would be added 5 times a second
+  // for as long as the disk is full.
   void SetRoundEnd(uint32_t number, const RoundEnd& round);
   void SetEpochs(uint32_t number, const EpochCache& epochs) { epochs_[number] = epochs; }
   // Lowers the mark of a log to `to` if it is higher, and makes that durable. After STORAGE_FULL it
@@ -107,7 +109,10 @@ class SyncJournal {
   std::map<uint32_t, Offset> marks_;
   // Of logs that have a mark: what is vouched for below it.
   std::map<uint32_t, EpochCache> epochs_;
+  // As Load found them.
   std::map<uint32_t, RoundEnd> round_ends_;
+  // Those of this process that the file holds, or the next frame, and nothing has made void.
+  std::map<uint32_t, RoundEnd> told_round_ends_;
   // Changed since the last frame.
   std::map<uint32_t, Offset> dirty_;
   bool damaged_ = false;

@@ -71,5 +71,36 @@ TEST(SyncJournalTest, TheEndOfARoundCountsUntilItsLogIsVouchedForAgain) {
   EXPECT_EQ(read.round_end(2), nullptr);
 }
 
+// A round that finds no room is tried again several times a second, for as long as that lasts.
+TEST(SyncJournalTest, ARoundThatIsWrittenAgainIsToldOnce) {
+  sim::SimFileSystem files;
+  SyncJournal journal(&files, "j", 1 << 20);
+  ASSERT_OK(journal.Rewrite());
+  const RoundEnd round = {Offset(0), 700, Offset(10)};
+  journal.SetRoundEnd(1, round);
+  ASSERT_OK(journal.Flush());
+  journal.SetRoundEnd(1, round);
+  EXPECT_FALSE(journal.has_pending());
+  const auto expect_told = [&] {
+    ASSERT_OK(journal.Flush());
+    SyncJournal read(&files, "j", 1 << 20);
+    ASSERT_OK(read.Load());
+    ASSERT_NE(read.round_end(1), nullptr);
+    EXPECT_EQ(*read.round_end(1), round);
+  };
+  expect_told();
+  // Again where it is void meanwhile: what came before the round was vouched for; or the log went,
+  // and another has its number; or the file was replaced.
+  journal.SetDurable(1, Offset(5));
+  journal.SetRoundEnd(1, round);
+  expect_told();
+  journal.Forget(1);
+  journal.SetRoundEnd(1, round);
+  expect_told();
+  ASSERT_OK(journal.Rewrite());
+  journal.SetRoundEnd(1, round);
+  expect_told();
+}
+
 }  // namespace
 }  // namespace millrace::storage
