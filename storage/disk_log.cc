@@ -129,9 +129,13 @@ absl::Status DiskLog::Allocate(uint64_t end, uint64_t bytes, int64_t step_min, i
                                              static_cast<uint64_t>(std::max(step_min, step_max)));
   const uint64_t length = std::max(step, end - allocated);
   const absl::Status filled = log_file->ZeroFill(allocated, length);
-  // Too little room for the step may still be enough for the batch: the write will tell. What there
-  // is of the step is room all the same.
-  if (CodeOf(filled) == ErrorCode::kStorageFull) return NoteAllocated();
+  if (CodeOf(filled) == ErrorCode::kStorageFull) {
+    // Too little room for the step may still be enough for the batch: the write will tell. What
+    // there is of the step is given back: the journals need room too, or all wait for some that
+    // nobody uses.
+    const absl::Status cut = log_file->Truncate(allocated);
+    return CodeOf(cut) == ErrorCode::kStorageFull ? NoteAllocated() : cut;
+  }
   RETURN_IF_ERROR(filled);
   allocated += length;
   return absl::OkStatus();

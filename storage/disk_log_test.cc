@@ -103,6 +103,23 @@ TEST_F(DiskLogTest, TooLittleRoomForAStepIsNoError) {
   EXPECT_EQ(log_.allocated, log_.size);
 }
 
+TEST_F(DiskLogTest, WhatThereIsOfAStepThatFindsTooLittleRoomIsGivenBack) {
+  Append(1);
+  const uint64_t used = files_.used_bytes();
+  files_.SetCapacity(used + 600);
+  ASSERT_OK(log_.Allocate(log_.size + 10, 10, 1000, 1000));
+  EXPECT_EQ(files_.used_bytes(), used);
+  EXPECT_EQ(log_.allocated, log_.size);
+  // Unless that needs room as well.
+  files_.SetFaults([](const sim::SimCall& call) {
+    return call.kind == sim::SimCall::Kind::kTruncate ? std::optional(sim::SimFault::kNoSpace)
+                                                      : std::nullopt;
+  });
+  ASSERT_OK(log_.Allocate(log_.size + 10, 10, 1000, 1000));
+  EXPECT_EQ(log_.allocated, log_.size + 500);
+  EXPECT_EQ(SizeOf(Offset(0)), log_.allocated);
+}
+
 TEST_F(DiskLogTest, ASealedSegmentIsTrimmedSyncedAndClosed) {
   Append(3);
   ASSERT_OK(log_.Allocate(log_.size + 1, 1, 4096, 4096));

@@ -219,7 +219,9 @@ absl::Status Journal::Allocate() {
   const absl::Status filled = file_->ZeroFill(allocated_, length);
   if (CodeOf(filled) == ErrorCode::kStorageFull) {
     // Too little room for the step may still be enough for the frame: its write will tell. What
-    // there is of the step is room all the same.
+    // there is of the step is given back: the logs need room too.
+    const absl::Status cut = file_->Truncate(allocated_);
+    if (CodeOf(cut) != ErrorCode::kStorageFull) return cut;
     ASSIGN_OR_RETURN(allocated_, file_->Size());
     return absl::OkStatus();
   }

@@ -74,6 +74,27 @@ TEST_F(JournalTest, AFrameThatFoundNoRoomIsWrittenLaterWithWhatCameMeanwhile) {
   EXPECT_EQ(Read().sequence, journal_.sequence());
 }
 
+TEST_F(JournalTest, WhatThereIsOfAStepThatFindsTooLittleRoomIsGivenBack) {
+  ASSERT_OK(journal_.Rewrite({"a"}));
+  const uint64_t used = files_.used_bytes();
+  files_.SetCapacity(used + 40'000);
+  Write("b");
+  EXPECT_LT(files_.used_bytes(), used + 100);
+  // Unless that needs room as well.
+  files_.SetFaults([](const sim::SimCall& call) {
+    return call.kind == sim::SimCall::Kind::kTruncate ? std::optional(sim::SimFault::kNoSpace)
+                                                      : std::nullopt;
+  });
+  Write("c");
+  EXPECT_GT(files_.used_bytes(), used + 30'000);
+  Write("d");
+  sim::SimRandom random(1);
+  const auto after = files_.CrashImage(sim::CrashMode::kLoseAll, random);
+  ASSERT_OK_AND_ASSIGN(const auto found, ReadJournal(*after, "j", JournalKind::kSync));
+  EXPECT_THAT(found.entries, ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(found.damaged_at + found.torn_bytes, 0u);
+}
+
 // Where too many files are open. What is appended from there on must be in the file of that name.
 TEST_F(JournalTest, ARewriteThatHasBegunToTakeEffectNeverSaysThatNothingWasDone_S08) {
   using Kind = sim::SimCall::Kind;
