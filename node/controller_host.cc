@@ -97,7 +97,8 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
   options.self = {.node = node_id, .directory = dir.directory_id()};
   options.founders = std::move(place.founders);
   options.known_peers = std::move(place.known_peers);
-  const rsm::HostOptions host_options{.others_may_lead = place.transport != nullptr};
+  rsm::HostOptions host_options;
+  host_options.others_may_lead = [host = host.get()] { return host->OthersMayLead(); };
   options.snapshot_after_bytes = place.snapshot_after_bytes;
   options.snapshot_interval = place.snapshot_interval;
   raft::QuorumLog::Dependencies log_dependencies{.wal = {.files = deps.files,
@@ -131,8 +132,8 @@ absl::StatusOr<std::unique_ptr<ControllerHost>> ControllerHost::Open(
       controller::MakeState(std::move(start.image), host->settings_));
   host->metrics_->OnState(*state);
   rsm::HostListener<controller::State>* const listener = host.get();
-  host->host_ =
-      std::make_unique<Host>(host_options, host->log_.get(), listener, std::move(state), at);
+  host->host_ = std::make_unique<Host>(std::move(host_options), host->log_.get(), listener,
+                                       std::move(state), at);
   return host;
 }
 
@@ -193,6 +194,11 @@ void ControllerHost::UpdateLeader() {
   if (hint.leader != kNoNode)
     hint.leader_epoch = LeaderEpoch(static_cast<int32_t>(log_->role().term.value()));
   dependencies_.leaders->Set(hint);
+}
+
+bool ControllerHost::OthersMayLead() const {
+  // One that was found since then, or a set of voters in which there can be one.
+  return dependencies_.leaders->leader().leader != kNoNode || log_->others_may_lead();
 }
 
 absl::Status ControllerHost::WithLeader(const absl::Status& status) const {

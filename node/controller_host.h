@@ -121,6 +121,8 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   absl::StatusOr<metadata::StoredImage> LoadSnapshot();
   absl::StatusOr<metadata::StoredImage> LoadImage(const EntryId& snapshot);
   absl::Status WithLeader(const absl::Status& status) const;
+  // REQUIRES: the log has failed.
+  bool OthersMayLead() const;
   void UpdateLeader();
   std::shared_ptr<const metadata::Image> CommittedImage() const;
   void BeginFeed();

@@ -143,6 +143,27 @@ TEST_F(DedicatedControllerTest, S20LostLogIsNotANewCluster) {
   EXPECT_THAT(Start(), HasCode(ErrorCode::kInvalidDirectory));
 }
 
+// It has a listener for controllers, but there is nobody to pass a request on to.
+TEST_F(DedicatedControllerTest, S40TheOnlyVoterSaysThatItsDiskHasFailed) {
+  ASSERT_OK(Start());
+  ASSERT_TRUE(sim_.Until([&] { return role_->host()->leading(); }));
+  const auto submit = [&] {
+    std::optional<absl::Status> outcome;
+    sim_.On([&] {
+      role_->host()->Submit(
+          controller::FoundClusterCommand{role_->host()->committed_image().cluster_id()},
+          [&](const absl::StatusOr<controller::FoundClusterReply>& reply, LogIndex) {
+            outcome = reply.status();
+          });
+    });
+    EXPECT_TRUE(sim_.Until([&] { return outcome.has_value(); }));
+    return *outcome;
+  };
+  ASSERT_OK(submit());
+  sim_.On([&] { role_->host()->log().Stop(MakeError(ErrorCode::kStorageError, "the disk")); });
+  EXPECT_THAT(submit(), IsError(ErrorCode::kStorageError, "the disk"));
+}
+
 // One of several: the others may count on what it promised.
 TEST_F(DedicatedControllerTest, S17AVoterWhoseLogIsLostComesBackAsAnotherOne) {
   ASSERT_OK(Start());

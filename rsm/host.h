@@ -27,6 +27,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,9 +51,10 @@ namespace millrace::rsm {
 struct HostOptions {
   // Requests waiting for their reply; beyond it Submit answers RESOURCE_EXHAUSTED.
   size_t waiters_max = 16384;
-  // Whether others may lead when the log has failed here: requests are then refused with
-  // NOT_CONTROLLER, so that they are passed on; otherwise with the failure, since nobody can help.
-  bool others_may_lead = false;
+  // Asked for each request once the log has failed here: whether others may lead. If so, it is
+  // refused with NOT_CONTROLLER, so that it is passed on; otherwise (or if this is null) with the
+  // failure, since nobody can help.
+  std::function<bool()> others_may_lead = nullptr;
 };
 
 // Who follows the committed states: the metadata feed, the image store, the reconciler. All calls

@@ -15,7 +15,7 @@ namespace millrace::rsm {
 template <class Machine, class State>
 Host<Machine, State>::Host(HostOptions options, CommitLog* log, HostListener<State>* listener,
                            StatePointer state, LogIndex applied)
-    : options_(options),
+    : options_(std::move(options)),
       log_(log),
       listener_(listener),
       committed_(std::move(state)),
@@ -25,7 +25,7 @@ Host<Machine, State>::Host(HostOptions options, CommitLog* log, HostListener<Sta
 
 template <class Machine, class State>
 absl::Status Host<Machine, State>::Failure() const {
-  if (!options_.others_may_lead) return failed_;
+  if (options_.others_may_lead == nullptr || !options_.others_may_lead()) return failed_;
   return MakeError(ErrorCode::kNotController,
                    "the metadata log of this controller has stopped; nothing was changed; ask "
                    "another controller");

@@ -149,7 +149,7 @@ class HostTest : public ::testing::Test {
   void SetUp() override { Make(HostOptions{}); }
   void Make(HostOptions options, LogIndex applied = LogIndex(0)) {
     log_ = FakeLog();
-    host_ = std::make_unique<ToyHost>(options, &log_, &recorder_,
+    host_ = std::make_unique<ToyHost>(std::move(options), &log_, &recorder_,
                                       std::make_shared<const Counters>(), applied);
     log_.Start(host_.get());
   }
@@ -372,7 +372,7 @@ TEST_F(HostTest, AFailedLogLeavesTheOutcomeOfAppendsUnknown) {
 
 // What promises that nothing was appended is passed on to whoever leads.
 TEST_F(HostTest, S40AFailedLogBesideOthersSendsWhatItDidNotAppendToThem) {
-  Make(HostOptions{.others_may_lead = true});
+  Make(HostOptions{.others_may_lead = [] { return true; }});
   log_.Elect(1);
   Submit("w", Create{"a"});
   Submit("r", Get{"a"});
@@ -380,6 +380,17 @@ TEST_F(HostTest, S40AFailedLogBesideOthersSendsWhatItDidNotAppendToThem) {
   EXPECT_THAT(Replies(), ElementsAre("w!OUTCOME_UNKNOWN", "r!NOT_CONTROLLER"));
   Submit("later", Create{"b"});
   EXPECT_THAT(Replies(), ElementsAre("later!NOT_CONTROLLER"));
+}
+
+TEST_F(HostTest, S40WhetherOthersMayLeadIsAskedForEachRequest) {
+  bool others = false;
+  Make(HostOptions{.others_may_lead = [&others] { return others; }});
+  log_.Elect(1);
+  host_->OnFailed(MakeError(ErrorCode::kStorageError, "disk"));
+  Submit("a", Create{"a"});
+  others = true;
+  Submit("b", Create{"b"});
+  EXPECT_THAT(Replies(), ElementsAre("a!STORAGE_ERROR", "b!NOT_CONTROLLER"));
 }
 
 TEST_F(HostTest, AnAppendThatIsRefusedChangesNothing) {

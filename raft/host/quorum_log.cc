@@ -117,6 +117,11 @@ InitialState QuorumLog::TakeInitialState() {
   return initial;
 }
 
+bool QuorumLog::others_may_lead() const {
+  if (dependencies_.transport == nullptr) return false;
+  return node_ == nullptr || CountedVoters(node_->voters()) != std::vector<VoterId>{options_.self};
+}
+
 void QuorumLog::Start(Listener* listener) {
   CHECK(listener_ == nullptr) << "started twice";
   listener_ = listener;

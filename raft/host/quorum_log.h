@@ -113,6 +113,8 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   const Node& node() const { return *node_; }
   MonotonicTime now() const { return dependencies_.wal.clock->Now(); }
   bool failed() const { return !failed_.ok(); }
+  // False for a voter that is the only one that counts, by the newest set that it knows.
+  bool others_may_lead() const;
 
  private:
   QuorumLog(Options options, Dependencies dependencies);
