@@ -294,7 +294,10 @@ class Forwarder::FetchRound final : public OngoingFetch,
       result.fetch_offset = request_.partitions[positions[i]].offset;
       if (broker != forwarder_->options_.self) forwarder_->NameLeader(caller_, broker, &result);
       bytes_ += api::TotalBytes(result.batches);
-      failed_ |= !result.outcome.ok();
+      // One whose disk does not answer in time is waited for as one without records is. Where that
+      // was answered at once, the caller would ask again at once, for as long as the disk hangs.
+      const bool late = result.outcome.code == ErrorCode::kRequestTimedOut;
+      failed_ |= !result.outcome.ok() && !(late && !last_round_);
       response_.partitions[positions[i]] = std::move(result);
     }
     --left_;

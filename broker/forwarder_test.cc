@@ -123,11 +123,12 @@ class ForwarderTest : public testing::Test {
     }
     return request;
   }
-  void AnswerFetch(const std::string& bytes) {
+  void AnswerFetch(const std::string& bytes, const absl::Status& outcome = absl::OkStatus()) {
     api::FetchResponse response;
     for (const api::FetchPartition& asked : elsewhere_.fetches.front().request.partitions) {
       response.partitions.push_back({.name = asked.name});
       response.partitions.back().name.topic_id = BrokerFixture::IdOf(1);
+      response.partitions.back().outcome = api::PartitionOutcome::Of(outcome);
       if (!bytes.empty()) response.partitions.back().batches.push_back(Bytes::Copy(bytes));
     }
     f_.OnShard([&] { std::move(elsewhere_.fetches.front().done)(response); });
@@ -292,6 +293,29 @@ TEST_F(ForwarderTest, S37_ALongPollThatOthersHaveWonIsEndedAtItsLeader) {
   EXPECT_GT(api::TotalBytes(response->partitions[0].batches), 0u);
   EXPECT_THAT(elsewhere_.ended_fetches, ElementsAre("internal:9093"));
   f_.OnShard([&] { std::move(elsewhere_.fetches[0].done)(absl::CancelledError("")); });
+}
+
+TEST_F(ForwarderTest, S37_ADiskThatHangsIsWaitedForAsRecordsAre) {
+  const absl::Status late = MakeError(ErrorCode::kRequestTimedOut, "the disk");
+  std::optional<api::FetchResponse> response;
+  f_.SendFetch(FetchFrom({0, 1}, absl::Seconds(20)), &response);
+  f_.Run(absl::Milliseconds(50));
+  ASSERT_THAT(elsewhere_.fetches, SizeIs(1));
+  EXPECT_EQ(elsewhere_.fetches[0].request.max_wait, absl::ZeroDuration());
+  AnswerFetch("", late);
+  EXPECT_FALSE(response.has_value()) << "the client would ask again at once";
+  ASSERT_THAT(elsewhere_.fetches, SizeIs(1));
+  EXPECT_EQ(elsewhere_.fetches[0].request.max_wait, absl::Seconds(20));
+  AnswerFetch("", late);
+  ASSERT_TRUE(response.has_value());
+  EXPECT_EQ(response->partitions[1].outcome.code, ErrorCode::kRequestTimedOut);
+  EXPECT_TRUE(response->partitions[0].outcome.ok());
+  // Nobody waits for records beside it where the client does not wait.
+  f_.SendFetch(FetchFrom({0, 1}, absl::ZeroDuration()), &response);
+  f_.Run(absl::Milliseconds(50));
+  response.reset();
+  AnswerFetch("", late);
+  EXPECT_TRUE(response.has_value());
 }
 
 TEST_F(ForwarderTest, S37_ALongPollWhoseClientHasGoneIsEndedEverywhere) {
