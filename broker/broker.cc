@@ -62,6 +62,8 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
   const std::shared_ptr<FetchMemory> fetch_memory =
       deps_.budget == nullptr ? nullptr : FetchMemory::Create(deps_.budget);
   const ReplicationDeps replication = MakeReplicationDeps();
+  std::map<std::string, Executor*> cold_reads;
+  for (const LogDirSlot& slot : log_dirs_->slots()) cold_reads[slot.path] = slot.cold_reads;
   for (size_t i = 0; i < deps_.shards.size(); ++i) {
     Shard::Deps shard;
     shard.self = options_.node_id;
@@ -70,6 +72,7 @@ Broker::Broker(BrokerOptions options, BrokerDeps deps)
     shard.clock = deps_.clock;
     shard.metrics = deps_.metrics;
     shard.fetch_memory = fetch_memory;
+    shard.cold_reads = cold_reads;
     shard.housekeeping_interval = options_.housekeeping_interval;
     shard.replication = replication;
     // Rounded up, so that a small bound is not none.

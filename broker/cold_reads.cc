@@ -7,12 +7,29 @@
 
 namespace millrace::broker {
 
+ColdReads::Metrics ColdReads::MetricsIn(MetricRegistry* metrics,
+                                        const std::map<std::string, Executor*>& pools) {
+  Metrics cells;
+  if (metrics == nullptr) return cells;
+  // From 10 us, as all latencies.
+  cells.seconds = &metrics->AddHistogram(
+      "millrace_broker_fetch_cold_read_seconds",
+      "Time of reads that needed the disk, those of lookups by time included.", 0.00001);
+  for (const auto& [directory, pool] : pools) {
+    cells.late[pool] = &metrics->AddGauge(
+        "millrace_log_dir_late_reads",
+        "Reads that the disk of a log directory has not answered within half a second.",
+        {{"directory", directory}});
+  }
+  return cells;
+}
+
 ColdReads::ColdReads(
-    Executor* executor, const Clock* clock, Histogram* seconds,
+    Executor* executor, const Clock* clock, Metrics metrics,
     std::function<void(const TopicPartition&, Offset, const absl::Status&)> on_failure)
     : executor_(executor),
       clock_(*clock),
-      seconds_(seconds),
+      metrics_(std::move(metrics)),
       on_failure_(std::move(on_failure)),
       timer_(executor, [this] { OnTimer(); }) {}
 
@@ -38,6 +55,14 @@ bool ColdReads::HasLate(const Pool& pool, const TopicPartition& partition) {
   return std::any_of(pool.under_way.begin(), pool.under_way.end(), [&](const Read& read) {
     return read.done == nullptr && read.key.partition == partition;
   });
+}
+
+void ColdReads::CountLate(const Executor* executor, const Pool& pool) const {
+  const auto gauge = metrics_.late.find(executor);
+  if (gauge == metrics_.late.end()) return;
+  gauge->second->Set(
+      static_cast<double>(std::count_if(pool.under_way.begin(), pool.under_way.end(),
+                                        [](const Read& read) { return read.done == nullptr; })));
 }
 
 // --- Reading ---
@@ -83,7 +108,10 @@ void ColdReads::OnRead(Executor* executor, uint64_t number,
   pool.under_way.erase(found);
   const MonotonicTime now = clock_.Now();
   pool.silent_since = now;
-  if (seconds_ != nullptr) seconds_->Record(absl::ToDoubleSeconds(now - read.began));
+  CountLate(executor, pool);
+  if (metrics_.seconds != nullptr) {
+    metrics_.seconds->Record(absl::ToDoubleSeconds(now - read.began));
+  }
   if (read.done != nullptr) {
     std::move(read.done)(Answer{std::move(result), std::move(read.share)});
   } else if (result.ok()) {
@@ -181,6 +209,7 @@ void ColdReads::OnTimer() {
       told.push_back(
           [done = std::exchange(read.done, nullptr)]() mutable { std::move(done)(std::nullopt); });
     }
+    CountLate(executor, *pool);
     if (Hangs(*pool)) {
       for (Task& again : std::exchange(pool->waiting, {})) told.push_back(std::move(again));
     }
@@ -214,6 +243,8 @@ void ColdReads::Close() {
     for (Read& read : pool->under_way) {
       if (read.done != nullptr) std::exchange(read.done, nullptr)(std::nullopt);
     }
+    pool->under_way.clear();
+    CountLate(executor, *pool);
     for (Task& again : std::exchange(pool->waiting, {})) std::move(again)();
     for (Parked& parked : std::exchange(pool->parked, {})) std::move(parked.again)();
   }

@@ -1,6 +1,6 @@
-// ColdReads: the reads of fetches of one shard that are under way on disks, by the cold-read pool
-// that carries them out, which is that of one log directory. So a disk that hangs keeps a bounded
-// number of them, and holds up no read of another (S-37).
+// ColdReads: the reads of one shard's fetches, and its lookups by time, that are under way on
+// disks, by the cold-read pool that carries them out, which is that of one log directory. So a disk
+// that hangs keeps a bounded number of them, and holds up no read of another (S-37).
 //
 // A read that takes longer than kPatience is late: whoever waits for it is told, and goes on
 // without it. What it brings after all is kept for a while, for who asks for it again: so readers
@@ -19,8 +19,10 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -68,9 +70,18 @@ class ColdReads : public std::enable_shared_from_this<ColdReads> {
     kHangs,  // No answer is to be expected soon: AwaitAnswer.
   };
 
-  // `seconds` may be null: how long reads take. `on_failure`: of a late read that failed.
+  struct Metrics {
+    // How long reads take; may be null.
+    Histogram* seconds = nullptr;
+    // How many late ones are under way, by pool.
+    std::map<const Executor*, Gauge*> late;
+  };
+  // None in null. `pools`: by log directory.
+  static Metrics MetricsIn(MetricRegistry* metrics, const std::map<std::string, Executor*>& pools);
+
+  // `on_failure`: of a late read that failed.
   ColdReads(
-      Executor* executor, const Clock* clock, Histogram* seconds,
+      Executor* executor, const Clock* clock, Metrics metrics,
       std::function<void(const TopicPartition&, Offset from, const absl::Status&)> on_failure);
 
   Room RoomFor(Executor* pool, const TopicPartition& partition) const;
@@ -132,6 +143,8 @@ class ColdReads : public std::enable_shared_from_this<ColdReads> {
 
   bool Hangs(const Pool& pool) const;
   static bool HasLate(const Pool& pool, const TopicPartition& partition);
+  // Tells how many are late. After each change.
+  void CountLate(const Executor* executor, const Pool& pool) const;
   std::shared_ptr<Pool> PoolOf(Executor* executor);
   const Pool* FindPool(const Executor* executor) const;
   void OnRead(Executor* executor, uint64_t number, absl::StatusOr<storage::ReadResult> result);
@@ -143,7 +156,7 @@ class ColdReads : public std::enable_shared_from_this<ColdReads> {
 
   Executor* const executor_;
   const Clock& clock_;
-  Histogram* const seconds_;
+  const Metrics metrics_;
   const std::function<void(const TopicPartition&, Offset, const absl::Status&)> on_failure_;
   // In the order of their first reads; as many as there are log directories.
   std::vector<std::pair<Executor*, std::shared_ptr<Pool>>> pools_;

@@ -21,11 +21,12 @@ using Room = ColdReads::Room;
 class ColdReadsTest : public ::testing::Test {
  protected:
   ColdReadsTest() {
-    reads_ =
-        std::make_shared<ColdReads>(executor_.get(), &clock_, nullptr,
-                                    [this](const TopicPartition&, Offset, const absl::Status& why) {
-                                      failures_.push_back(CodeOf(why));
-                                    });
+    reads_ = std::make_shared<ColdReads>(
+        executor_.get(), &clock_,
+        ColdReads::MetricsIn(&metrics_, {{"a", a_.get()}, {"b", b_.get()}}),
+        [this](const TopicPartition&, Offset, const absl::Status& why) {
+          failures_.push_back(CodeOf(why));
+        });
   }
   ~ColdReadsTest() override {
     executor_->Shutdown();
@@ -61,6 +62,17 @@ class ColdReadsTest : public ::testing::Test {
     });
   }
 
+  double LateIn(const std::string& directory) const {
+    for (const MetricSample& metric : metrics_.Collect()) {
+      const MetricLabels labels = {{"directory", directory}};
+      if (metric.name == "millrace_log_dir_late_reads" && metric.labels == labels) {
+        return metric.value;
+      }
+    }
+    return -1;
+  }
+
+  MetricRegistry metrics_;
   sim::SimLoop loop_{1};
   sim::SimClock clock_{loop_.time()};
   std::unique_ptr<sim::SimExecutor> executor_ = loop_.MakeExecutor("shard", &clock_);
@@ -118,6 +130,29 @@ TEST_F(ColdReadsTest, NothingIsKeptForLong) {
   loop_.RunFor(ColdReads::kKeptFor + absl::Seconds(1));
   EXPECT_EQ(budget_.used_bytes(), 0);
   EXPECT_FALSE(reads_->TakeKept(a_.get(), Key(0), 100, true).has_value());
+}
+
+TEST_F(ColdReadsTest, LateOnesAreCountedByDirectory) {
+  EXPECT_EQ(LateIn("a"), 0);
+  a_->Pause();
+  b_->Pause();
+  for (const int partition : {0, 1}) Begin(a_.get(), partition);
+  Begin(b_.get(), 2);
+  loop_.RunFor(ColdReads::kPatience - absl::Milliseconds(1));
+  EXPECT_EQ(LateIn("a"), 0);
+  b_->Resume();
+  loop_.RunFor(absl::Milliseconds(2));
+  EXPECT_EQ(LateIn("a"), 2);
+  EXPECT_EQ(LateIn("b"), 0);
+  a_->Resume();
+  loop_.RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(LateIn("a"), 0);
+  a_->Pause();
+  Begin(a_.get(), 0);
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(LateIn("a"), 1);
+  On([&] { reads_->Close(); });
+  EXPECT_EQ(LateIn("a"), 0);
 }
 
 TEST_F(ColdReadsTest, FewAreUnderWayAndTheNextHaveTheirTurnInOrder) {

@@ -73,7 +73,7 @@ Shard::Shard(const Deps& deps)
     : deps_(deps),
       metrics_(deps.metrics),
       cold_reads_(std::make_shared<ColdReads>(
-          deps.executor, deps.clock, metrics_.cold_read_seconds,
+          deps.executor, deps.clock, ColdReads::MetricsIn(deps.metrics, deps.cold_reads),
           [this](const TopicPartition& partition, Offset from, const absl::Status& status) {
             NoteReadFailure(partition, from, status);
           })) {

@@ -96,8 +96,9 @@ class Shard : public std::enable_shared_from_this<Shard>, private ShardReplicati
     int index = 0;
     Executor* executor = nullptr;
     const Clock* clock = nullptr;
-    MetricRegistry* metrics = nullptr;          // May be null.
-    std::shared_ptr<FetchMemory> fetch_memory;  // May be null: answers are not counted.
+    MetricRegistry* metrics = nullptr;            // May be null.
+    std::shared_ptr<FetchMemory> fetch_memory;    // May be null: answers are not counted.
+    std::map<std::string, Executor*> cold_reads;  // By log directory, for metrics.
     absl::Duration housekeeping_interval = absl::Seconds(300);
     // How many replicas of this shard have metrics of their own.
     int metrics_partitions_max = 0;

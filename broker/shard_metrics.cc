@@ -84,9 +84,6 @@ ShardMetrics::ShardMetrics(MetricRegistry* metrics)
                                              "Time of a fetch in each of its stages.", kSecondsUnit,
                                              {{"stage", kFetchNames[i]}});
   }
-  cold_read_seconds =
-      &metrics->AddHistogram("millrace_broker_fetch_cold_read_seconds",
-                             "Time of fetches' reads that needed the disk.", kSecondsUnit);
   copied_bytes = &metrics->AddCounter(
       "millrace_broker_produce_copied_bytes_total",
       "Bytes of batches that were copied again behind the copy out of the network's memory.");

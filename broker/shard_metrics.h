@@ -104,8 +104,6 @@ struct ShardMetrics {
   // Null without a registry, as all below.
   std::array<Histogram*, kProduceStages> produce_stages{};
   std::array<Histogram*, kFetchStages> fetch_stages{};
-  // Reads that had to go to the disk: their time, from the wish to the answer.
-  Histogram* cold_read_seconds = nullptr;
   // Bytes of batches that others held when they came to the log, and that had to be copied for it:
   // 0 for what clients send over the network.
   Counter* copied_bytes = nullptr;
