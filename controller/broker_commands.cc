@@ -15,6 +15,7 @@
 #include "controller/entry.h"
 #include "controller/leader_election.h"
 #include "controller/limits.h"
+#include "controller/registered_log_dirs.h"
 #include "controller/topic_rules.h"
 #include "metadata/image_records.h"
 
@@ -22,6 +23,7 @@ namespace millrace::controller {
 
 using metadata::BrokerImage;
 using metadata::BrokerState;
+using metadata::LogDirImage;
 using metadata::PartitionImage;
 using metadata::TopicImage;
 
@@ -109,7 +111,7 @@ absl::Status CheckLogDirs(const State& state, const internal::v1::RegisterBroker
   }
   absl::Status status;
   state.image.ForEachBroker([&](const BrokerImage& other) {
-    for (const metadata::LogDirImage& dir : other.log_dirs) {
+    for (const LogDirImage& dir : other.log_dirs) {
       if (other.id.value() == request.broker_id() || !ids.contains(dir.id)) continue;
       status = MakeError(ErrorCode::kInvalidDirectory,
                          absl::StrCat("log directory ", dir.id.ToString(), " belongs to broker ",
@@ -173,32 +175,16 @@ std::set<TopicPartition> ImpairedReplicasOf(const State& state,
   return impaired;
 }
 
-// Whether the directory's content is what the metadata says (S-05): it was last open under the last
-// committed registration; or that one never became active, so that nothing was written under it,
-// and the directory is as it was then.
-bool IsTrusted(const BrokerImage* before, const internal::v1::BrokerLogDir& dir) {
-  if (before == nullptr) return true;
-  const metadata::LogDirImage* known =
-      before->FindLogDir(metadata::IdFrom<DirectoryId>(dir.directory_id()));
-  // New to the broker, or back after it was missing: then its replicas lost their seats before.
-  if (known == nullptr) return true;
-  const BrokerEpoch last_open(dir.last_open_broker_epoch());
-  if (last_open == before->epoch) return true;
-  return !before->was_active && known->trusted && last_open == known->last_open_epoch;
-}
-
 metadata::records::BrokerRegistrationRecord RecordOf(
-    const internal::v1::RegisterBrokerRequest& request, const BrokerImage* before) {
+    const State& state, const internal::v1::RegisterBrokerRequest& request,
+    const BrokerImage* before) {
   metadata::records::BrokerRegistrationRecord record;
   record.set_broker_id(request.broker_id());
   record.set_incarnation_id(request.incarnation_id());
   *record.mutable_listeners() = request.listeners();
   record.set_rack(request.rack());
-  for (const internal::v1::BrokerLogDir& dir : request.log_dirs()) {
-    metadata::records::BrokerLogDir* out = record.add_log_dirs();
-    *out = dir;
-    out->set_trusted(IsTrusted(before, dir));
-    out->clear_failed();
+  for (const LogDirImage& dir : RegisteredLogDirs(state.image, before, request)) {
+    *record.add_log_dirs() = metadata::LogDirRecordOf(dir);
   }
   record.set_feature_level_min(request.feature_level_min());
   record.set_feature_level_max(request.feature_level_max());
@@ -281,16 +267,17 @@ rsm::Decision<internal::v1::RegisterBrokerResponse> RegisterBroker(
     return {response, {}};
   }
 
-  const metadata::records::BrokerRegistrationRecord record = RecordOf(request, before);
+  const metadata::records::BrokerRegistrationRecord record = RecordOf(state, request, before);
   // Its epoch is not known here, and not needed: a fenced broker leads nothing.
   const BrokerImage registered = metadata::BrokerFrom(record, kNoBrokerEpoch);
   Entry::Part part;
   part.emplace_back(record);
   const std::set<TopicPartition> impaired = ImpairedReplicasOf(state, request);
   const auto trusts = [&](const TopicRules& rules, const PartitionImage& partition) {
-    const metadata::LogDirImage* dir = registered.FindLogDir(partition.DirectoryOf(id));
+    const LogDirImage* dir = registered.FindLogDir(partition.DirectoryOf(id));
     if (dir == nullptr) return MUTANT("controller.missing-directory-keeps-its-seat");
-    if (dir->suspect && !rules.IsDurable(partition)) {
+    // What a `replicated` topic acknowledged may be on no disk.
+    if ((dir->suspect || dir->absent()) && !rules.IsDurable(partition)) {
       return MUTANT("controller.suspect-keeps-its-seat");
     }
     return dir->trusted;

@@ -9,6 +9,7 @@ namespace millrace::controller {
 namespace {
 
 constexpr const char* kMutants[] = {
+    "controller.absent-is-trusted-as-it-comes-back",
     "controller.damaged-stays-eligible",
     "controller.done-before-in-sync",
     "controller.durable-while-raised",

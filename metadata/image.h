@@ -27,7 +27,7 @@ namespace millrace::metadata {
 // Registrations of programs whose range of levels does not hold the cluster's are refused. A new
 // cluster begins at the highest.
 inline constexpr int kFeatureLevelMin = 1;
-inline constexpr int kFeatureLevelMax = 6;
+inline constexpr int kFeatureLevelMax = 7;
 // Requests are remembered (completed_requests.h) from this level on.
 inline constexpr int kCompletedRequestsLevel = 2;
 // Partitions are reassigned, and brokers cordoned and removed, from this level on.
@@ -38,6 +38,8 @@ inline constexpr int kThrottleAndSlownessLevel = 4;
 inline constexpr int kRaisedDurabilityLevel = 5;
 // Replicas whose log was cut or damaged at a start are known from this level on.
 inline constexpr int kImpairedReplicasLevel = 6;
+// A log directory that could not be opened at a start keeps its seats from this level on.
+inline constexpr int kAbsentDirectoriesLevel = 7;
 
 struct Listener {
   std::string name;
@@ -54,16 +56,21 @@ struct Listener {
 
 struct LogDirImage {
   DirectoryId id;
-  // Under which broker epoch it was last open when it was registered (S-05).
+  // Under which broker epoch it was last open when it was registered (S-05); of one that is absent,
+  // under which replicas in it can have been written last.
   BrokerEpoch last_open_epoch = kNoBrokerEpoch;
   bool suspect = false;
   // Its content may be what the metadata says it is (S-05).
   bool trusted = true;
-  // It failed while the broker runs: nothing in it can be read or written (KIP-858).
+  // It failed while the broker runs, or is absent: nothing in it can be read or written (KIP-858).
   bool failed = false;
   // Its disk is much slower than others: what another may lead is not led in it.
   bool slow = false;
+  // The registration that it was last part of, if it could not be opened for the present one; 0: it
+  // is part of that.
+  BrokerEpoch last_registered_epoch{0};
 
+  bool absent() const { return last_registered_epoch != BrokerEpoch(0); }
   friend bool operator==(const LogDirImage&, const LogDirImage&) = default;
 };
 

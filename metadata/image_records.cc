@@ -163,14 +163,28 @@ BrokerImage BrokerFrom(const records::BrokerRegistrationRecord& record, BrokerEp
         {listener.name(), listener.host(), static_cast<uint16_t>(listener.port())});
   }
   for (const records::BrokerLogDir& dir : record.log_dirs()) {
-    broker.log_dirs.push_back({.id = IdFrom<DirectoryId>(dir.directory_id()),
-                               .last_open_epoch = BrokerEpoch(dir.last_open_broker_epoch()),
-                               .suspect = dir.suspect(),
-                               .trusted = dir.trusted(),
-                               .failed = dir.failed(),
-                               .slow = dir.slow()});
+    broker.log_dirs.push_back(
+        {.id = IdFrom<DirectoryId>(dir.directory_id()),
+         .last_open_epoch = BrokerEpoch(dir.last_open_broker_epoch()),
+         .suspect = dir.suspect(),
+         .trusted = dir.trusted(),
+         .failed = dir.failed(),
+         .slow = dir.slow(),
+         .last_registered_epoch = BrokerEpoch(dir.last_registered_broker_epoch())});
   }
   return broker;
+}
+
+records::BrokerLogDir LogDirRecordOf(const LogDirImage& dir) {
+  records::BrokerLogDir record;
+  record.set_directory_id(dir.id.ToBytes());
+  record.set_last_open_broker_epoch(dir.last_open_epoch.value());
+  record.set_suspect(dir.suspect);
+  record.set_trusted(dir.trusted);
+  record.set_failed(dir.failed);
+  record.set_slow(dir.slow);
+  record.set_last_registered_broker_epoch(dir.last_registered_epoch.value());
+  return record;
 }
 
 records::BrokerRegistrationRecord RegistrationRecordOf(const BrokerImage& broker) {
@@ -184,15 +198,7 @@ records::BrokerRegistrationRecord RegistrationRecordOf(const BrokerImage& broker
     message->set_port(listener.port);
   }
   record.set_rack(broker.rack);
-  for (const LogDirImage& dir : broker.log_dirs) {
-    records::BrokerLogDir* message = record.add_log_dirs();
-    message->set_directory_id(dir.id.ToBytes());
-    message->set_last_open_broker_epoch(dir.last_open_epoch.value());
-    message->set_suspect(dir.suspect);
-    message->set_trusted(dir.trusted);
-    message->set_failed(dir.failed);
-    message->set_slow(dir.slow);
-  }
+  for (const LogDirImage& dir : broker.log_dirs) *record.add_log_dirs() = LogDirRecordOf(dir);
   record.set_feature_level_min(broker.feature_level_min);
   record.set_feature_level_max(broker.feature_level_max);
   record.set_version(broker.version);

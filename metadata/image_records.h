@@ -34,6 +34,7 @@ PartitionImage ChangedPartition(const PartitionImage& before,
 
 // The broker as just registered at log index `epoch`: fenced.
 BrokerImage BrokerFrom(const records::BrokerRegistrationRecord& record, BrokerEpoch epoch);
+records::BrokerLogDir LogDirRecordOf(const LogDirImage& dir);
 records::BrokerRegistrationRecord RegistrationRecordOf(const BrokerImage& broker);
 records::BrokerState StateToRecord(BrokerState state);
 // An unknown number is fenced, which is always safe.

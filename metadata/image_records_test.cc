@@ -82,6 +82,15 @@ TEST(ImageRecordsTest, BrokerSurvivesItsRecord) {
   EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);
 }
 
+TEST(ImageRecordsTest, S05_AnAbsentDirectorySurvivesItsRecord) {
+  const Image image = Apply(TestImage(), LogIndex(1000), {{RegisteredWithout(1, 2)}});
+  const BrokerImage broker = *image.FindBroker(NodeId(1));
+  EXPECT_TRUE(broker.log_dirs.at(0).absent());
+  EXPECT_EQ(broker.log_dirs[0].last_registered_epoch, BrokerEpoch(300));
+  EXPECT_FALSE(broker.HasWorkingLogDir(TestDirectory(1)));
+  EXPECT_EQ(BrokerFrom(RegistrationRecordOf(broker), broker.epoch), broker);
+}
+
 TEST(ImageRecordsTest, UnknownBrokerStateIsFenced) {
   EXPECT_EQ(StateFromRecord(static_cast<records::BrokerState>(99)), BrokerState::kFenced);
   for (const BrokerState state :

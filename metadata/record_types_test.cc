@@ -85,6 +85,10 @@ TEST(RecordTypesTest, S08_ImpairedReplicasAreAFieldThatCameWithLevel6) {
             kGoldenImpaired);
 }
 
+TEST(RecordTypesTest, S05_AnAbsentDirectoryIsAFieldThatCameWithLevel7) {
+  EXPECT_EQ(Line(RegisteredWithout(1, 1)), kGoldenAbsent);
+}
+
 TEST(RecordTypesTest, EveryTypeSurvivesTheWayThroughBytes) {
   int type = 0;
   for (const rsm::Record& record : Samples()) {

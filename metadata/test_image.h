@@ -43,6 +43,20 @@ inline rsm::Record Registered(int id, uint64_t incarnation) {
   return Encode(record);
 }
 
+// Its directory, last open under broker epoch 4, was last there at the registration of 300.
+inline rsm::Record RegisteredWithout(int id, uint64_t incarnation) {
+  records::BrokerRegistrationRecord record;
+  record.set_broker_id(id);
+  record.set_incarnation_id(Uuid(3, incarnation).ToBytes());
+  auto* dir = record.add_log_dirs();
+  dir->set_directory_id(TestDirectory(static_cast<uint64_t>(id)).ToBytes());
+  dir->set_last_open_broker_epoch(4);
+  dir->set_trusted(true);
+  dir->set_failed(true);
+  dir->set_last_registered_broker_epoch(300);
+  return Encode(record);
+}
+
 inline rsm::Record BrokerBecame(int id, int64_t epoch, records::BrokerState state) {
   records::BrokerChangeRecord record;
   record.set_broker_id(id);

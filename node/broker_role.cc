@@ -152,8 +152,11 @@ internal::v1::RegisterBrokerRequest BrokerRole::RegistrationOf(
   }
   std::map<TopicId, std::set<PartitionIndex>> impaired;
   for (const broker::OpenedLogDir& dir : dirs) {
-    // One that could not be opened is missing in the registration: its replicas are not counted on.
-    if (!dir.status.ok()) continue;
+    // Its id is not known: the controller tells it by what is missing.
+    if (!dir.status.ok()) {
+      request.set_has_unopened_log_dirs(true);
+      continue;
+    }
     internal::v1::BrokerLogDir* registered = request.add_log_dirs();
     registered->set_directory_id(dir.state.directory_id.ToBytes());
     if (dir.state.last_broker_epoch != kNoBrokerEpoch) {

@@ -198,7 +198,8 @@ absl::Status BrokerSessionServer::CheckNewcomer(
   }
   for (const internal::v1::BrokerLogDir& dir : request.log_dirs()) {
     const absl::StatusOr<DirectoryId> id = DirectoryId::FromBytes(dir.directory_id());
-    if (id.ok() && before->FindLogDir(*id) != nullptr) return absl::OkStatus();
+    const metadata::LogDirImage* const had = id.ok() ? before->FindLogDir(*id) : nullptr;
+    if (had != nullptr && !had->absent()) return absl::OkStatus();
   }
   const MonotonicTime now = deps_.clock->Now();
   for (const auto& [id, stream] : streams_) {

@@ -89,9 +89,9 @@ class BrokerSessionServer {
   void OnClosed(StreamId id);
 
   // Whether a process may register: it must not take the id of another one that is well, as one
-  // with a wrong node.id would, by which it would end that. A process on a log directory of the one
-  // before follows it, since that has let go of the directory. Errors: RESOURCE_EXHAUSTED, until
-  // the other has gone.
+  // with a wrong node.id would, by which it would end that. A process on a log directory that the
+  // one before had open follows it, since that has let go of the directory. Errors:
+  // RESOURCE_EXHAUSTED, until the other has gone.
   absl::Status CheckNewcomer(const internal::v1::RegisterBrokerRequest& request) const;
 
   // A broker was heard of without a stream.

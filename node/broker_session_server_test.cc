@@ -335,6 +335,22 @@ TEST_F(BrokerSessionServerTest, ANewRegistrationEndsTheStreamOfTheProcessBefore)
   EXPECT_THAT(*peer->ended, HasCode(ErrorCode::kStaleBrokerEpoch));
 }
 
+TEST_F(BrokerSessionServerTest, S05_OnADirectoryThatTheBrokerStartedWithoutNobodyFollowsIt) {
+  cluster_.Start(1, 1);
+  const DirectoryId other(Uuid(99, 99));
+  auto without = TestCluster::Registration(1, 2, {{other, 0, false}});
+  without.set_has_unopened_log_dirs(true);
+  ASSERT_OK(cluster_.Run(without));
+  cluster_.Activate(1);
+  TellCommitted();
+  Lead();
+  const auto peer = OpenAndSay(Beat(1));
+  const TestCluster::LogDir absent{cluster_.DirectoryOf(1), 1, true};
+  EXPECT_THAT(server_->CheckNewcomer(TestCluster::Registration(1, 3, {absent})),
+              HasCode(ErrorCode::kResourceExhausted));
+  EXPECT_OK(server_->CheckNewcomer(TestCluster::Registration(1, 3, {absent, {other, 1, true}})));
+}
+
 // Kafka's DUPLICATE_BROKER_REGISTRATION: one with a wrong node.id must not end a broker that is
 // well.
 TEST_F(BrokerSessionServerTest, ANewcomerDoesNotTakeTheIdOfABrokerThatIsWell) {

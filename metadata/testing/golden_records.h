@@ -84,6 +84,12 @@ inline constexpr char kGoldenImpaired[] =
     "PartitionChange 8 0 "
     "0a100000000000000001000000000000000110ac027200\n";
 
+// With what came with level 7: a broker with a log directory that is absent.
+inline constexpr char kGoldenAbsent[] =
+    "BrokerRegistration 3 0 "
+    "08021210000000000000000300000000000000012a1b0a100000000000000002000000000000000110"
+    "042001280138ac02\n";
+
 }  // namespace millrace::metadata
 
 #endif  // METADATA_TESTING_GOLDEN_RECORDS_H_

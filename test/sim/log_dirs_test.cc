@@ -3,6 +3,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -68,6 +69,14 @@ class LogDirsTest : public ::testing::Test {
     return code.value_or(ErrorCode::kUnknownServerError);
   }
 
+  double CounterOf(const std::string& name) {
+    for (const MetricSample& sample : world_.server.metrics().Collect()) {
+      if (sample.name == name) return sample.value;
+    }
+    ADD_FAILURE() << "there is no " << name;
+    return 0;
+  }
+
   bool IsIn(const std::string& log_dir, int partition) {
     return world_.server.disk().Exists(absl::StrCat(log_dir, "/topic-", partition)).value();
   }
@@ -112,6 +121,8 @@ TEST_F(LogDirsTest, AFailedOneTakesItsOwnPartitionsOnlyAlsoAcrossAStart) {
   world_.server.disk().SetFaults(nullptr);
   ASSERT_NO_FATAL_FAILURE(Start());
   for (int i = 0; i < kPartitions; ++i) EXPECT_EQ(Produce(i), ErrorCode::kNone) << i;
+  // By right: nothing was lost.
+  EXPECT_EQ(CounterOf("millrace_controller_unclean_elections_total"), 0);
 }
 
 // A cluster's broker asks its log directories which cluster that is, before it opens any.
@@ -135,7 +146,11 @@ TEST(ClusterLogDirsTest, ABrokerOfAClusterStartsThoughOneOfItsDirectoriesCannotB
     ASSERT_NO_FATAL_FAILURE(start());
     const metadata::Image* const image = world.committed_image();
     ASSERT_NE(image, nullptr);
-    EXPECT_EQ(image->FindBroker(NodeId(kBroker))->log_dirs.size(), 1u);
+    const std::vector<metadata::LogDirImage>& dirs = image->FindBroker(NodeId(kBroker))->log_dirs;
+    ASSERT_EQ(dirs.size(), 2u);
+    EXPECT_FALSE(dirs[0].failed);
+    EXPECT_TRUE(dirs[1].failed);
+    EXPECT_TRUE(dirs[1].absent());
   }
   world.Kill(kBroker);
   // Neither tells, and neither can be opened: that is no broker.
