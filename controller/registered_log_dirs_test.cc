@@ -146,6 +146,29 @@ TEST_F(RegisteredLogDirsTest, S05_ARegistrationThatNeverBecameActiveWroteNothing
   EXPECT_TRUE(Partition().IsLost());
 }
 
+TEST_F(RegisteredLogDirsTest, S05_OneThatFailedBeforeTheBrokerWasActiveIsLikeOneThatWasNotThere) {
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);
+    Register({{absent_, registered_}}, /*unopened=*/false);
+    ASSERT_OK(cluster_.Run(FailDirectoriesCommand{NodeId(1), EpochOf(1), {absent_}}));
+    cluster_.Activate(1);
+    ExpectSeatKept();
+  }
+  const TestCluster kept = cluster_;
+  StartWithIt(EpochOf(1).value());
+  ExpectLed();
+  cluster_ = kept;
+  StartWithIt(registered_);
+  ExpectLed();
+}
+
+TEST_F(RegisteredLogDirsTest, S05_OneThatFailedLaterIsNotTakenBackAsItWasBefore) {
+  StartWithIt(registered_);
+  ASSERT_OK(cluster_.Run(FailDirectoriesCommand{NodeId(1), EpochOf(1), {absent_}}));
+  StartWithIt(registered_);
+  EXPECT_TRUE(Partition().IsLost());
+}
+
 TEST_F(RegisteredLogDirsTest, S05_WhatCaughtUpAfterItWasNotTrustedIsTrustedAgain) {
   StartWithIt(0);
   ASSERT_TRUE(Partition().IsLost());

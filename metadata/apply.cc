@@ -45,9 +45,13 @@ struct Applier {
     BrokerImage after = *before;
     after.state = StateFromRecord(record.state());
     after.was_active = after.was_active || after.state == BrokerState::kActive;
+    const bool knows_absent = image.feature_level() >= kAbsentDirectoriesLevel;
     for (const std::string& bytes : record.failed_directories()) {
       for (LogDirImage& dir : after.log_dirs) {
-        dir.failed = dir.failed || dir.id == IdFrom<DirectoryId>(bytes);
+        if (dir.failed || dir.id != IdFrom<DirectoryId>(bytes)) continue;
+        dir.failed = true;
+        // Nothing had been counted on in it: it is as if it had not been opened.
+        if (knows_absent && !before->was_active) dir.last_registered_epoch = before->epoch;
       }
     }
     if (record.has_slow_directories()) {

@@ -48,6 +48,23 @@ TEST(ApplyTest, PartitionChangeSetsWhatItSaysAndRaisesTheEpoch) {
   EXPECT_EQ(*after.FindPartition({TestTopicId(1), PartitionIndex(0)}), TestPartition());
 }
 
+TEST(ApplyTest, S05_ADirectoryThatFailsBeforeItsBrokerIsActiveIsAbsentFromLevel7On) {
+  for (const int level : {kAbsentDirectoriesLevel - 1, kAbsentDirectoriesLevel}) {
+    for (const bool active : {false, true}) {
+      records::FeatureLevelRecord raised;
+      raised.set_feature_level(level);
+      Image image = Next(Image(), {Founded(), Encode(raised)});
+      image = Next(image, {Registered(1, 1)});
+      if (active) image = Next(image, {BrokerBecame(1, 2, records::BROKER_STATE_ACTIVE)});
+      image = Next(image, {DirectoryFailed(1, 2, records::BROKER_STATE_FENCED)});
+      const LogDirImage& dir = image.FindBroker(NodeId(1))->log_dirs.at(0);
+      EXPECT_TRUE(dir.failed);
+      EXPECT_EQ(dir.absent(), level == kAbsentDirectoriesLevel && !active);
+      EXPECT_EQ(dir.last_registered_epoch, BrokerEpoch(dir.absent() ? 2 : 0));
+    }
+  }
+}
+
 TEST(ApplyTest, RemovedTopicTakesItsPartitionsAndConfigs) {
   const Image image = Next(TestImage(), {TopicGone(1)});
   EXPECT_EQ(image.topic_count(), 0u);

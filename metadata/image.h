@@ -66,8 +66,8 @@ struct LogDirImage {
   bool failed = false;
   // Its disk is much slower than others: what another may lead is not led in it.
   bool slow = false;
-  // The registration that it was last part of, if it could not be opened for the present one; 0: it
-  // is part of that.
+  // The registration that it was last part of, if it could not be opened for the present one, or
+  // failed before the broker was active under that; 0: it is there.
   BrokerEpoch last_registered_epoch{0};
 
   bool absent() const { return last_registered_epoch != BrokerEpoch(0); }

@@ -23,6 +23,7 @@ class ImageEditor {
   void SetIndex(LogIndex index) { image_.index_ = index; }
   void SetClusterId(ClusterId id) { image_.cluster_id_ = id; }
   void SetFeatureLevel(int level) { image_.feature_level_ = level; }
+  int feature_level() const { return image_.feature_level_; }
   void SetNextProducerId(ProducerId id) { image_.next_producer_id_ = id; }
   ProducerId next_producer_id() const { return image_.next_producer_id_; }
 

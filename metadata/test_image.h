@@ -65,6 +65,16 @@ inline rsm::Record BrokerBecame(int id, int64_t epoch, records::BrokerState stat
   return Encode(record);
 }
 
+// Its directory failed.
+inline rsm::Record DirectoryFailed(int id, int64_t epoch, records::BrokerState state) {
+  records::BrokerChangeRecord record;
+  record.set_broker_id(id);
+  record.set_broker_epoch(epoch);
+  record.set_state(state);
+  record.add_failed_directories(TestDirectory(static_cast<uint64_t>(id)).ToBytes());
+  return Encode(record);
+}
+
 // Active, with only its own directory slow, or none.
 inline rsm::Record DirectoryBecame(int id, int64_t epoch, bool slow) {
   records::BrokerChangeRecord record;
