@@ -336,23 +336,8 @@ void ClusterAdmin::ElectWhereNobodyLeads() {
   if (!first && world_.loop.now() < next_election_) return;
   next_election_ = world_.loop.now() + kAwaitLeaders;
   for (const auto& topic : world_.topics) {
-    if (!first && (topic->unclean || IsLeftToAPerson(*topic))) ElectAnyhow(*topic);
+    if (topic->unclean && !first) ElectAnyhow(*topic);
   }
-}
-
-bool ClusterAdmin::IsLeftToAPerson(const ClusterTopic& topic) {
-  const metadata::Image* const image = world_.committed_image();
-  if (!topic.durable || !world_.may_start_without_directory || image == nullptr) return false;
-  bool is_left = false;
-  for (int i = 0; i < topic.partitions; ++i) {
-    const TopicPartition id = topic.Partition(i);
-    const metadata::PartitionImage* const partition = image->FindPartition(id);
-    if (partition == nullptr || partition->leader != kNoNode || !partition->IsLost()) continue;
-    world_.Reached("left-to-a-person");
-    world_.left_to_a_person.insert(id);
-    is_left = true;
-  }
-  return is_left;
 }
 
 }  // namespace millrace::sim

@@ -38,16 +38,14 @@ class ClusterAdmin {
   // Asks for the preferred leaders of some partitions; or, of topics set aside for it, for leaders
   // that may lack what was acknowledged, at once or by their config.
   void Elect();
-  // Of what has no leader for a while though nothing fails any more. In topics set aside for it:
-  // whoever had all that was acknowledged has lost it. In durable ones, where its broker started
-  // without the directory that has it: there nobody leads before a person says so (S-32).
+  // In topics set aside for it, of what has no leader for a while though nothing fails any more:
+  // whoever had all that was acknowledged has lost it.
   void ElectWhereNobodyLeads();
 
  private:
   int AnyController();
   std::string FreeName() const;
   bool HasNoLeader(const ClusterTopic& topic);
-  bool IsLeftToAPerson(const ClusterTopic& topic);
   void ElectPreferred();
   void ElectAnyhow(const ClusterTopic& topic);
   void AskToElect(const v1::ElectLeadersRequest& request);

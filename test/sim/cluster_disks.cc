@@ -113,7 +113,7 @@ void ClusterDisks::JudgeAfterRoom(int host, const Full& full) {
   // One that found no room when it started may be without a directory until the next start.
   if (full.incarnation != server.incarnation()) {
     world_.Reached("started-when-full");
-    Ail(host);
+    ailing_.insert(host);
   } else if (GaugeOf(server, "millrace_log_dir_offline") > 0) {
     world_.Note(absl::InternalError(
         absl::StrCat("VIOLATION: node ", host, " took a directory offline for want of room")));
@@ -122,7 +122,7 @@ void ClusterDisks::JudgeAfterRoom(int host, const Full& full) {
 
 void ClusterDisks::Fail(int host) {
   if (!world_.is_broker(host) || !full_.empty() || ailing_.contains(host)) return;
-  Ail(host);
+  ailing_.insert(host);
   SimRandom& random = world_.random;
   SimFileSystem& disk = world_.server(host).disk();
   const std::string directory = AnyLogDir(random);
@@ -137,11 +137,6 @@ void ClusterDisks::Fail(int host) {
       world_.Reached("directory-error");
       return FailDirectory(&disk, directory, SimFault::kIoError);
   }
-}
-
-void ClusterDisks::Ail(int host) {
-  ailing_.insert(host);
-  world_.may_start_without_directory = true;
 }
 
 void ClusterDisks::OnStopping(int host) {

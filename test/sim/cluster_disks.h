@@ -40,7 +40,7 @@ class ClusterDisks {
   void Replaced(int host) { ailing_.erase(host); }
   // Whether the process on it may end for want of room.
   bool full(int host) const { return full_.contains(host); }
-  // Some directory failed, or may have failed for want of room: who starts so loses its seats.
+  // Some directory failed, or may have failed for want of room: what only it has is out of reach.
   bool troubled() const { return !ailing_.empty() || !full_.empty(); }
   // Those that must be started again: a directory of theirs may be offline.
   const std::set<int>& ailing() const { return ailing_; }
@@ -65,8 +65,6 @@ class ClusterDisks {
 
   absl::Duration TimeOf(int host, const SimCall& call, SimRandom* random);
   void GiveRoom(int host);
-  // A directory of it may be offline from its next start on.
-  void Ail(int host);
   void JudgeAfterRoom(int host, const Full& full);
 
   ClusterState& world_;

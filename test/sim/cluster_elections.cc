@@ -49,9 +49,7 @@ void ClusterElections::OnElected(const TopicPartition& partition, NodeId leader,
   if (topic == nullptr) return;
   // Nor does it prove that it has heard of all deletions.
   world_.history.OnDeletionsMayBeUndone(partition);
-  if (topic->unclean || world_.left_to_a_person.contains(partition)) {
-    return GiveUp(*topic, partition, leader.value(), epoch);
-  }
+  if (topic->unclean) return GiveUp(*topic, partition, leader.value(), epoch);
   world_.Reached("elected-among-last-copies");
   if (!topic->durable) return;
   world_.Note(absl::InternalError(absl::StrCat(

@@ -2,9 +2,9 @@
 // was acknowledged (S-32), as the controllers' metadata shows it after every event; what each of
 // them gave up; and that nobody is elected so where that is not allowed.
 //
-// A topic that is durable, and not set aside for it, has no such election but one that a person
-// made at the end. After one, and in topics that are set aside, what the leader had on its disk
-// when it was elected is promised still, and what is acknowledged afterwards (history.h).
+// A topic that is durable, and not set aside for it, has no such election. In those that are set
+// aside, what the leader had on its disk when it was elected is promised still, and what is
+// acknowledged afterwards (history.h).
 //
 // Not here: who asks for elections (cluster_admin.h).
 //

@@ -180,10 +180,6 @@ struct ClusterState {
   std::map<TopicPartition, LeaderEpoch> elected_without_proof;
   // Of each partition, the newest leader epoch that any controller has shown to be committed.
   std::map<TopicPartition, LeaderEpoch> newest_epochs;
-  // A directory of some broker failed, or found no room: who starts without it loses its seats.
-  bool may_start_without_directory = false;
-  // Of durable topics, what lost its last seat so: a person decided who leads.
-  std::set<TopicPartition> left_to_a_person;
   // Where a producer found that what its batch follows on is gone.
   std::set<TopicPartition> sequences_lost;
   ClusterReport report;
