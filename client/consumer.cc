@@ -90,6 +90,9 @@ class GrpcConsumer final : public Consumer {
   struct Assigned {
     // Of its latest change: what comes with another one is out of date.
     uint64_t generation = 0;
+    // Of the latest change that said where to read. Which offset that is may be told under each
+    // generation from then on: a pause or its end makes it no other one.
+    uint64_t begun = 0;
     // Where reading goes on: an offset once it was looked up.
     Position position;
     bool paused = false;
@@ -148,7 +151,7 @@ absl::Status GrpcConsumer::Assign(std::map<NamedPartition, Position> partitions)
   const uint64_t generation = next_generation_++;
   assigned_.clear();
   for (const auto& [name, position] : partitions) {
-    assigned_[name] = {.generation = generation, .position = position};
+    assigned_[name] = {.generation = generation, .begun = generation, .position = position};
   }
   executor_.Post([this, partitions = std::move(partitions), generation] {
     strand_.Assign(partitions, generation);
@@ -160,11 +163,9 @@ absl::Status GrpcConsumer::Seek(const NamedPartition& partition, Position positi
   const auto found = assigned_.find(partition);
   if (found == assigned_.end()) return NotAssigned(partition);
   const uint64_t generation = next_generation_++;
-  found->second.generation = generation;
+  found->second.generation = found->second.begun = generation;
   found->second.position = position;
   found->second.failure = absl::OkStatus();
-  // A paused one begins there when it is resumed.
-  if (found->second.paused) return absl::OkStatus();
   executor_.Post(
       [this, partition, position, generation] { strand_.Seek(partition, position, generation); });
   return absl::OkStatus();
@@ -189,9 +190,10 @@ absl::Status GrpcConsumer::Resume(const std::vector<NamedPartition>& partitions)
     if (!found->second.paused) continue;
     found->second.paused = false;
     const uint64_t generation = found->second.generation = next_generation_++;
-    executor_.Post([this, partition, from = found->second.position, generation] {
-      strand_.Resume(partition, from, generation);
-    });
+    std::optional<Position> from;
+    if (found->second.position.kind == Position::Kind::kOffset) from = found->second.position;
+    executor_.Post(
+        [this, partition, from, generation] { strand_.Resume(partition, from, generation); });
   }
   return absl::OkStatus();
 }
@@ -274,12 +276,16 @@ void GrpcConsumer::TakeWord(const NamedPartition& partition, uint64_t generation
 }
 
 void GrpcConsumer::Apply(const Chunk& word) {
-  Assigned* assigned = Current(word.partition, word.generation);
-  if (assigned == nullptr) return;
-  if (word.resolved.has_value()) {
-    assigned->position = {.kind = Position::Kind::kOffset, .offset = *word.resolved};
+  const auto found = assigned_.find(word.partition);
+  if (found == assigned_.end()) return;
+  Assigned& assigned = found->second;
+  const bool is_current = word.generation == assigned.generation;
+  const bool is_awaited =
+      assigned.position.kind != Position::Kind::kOffset && word.generation >= assigned.begun;
+  if (word.resolved.has_value() && (is_current || is_awaited)) {
+    assigned.position = {.kind = Position::Kind::kOffset, .offset = *word.resolved};
   }
-  if (!word.failure.ok()) assigned->failure = word.failure;
+  if (!word.failure.ok() && is_current) assigned.failure = word.failure;
 }
 
 void GrpcConsumer::TakeInbox() {

@@ -63,7 +63,9 @@ class Consumer {
   // Nothing from before it is returned after it. Also ends the failure of a partition.
   // REQUIRES of the three: assigned, else INVALID_REQUEST.
   virtual absl::Status Seek(const NamedPartition& partition, Position position) = 0;
-  // Stops fetching and returning; what was fetched ahead is dropped and fetched again.
+  // Stops fetching and returning; what was fetched ahead is dropped and fetched again. Where a
+  // partition begins is looked up nevertheless: "latest" is the end of when it was assigned or
+  // sought, not of when it is resumed.
   virtual absl::Status Pause(const std::vector<NamedPartition>& partitions) = 0;
   // Goes on where it was paused, or where it was sought to meanwhile.
   virtual absl::Status Resume(const std::vector<NamedPartition>& partitions) = 0;

@@ -28,6 +28,7 @@ void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_
   partition->question = 0;
   partition->retry_at = MonotonicTime();
   partition->looking.reset();
+  partition->began.reset();
   partition->resetting = partition->has_end = false;
   partition->checked = kNoLeaderEpoch;
   partition->near_replica = kNoNode;
@@ -35,6 +36,7 @@ void ConsumerCore::Begin(Partition* partition, const Position& position, uint64_
   if (now >= partition->gone_at) partition->gone_at = now + options_.unknown_topic_grace;
   if (position.kind == Position::Kind::kOffset) {
     partition->position = ReadPosition::At(position);
+    partition->began = partition->position;
   } else {
     partition->looking = position;
   }
@@ -88,13 +90,25 @@ void ConsumerCore::Pause(const NamedPartition& name, uint64_t generation, Monoto
   Advance(now);
 }
 
-void ConsumerCore::Resume(const NamedPartition& name, Position from, uint64_t generation,
-                          MonotonicTime now) {
+void ConsumerCore::Resume(const NamedPartition& name, const std::optional<Position>& from,
+                          uint64_t generation, MonotonicTime now) {
   const auto found = partitions_.find(name);
   if (found == partitions_.end()) return;
-  found->second.paused = false;
-  Detach(name, &found->second);
-  Begin(&found->second, from, generation, now);
+  Partition* const partition = &found->second;
+  partition->paused = false;
+  Detach(name, partition);
+  if (from.has_value()) {
+    Begin(partition, *from, generation, now);
+  } else if (const std::optional<ReadPosition> began = partition->began; began.has_value()) {
+    Begin(partition, {.kind = Position::Kind::kOffset, .offset = began->next}, generation, now);
+    // With the epoch in which it was looked up.
+    partition->position = *began;
+    partition->began = began;
+  } else {
+    // Asked anew, the end would be another one.
+    partition->generation = generation;
+    partition->failed = false;
+  }
   Advance(now);
 }
 
@@ -353,6 +367,7 @@ void ConsumerCore::OnOffset(const NamedPartition& name, Partition* partition,
   }
   partition->has_end = is_end;
   if (is_end) return;
+  if (!partition->began.has_value()) partition->began = partition->position;
   partition->looking.reset();
   partition->resetting = false;
   output_.resolved.push_back({name, partition->generation, partition->position.next});
@@ -463,7 +478,7 @@ void ConsumerCore::NoteQuestion(uint64_t number, const NamedPartition& name, Par
 void ConsumerCore::CheckPositions(MonotonicTime now) {
   std::map<NodeId, ConsumerOutput::Check> checks;
   for (auto& [name, partition] : partitions_) {
-    if (!partition.needs_check() || !partition.may_ask(now)) continue;
+    if (partition.paused || !partition.needs_check() || !partition.may_ask(now)) continue;
     ConsumerOutput::Check& check = checks[partition.leader];
     if (check.number == 0) {
       check.number = next_question_++;
@@ -480,7 +495,7 @@ void ConsumerCore::CheckPositions(MonotonicTime now) {
 void ConsumerCore::LookUp(MonotonicTime now) {
   std::map<NodeId, ConsumerOutput::Lookup> lookups;
   for (auto& [name, partition] : partitions_) {
-    if (!partition.looking.has_value() || !partition.may_ask(now)) continue;
+    if (!partition.needs_lookup() || !partition.may_ask(now)) continue;
     ConsumerOutput::Lookup& lookup = lookups[partition.leader];
     if (lookup.number == 0) {
       lookup.number = next_question_++;
@@ -505,7 +520,7 @@ void ConsumerCore::AssignReady(MonotonicTime now) {
     if (partition.assigned_at != partition.source() || partition.needs_check()) {
       Detach(name, &partition);
     }
-    if (partition.looking || partition.needs_check() || partition.is_late() ||
+    if (partition.paused || partition.looking || partition.needs_check() || partition.is_late() ||
         partition.assigned_at != kNoNode || !partition.may_ask(now)) {
       continue;
     }

@@ -20,6 +20,8 @@
 //     where the logs part if there is a policy for offsets out of range (read_position.h).
 //   - When a leader is lost, does not lead any more, or is known by a hint only, and nothing is
 //     pushed for a while, leaders are to be watched at another server (watch_doubt.h).
+//   - A paused partition is not read, but where the caller begins in it is looked up all the same,
+//     and kept until he has a position of his own: "latest" is not the end of another time.
 //   - What the caller changes carries his generation, and what goes out carries it back: he drops
 //     what was under way when he changed his mind.
 //
@@ -135,12 +137,13 @@ class ConsumerCore {
   // Replaces the assignment.
   void Assign(const std::map<NamedPartition, Position>& partitions, uint64_t generation,
               MonotonicTime now);
-  // All three do nothing for a partition that is not assigned. A pause forgets what was fetched,
-  // and what was asked about it; Resume goes on at `from`.
+  // All three do nothing for a partition that is not assigned. A paused one stays so when it is
+  // sought. A pause forgets what was fetched, and what was asked about it; Resume goes on at
+  // `from`; none: where the caller began, who has not been told yet which offset that is.
   void Seek(const NamedPartition& partition, Position to, uint64_t generation, MonotonicTime now);
   void Pause(const NamedPartition& partition, uint64_t generation, MonotonicTime now);
-  void Resume(const NamedPartition& partition, Position from, uint64_t generation,
-              MonotonicTime now);
+  void Resume(const NamedPartition& partition, const std::optional<Position>& from,
+              uint64_t generation, MonotonicTime now);
 
   // What was pushed about one topic.
   void OnTopic(const api::TopicLeaders& topic, MonotonicTime now);
@@ -173,6 +176,8 @@ class ConsumerCore {
     std::optional<Position> looking;
     // It is looked up by the reset policy: the caller has a position.
     bool resetting = false;
+    // Where the caller began, once that is known.
+    std::optional<ReadPosition> began;
     // Of a time that is looked up: the position is the end of before, where reading begins if no
     // record is so young.
     bool has_end = false;
@@ -207,8 +212,11 @@ class ConsumerCore {
       return !looking && position.epoch != kNoLeaderEpoch && position.epoch < leader_epoch &&
              checked != leader_epoch;
     }
+    // What the reset policy makes of the position of a paused one is no matter: the caller's
+    // counts.
+    bool needs_lookup() const { return looking && !(paused && resetting); }
     bool may_ask(MonotonicTime now) const {
-      return !failed && !paused && question == 0 && leader != kNoNode && now >= retry_at;
+      return !failed && question == 0 && leader != kNoNode && now >= retry_at;
     }
   };
   struct Broker {

@@ -1,5 +1,7 @@
 #include "client/consumer_core.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -50,7 +52,7 @@ class Trace {
     core_.Pause(Named(partition), ++generation_, now_);
     return Output();
   }
-  std::string Resume(int partition, Position from) {
+  std::string Resume(int partition, const std::optional<Position>& from) {
     core_.Resume(Named(partition), from, ++generation_, now_);
     return Output();
   }
@@ -531,6 +533,61 @@ TEST(ConsumerCore, APauseKeepsTheLookupOfWhereReadingBegins) {
   EXPECT_EQ(t.Pause(0), "");
   EXPECT_EQ(t.Offsets(1, 0, 12), "at p0@12");
   EXPECT_EQ(t.Resume(0, At(12)), "connect 1 | send 1#1 +p0@12 c1000");
+}
+
+TEST(ConsumerCore, WhereReadingBeginsIsLookedUpDuringAPauseUntilItIsAnswered) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kLatest}}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Pause(0), "");
+  EXPECT_EQ(t.LookupFailed(1, ErrorCode::kBrokerNotAvailable), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(100)), "lookup 1 n2 p0end");
+  EXPECT_EQ(t.Leader(kB, 2), "lookup 2 n3 p0end");
+  EXPECT_EQ(t.Offsets(3, 0, 12), "at p0@12");
+
+  Trace unknown;
+  unknown.Assign({{Named(0), {.kind = Position::Kind::kLatest}}});
+  unknown.Pause(0);
+  EXPECT_EQ(unknown.Leader(kA, 1), "lookup 1 n1 p0end");
+  // Resumed before the answer, it is not asked anew.
+  EXPECT_EQ(unknown.Resume(0, std::nullopt), "");
+  EXPECT_EQ(unknown.Offsets(1, 0, 12), "connect 1 | send 1#1 +p0@12 c1000 | at p0@12");
+}
+
+// He may have paused before he came to hear of it.
+TEST(ConsumerCore, WhoKnowsNoOffsetGoesOnWhereHeBegan) {
+  Trace t({.reset = Position::Kind::kLatest, .prefetch_bytes = 1000});
+  t.Assign({{Named(0), {.kind = Position::Kind::kLatest}}});
+  t.Leader(kA, 1);
+  EXPECT_EQ(t.Offsets(1, 0, 12, 1), "connect 1 | send 1#1 +p0@12 c1000 | at p0@12");
+  t.Push(kA, 1, 0, Batch(12, 3));
+  t.Pause(0);
+  EXPECT_EQ(t.Resume(0, std::nullopt), "send 1#3 +p0@12");
+  // Also after a reset that he has not heard of either.
+  EXPECT_EQ(t.Refuse(kA, 3, 0, ErrorCode::kOffsetOutOfRange), "send 1#4 -p0 | lookup 1 n2 p0end");
+  EXPECT_EQ(t.Offsets(2, 0, 20), "send 1#5 +p0@20 | at p0@20");
+  t.Pause(0);
+  EXPECT_EQ(t.Resume(0, std::nullopt), "send 1#7 +p0@12");
+}
+
+TEST(ConsumerCore, ASeekOfAPausedPartitionIsLookedUpAndNotReadUntilItIsResumed) {
+  Trace t;
+  t.Assign({{Named(0), At(5)}});
+  t.Leader(kA, 1);
+  t.Pause(0);
+  EXPECT_EQ(t.Seek(0, At(3)), "");
+  EXPECT_EQ(t.Seek(0, {.kind = Position::Kind::kLatest}), "lookup 1 n1 p0end");
+  EXPECT_EQ(t.Offsets(1, 0, 12), "at p0@12");
+  EXPECT_EQ(t.Resume(0, std::nullopt), "send 1#3 +p0@12");
+}
+
+TEST(ConsumerCore, ALookupThatFailedDuringAPauseIsTriedOnceMoreWhenItEnds) {
+  Trace t;
+  t.Assign({{Named(0), {.kind = Position::Kind::kLatest}}});
+  t.Leader(kA, 1);
+  t.Pause(0);
+  EXPECT_EQ(t.LookupFailed(1, ErrorCode::kAuthorizationFailed), "failed p0 AUTHORIZATION_FAILED");
+  EXPECT_EQ(t.Resume(0, std::nullopt), "lookup 1 n2 p0end");
 }
 
 TEST(ConsumerCore, APositionThatWasKeptIsCheckedBeforeAnythingIsRead) {

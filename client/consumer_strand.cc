@@ -57,7 +57,8 @@ void ConsumerStrand::Pause(const NamedPartition& partition, uint64_t generation)
   Step();
 }
 
-void ConsumerStrand::Resume(const NamedPartition& partition, Position from, uint64_t generation) {
+void ConsumerStrand::Resume(const NamedPartition& partition, const std::optional<Position>& from,
+                            uint64_t generation) {
   core_.Resume(partition, from, generation, clock_->Now());
   Step();
 }

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -77,7 +78,8 @@ class ConsumerStrand final : public LogChannelEvents {
   void Assign(const std::map<NamedPartition, Position>& partitions, uint64_t generation);
   void Seek(const NamedPartition& partition, Position to, uint64_t generation);
   void Pause(const NamedPartition& partition, uint64_t generation);
-  void Resume(const NamedPartition& partition, Position from, uint64_t generation);
+  void Resume(const NamedPartition& partition, const std::optional<Position>& from,
+              uint64_t generation);
   void Consumed(const CreditSource& source, int64_t bytes);
   // Asks `broker` itself, for the caller.
   void ListOffsets(NodeId broker, const api::ListOffsetsRequest& request, absl::Duration timeout,

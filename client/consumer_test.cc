@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
+#include "base/system_clock.h"
 #include "client/fake_log_server.h"
 #include "client/producer.h"
 #include "client/read_position.h"
@@ -147,6 +148,54 @@ TEST(Consumer, APausedPartitionIsSilentAndGoesOnWhereItWas) {
   EXPECT_THAT(Read(consumer.get(), 1), ElementsAre("one"));
   ASSERT_OK(consumer->Resume({Named(0)}));
   EXPECT_THAT(Read(consumer.get(), 2), ElementsAre("zero-2", "zero-3"));
+}
+
+// Waits until the server reads so many partitions to consumers.
+void AwaitFetched(FakeLogServer* server, int partitions) {
+  const SystemClock clock;
+  const MonotonicTime deadline = clock.Now() + kPatience;
+  while (server->fetched_partitions() != partitions) ASSERT_LT(clock.Now(), deadline);
+}
+
+TEST(Consumer, APauseBeforeTheFirstPollDoesNotMoveTheBeginning) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  server.Append("t", 0, BatchOf({"before"}));
+  auto consumer = Connect(server);
+  ASSERT_OK(consumer->Assign({{Named(), kLatest}}));
+  AwaitFetched(&server, 1);
+  server.Append("t", 0, BatchOf({"fetched ahead"}));
+  ASSERT_OK(consumer->Pause({Named()}));
+  AwaitFetched(&server, 0);
+  server.Append("t", 0, BatchOf({"in the pause"}));
+  ASSERT_OK(consumer->Resume({Named()}));
+  EXPECT_THAT(Read(consumer.get(), 2), ElementsAre("fetched ahead", "in the pause"));
+}
+
+TEST(Consumer, APausedPartitionSaysWhereItBegins) {
+  FakeLogServer server;
+  server.CreateTopic("t", 1);
+  server.Append("t", 0, BatchOf({"before"}));
+  auto consumer = Connect(server);
+  const auto await_position = [&](Offset offset) {
+    const SystemClock clock;
+    const MonotonicTime deadline = clock.Now() + kPatience;
+    while (*consumer->PositionOf(Named()) != offset) {
+      ASSERT_LT(clock.Now(), deadline);
+      EXPECT_THAT(*consumer->Poll(absl::Milliseconds(1)), testing::IsEmpty());
+    }
+  };
+  ASSERT_OK(consumer->Assign({{Named(), kLatest}}));
+  AwaitFetched(&server, 1);
+  ASSERT_OK(consumer->Pause({Named()}));
+  await_position(Offset(1));
+  // Also where it is sought to during the pause.
+  server.Append("t", 0, BatchOf({"passed over"}));
+  ASSERT_OK(consumer->Seek(Named(), kLatest));
+  await_position(Offset(2));
+  server.Append("t", 0, BatchOf({"after"}));
+  ASSERT_OK(consumer->Resume({Named()}));
+  EXPECT_THAT(Read(consumer.get(), 1), ElementsAre("after"));
 }
 
 TEST(Consumer, NoMoreIsPushedThanThePrefetchAllowsUntilTheCallerTakesIt) {

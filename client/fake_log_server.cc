@@ -108,6 +108,8 @@ class FakeLogServer::FetchHandler final : public rpc::StreamHandler {
     all.erase(std::find(all.begin(), all.end(), this));
   }
 
+  size_t partitions() const { return assigned_.size(); }
+
   void Break() {
     assigned_.clear();
     stream_->Finish(MakeError(ErrorCode::kBrokerNotAvailable, "broken by the test"));
@@ -495,6 +497,14 @@ int64_t FakeLogServer::bytes_pushed() {
   int64_t bytes = 0;
   Run([&] { bytes = bytes_pushed_; });
   return bytes;
+}
+
+int FakeLogServer::fetched_partitions() {
+  size_t partitions = 0;
+  Run([&] {
+    for (const FetchHandler* fetch : fetches_) partitions += fetch->partitions();
+  });
+  return static_cast<int>(partitions);
 }
 
 int FakeLogServer::forwarding_streams() {

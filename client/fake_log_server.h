@@ -63,6 +63,8 @@ class FakeLogServer {
   std::vector<std::string> Values(const std::string& topic, int partition);
   // Bytes that were pushed on fetch streams.
   int64_t bytes_pushed();
+  // Partitions that fetch streams read from.
+  int fetched_partitions();
   // Produce streams whose first message asked for batches to be passed on.
   int forwarding_streams();
 
