@@ -236,7 +236,10 @@ class GrpcAdmin final : public Admin {
         if (silent && connect_time_.GrowWithin(left / static_cast<int64_t>(servers_.size()))) {
           continue;
         }
+        // Nor do the channels stay: one that has never come about refuses at once, however long the
+        // way is, and would never be tried for long enough again.
         connect_time_.Reset();
+        for (const std::string& server : servers_) channels_.Drop(server);
         return Unavailable(unreachable);
       }
       if (clock_.Now() + kRetryBackoff >= deadline) {

@@ -12,6 +12,7 @@
 #include "record/batch_builder.h"
 #include "rpc/listen_socket.h"
 #include "rpc/server.h"
+#include "rpc/testing/slow_link.h"
 #include "rpc/unary_call.h"
 
 namespace millrace::client {
@@ -85,9 +86,8 @@ class FakeAdminServer {
     server_.StopQueues();
   }
 
-  std::string address() const {
-    return absl::StrCat("127.0.0.1:", server_.listeners().front().port);
-  }
+  int port() const { return server_.listeners().front().port; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port()); }
   int calls() const { return calls_; }
   using Create = std::function<absl::StatusOr<v1::CreateTopicsResponse>(int call)>;
   // Before the first call.
@@ -169,6 +169,17 @@ TEST(Admin, AServerThatIsFarAwayIsGivenTheTime) {
   later.PostAt(clock.Now() + absl::Milliseconds(2500), [&] { far.Serve(); });
   ASSERT_OK_AND_ASSIGN(auto admin,
                        Admin::Create({silent.address(), far.address()}, absl::Seconds(60)));
+  EXPECT_OK(admin->ListTopics({}));
+}
+
+TEST(Admin, AServerThatIsFarAwayIsFoundAgainAfterACallThatReachedNobody) {
+  FakeAdminServer far(OneTopic, /*starts=*/false);
+  const rpc::testdata::SlowLink one(far.port(), absl::Milliseconds(700));
+  const rpc::testdata::SlowLink other(far.port(), absl::Milliseconds(700));
+  ASSERT_OK_AND_ASSIGN(auto admin,
+                       Admin::Create({one.address(), other.address()}, absl::Seconds(6)));
+  EXPECT_THAT(admin->ListTopics({}), HasCode(ErrorCode::kBrokerNotAvailable));
+  far.Serve();
   EXPECT_OK(admin->ListTopics({}));
 }
 

@@ -2,8 +2,8 @@
 // answers, while one that is off does not keep the others waiting for long; what has helped once
 // stays.
 //
-// Each time is another channel (rpc/channel_pool.h), which stays: so there are only a few times,
-// whatever is left until a deadline.
+// Each time is another channel (rpc/channel_pool.h), which stays until this begins anew: so there
+// are only a few times, whatever is left until a deadline.
 //
 // Thread: any one.
 #ifndef CLIENT_CONNECT_TIME_H_

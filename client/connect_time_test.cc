@@ -27,7 +27,7 @@ TEST(ConnectTime, LeavesTheAnswerItsTime) {
   EXPECT_EQ(time.max(), absl::Seconds(1));
 }
 
-// Each is another channel to each server, for as long as the admin lives.
+// Each is another channel to each server, while somebody answers.
 TEST(ConnectTime, TimesAreFewWhateverIsLeftUntilTheDeadline) {
   std::set<absl::Duration> times;
   ConnectTime time(3, absl::Seconds(60));
