@@ -88,6 +88,8 @@ struct Sender {
   // Written by one thread, read by another for progress.
   std::atomic<int64_t> acknowledged{0};
   std::atomic<int64_t> errors{0};
+  // The run has failed: that the end of the producer leaves records unacknowledged is no error.
+  std::atomic<bool> abandoned{false};
   absl::Status error;
   LatencyHistogram latency;
   // Of the sending thread: what Send itself refused.
@@ -99,7 +101,7 @@ struct Sender {
       acknowledged.store(acknowledged.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
       latency.Record(NowNs() - due_ns);
-    } else {
+    } else if (!abandoned) {
       ++errors;
       error.Update(status);
     }
@@ -331,6 +333,14 @@ absl::StatusOr<PerfResult> PerfEndToEnd(const PerfOptions& options) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   Finish(cpu, start_ns, last_ns, &result);
+  for (const auto& sender : senders) {
+    if (status.ok()) {
+      // A record may be read before its sender hears of it.
+      sender->refusal.Update(sender->producer->Close(options.timeout));
+    } else {
+      sender->abandoned = true;
+    }
+  }
   CollectErrors(senders, &result);
   // What was refused cannot come: that is said, and not that nothing came.
   if (!status.ok()) return result.error.ok() ? status : result.error;

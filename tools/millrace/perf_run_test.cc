@@ -85,9 +85,21 @@ TEST_F(PerfRunTest, EndToEndTimesItsOwnRecordsOnlyAtARateAndOneAtATime) {
     options_.rate = rate;
     ASSERT_OK_AND_ASSIGN(const PerfResult result, PerfEndToEnd(options_));
     EXPECT_EQ(result.records, 5) << rate;
+    EXPECT_EQ(result.errors, 0) << rate;
     EXPECT_EQ(result.latency.count(), 5) << rate;
     EXPECT_LT(result.latency.max(), int64_t{20} * 1000000000) << rate;
   }
+}
+
+TEST_F(PerfRunTest, EndToEndSaysThatNothingCameOrWhyItCannot) {
+  options_.records = 50;
+  options_.rate = 1000;
+  options_.timeout = absl::Milliseconds(300);
+  server_.Hold(true);
+  EXPECT_THAT(PerfEndToEnd(options_), IsError(ErrorCode::kRequestTimedOut, "only 0 of 50"));
+  server_.Hold(false);
+  server_.RefuseProduce(1'000'000, ErrorCode::kInvalidRecord);
+  EXPECT_THAT(PerfEndToEnd(options_), HasCode(ErrorCode::kInvalidRecord));
 }
 
 TEST_F(PerfRunTest, LatencyCountsFromWhenARecordWasDue) {
