@@ -74,7 +74,8 @@ SlotIndex ProducerCore::SlotNamed(const api::PartitionName& name) const {
 
 void ProducerCore::OnRecords(SlotIndex slot, bool full, MonotonicTime now) {
   Partition& partition = At(slot);
-  if (!partition.has_open) {
+  if (!partition.has_open) partition.waiting_since = now;
+  if (!partition.has_open || full) {
     partition.open_since = now;
     partition.lingered = options_.linger == absl::ZeroDuration();
     partition.overdue = false;
@@ -317,8 +318,9 @@ ProducerCore::Batch* ProducerCore::NextBatch(SlotIndex slot, const Broker& broke
 void ProducerCore::TakeFromSource(SlotIndex slot, bool open_too) {
   Partition& partition = At(slot);
   std::vector<CoreBatch> taken;
-  // What is open and was not taken goes on lingering.
+  // What is open and was not taken goes on lingering, and nothing older is left.
   partition.has_open = source_->Take(slot, open_too, &taken);
+  partition.waiting_since = partition.open_since;
   for (CoreBatch& batch : taken)
     partition.batches.push_back({.core = std::move(batch), .failure = {}});
   partition.has_full = false;
@@ -419,7 +421,7 @@ void ProducerCore::ExpireBatches(MonotonicTime now) {
     const SlotIndex slot(static_cast<int32_t>(i));
     Partition& partition = partitions_[i];
     // Records that nobody leads wait in the source: they expire too.
-    if (partition.has_open && now >= partition.open_since + options_.delivery_timeout) {
+    if (partition.has_open && now >= partition.waiting_since + options_.delivery_timeout) {
       TakeFromSource(slot, /*open_too=*/true);
     }
     for (auto batch = partition.batches.begin(); batch != partition.batches.end();) {
@@ -511,7 +513,7 @@ MonotonicTime ProducerCore::next_deadline() const {
   if (identity_retry_at_ != MonotonicTime()) next = std::min(next, identity_retry_at_);
   for (const Partition& partition : partitions_) {
     if (partition.has_open) {
-      next = std::min(next, partition.open_since + options_.delivery_timeout);
+      next = std::min(next, partition.waiting_since + options_.delivery_timeout);
       if (!partition.lingered) next = std::min(next, partition.open_since + options_.linger);
       if (WaitsForOthers(partition)) next = std::min(next, OverdueAt(partition));
     }

@@ -192,6 +192,9 @@ class ProducerCore {
     // What the source holds, as far as it told.
     bool has_open = false;
     bool has_full = false;
+    // Since when the oldest of it waits, and since when what is open fills: behind full ones, since
+    // the latest of them was full.
+    MonotonicTime waiting_since;
     MonotonicTime open_since;
     // The linger of what is open has passed.
     bool lingered = false;

@@ -253,6 +253,39 @@ TEST(ProducerCore, LingerHoldsOpenBatchesAndFlushDoesNot) {
   EXPECT_EQ(t.Flush(), "send 1#3 p0:b3");
 }
 
+TEST(ProducerCore, AnOpenBatchLingersFromWhenTheOneBeforeItWasFull) {
+  Trace t = Trace::Led({.linger = absl::Milliseconds(10)});
+  EXPECT_EQ(t.Open(0), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(6)), "");
+  EXPECT_EQ(t.Full(0), "send 1#1 p0:b2");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(10));
+  EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b2@0");
+  EXPECT_EQ(t.After(absl::Milliseconds(4)), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(6)), "send 1#2 p0:b1");
+}
+
+TEST(ProducerCore, AFullBatchThatCannotLeaveDoesNotTakeTheOpenOneWithIt) {
+  Trace t({.linger = absl::Milliseconds(10)});
+  EXPECT_EQ(t.Open(0), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(6)), "");
+  EXPECT_EQ(t.Full(0), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(6)), "");
+  EXPECT_EQ(t.Leader(0, kA, 1), "connect 1");
+  EXPECT_EQ(t.Up(kA), "send 1#1 p0:b2");
+  EXPECT_EQ(t.Ack(kA, 1, 0, 0), "done b2@0");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(4));
+  EXPECT_EQ(t.After(absl::Milliseconds(4)), "send 1#2 p0:b1");
+}
+
+TEST(ProducerCore, FullBatchesDoNotPutOffTheEndOfThoseThatWaitBeforeThem) {
+  Trace t({.delivery_timeout = absl::Milliseconds(100)});
+  EXPECT_EQ(t.Open(0), "");
+  EXPECT_EQ(t.After(absl::Milliseconds(60)), "");
+  EXPECT_EQ(t.Full(0), "");
+  EXPECT_EQ(t.until_deadline(), absl::Milliseconds(40));
+  EXPECT_EQ(t.After(absl::Milliseconds(40)), "failed b1 REQUEST_TIMED_OUT");
+}
+
 TEST(ProducerCore, LingerThatPassedWhileThePipeIsBusyIsNoDeadline) {
   Trace t = Trace::Led({.linger = absl::Milliseconds(10)});
   t.Full(0);
