@@ -24,8 +24,7 @@ constexpr uint64_t kSeeds = 2000;
 
 TEST(RaftSim, SeedsHoldAllInvariantsAndReachWhatIsWorthReaching) {
   // A seed that finds a bug goes into the braces.
-  const std::vector<uint64_t> seeds =
-      sim::SeedsToRun({}, {.count = sim::SampledSeeds(kSeeds)});
+  const std::vector<uint64_t> seeds = sim::SeedsToRun({}, {.count = sim::SampledSeeds(kSeeds)});
   std::map<std::string, int64_t> reached;
   int64_t events = 0;
   int64_t committed = 0;
