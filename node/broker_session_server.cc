@@ -92,8 +92,11 @@ void BrokerSessionServer::OnRequest(StreamId id, const BrokerSessionRequest& req
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
   Stream& stream = found->second;
+  if (stream.refused) return;
   if (stream.metadata == nullptr) {
-    if (const absl::Status status = CheckFirst(request); !status.ok()) return End(id, status);
+    if (absl::Status status = CheckFirst(request); !status.ok()) {
+      return Refuse(id, &stream, std::move(status));
+    }
     Begin(id, request, &stream);
   } else if (NodeId(request.broker_id()) != stream.broker || EpochOf(request) != stream.epoch) {
     return End(
@@ -145,6 +148,17 @@ absl::Status BrokerSessionServer::CheckFirst(const BrokerSessionRequest& request
   }
   if (EpochOf(request) == kNoBrokerEpoch) return absl::OkStatus();
   return controller::CurrentBroker(*image_, NodeId(request.broker_id()), EpochOf(request)).status();
+}
+
+// Another may lead by now, and have committed what this node does not know: the registration of
+// this broker, or all that it says it has applied.
+void BrokerSessionServer::Refuse(StreamId id, Stream* stream, absl::Status why) {
+  stream->refused = true;
+  deps_.confirm_leadership([this, id, why = std::move(why),
+                            alive = std::weak_ptr<const bool>(alive_)](const absl::Status& leads) {
+    if (alive.expired() || !streams_.contains(id)) return;
+    End(id, leads.ok() ? why : NotController());
+  });
 }
 
 void BrokerSessionServer::Begin(StreamId id, const BrokerSessionRequest& request, Stream* stream) {

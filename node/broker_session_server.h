@@ -3,14 +3,16 @@
 // for the changes that follow.
 //
 // It serves while this node leads. When it does not, or no longer, streams end with NOT_CONTROLLER
-// and what is known of the leader, at once: whoever was here looks for the next one. Each stream
-// has one message under way at most, so that nothing is queued for a reader that does not read.
+// and what is known of the leader, at once: whoever was here looks for the next one. A refusal is
+// final for a broker, so it leaves only when a round of the quorum has shown that this node leads
+// still. Each stream has one message under way at most, so that nothing is queued for a reader that
+// does not read.
 //
 // Not here: gRPC (node/service/broker_session_stream.h), and what follows from silence
 // (controller/broker_sessions.h).
 //
 // Thread: the controller executor.
-// Source: S-31; KIP-631. The metadata down the stream: KIP-595's observers, pushed.
+// Source: S-12, S-31; KIP-631. The metadata down the stream: KIP-595's observers, pushed.
 #ifndef NODE_BROKER_SESSION_SERVER_H_
 #define NODE_BROKER_SESSION_SERVER_H_
 
@@ -55,6 +57,11 @@ using SessionDecided = absl::AnyInvocable<void(const absl::Status& outcome, bool
 using CarryOutSessionDecision =
     std::function<void(const controller::SessionDecision&, SessionDecided)>;
 
+// Asks whether this node leads: OK if it did still after it was asked, and all that had been
+// committed by then has been told to the server.
+using LeadershipConfirmed = absl::AnyInvocable<void(const absl::Status& leads) &&>;
+using ConfirmLeadership = std::function<void(LeadershipConfirmed)>;
+
 class BrokerSessionServer {
  public:
   struct Options {
@@ -73,6 +80,7 @@ class BrokerSessionServer {
     const controller::LeaderWatch* leaders = nullptr;
     MetricRegistry* metrics = nullptr;
     CarryOutSessionDecision carry_out;
+    ConfirmLeadership confirm_leadership;
   };
   using StreamId = controller::SessionStreamId;
   using ImagePointer = std::shared_ptr<const metadata::Image>;
@@ -120,6 +128,8 @@ class BrokerSessionServer {
     MonotonicTime heard;
     int64_t heartbeat = 0;
     bool sendable = true;
+    // Its first request cannot be served: it ends once it is known that this node leads.
+    bool refused = false;
     // A heartbeat, or a change, is to be answered.
     bool state_due = false;
     bool told_may_stop = false;
@@ -128,6 +138,8 @@ class BrokerSessionServer {
   };
 
   absl::Status CheckFirst(const internal::v1::BrokerSessionRequest& request) const;
+  // Ends the stream with `why`, or with NOT_CONTROLLER if this node leads no more.
+  void Refuse(StreamId id, Stream* stream, absl::Status why);
   void Begin(StreamId id, const internal::v1::BrokerSessionRequest& request, Stream* stream);
   absl::Status NotController() const;
   // Ends and forgets the stream.

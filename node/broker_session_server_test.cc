@@ -86,9 +86,13 @@ class BrokerSessionServerTest : public ::testing::Test {
             .executor = executor_.get(),
             .leaders = &leaders_,
             .metrics = &metrics_.emplace_back(),
-            .carry_out = [this](const SessionDecision& decision, SessionDecided done) {
-              CarryOut(decision, std::move(done));
-            }});
+            .carry_out = [this](const SessionDecision& decision,
+                                SessionDecided done) { CarryOut(decision, std::move(done)); },
+            .confirm_leadership =
+                [this](LeadershipConfirmed done) {
+                  rounds_.push_back(std::move(done));
+                  if (leads_.has_value()) EndRounds(*leads_);
+                }});
     // Before it leads it is told what there is, as a follower.
     server_->StartAt(LogIndex(0), std::make_shared<const metadata::Image>());
     told_ = 0;
@@ -126,6 +130,10 @@ class BrokerSessionServerTest : public ::testing::Test {
       TellCommitted();
       std::move(done)(absl::OkStatus(), may_stop);
     });
+  }
+
+  void EndRounds(const absl::Status& leads) {
+    for (LeadershipConfirmed& done : std::exchange(rounds_, {})) std::move(done)(leads);
   }
 
   std::shared_ptr<Peer> Open() {
@@ -176,6 +184,9 @@ class BrokerSessionServerTest : public ::testing::Test {
   size_t told_ = 0;
   metadata::Image images_;
   std::vector<std::pair<int, SessionDecision::Kind>> decisions_;
+  // What a round of the quorum says, at once; nothing: it goes on.
+  std::optional<absl::Status> leads_ = absl::OkStatus();
+  std::vector<LeadershipConfirmed> rounds_;
   std::unique_ptr<BrokerSessionServer> server_;
 };
 
@@ -417,6 +428,42 @@ TEST_F(BrokerSessionServerTest, StreamsThatCannotBeServedAreRefused) {
   EXPECT_FALSE(peer->ended.has_value());
   Say(peer, Beat(1));
   EXPECT_THAT(*peer->ended, HasCode(ErrorCode::kInvalidRequest));
+}
+
+// It cannot know what the one that leads by now has committed, and a refusal ends a broker for
+// good.
+TEST_F(BrokerSessionServerTest, S12_AFormerLeaderThatDoesNotKnowItRefusesNobody) {
+  cluster_.Start(1, 1);
+  TellCommitted();
+  Lead();
+  leads_.reset();
+  const std::vector<BrokerSessionRequest> requests = {Request(5, 0, cluster_.index().value() + 1),
+                                                      Request(1, EpochOf(1) - 1), Request(8, 4)};
+  std::vector<std::shared_ptr<Peer>> peers;
+  for (const BrokerSessionRequest& request : requests) {
+    peers.push_back(OpenAndSay(request));
+    Say(peers.back(), request);
+    EXPECT_FALSE(peers.back()->ended.has_value()) << "no round of the quorum has ended";
+    EXPECT_EQ(peers.back()->messages, 0);
+  }
+  EXPECT_THAT(rounds_, SizeIs(3));
+  executor_->RunNow([&] { EndRounds(MakeError(ErrorCode::kNotController, "another leads")); });
+  for (const auto& peer : peers) EXPECT_THAT(*peer->ended, HasCode(ErrorCode::kNotController));
+}
+
+TEST_F(BrokerSessionServerTest, S12_ARoundThatEndsAfterItsStreamSaysNothing) {
+  Lead();
+  leads_.reset();
+  const auto lost = OpenAndSay(Request(8, 4));
+  executor_->RunNow([&] { server_->OnLostLeadership(); });
+  EXPECT_THAT(*lost->ended, HasCode(ErrorCode::kNotController));
+  Lead();
+  const auto gone = OpenAndSay(Request(8, 4));
+  Close(gone);
+  EXPECT_THAT(rounds_, SizeIs(2));
+  executor_->RunNow([&] { EndRounds(absl::OkStatus()); });
+  EXPECT_THAT(*lost->ended, HasCode(ErrorCode::kNotController));
+  EXPECT_FALSE(gone->ended.has_value());
 }
 
 TEST_F(BrokerSessionServerTest, S31_LossOfLeadershipEndsAllStreamsAndTheNextElectionBeginsAnew) {

@@ -103,6 +103,13 @@ class ControllerHost final : private rsm::HostListener<controller::State>,
   void Submit(internal::v1::ReportLastCopiesRequest request,
               Host::Callback<internal::v1::ReportLastCopiesRequest> done);
 
+  // OK if this node still led after this call, and all that had been committed by then has been
+  // told to those who follow. Errors: those of rsm::Host::Read.
+  void ConfirmLeadership(absl::AnyInvocable<void(const absl::Status&) &&> done) {
+    host_->Read([done = std::move(done)](absl::StatusOr<Host::StatePointer> state,
+                                         LogIndex) mutable { std::move(done)(state.status()); });
+  }
+
   // REQUIRES: started.
   raft::QuorumLog& log() { return *log_; }
 

@@ -45,15 +45,18 @@ ControllerRole::ControllerRole(const NodeConfig& config, const Env& env, OpenIma
       network_(network),
       leaders_(leaders),
       quorum_(quorum),
-      sessions_(SessionOptions(config_, own_run),
-                {.clock = env.clock,
-                 .executor = env.controller,
-                 .leaders = leaders,
-                 .metrics = env.metrics,
-                 .carry_out =
-                     [this](const controller::SessionDecision& decision, SessionDecided done) {
-                       CarryOut(host_.get(), decision, std::move(done));
-                     }}),
+      sessions_(
+          SessionOptions(config_, own_run),
+          {.clock = env.clock,
+           .executor = env.controller,
+           .leaders = leaders,
+           .metrics = env.metrics,
+           .carry_out =
+               [this](const controller::SessionDecision& decision, SessionDecided done) {
+                 CarryOut(host_.get(), decision, std::move(done));
+               },
+           .confirm_leadership =
+               [this](LeadershipConfirmed done) { host_->ConfirmLeadership(std::move(done)); }}),
       balancer_(BalanceInterval(config_), env.clock, env.controller, [this] { BalanceLeaders(); }),
       metadata_disk_(env.make_disk_executor("metadata-disk")),
       image_disk_(env.make_disk_executor("image-disk")),
