@@ -20,6 +20,9 @@ constexpr absl::Duration kLasting = absl::Seconds(1);
 constexpr absl::Duration kRegisterAgainAfter = absl::Milliseconds(100);
 // Whose answers may come yet: as many as are sent in half a minute.
 constexpr size_t kHeartbeatsKept = 64;
+// A leader that was replaced knows it after an election timeout. A lower term long after the higher
+// one was last heard is that of a quorum that was recovered from an older voter (S-20).
+constexpr absl::Duration kFormerLeaderMax = absl::Seconds(30);
 // 50 ms doubled so often is beyond any sensible maximum.
 constexpr int kDoublingsMax = 10;
 
@@ -83,8 +86,10 @@ void BrokerSession::OnMetadata(uint64_t stream, LogIndex applied, MonotonicTime 
 
 void BrokerSession::OnAnswer(uint64_t stream, const SessionAnswer& answer, MonotonicTime now) {
   if (stream != stream_ || !connected()) return;
+  if (answer.term < term_ && now < term_heard_ + kFormerLeaderMax) return LeaveFormerLeader(now);
   Heard(now);
-  term_ = std::max(term_, answer.term);
+  term_ = answer.term;
+  term_heard_ = now;
   if (epoch_ == kNoBrokerEpoch) return;
   broker_ = answer.broker;
   if (broker_.has_value() && broker_ != metadata::BrokerState::kFenced) {
@@ -126,6 +131,14 @@ void BrokerSession::OnStreamEnded(uint64_t stream, const absl::Status& status, M
     AdoptHint(hint, /*own_voter=*/false);
   }
   Seek(now);
+}
+
+void BrokerSession::LeaveFormerLeader(MonotonicTime now) {
+  OnStreamEnded(stream_,
+                MakeError(ErrorCode::kNotController, "another controller leads in a later term"),
+                now);
+  // It did not end it.
+  ready_.close = true;
 }
 
 void BrokerSession::OnRegistered(uint64_t attempt, const absl::StatusOr<BrokerEpoch>& epoch,

@@ -155,6 +155,9 @@ class BrokerSession {
  private:
   bool connected() const { return current_.has_value(); }
   void Heard(MonotonicTime now);
+  // The controller was replaced and does not know it yet: what it says of this broker may not be so
+  // any more. As if it had said that it does not lead.
+  void LeaveFormerLeader(MonotonicTime now);
   void SendHeartbeat(MonotonicTime now);
   // Gives the heartbeat that goes out now its number.
   void CountHeartbeat(MonotonicTime now);
@@ -195,7 +198,9 @@ class BrokerSession {
   MonotonicTime opened_at_;
   MonotonicTime established_at_;
   MonotonicTime last_heard_;
+  // Of the last answer that was believed, and when that came.
   Term term_;
+  MonotonicTime term_heard_;
 
   // Whom to try first, before the others in their order, of which `next_` is the first.
   std::optional<raft::Peer> preferred_;

@@ -65,6 +65,12 @@ class BrokerSessionTest : public ::testing::Test {
     session_.OnAnswer(stream_,
                       {.broker = BrokerState::kActive, .term = Term(5), .heartbeat = number}, now_);
   }
+  void AnswerOfTerm(int64_t term) {
+    session_.OnAnswer(
+        stream_,
+        {.broker = BrokerState::kActive, .term = Term(term), .heartbeat = session_.heartbeat()},
+        now_);
+  }
   void End(const absl::Status& status) { session_.OnStreamEnded(stream_, status, now_); }
   // Until a stream is to be opened; how long that took.
   absl::Duration UntilOpened() {
@@ -621,6 +627,40 @@ TEST_F(BrokerSessionTest, S33_WhatIsReadAfterAPauseIsNoContact) {
   EXPECT_TRUE(Take().heartbeat);
   Answer(BrokerState::kActive);
   EXPECT_EQ(session_.contact(), before);
+}
+
+// It does not know that this broker was fenced by the one that leads since.
+TEST_F(BrokerSessionTest, S33_WhoLeadsInAnOlderTermIsNoContactAndIsLeft) {
+  BecomeActive();
+  const MonotonicTime contact = session_.contact();
+  Pass(absl::Milliseconds(100));
+  End(Refused());
+  ASSERT_TRUE(Take().open.has_value());
+  const std::string former = address_;
+  AnswerOfTerm(4);
+  EXPECT_EQ(session_.contact(), contact);
+  EXPECT_EQ(session_.state(), State::kFinding);
+  const BrokerSessionReady ready = Take();
+  EXPECT_TRUE(ready.close);
+  ASSERT_TRUE(ready.open.has_value());
+  EXPECT_NE(ready.open->address, former);
+  AnswerOfTerm(5);
+  EXPECT_EQ(session_.contact(), now_);
+  EXPECT_EQ(session_.state(), State::kActive);
+}
+
+TEST_F(BrokerSessionTest, S20_ARecoveredQuorumOfAnOlderTermIsBelievedInTheEnd) {
+  BecomeActive();
+  End(Refused());
+  const MonotonicTime until = now_ + absl::Minutes(1);
+  while (session_.state() != State::kActive && now_ < until) {
+    UntilOpened();
+    AnswerOfTerm(4);
+  }
+  EXPECT_EQ(session_.leader().leader_epoch, LeaderEpoch(4));
+  Pass(absl::Milliseconds(500));
+  AnswerOfTerm(4);
+  EXPECT_EQ(session_.state(), State::kActive);
 }
 
 TEST_F(BrokerSessionTest, S33_AFencedBrokerHasNoContact) {

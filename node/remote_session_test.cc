@@ -200,6 +200,7 @@ TEST_F(RemoteSessionTest, S33_ContactIsWhenTheHeartbeatWasSentThatTheControllerN
   loop_.RunFor(absl::Milliseconds(100));
   internal::v1::BrokerSessionResponse response;
   response.mutable_state()->set_state(internal::v1::BROKER_STATE_ACTIVE);
+  response.mutable_state()->set_controller_term(3);
   response.mutable_state()->set_heartbeat(link_.last_request().heartbeat());
   Send(response);
   ASSERT_FALSE(contacts.empty());
