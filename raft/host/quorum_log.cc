@@ -466,28 +466,43 @@ void QuorumLog::Send(std::vector<Message> messages) {
   if (!messages.empty()) dependencies_.transport->Send(std::move(messages));
 }
 
-// Its bytes are read on the snapshot strand first.
+// Its bytes are read on the snapshot strand first. To the core it is lost when an offer that was
+// made behind it is answered without it; but until it was read, offers overtake it. Were it read
+// again for each, every piece would wait for more copies of the one before than the last did.
 void QuorumLog::SendChunk(Message message) {
   const auto& chunk = std::get<SnapshotChunk>(message.body);
+  Piece& last = pieces_[message.to];
+  const bool again = last.id == chunk.id && last.offset == chunk.offset;
+  if (again && now() < last.due_again) return;
+  last = {.id = chunk.id, .offset = chunk.offset, .due_again = MonotonicTime::Never()};
   std::weak_ptr<const bool> alive = alive_;
   dependencies_.snapshot_disk->Post(
       [this, alive, owner = dependencies_.wal.owner, store = dependencies_.snapshots, id = chunk.id,
        offset = chunk.offset, size = chunk.size, message = std::move(message)]() mutable {
         absl::StatusOr<Bytes> data = store->ReadChunk(id, offset, size);
         owner->Post([this, alive, data = std::move(data), message = std::move(message)]() mutable {
-          if (alive.expired() || failed()) return;
-          if (!data.ok()) {
-            // The core asks again, or offers a newer snapshot.
-            LOG_WARN("raft", "cannot read a piece of a snapshot for a follower",
-                     {{"node", message.to.node.value()}, {"error", data.status().ToString()}});
-            return;
-          }
-          std::get<SnapshotChunk>(message.body).data = *std::move(data);
-          std::vector<Message> one;
-          one.push_back(std::move(message));
-          dependencies_.transport->Send(std::move(one));
+          if (!alive.expired() && !failed()) OnChunkRead(std::move(data), std::move(message));
         });
       });
+}
+
+void QuorumLog::OnChunkRead(absl::StatusOr<Bytes> data, Message message) {
+  auto& chunk = std::get<SnapshotChunk>(message.body);
+  Piece& last = pieces_[message.to];
+  const bool newest = last.id == chunk.id && last.offset == chunk.offset;
+  if (!data.ok()) {
+    // The core asks again, or offers a newer snapshot.
+    LOG_WARN("raft", "cannot read a piece of a snapshot for a follower",
+             {{"node", message.to.node.value()}, {"error", data.status().ToString()}});
+    if (newest) last = Piece();
+    return;
+  }
+  // The offer behind it is the next heartbeat's.
+  if (newest) last.due_again = now() + options_.raft.heartbeat_interval;
+  chunk.data = *std::move(data);
+  std::vector<Message> one;
+  one.push_back(std::move(message));
+  dependencies_.transport->Send(std::move(one));
 }
 
 void QuorumLog::UpdatePeers() {

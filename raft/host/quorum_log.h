@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "base/deadline_timer.h"
 #include "base/ids.h"
+#include "base/monotonic_time.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "raft/host/quorum_metrics.h"
@@ -140,6 +141,7 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   void OnSnapshotEnded(const absl::StatusOr<SnapshotOffer>& snapshot);
   void Send(std::vector<Message> messages);
   void SendChunk(Message message);
+  void OnChunkRead(absl::StatusOr<Bytes> data, Message message);
   void UpdatePeers();
   void Fail(const absl::Status& status);
   // Fails what waits for leadership that is over.
@@ -163,6 +165,14 @@ class QuorumLog final : public rsm::CommitLog, private TransportReceiver {
   // The listener was told that this node leads.
   bool leading_ = false;
   LogIndex snapshot_index_;
+  // The piece of a snapshot that was asked for last, for each follower.
+  struct Piece {
+    SnapshotId id;
+    uint64_t offset = 0;
+    // Before that it cannot have been lost.
+    MonotonicTime due_again;
+  };
+  std::map<VoterId, Piece> pieces_;
   std::map<ReadId, ConfirmCallback> reads_;
   std::map<EntryId, ChangeCallback> changes_;
   bool pumping_ = false;

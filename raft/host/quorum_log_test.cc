@@ -1,7 +1,9 @@
 #include "raft/host/quorum_log.h"
 
 #include <string>
+#include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
@@ -394,6 +396,34 @@ TEST_F(QuorumSnapshotTest, ATransferInPiecesGoesOnAfterARestart) {
   bed_.Start(behind);
   ASSERT_TRUE(bed_.Settle());
   EXPECT_EQ(bed_.machine(behind).state, bed_.machine(bed_.leader()).state);
+}
+
+// A heartbeat comes twice in that time, and each shows the leader that the piece is not there yet.
+TEST_F(QuorumSnapshotTest, APieceWhoseReadingTakesLongerThanAHeartbeatIsReadOnce) {
+  constexpr absl::Duration kRead = absl::Milliseconds(300);
+  bed_.options().raft.snapshot_chunk_bytes = 10'000;
+  for (int node : bed_.nodes()) bed_.Crash(node);
+  for (int node : bed_.nodes()) bed_.Start(node);
+  ASSERT_TRUE(bed_.Settle());
+  const int behind = AFollower();
+  bed_.Crash(behind);
+  CommitMany(200);
+  const int leader = bed_.leader();
+  const uint64_t bytes = bed_.log(leader).node().state().snapshots.newest()->id.bytes;
+  const auto pieces = static_cast<int>((bytes + 9'999) / 10'000);
+  ASSERT_GE(pieces, 15);
+  bed_.files(leader).SetLatency([&](const sim::SimCall& call) {
+    const bool reads =
+        call.kind == sim::SimCall::Kind::kRead && absl::StrContains(call.path, "snapshots");
+    if (reads) bed_.loop().Delay(kRead);
+  });
+  int sent = 0;
+  bed_.SetOnSend([&](const Message& message) {
+    sent += std::holds_alternative<SnapshotChunk>(message.body) ? 1 : 0;
+  });
+  bed_.Start(behind);
+  EXPECT_TRUE(bed_.Settle(pieces * kRead * 2));
+  EXPECT_EQ(sent, pieces);
 }
 
 TEST_F(QuorumSnapshotTest, ANewLearnerBeginsWithTheSnapshot) {

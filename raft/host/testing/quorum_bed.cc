@@ -67,6 +67,7 @@ class QuorumBed::BedTransport final : public Transport {
       if (const auto* chunk = std::get_if<SnapshotChunk>(&message.body)) {
         CHECK_EQ(chunk->data.size(), chunk->size);
       }
+      if (bed_->on_send_ != nullptr) bed_->on_send_(message);
       bed_->Deliver(message);
     }
   }

@@ -10,6 +10,7 @@
 #define RAFT_HOST_TESTING_QUORUM_BED_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -102,6 +103,8 @@ class QuorumBed {
   void Cut(int from, int to) { cut_.insert({from, to}); }
   void Isolate(int node);
   void Heal() { cut_.clear(); }
+  // Called with all that a voter sends, before the network has it.
+  void SetOnSend(std::function<void(const Message&)> on_send) { on_send_ = std::move(on_send); }
 
   // Empty unless two machines applied different things at one index.
   const std::string& violation() const { return violation_; }
@@ -138,6 +141,7 @@ class QuorumBed {
   VoterSet founders_;
   std::map<int, Server> voters_;
   std::set<std::pair<int, int>> cut_;
+  std::function<void(const Message&)> on_send_;
   std::map<LogIndex, std::string> history_;
   std::string violation_;
 };
