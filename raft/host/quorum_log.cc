@@ -322,7 +322,9 @@ void QuorumLog::Pump() {
   pumping_ = false;
   if (failed()) return;
   if (!more) SchedulePump();
-  if (taker_->due(now())) {
+  // Else the machine's old state would be written under the index of the snapshot that replaces it.
+  const bool may_take = !writer_->will_install();
+  if (may_take && taker_->due(now())) {
     LogIndex applied = node_->applied();
     if (MUTANT("host.snapshot-of-an-entry-before")) applied = applied - 1;
     if (const std::optional<Term> term = node_->log().TermAt(applied); term.has_value()) {
@@ -330,7 +332,9 @@ void QuorumLog::Pump() {
     }
   }
   if (dependencies_.metrics != nullptr) dependencies_.metrics->Update(*node_);
-  timer_->Set(std::min(node_->next_deadline(), taker_->deadline()));
+  // An installation comes back here when it is durable.
+  timer_->Set(may_take ? std::min(node_->next_deadline(), taker_->deadline())
+                       : node_->next_deadline());
 }
 
 // In the order that ready.h asks for.

@@ -1,5 +1,6 @@
 #include "raft/host/quorum_log.h"
 
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
+#include "raft/host/snapshot_format.h"
 #include "raft/host/testing/quorum_bed.h"
 #include "raft/host/wal_recovery.h"
 
@@ -396,6 +398,38 @@ TEST_F(QuorumSnapshotTest, ATransferInPiecesGoesOnAfterARestart) {
   bed_.Start(behind);
   ASSERT_TRUE(bed_.Settle());
   EXPECT_EQ(bed_.machine(behind).state, bed_.machine(bed_.leader()).state);
+}
+
+// The old state under the new index, and whole: no later check would find it.
+TEST_F(QuorumSnapshotTest, OneThatComesDueDuringAnInstallationThatFailsIsNotTaken) {
+  CommitMany(10);
+  const int behind = AFollower();
+  bed_.Crash(behind);
+  CommitMany(200);
+  bed_.options().snapshot_interval = absl::Seconds(5);
+  bed_.Start(behind);
+  bed_.RunFor(absl::ZeroDuration());
+  // The core knows of it, the machine not yet.
+  ASSERT_TRUE(bed_.RunUntil(
+      [&] { return bed_.log(behind).node().applied() > bed_.machine(behind).applied; }));
+  bed_.snapshot_disk(behind).Pause();
+  bed_.RunFor(absl::Seconds(6));
+  bed_.files(behind).SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    const bool installs = call.kind == sim::SimCall::Kind::kRename &&
+                          absl::EndsWith(call.path, kReceivedSnapshotSuffix);
+    return installs ? std::optional(sim::SimFault::kIoError) : std::nullopt;
+  });
+  bed_.snapshot_disk(behind).Resume();
+  ASSERT_TRUE(bed_.RunUntil([&] { return !bed_.machine(behind).failure.ok(); }));
+  bed_.RunFor(absl::Seconds(1));
+  bed_.Crash(behind);
+  bed_.Start(behind);
+  std::string applied;
+  for (const auto& [index, line] : bed_.history()) {
+    if (index <= bed_.machine(behind).applied) applied += line;
+  }
+  EXPECT_EQ(bed_.machine(behind).state, applied);
+  ASSERT_TRUE(bed_.Settle());
 }
 
 // A heartbeat comes twice in that time, and each shows the leader that the piece is not there yet.

@@ -1,5 +1,6 @@
 #include "raft/host/ready_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,11 @@ void ReadyWriter::Write(Ready ready) {
   if (failed_) return;
   items_.push_back(std::make_unique<Item>(Item{.ready = std::move(ready)}));
   StartNext();
+}
+
+bool ReadyWriter::will_install() const {
+  return std::any_of(items_.begin(), items_.end(),
+                     [](const auto& item) { return item->ready.install.has_value(); });
 }
 
 void ReadyWriter::StartNext() {

@@ -51,6 +51,10 @@ class ReadyWriter {
   // May tell of it from inside, if there is nothing to persist.
   void Write(Ready ready);
 
+  // Whether a snapshot from a leader is on its way to the machine. The core is at its index
+  // already.
+  bool will_install() const;
+
  private:
   struct Item {
     Ready ready;

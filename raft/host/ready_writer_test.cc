@@ -156,8 +156,10 @@ TEST_F(ReadyWriterTest, S09_TheLogIsRestartedOnlyWhenTheSnapshotIsInItsPlace) {
   bed_.Run();
   EXPECT_THAT(persisted_, ElementsAre(1, 2));
   EXPECT_EQ(machine_.installed, "");
+  EXPECT_TRUE(writer_->will_install());
   snapshot_disk_->Resume();
   bed_.Run();
+  EXPECT_FALSE(writer_->will_install());
   EXPECT_THAT(persisted_, ElementsAre(1, 2, 3, 4));
   EXPECT_EQ(machine_.installed, "the state");
   EXPECT_EQ(machine_.installed_at, LogIndex(50));

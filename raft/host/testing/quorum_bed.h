@@ -89,6 +89,7 @@ class QuorumBed {
   BedMachine& machine(int node) { return *voters_.at(node).machine; }
   sim::SimFileSystem& files(int node) { return *voters_.at(node).files; }
   sim::SimExecutor& disk(int node) { return *voters_.at(node).disk; }
+  sim::SimExecutor& snapshot_disk(int node) { return *voters_.at(node).snapshot_disk; }
   const VoterId& id(int node) const { return voters_.at(node).id; }
   // What it told its transport last.
   const std::vector<Peer>& peers(int node) const;
