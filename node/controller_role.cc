@@ -307,6 +307,7 @@ void ControllerRole::BalanceLeaders() {
 // ---- Founding ----
 
 void ControllerRole::OnLed() {
+  if (config_.in_quorum()) NoteLed();
   const ClusterId founded = host_->committed_image().cluster_id();
   if (founded.is_zero()) {
     // Its directory names the cluster before this; that it has its log was seen when it was opened.
@@ -324,6 +325,15 @@ void ControllerRole::OnLed() {
     return FoundCluster();
   }
   if (!config_.in_quorum()) RememberCluster(founded);
+}
+
+void ControllerRole::NoteLed() {
+  metadata_disk_->Post([this] {
+    const absl::Status noted = NoteLeads(*env_.files, *dir_);
+    if (noted.ok()) return;
+    LOG_WARN("node", "cannot note that the log which was set aside has a successor",
+             {{"error", noted.ToString()}});
+  });
 }
 
 void ControllerRole::FoundCluster() {

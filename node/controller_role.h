@@ -88,6 +88,7 @@ class ControllerRole {
   void StartHost();
   void OnLeader(const LeaderHint& leader);
   void OnLed();
+  void NoteLed();
   void FoundCluster();
   void RememberCluster(ClusterId cluster_id);
   void Finish(const absl::Status& status);

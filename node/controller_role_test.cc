@@ -174,6 +174,23 @@ TEST_F(DedicatedControllerTest, S17AVoterWhoseLogIsLostComesBackAsAnotherOne) {
   EXPECT_THAT(role_->voter_id(), Ne(before));
 }
 
+// It was set aside once, while others voted, and has led since.
+TEST_F(DedicatedControllerTest, S17ALogThatIsLostAloneIsRefusedAlsoWhereOneWasSetAside) {
+  ASSERT_OK(Start());
+  const ClusterId cluster = role_->host()->committed_image().cluster_id();
+  End();
+  ASSERT_OK(CreateDirectories(files(), "d/metadata/damaged-before"));
+  raft::FoundingRecord founding = ReadFoundingFile(files(), "d/metadata", cluster).value();
+  founding.voters.clear();
+  ASSERT_OK(WriteFoundingFile(files(), "d/metadata", founding));
+  ASSERT_OK(Start());
+  ASSERT_TRUE(
+      sim_.Until([&] { return files().Exists("d/metadata/damaged-before/led-since").value(); }));
+  End();
+  ASSERT_OK(RemoveTree(files(), "d/metadata/wal"));
+  EXPECT_THAT(Open(), HasCode(ErrorCode::kInvalidDirectory));
+}
+
 TEST_F(DedicatedControllerTest, S35DamageToTheOnlyVotersLogIsRefusedAndNothingIsSetAside) {
   ASSERT_OK(Start());
   const raft::VoterId before = role_->voter_id();

@@ -66,12 +66,20 @@ absl::StatusOr<raft::VoterSet> NewestReadableVoters(FileSystem& files, const std
 
 // The rest is the id of the directory that it was.
 constexpr absl::string_view kAsidePrefix = "damaged-";
+// In such a directory, empty: this node has led since.
+constexpr absl::string_view kLedSinceName = "led-since";
 
-absl::StatusOr<bool> WasSetAside(FileSystem& files, const MetadataDir& dir) {
+// The directories of logs that were set aside, and since which this node has not led.
+absl::StatusOr<std::vector<std::string>> LastSetAside(FileSystem& files, const MetadataDir& dir) {
   ASSIGN_OR_RETURN(const std::vector<DirectoryEntry> entries, files.ListDirectory(dir.path()));
-  return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {
-    return absl::StartsWith(entry.name, kAsidePrefix);
-  });
+  std::vector<std::string> last;
+  for (const DirectoryEntry& entry : entries) {
+    if (!absl::StartsWith(entry.name, kAsidePrefix)) continue;
+    const std::string aside = JoinPath(dir.path(), entry.name);
+    ASSIGN_OR_RETURN(const bool led_since, files.Exists(JoinPath(aside, kLedSinceName)));
+    if (!led_since) last.push_back(aside);
+  }
+  return last;
 }
 
 bool HasOthers(const std::vector<raft::Voter>& voters, NodeId self) {
@@ -110,8 +118,10 @@ absl::StatusOr<bool> OthersVote(FileSystem& files, const MetadataDir& dir,
                    ReadFoundingFile(files, dir.path(), dir.cluster_id()));
   // A quorum that grew out of this node alone has more configured than founded it.
   if (HasOthers(founding.voters, dir.node_id()) || configured.size() > 1) return true;
-  // What said so was set aside, and has got no log since.
-  return founding.voters.empty() ? WasSetAside(files, dir) : false;
+  if (!founding.voters.empty()) return false;
+  // What said so was set aside, and nothing has come in its place.
+  ASSIGN_OR_RETURN(const std::vector<std::string> last, LastSetAside(files, dir));
+  return !last.empty();
 }
 
 absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* dir,
@@ -123,8 +133,8 @@ absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* d
   const std::string aside = JoinPath(dir->path(), absl::StrCat(kAsidePrefix, before.ToString()));
   // Before anything that says who votes is gone: it tells the next start, if this one gets no
   // further than that, even where there is no log to be kept in it.
-  ASSIGN_OR_RETURN(const bool again, WasSetAside(files, *dir));
-  if (!again) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> last, LastSetAside(files, *dir));
+  if (last.empty()) {
     RETURN_IF_ERROR(files.CreateDirectory(aside));
     RETURN_IF_ERROR(files.SyncDirectory(dir->path()));
   }
@@ -144,6 +154,14 @@ absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* d
     RETURN_IF_ERROR(files.SyncDirectory(dir->path()));
   }
   return aside;
+}
+
+absl::Status NoteLeads(FileSystem& files, const MetadataDir& dir) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> last, LastSetAside(files, dir));
+  for (const std::string& aside : last) {
+    RETURN_IF_ERROR(ReplaceFile(files, JoinPath(aside, kLedSinceName), ""));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace millrace::node

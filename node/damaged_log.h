@@ -30,8 +30,9 @@ absl::Status CheckVotersLog(FileSystem& files, const MetadataDir& dir);
 
 // Whether voters of other nodes can add this one to its quorum, by the newest set that can still be
 // read in `dir`; where there is none, by the founding set and `configured` voters, or because a log
-// was set aside for that and there is no set since. In doubt false: who is alone and set aside is
-// lost, and who is refused says so. Errors: those of ReadFoundingFile and of the disk.
+// was set aside for that and this node has not led since (NoteLeads). In doubt false: who is alone
+// and set aside is lost, and who is refused says so. Errors: those of ReadFoundingFile and of the
+// disk.
 absl::StatusOr<bool> OthersVote(FileSystem& files, const MetadataDir& dir,
                                 const std::vector<raft::Peer>& configured);
 
@@ -40,6 +41,10 @@ absl::StatusOr<bool> OthersVote(FileSystem& files, const MetadataDir& dir,
 // crash in between the log is found damaged again, or is gone, and others vote as before. REQUIRES:
 // `dir` belongs to a cluster.
 absl::StatusOr<std::string> SetDamagedLogAside(FileSystem& files, MetadataDir* dir, Random* random);
+
+// This node leads by the log in `dir`: logs that were set aside before say nothing any more of who
+// votes. Whoever is alone has led, be it to have the others removed.
+absl::Status NoteLeads(FileSystem& files, const MetadataDir& dir);
 
 }  // namespace millrace::node
 

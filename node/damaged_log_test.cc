@@ -149,6 +149,21 @@ TEST_F(DamagedLogTest, S17WhoseLogIsLostIsSetAsideAgainAfterACrash) {
   }
 }
 
+// Once it is alone, and loses its log again, nobody can add it.
+TEST_F(DamagedLogTest, S17ALogThatWasSetAsideSaysNothingOnceItsSuccessorHasLed) {
+  ASSERT_OK(RemoveTree(*files_, "m/wal"));
+  ASSERT_OK(SetDamagedLogAside(*files_, dir_.get(), &random_).status());
+  ASSERT_TRUE(OthersVote(*files_, *dir_, {{NodeId(1), "one:1"}}).value());
+  ASSERT_OK(NoteLeads(*files_, *dir_));
+  dir_.reset();
+  files_ = files_->CrashImage(sim::CrashMode::kLoseAll, random_);
+  dir_ = MetadataDir::Open(files_.get(), "m", NodeId(1), &random_).value();
+  EXPECT_FALSE(OthersVote(*files_, *dir_, {{NodeId(1), "one:1"}}).value());
+  // The next one that is set aside does.
+  ASSERT_OK(SetDamagedLogAside(*files_, dir_.get(), &random_).status());
+  EXPECT_TRUE(OthersVote(*files_, *dir_, {{NodeId(1), "one:1"}}).value());
+}
+
 TEST_F(DamagedLogTest, S35FlippedBitsAreFoundBeforeAnyVote) {
   // Groups of one page each; the head of the segment has the hard state and the voters.
   int found = 0;
