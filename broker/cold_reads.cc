@@ -12,9 +12,8 @@ ColdReads::Metrics ColdReads::MetricsIn(MetricRegistry* metrics,
   Metrics cells;
   if (metrics == nullptr) return cells;
   // From 10 us, as all latencies.
-  cells.seconds = &metrics->AddHistogram(
-      "millrace_broker_fetch_cold_read_seconds",
-      "Time of reads that needed the disk, those of lookups by time included.", 0.00001);
+  cells.seconds = &metrics->AddHistogram("millrace_broker_fetch_cold_read_seconds",
+                                         "Time of fetches' reads that needed the disk.", 0.00001);
   for (const auto& [directory, pool] : pools) {
     cells.late[pool] = &metrics->AddGauge(
         "millrace_log_dir_late_reads",

@@ -1,6 +1,6 @@
-// ColdReads: the reads of one shard's fetches, and its lookups by time, that are under way on
-// disks, by the cold-read pool that carries them out, which is that of one log directory. So a disk
-// that hangs keeps a bounded number of them, and holds up no read of another (S-37).
+// ColdReads: the reads of fetches of one shard that are under way on disks, by the cold-read pool
+// that carries them out, which is that of one log directory. So a disk that hangs keeps a bounded
+// number of them, and holds up no read of another (S-37).
 //
 // A read that takes longer than kPatience is late: whoever waits for it is told, and goes on
 // without it. What it brings after all is kept for a while, for who asks for it again: so readers

@@ -331,10 +331,12 @@ bool Reconciler::IsLost(const metadata::PartitionImage& known) const {
 int Reconciler::ChooseLogDir(const TopicPartition& partition, absl::Status* why) const {
   const std::vector<LogDirSlot>& slots = deps_.log_dirs->slots();
   const metadata::PartitionImage* const known = image_->FindPartition(partition);
-  int chosen = FindCopy(on_disk_, partition, known);
   const DirectoryId named = known == nullptr ? DirectoryId() : known->DirectoryOf(deps_.self);
-  // A seat vouches for what is in the directory that the metadata names, and for nothing else.
+  // A seat vouches for what is in the directory that the metadata names, and for nothing else: not
+  // for what another one has of an earlier time, while that is away.
   const bool has_seat = known != nullptr && (known->InIsr(deps_.self) || known->InElr(deps_.self));
+  const bool is_away = !named.is_zero() && deps_.log_dirs->IndexOf(named) < 0;
+  int chosen = has_seat && is_away ? -1 : FindCopy(on_disk_, partition, known);
   if (chosen < 0) {
     const int stray = FindCopy(strays_, partition, known);
     if (stray >= 0 && (!has_seat || named.is_zero() || named == slots[stray].id())) chosen = stray;

@@ -308,6 +308,28 @@ TEST(ReconcilerTest, NothingIsMadeAnewWhileADirectoryIsMissing_S05) {
   EXPECT_THAT(f.noting.assigned, IsEmpty());
 }
 
+TEST(ReconcilerTest, AnEarlierCopyIsNotWhatASeatElsewhereVouchesFor_S05) {
+  DirectoriesFixture f;
+  f.Start();
+  f.CreateTopic("t");
+  const DirectoryId here = f.noting.assigned.at(0);
+  const DirectoryId away(Uuid(9, 9));
+  f.Follow(away, {2, 1});
+  f.Crash();
+  f.noting.assigned.clear();
+  f.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+    if (call.path.substr(0, 1) != "b") return std::nullopt;
+    return sim::SimFault::kIoError;
+  });
+  f.Start(f.next_epoch += 20);
+  EXPECT_FALSE(f.Serves());
+  EXPECT_THAT(f.noting.assigned, IsEmpty());
+  // It has lost that seat, and begins with what it has.
+  f.Follow(away, {2});
+  f.Run(absl::Seconds(10));
+  EXPECT_THAT(f.noting.assigned, ElementsAre(Pair(0, here)));
+}
+
 TEST(ReconcilerTest, WhereAReplicaLiesIsToldWhenTheMetadataSaysSomethingElse) {
   DirectoriesFixture f;
   f.Start();
