@@ -56,6 +56,14 @@ struct DirectoriesFixture : BrokerFixture {
     noting.assigned.clear();
     Start(next_epoch += 20);
   }
+  // As Restart, with "b" on a disk that fails.
+  void RestartWithoutB(std::vector<std::string> log_dirs) {
+    files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
+      if (call.path.substr(0, 1) != "b") return std::nullopt;
+      return sim::SimFault::kIoError;
+    });
+    Restart(std::move(log_dirs));
+  }
   DirectoryId IdOfDir(size_t i) const { return found.at(i).state.directory_id; }
   // Where a copy of partition 0 is, as the next start would find it: paths.
   std::vector<std::string> PathsOfCopies(const std::string& suffix = "") const {
@@ -296,14 +304,7 @@ TEST(ReconcilerTest, NothingIsMadeAnewWhileADirectoryIsMissing_S05) {
   f.Start();
   f.CreateTopic("t");
   f.Follow(DirectoryId(Uuid(9, 9)), {2});
-  f.Crash();
-  f.options.log_dirs = {"c", "b"};
-  f.noting.assigned.clear();
-  f.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
-    if (call.path.substr(0, 1) != "b") return std::nullopt;
-    return sim::SimFault::kIoError;
-  });
-  f.Start(f.next_epoch += 20);
+  f.RestartWithoutB({"c", "b"});
   EXPECT_FALSE(f.Serves());
   EXPECT_THAT(f.noting.assigned, IsEmpty());
 }
@@ -315,13 +316,7 @@ TEST(ReconcilerTest, AnEarlierCopyIsNotWhatASeatElsewhereVouchesFor_S05) {
   const DirectoryId here = f.noting.assigned.at(0);
   const DirectoryId away(Uuid(9, 9));
   f.Follow(away, {2, 1});
-  f.Crash();
-  f.noting.assigned.clear();
-  f.files->SetFaults([](const sim::SimCall& call) -> std::optional<sim::SimFault> {
-    if (call.path.substr(0, 1) != "b") return std::nullopt;
-    return sim::SimFault::kIoError;
-  });
-  f.Start(f.next_epoch += 20);
+  f.RestartWithoutB({"a", "b"});
   EXPECT_FALSE(f.Serves());
   EXPECT_THAT(f.noting.assigned, IsEmpty());
   // It has lost that seat, and begins with what it has.
